@@ -1,0 +1,68 @@
+# Every target makes its own virtual environment: a fresh machine needs Python >= 3.11, pip and make.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_COMPILATION_CACHE_DIR
+
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick slow lint format docs clean
+
+help:
+	@echo "make demo    price a Heston smile against a shipped market smile and plot it"
+	@echo "make test    every test but the slow ones (make quick: without those over ten seconds, make slow: the rest)"
+	@echo "make lint    ruff and pyright        make format   ruff format"
+	@echo "make docs    build the documentation into site/"
+	@echo "make clean   remove environments, caches and build results"
+	@echo "Settings: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS=$(PYTEST_ARGS)"
+
+demo: $(VENV)/.demo
+	$(BIN)/neutral demo
+
+test: $(VENV)/.test
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+quick: $(VENV)/.test
+	$(PYTEST) -m "not slow and not heavy" $(PYTEST_ARGS)
+
+slow: $(VENV)/.test
+	$(PYTEST) -m "slow" $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv .venv-* .cache .pytest_cache .ruff_cache .hypothesis build dist site neutral-demo *.egg-info
+	find neutral tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp per set of extras: installed again only when pyproject.toml changes.
+$(VENV)/.demo: EXTRAS := cli,plot
+$(VENV)/.test: EXTRAS := cli,plot,test
+$(VENV)/.dev: EXTRAS := cli,plot,test,dev
+$(VENV)/.docs: EXTRAS := cli,plot,docs
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.docs: pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+	@touch $@
+
+# Where the system's Python has no ensurepip, pip is put in from outside.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "neutral needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) \
+	  && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
+	@touch $@

@@ -1,0 +1,38 @@
+"""Differentiable pricing and calibration of option models in JAX; see `neutral.price`, `neutral.Heston`.
+
+Names load on first use, so that the command line starts without JAX.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "errors": ("ArgumentError", "DataError", "NeutralError", "PrecisionError"),
+    "precision": ("enable_x64",),
+    "models": ("SVCJ", "AbstractFourierModel", "Bates", "Black", "Heston", "Merton", "Shifted"),
+    "pricing": (
+        "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density", "digital", "distribution",
+        "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price", "price_info",
+    ),
+    "inversion": ("ImpliedVolStatus",),
+    "storage": ("load", "save"),
+}  # fmt: skip
+_MODULES = ("plot",)
+_WHERE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = ["__version__", *sorted(_WHERE), *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name not in _WHERE:
+        raise AttributeError(f"module 'neutral' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""The ++ extension: a deterministic variance shift on any model (Brigo and Mercurio 2001; Pacati et al. 2018)."""
+
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError
+from ..parameters import Positive, is_concrete, param
+from ..typing import Flags, Frequencies, Real
+from .base import AbstractFourierModel, Strip
+from .black import gaussian_log_cf
+from .heston import Heston
+
+
+class Shifted(AbstractFourierModel):
+    """A model whose forward has an independent Gaussian part with deterministic variance added.
+
+    log_cf = log_cf of the model - (z^2 + i z) Phi(t)/2, Phi(0) = 0, Phi linear between `times` and rising by
+    `increments`; its last slope is kept beyond. Written '++' (Pacati, Pompa and Reno 2018 feed the shift
+    through the variance's own Brownian motion; here it is independent, so every model's formulas stay exact).
+    """
+
+    model: AbstractFourierModel
+    times: Real = param(
+        Positive(), "expiries at which the added variance is given, yr, ascending, shape (n,)"
+    )
+    increments: Real = param(Positive(), "total variance added between consecutive times, shape (n,)")
+
+    @staticmethod
+    def _field_ndim(name: str) -> int:
+        return 1
+
+    def _check_joint(self) -> None:
+        if np.shape(self.times) != np.shape(self.increments) or np.size(self.times) == 0:
+            raise ArgumentError(
+                f"Shifted needs one increment per time, got {np.shape(self.times)} times and "
+                f"{np.shape(self.increments)} increments."
+            )
+        if is_concrete(self.times) and not np.all(np.diff(np.asarray(self.times), prepend=0.0) > 0):
+            raise ArgumentError(f"Shifted.times must ascend from above 0, got {self.times}.")
+
+    @classmethod
+    def typical(cls) -> Self:
+        """A typical Heston model with 10 % of its variance moved into the shift."""
+        return cls(Heston.typical(), np.array([0.25, 1.0]), np.array([0.001, 0.003]))
+
+    def expand(self, axes: int) -> Self:
+        """As of any model; the axis of `times` stays last."""
+
+        def expand(x: Real) -> Real:
+            shape = jnp.shape(x)
+            return jnp.reshape(x, shape[:-1] + (1,) * axes + shape[-1:])
+
+        changed = (self.model.expand(axes), expand(self.times), expand(self.increments))
+        return eqx.tree_at(lambda s: (s.model, s.times, s.increments), self, changed)
+
+    def __repr__(self) -> str:
+        """The model, then the shift."""
+        return super().__repr__().replace("(", f"({self.model!r}, ", 1)
+
+    def _elapsed(self, t: Real) -> Real:
+        """Share of each interval that has passed at t, last one open-ended: shape of t plus (n,)."""
+        later = jnp.expand_dims(t, -1)
+        times = _with_axes(self.times, later.ndim)
+        start = jnp.concatenate([jnp.zeros_like(times[..., :1]), times[..., :-1]], axis=-1)
+        share = jnp.maximum((later - start) / (times - start), 0.0)
+        last = jnp.arange(times.shape[-1]) == times.shape[-1] - 1
+        return jnp.minimum(share, jnp.where(_with_axes(last, share.ndim), jnp.inf, 1.0))
+
+    def added_variance(self, t: Real) -> Real:
+        """Phi(t), the total variance added up to t; shape of t."""
+        elapsed = self._elapsed(t)
+        return jnp.sum(elapsed * _with_axes(self.increments, elapsed.ndim), axis=-1)
+
+    def is_admissible(self) -> Flags:
+        """Domains of shift and model, and ascending times."""
+        ascending = jnp.all(jnp.diff(self.times, prepend=0.0) > 0)
+        return super().is_admissible() & self.model.is_admissible() & ascending
+
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """The model's own plus that of an independent Gaussian of variance Phi(t)."""
+        return self.model.log_cf(z, t) + gaussian_log_cf(z, self.added_variance(t))
+
+    def strip(self, t: Real) -> Strip:
+        """The model's own: a Gaussian has every moment."""
+        return self.model.strip(t)
+
+    def total_variance(self, t: Real) -> Real:
+        """The model's own plus Phi(t)."""
+        return self.model.total_variance(t) + self.added_variance(t)
+
+
+def _with_axes(x: Real, ndim: int) -> Real:
+    """Leading axes of size 1 up to `ndim`, for strict broadcasting."""
+    return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))

@@ -1,0 +1,90 @@
+"""Distribution of the forward at expiry, from the same integral as the prices."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..buckets import call_on_grid
+from ..contract import Kind, Terms, moneyness, terms
+from ..models import AbstractFourierModel
+from ..typing import Real
+from .contour import Contour
+from .price import check_model, normalised, strikes_axis, valid_terms
+
+
+def digital(
+    model: AbstractFourierModel,
+    forward: Any,
+    strike: Any,
+    maturity: Any,
+    kind: Kind = "call",
+    discount: Any = 1.0,
+) -> Real:
+    """Price of a cash-or-nothing option: pays 1 where F_T > strike (call) or F_T < strike (put).
+
+    Args:
+        model: Any Fourier model.
+        forward: Forward, > 0; all array arguments broadcast.
+        strike: Strikes, > 0.
+        maturity: Years, > 0.
+        kind: "call", "put" or booleans (True = call).
+        discount: Discount factors.
+
+    Returns:
+        discount times the risk-neutral probability; the smaller of the two keeps relative accuracy.
+    """
+    option = terms(forward, strike, maturity, kind, discount)
+    model = check_model(model, "float64")
+    return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, strikes_axis(option))
+
+
+def distribution(model: AbstractFourierModel, forward: Any, strike: Any, maturity: Any) -> Real:
+    """Risk-neutral probability of F_T <= strike; arguments broadcast as in `digital`."""
+    return digital(model, forward, strike, maturity, "put")
+
+
+def density(model: AbstractFourierModel, forward: Any, strike: Any, maturity: Any) -> Real:
+    """Risk-neutral density of F_T at `strike`, per unit of the forward (Breeden and Litzenberger 1978).
+
+    Args:
+        model: Any Fourier model.
+        forward: Forward, > 0; array arguments broadcast.
+        strike: Points, > 0.
+        maturity: Years, > 0.
+
+    Returns:
+        d^2(undiscounted call)/dK^2, relative accuracy in both tails.
+    """
+    option = terms(forward, strike, maturity)
+    model = check_model(model, "float64")
+    return call_on_grid(lambda *x: _density(model, Terms(*x)), option, strikes_axis(option))
+
+
+def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Real]:
+    """k, and the out-of-the-money price's first two derivatives in it, and which terms are valid."""
+    valid = valid_terms(model, option)
+    k = jnp.where(valid, moneyness(option.forward, option.strike), 0.0)
+    t = jnp.where(jnp.all(valid, -1), option.maturity[:, 0], 1.0)
+
+    def slope(k: Real) -> Real:
+        return jax.jvp(lambda k: normalised(model, k, t, Contour()).value, (k,), (jnp.ones_like(k),))[1]
+
+    first, second = jax.jvp(slope, (k,), (jnp.ones_like(k),))
+    return k, first, second, valid
+
+
+@eqx.filter_jit
+def _digital(model: AbstractFourierModel, option: Terms) -> Real:
+    k, first, _, valid = _derivatives(model, option)
+    # -c' e^-k is the probability above, p' e^-k the one below; the other is its complement
+    tail = jnp.abs(first) * jnp.exp(-k)
+    probability = jnp.where(option.is_call == (k >= 0), tail, 1.0 - tail)
+    return jnp.where(valid, option.discount * probability, jnp.nan)
+
+
+@eqx.filter_jit
+def _density(model: AbstractFourierModel, option: Terms) -> Real:
+    _, first, second, valid = _derivatives(model, option)
+    return jnp.where(valid, (second - first) * option.forward / option.strike**2, jnp.nan)

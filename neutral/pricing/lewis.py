@@ -1,0 +1,156 @@
+"""The calibration engine: fixed Gauss-Legendre nodes on the line Im z = -1/2, strikes by one matrix product."""
+
+import functools
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .. import black
+from ..models import AbstractFourierModel
+from ..typing import Frequencies, Real
+from .base import AbstractEngine, Quadrature
+from ..materialise import materialise
+
+_CORE = 4.0  # nodes are even up to 4 standard-deviation frequencies, geometric beyond
+_CUTOFF = -25.3  # log of the integrand's size, relative to the forward, where nodes end: 1e-11
+
+
+class LewisGrid(NamedTuple):
+    """What does not depend on the parameters: constants of a whole calibration.
+
+    Axes: any leading ones, then maturities T, nodes N, strikes K.
+    """
+
+    z: Frequencies  # (..., T, N)
+    t: Real  # (..., T, 1)
+    control: Real  # (..., T, N), characteristic function of the control
+    weight: Real  # (..., T, N)
+    waves: Real  # (..., T, 2N, K)
+    base: Real  # (..., T, K), the control's out-of-the-money price
+
+
+class Lewis(AbstractEngine):
+    """Lewis (2001) with a Black control variate frozen at a given standard deviation per maturity.
+
+    c(k) - c_Black(k) = -(e^{k/2}/pi) int_0^inf Re[e^{-ixk} (phi - phi_Black)(x - i/2)] / (x^2 + 1/4) dx. The control
+    removes the near-poles at x = +-i/2 whatever its variance, so it carries no parameter and no derivative.
+    Absolute accuracy only: far out of the money use `Contour`.
+    """
+
+    nodes: int = eqx.field(static=True, default=64)
+    tolerance: float = eqx.field(static=True, default=1e-8)
+
+    def grid(self, k: Real, t: Real, stdev: Real, length: Real) -> LewisGrid:
+        """Lay nodes and control for strikes k of shape (..., T, K) at maturities t of shape (..., T).
+
+        Args:
+            k: Log-forward moneyness.
+            t: Maturities in years, > 0.
+            stdev: Standard deviation of the control and scale of the nodes (such as the market's at the money).
+            length: Nodes reach to sinh(length) core frequencies 4/stdev.
+
+        Returns:
+            Constants for `prices` and `prices_and_jacobian`.
+        """
+        abscissa, weight, _ = _legendre(self.nodes)
+        y = 0.5 * jnp.expand_dims(length, -1) * (1.0 + _like(abscissa, length))
+        scale = _CORE / jnp.expand_dims(stdev, -1)
+        x = scale * jnp.sinh(y)
+        jacobian = 0.5 * jnp.expand_dims(length, -1) * _like(weight, length) * scale * jnp.cosh(y)
+        square = x * x + 0.25
+        phase = jnp.expand_dims(x, -1) * jnp.expand_dims(k, -2)
+        damping = -jnp.exp(0.5 * jnp.expand_dims(k, -2)) / jnp.pi
+        waves = jnp.concatenate([damping * jnp.cos(phase), damping * jnp.sin(phase)], axis=-2)
+        control = jnp.exp(-0.5 * square * jnp.expand_dims(stdev, -1) ** 2)
+        base = black.price(k, jnp.expand_dims(stdev, -1), is_call=k >= 0)
+        z = jax.lax.complex(x, jnp.full_like(x, -0.5))
+        return LewisGrid(z, jnp.expand_dims(t, -1), control, jacobian / square, waves, base)
+
+    def prices(self, model: AbstractFourierModel, grid: LewisGrid) -> Real:
+        """Out-of-the-money normalised prices, shape (..., T, K); model fields have the leading axes."""
+        real, imaginary = _weighted(materialise(model.expand(2).log_cf(grid.z, grid.t)), grid)
+        return grid.base + _product(real - grid.weight * grid.control, imaginary, grid)
+
+    def prices_and_jacobian(
+        self, model: AbstractFourierModel, grid: LewisGrid
+    ) -> tuple[Real, AbstractFourierModel]:
+        """Prices, and a model whose fields hold their derivatives, each of the shape of the prices.
+
+        Stages are materialised between characteristic function, derivatives and product: XLA would
+        otherwise compute the first again for every consumer.
+        """
+        psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
+        real, imaginary = _weighted(psi, grid)
+        price = grid.base + _product(real - grid.weight * grid.control, imaginary, grid)
+        phi = jax.lax.complex(real, imaginary)
+        columns = [_product(jnp.real(m), jnp.imag(m), grid) for m in (phi * slope for slope in slopes)]
+        return price, jax.tree.unflatten(jax.tree.structure(model), columns)
+
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
+        """See `AbstractEngine.otm`; nodes scaled by the model's own variance and cut where phi has decayed."""
+        frozen, fixed_t = jax.lax.stop_gradient((model, t))
+        stdev = jnp.sqrt(jnp.maximum(frozen.expand(1).total_variance(fixed_t), 1e-300))
+        grid = self.grid(k, t, stdev, _cutoff(frozen, fixed_t, stdev))
+        value = self.prices(model, grid)
+        return Quadrature(value, jax.lax.stop_gradient(self._error(model, grid, k)))
+
+    def _error(self, model: AbstractFourierModel, grid: LewisGrid, k: Real) -> Real:
+        """What the rule on every other node says of this one, plus the tail beyond the last node."""
+        phi = jnp.exp(model.expand(2).log_cf(grid.z, grid.t))
+        change = grid.weight * (phi - grid.control)
+        _, weight, sparse = _legendre(self.nodes)
+        other = change * _like(sparse / weight, change[..., 0].real)
+        gap = jnp.abs(_product(jnp.real(change - other), jnp.imag(change - other), grid))
+        scale = jnp.expand_dims(jnp.sum(jnp.abs(change), -1), -1) * jnp.exp(0.5 * k) / jnp.pi
+        share = jnp.minimum(gap / jnp.where(scale > 0, scale, 1.0), 1.0)
+        x = jnp.real(grid.z[..., -1:])
+        tail = (
+            (jnp.abs(phi[..., -1:]) + grid.control[..., -1:]) * x / (x * x + 0.25) * jnp.exp(0.5 * k) / jnp.pi
+        )
+        return gap * jnp.sqrt(share) + tail + 1e-15 * scale
+
+
+def _weighted(psi: Frequencies, grid: LewisGrid) -> tuple[Real, Real]:
+    """Real and imaginary part of weight times phi."""
+    size = grid.weight * jnp.exp(jnp.real(psi))
+    return materialise((size * jnp.cos(jnp.imag(psi)), size * jnp.sin(jnp.imag(psi))))
+
+
+def _product(real: Real, imaginary: Real, grid: LewisGrid) -> Real:
+    """Sum over nodes of Re[e^{-ixk} g(x)] for every strike."""
+    rows = jnp.concatenate([real, imaginary], axis=-1)
+    return jnp.einsum("...n,...nk->...k", rows, grid.waves)
+
+
+def _cutoff(model: AbstractFourierModel, t: Real, stdev: Real) -> Real:
+    """Length at which |phi|/x has fallen to the cutoff, from 28 values of phi per maturity."""
+    y = jnp.linspace(0.5, 14.0, 28).astype(t.dtype)
+    x = _CORE / jnp.expand_dims(stdev, -1) * _like(jnp.sinh(y), stdev)
+    z = jax.lax.complex(x, jnp.full_like(x, -0.5))
+    size = jnp.real(model.expand(2).log_cf(z, jnp.expand_dims(t, -1))) + jnp.log(x) - jnp.log(x * x + 0.25)
+    last = jnp.max(jnp.where(size > _CUTOFF, jnp.arange(28), 0), axis=-1, keepdims=True)
+    before = jnp.take_along_axis(size, last, -1)
+    after = jnp.take_along_axis(size, jnp.minimum(last + 1, 27), -1)
+    share = jnp.clip((before - _CUTOFF) / jnp.where(before > after, before - after, 1.0), 0.05, 1.0)
+    return (0.5 + 0.5 * (last + share))[..., 0]
+
+
+def _like(row: Real, leading: Real) -> Real:
+    """A row of nodes with the axes of `leading` in front, for strict broadcasting."""
+    row = jnp.asarray(row, leading.dtype)
+    return jnp.reshape(row, (1,) * jnp.ndim(leading) + row.shape)
+
+
+@functools.cache
+def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on [-1, 1], and the weights of the rule on every other node."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    kept = x[::2]
+    moments = np.zeros(kept.size)
+    moments[0] = 2.0
+    sparse = np.zeros(nodes)
+    sparse[::2] = np.linalg.solve(np.polynomial.legendre.legvander(kept, kept.size - 1).T, moments)
+    return x, w, sparse

@@ -1,0 +1,208 @@
+"""Prices of European options: the functions people call."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..buckets import call_on_grid
+from ..contract import Kind, Settlement, Terms, from_out_of_the_money, moneyness, settled, terms
+from ..errors import ArgumentError
+from ..models import AbstractFourierModel
+from ..precision import Precision, require_precision
+from ..typing import Codes, Flags, Real
+from .base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
+from .certify import Certify
+from .contour import Contour
+
+
+class Certified(NamedTuple):
+    """Prices and a bound on their error, in the price's own unit; one shape."""
+
+    price: Real
+    error_bound: Real
+
+
+def price(
+    model: AbstractFourierModel,
+    forward: Any = None,
+    strike: Any = None,
+    maturity: Any = None,
+    kind: Kind = "call",
+    discount: Any = 1.0,
+    settlement: Settlement = "cash",
+    engine: AbstractEngine | None = None,
+    *,
+    spot: Any = None,
+    rate: Any = None,
+    dividend: Any = None,
+    precision: Precision = "float64",
+) -> Real:
+    """Price of European options under a model; array arguments broadcast.
+
+    Where the maturity is constant along the last axis (such as maturity of shape (10, 1), strikes (10, 50)),
+    engines with a strike axis use it. Differentiable in every number, under jit, vmap and grad.
+
+    Args:
+        model: Any Fourier model, such as `Heston(...)`.
+        forward: Forward of each expiry, > 0. May be omitted where `spot` is given.
+        strike: Strikes, > 0.
+        maturity: Years to expiry, >= 0; 0 gives the intrinsic value.
+        kind: "call", "put" or booleans (True = call).
+        discount: Discount factors.
+        settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
+        engine: `Contour()` where None: accurate to 1e-10 of the forward, relative far out of the money.
+        spot: Spot; with `rate` and `dividend` it replaces forward and discount.
+        rate: Continuous rate, 1/yr, with `spot`.
+        dividend: Continuous dividend yield, 1/yr, with `spot`.
+        precision: "float32" asks by name for single precision.
+
+    Returns:
+        Prices, in the forward's unit (cash) or in the underlying (coin). nan where an argument inside jit is
+        outside its domain, or where the default engine finds no accurate value; `price_info` says which.
+
+    Raises:
+        ArgumentError: an argument is outside its domain; told before anything is traced.
+        PrecisionError: double precision is off.
+    """
+    info = price_info(
+        model, forward, strike, maturity, kind, discount, settlement, engine,
+        spot=spot, rate=rate, dividend=dividend, precision=precision,
+    )  # fmt: skip
+    if engine is not None:
+        return info.price
+    return jnp.where(info.status == PriceStatus.accurate, info.price, jnp.nan)
+
+
+def price_info(
+    model: AbstractFourierModel,
+    forward: Any = None,
+    strike: Any = None,
+    maturity: Any = None,
+    kind: Kind = "call",
+    discount: Any = 1.0,
+    settlement: Settlement = "cash",
+    engine: AbstractEngine | None = None,
+    *,
+    spot: Any = None,
+    rate: Any = None,
+    dividend: Any = None,
+    precision: Precision = "float64",
+) -> PriceInfo:
+    """`price` with what is known of it: `.price`, `.status` (a `PriceStatus` code), `.error_estimate`."""
+    option = terms(
+        forward,
+        strike,
+        maturity,
+        kind,
+        discount,
+        settlement,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+        precision=precision,
+    )
+    model = check_model(model, precision)
+    engine = Contour() if engine is None else engine
+    return call_on_grid(
+        lambda *x: price_grid(model, Terms(*x), engine, settlement), option, strikes_axis(option)
+    )
+
+
+def certify(
+    model: AbstractFourierModel,
+    forward: Any = None,
+    strike: Any = None,
+    maturity: Any = None,
+    kind: Kind = "call",
+    discount: Any = 1.0,
+    settlement: Settlement = "cash",
+    *,
+    spot: Any = None,
+    rate: Any = None,
+    dividend: Any = None,
+) -> Certified:
+    """The judge's price: refined until stable, with a bound that is never below the true error.
+
+    Arguments as for `price`. Orders of magnitude slower than `price`; not differentiable in reverse mode.
+
+    Returns:
+        `.price` and `.error_bound`, nan where the terms or the model are outside their domain.
+    """
+    info = price_info(
+        model,
+        forward,
+        strike,
+        maturity,
+        kind,
+        discount,
+        settlement,
+        Certify(),
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+    )
+    return Certified(info.price, info.error_estimate)
+
+
+def check_model(model: Any, precision: Precision) -> AbstractFourierModel:
+    """Refuse what is not a model, and parameters that lost their digits; cast to the dtype asked for."""
+    if isinstance(model, type) or not isinstance(model, AbstractFourierModel):
+        name = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise ArgumentError(
+            f"model must be a model with its parameters, such as neutral.Heston(v0=0.04, ...), got {name}."
+        )
+    named = {
+        type(model).__name__ + jax.tree_util.keystr(p): x
+        for p, x in jax.tree_util.tree_leaves_with_path(model)
+    }
+    dtype = require_precision(precision, **named)
+    return jax.tree.map(lambda x: x.astype(dtype), model)
+
+
+def strikes_axis(option: Terms) -> int:
+    """Length of the strike axis: the last one where the maturity is constant along it, else 1."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in option))
+    constant = np.ndim(option.maturity) == 0 or np.shape(option.maturity)[-1] == 1
+    return shape[-1] if shape and constant else 1
+
+
+@eqx.filter_jit
+def price_grid(
+    model: AbstractFourierModel, option: Terms, engine: AbstractEngine, settlement: Settlement
+) -> PriceInfo:
+    """`price_info` on arrays of shape (maturity, strike), the maturity constant along strikes."""
+    valid = valid_terms(model, option)
+    k = jnp.where(valid, moneyness(option.forward, option.strike), 0.0)
+    t = jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
+    quadrature = normalised(model, k, t, engine)
+    unit = settled(jnp.ones_like(k), option.forward, option.discount, settlement)
+    value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
+    # parity, units and the forward itself round too
+    error = unit * quadrature.error + 4.0 * jnp.finfo(k.dtype).eps * jnp.abs(value)
+    status = quadrature_status(quadrature, k, valid, engine)
+    return PriceInfo(jnp.where(valid, value, jnp.nan), status, jnp.where(valid, error, jnp.nan))
+
+
+def valid_terms(model: AbstractFourierModel, option: Terms) -> Flags:
+    """Whether terms and parameters lie in their domains; what concrete values met already, traced ones meet here."""
+    k = moneyness(option.forward, option.strike)
+    return jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
+
+
+def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:
+    """`PriceStatus` codes; an error estimate that is nan is not accurate."""
+    accurate = quadrature.error <= engine.tolerance * jnp.maximum(1.0, jnp.exp(k))
+    known = jnp.where(accurate & jnp.isfinite(quadrature.value), PriceStatus.accurate, PriceStatus.inaccurate)
+    return jnp.where(valid, known, PriceStatus.invalid)
+
+
+def normalised(model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine) -> Quadrature:
+    """Out-of-the-money normalised prices of an engine, with the limit of no variance: 0."""
+    alive = (t > 0) & (jax.lax.stop_gradient(model.total_variance(t)) > 0)
+    quadrature = engine.otm(model, k, jnp.where(alive, t, 1.0))
+    alive = jnp.broadcast_to(jnp.expand_dims(alive, -1), k.shape)
+    # what rounds below zero is not clipped: the calibration path stays smooth
+    return Quadrature(*(jnp.where(alive, x, 0.0) for x in quadrature))

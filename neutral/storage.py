@@ -1,0 +1,84 @@
+"""Save and load: any of the package's pytrees as JSON, read back bit for bit."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from . import models
+from .errors import ArgumentError, DataError
+from .models import AbstractModel
+from .parameters import as_parameter
+
+FORMAT = 1
+_TYPES = {
+    name: cls
+    for name, cls in vars(models).items()
+    if isinstance(cls, type) and issubclass(cls, AbstractModel)
+}
+
+
+def save(obj: Any, path: str | os.PathLike[str]) -> None:
+    """Write a model to a JSON file, whole or not at all.
+
+    Args:
+        obj: A model of this package.
+        path: File to write; replaced if it exists.
+
+    Raises:
+        ArgumentError: the object is of a type that is not stored.
+    """
+    path = Path(path)
+    text = json.dumps({"format": FORMAT, "object": _encode(obj)}, indent=1)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read what `save` wrote; every number comes back bit for bit.
+
+    Raises:
+        DataError: the file is not of this format, or damaged.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise DataError(f"{path}: format {content['format']!r} is not known here, {FORMAT} is.")
+        return _decode(content["object"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path} was not written by neutral.save, or is damaged: {error}") from error
+
+
+def _encode(x: Any) -> Any:
+    if type(x).__name__ in _TYPES and type(x) is _TYPES[type(x).__name__]:
+        fields = {f.name: _encode(getattr(x, f.name)) for f in dataclasses.fields(x)}
+        return {"type": type(x).__name__, "fields": fields}
+    if isinstance(x, jax.core.Tracer):
+        raise ArgumentError("Inside a jax transformation there are no numbers to save; save outside of it.")
+    if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
+        array = np.asarray(x)
+        return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
+    raise ArgumentError(f"Only {', '.join(sorted(_TYPES))} can be saved, got {type(x).__name__}.")
+
+
+def _decode(x: Any) -> Any:
+    if "type" in x:
+        if x["type"] not in _TYPES:
+            raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
+        return _TYPES[x["type"]](**{name: _decode(value) for name, value in x["fields"].items()})
+    return as_parameter(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))

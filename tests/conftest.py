@@ -1,0 +1,64 @@
+"""Settings and fixtures of every test: double precision, strict shapes, a compilation cache that is kept."""
+
+import json
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT / "tests" / "reference"
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update(
+    "jax_compilation_cache_dir", os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(ROOT / ".cache" / "jax")
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+hypothesis.settings.register_profile(
+    "neutral", deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
+hypothesis.settings.load_profile("neutral")
+
+
+@cache
+def load_reference(name: str) -> Any:
+    """The parsed content of tests/reference/<name>.json; also for parametrising at collection time."""
+    return json.loads((REFERENCE / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str], Any]:
+    """`reference("heston")` is the list of records of tests/reference/heston.json."""
+    return load_reference
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """A random key, the same in every run."""
+    return jax.random.key(20260115)
+
+
+@pytest.fixture
+def keys(key) -> Callable[[int], jax.Array]:
+    """`keys(n)` are n independent random keys, the same in every run."""
+    return lambda n: jax.random.split(key, n)
+
+
+@pytest.fixture(scope="session")
+def market_data() -> Path:
+    """The folder of real market data, for the tests that need more than the shipped sample."""
+    folder = os.environ.get("NEUTRAL_DATA")
+    if not folder:
+        pytest.skip("NEUTRAL_DATA is not set: it names the folder of market data")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"NEUTRAL_DATA={folder} is not a folder")
+    return path

@@ -1,0 +1,73 @@
+import importlib.metadata
+import os
+import subprocess
+import sys
+
+import pytest
+
+typer = pytest.importorskip("typer")
+
+from neutral import cli  # noqa: E402 - without typer this file is skipped
+from neutral.errors import DataError  # noqa: E402
+
+
+def run(monkeypatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["neutral", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return stop.value.code or 0  # pyright: ignore[reportReturnType]
+
+
+def test_version(monkeypatch, capsys):
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"neutral {importlib.metadata.version('neutral')}\n"
+
+
+def test_every_command_and_option_has_help():
+    commands = [typer.main.get_command(cli.app)]
+    for command in commands:
+        assert command.help, command.name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"
+        commands += getattr(command, "commands", {}).values()
+    assert len(commands) > 1
+
+
+def test_no_command_prints_help(monkeypatch, capsys):
+    assert run(monkeypatch) in (0, 2)
+    assert "demo" in capsys.readouterr().out
+
+
+def test_wrong_use_is_exit_code_2(monkeypatch, capsys, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    for arguments in (["no-such-command"], ["demo", "--no-such-option"], ["demo", "--out", str(file)]):
+        assert run(monkeypatch, *arguments) == 2
+        assert capsys.readouterr().err
+
+
+def test_own_errors_are_one_line(monkeypatch, capsys):
+    def fail() -> None:
+        raise DataError("quotes.csv: no column bid_price")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert run(monkeypatch) == 2
+    assert capsys.readouterr().err == "neutral: quotes.csv: no column bid_price\n"
+
+
+def test_without_typer_the_remedy_is_named():
+    code = "import sys; sys.modules['typer'] = None; import neutral.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "neutral: the command line needs typer: pip install 'neutral[cli]'\n"
+
+
+@pytest.mark.heavy
+def test_demo_fits_the_shipped_snapshot(tmp_path):
+    pytest.importorskip("matplotlib")
+    command = [sys.executable, "-m", "neutral.cli", "demo", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "converged in" in done.stdout
+    assert done.stdout.count("2026-0") >= 4
+    assert (tmp_path / "out" / "smile.png").stat().st_size > 50_000
