@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 def bucket(n: int) -> int:
@@ -29,7 +30,7 @@ def call_on_grid(function: Callable[..., Any], arrays: Sequence[Any], strikes: i
         The function's result, its two leading axes replaced by the broadcast shape.
     """
     shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
-    concrete = not any(isinstance(x, jax.core.Tracer) for x in arrays)
+    concrete = not any(isinstance(x, Tracer) for x in arrays)
     xp = np if concrete else jnp
     count = int(np.prod(shape))
     grid = [
@@ -42,7 +43,7 @@ def call_on_grid(function: Callable[..., Any], arrays: Sequence[Any], strikes: i
         grid = [np.pad(x, pad, mode="edge") for x in grid]
 
     def restore(x: Any) -> Any:
-        on_host = concrete and not isinstance(x, jax.core.Tracer)
+        on_host = concrete and not isinstance(x, Tracer)
         x = (np.asarray(x) if on_host else x)[:rows, :columns]
         return jnp.asarray(x.reshape((-1, *x.shape[2:]))[:count].reshape(shape + x.shape[2:]))
 

@@ -6,9 +6,9 @@ out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)
 
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from .errors import ArgumentError
@@ -31,7 +31,7 @@ class Terms(NamedTuple):
     @property
     def concrete(self) -> bool:
         """Whether nothing is traced."""
-        return not any(isinstance(x, jax.core.Tracer) for x in self)
+        return not any(isinstance(x, Tracer) for x in self)
 
 
 def terms(
@@ -56,7 +56,7 @@ def terms(
         kind: "call", "put" or a boolean array, true for calls.
         discount: Discount factor to the expiry, > 0 (payment currency).
         settlement: "cash", or "coin" for inverse options (pay-off and price in the underlying).
-        spot: Spot, > 0, from which forward = spot e^{(rate - dividend) maturity}, discount = e^{-rate maturity}.
+        spot: Spot, > 0: forward = spot e^{(rate - dividend) maturity}, discount = e^{-rate maturity}.
         rate: Continuously compounded rate, 1/yr; 0 where not given.
         dividend: Continuous dividend or convenience yield, 1/yr; 0 where not given.
         precision: Dtype to compute in.
@@ -101,7 +101,7 @@ def as_numbers(name: str, value: Any, dtype: type = np.float64) -> Any:
     Raises:
         ArgumentError: names the argument that holds no numbers.
     """
-    if isinstance(value, jax.core.Tracer):
+    if isinstance(value, Tracer):
         return value.astype(dtype)
     try:
         return np.asarray(value, dtype)
@@ -114,7 +114,7 @@ def _as_flags(kind: Any) -> Any:
         if kind not in ("call", "put"):
             raise ArgumentError(f"kind must be 'call', 'put' or booleans (True = call), got {kind!r}.")
         return np.asarray(kind == "call")
-    if isinstance(kind, jax.core.Tracer):
+    if isinstance(kind, Tracer):
         return kind
     flags = np.asarray(kind)
     if flags.dtype.kind in "UO":
@@ -131,7 +131,7 @@ _SIGNS = {"forward": "> 0", "strike": "> 0", "maturity": ">= 0", "discount": "> 
 
 def _check_signs(arrays: dict[str, Any]) -> None:
     for name, value in arrays.items():
-        if isinstance(value, jax.core.Tracer):
+        if isinstance(value, Tracer):
             continue
         rule = _SIGNS.get(name, "finite")
         wrong = ~np.isfinite(value)

@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .errors import ArgumentError
 from .typing import Real as RealArray
@@ -67,7 +68,7 @@ def Interval(lower: float, upper: float) -> Domain:  # noqa: N802
 
 def as_parameter(x: Any) -> Any:
     """A strong-typed float64 array; kept in numpy while JAX would halve its precision."""
-    if isinstance(x, jax.core.Tracer | jax.Array):
+    if isinstance(x, Tracer | jax.Array):
         return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
     if not isinstance(x, np.ndarray | np.generic | float | int | list | tuple):
         return x  # a pytree placeholder made by a transformation
@@ -87,9 +88,7 @@ def domains(model: Any) -> dict[str, Domain]:
 
 def is_concrete(x: Any) -> bool:
     """Whether a value can be looked at now (not traced, not a placeholder)."""
-    return isinstance(x, np.ndarray | np.generic | jax.Array | float | int) and not isinstance(
-        x, jax.core.Tracer
-    )
+    return isinstance(x, np.ndarray | np.generic | jax.Array | float | int) and not isinstance(x, Tracer)
 
 
 def check_domains(model: Any, ndim: Callable[[str], int] = lambda _: 0) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from . import models
 from .errors import ArgumentError, DataError
@@ -68,7 +69,7 @@ def _encode(x: Any) -> Any:
     if type(x).__name__ in _TYPES and type(x) is _TYPES[type(x).__name__]:
         fields = {f.name: _encode(getattr(x, f.name)) for f in dataclasses.fields(x)}
         return {"type": type(x).__name__, "fields": fields}
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         raise ArgumentError("Inside a jax transformation there are no numbers to save; save outside of it.")
     if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
         array = np.asarray(x)

@@ -1,5 +1,6 @@
 """Array aliases shared by the whole package."""
 
+import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 Scalar = Float[Array, ""] | float
@@ -7,6 +8,9 @@ Scalar = Float[Array, ""] | float
 
 Real = Float[Array, "..."]
 """Real numbers of any shape; arguments of one call broadcast."""
+
+Row = Float[Array, "..."] | np.ndarray
+"""A parameter with one axis: built from numpy too."""
 
 Frequencies = Complex[Array, "*u"]
 """Complex frequencies z of a characteristic function, any shape."""

@@ -34,7 +34,7 @@ class Bates(AbstractFourierModel):
         return Heston(self.v0, self.kappa, self.theta, self.sigma_v, self.rho)
 
     @property
-    def feller_ratio(self) -> Real:
+    def feller_ratio(self) -> Scalar:
         """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
         return self.heston.feller_ratio
 

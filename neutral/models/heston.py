@@ -17,7 +17,7 @@ _DEGENERATE = 1e-6  # |d| t below which the Riccati solution is taken from its T
 class Heston(AbstractFourierModel):
     """Square-root stochastic variance (Heston 1993), 'little trap' form (Albrecher et al. 2007).
 
-    dF/F = sqrt(v) dW, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB, d<W, B> = rho dt.
+    dF/F = sqrt(v) dW, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB, dW dB = rho dt.
     The Feller condition is not needed and not imposed; `feller_ratio` reports it.
     """
 
@@ -30,7 +30,7 @@ class Heston(AbstractFourierModel):
     _typical: ClassVar = {"v0": 0.04, "kappa": 1.5, "theta": 0.05, "sigma_v": 0.6, "rho": -0.7}
 
     @property
-    def feller_ratio(self) -> Real:
+    def feller_ratio(self) -> Scalar:
         """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
         return 2.0 * self.kappa * self.theta / self.sigma_v**2
 
@@ -93,10 +93,10 @@ class Slopes(NamedTuple):
     integral: tuple[Frequencies, Frequencies]
 
 
-def riccati(kappa: Real, sigma_v: Real, rho: Real, z: Frequencies, t: Real) -> Riccati:
-    """Solve B' = -q/2 - beta B + sigma_v^2 B^2 / 2, B(0) = 0, with q = z^2 + iz, beta = kappa - i rho sigma_v z.
+def riccati(kappa: Scalar, sigma_v: Scalar, rho: Scalar, z: Frequencies, t: Real) -> Riccati:
+    """Solve B' = -q/2 - beta B + sigma_v^2 B^2/2, B(0) = 0, q = z^2 + iz, beta = kappa - i rho sigma_v z.
 
-    With d = sqrt(beta^2 + sigma_v^2 q), s = (1 - e^{-dt})/d, m = (beta - d)/sigma_v^2 and y = sigma_v^2 m s/2:
+    With d = sqrt(beta^2 + sigma_v^2 q), s = (1 - e^{-dt})/d, m = (beta - d)/sigma_v^2, y = sigma_v^2 m s/2:
     B = -q s / (2 (1 + y)) and int B = m (t - s log(1 + y)/y). The principal logarithm is the right branch
     (Lord and Kahl 2010), nothing is divided by sigma_v, kappa or t, and m has its cancellation removed.
     """
@@ -122,8 +122,8 @@ def riccati(kappa: Real, sigma_v: Real, rho: Real, z: Frequencies, t: Real) -> R
     return Riccati(q, beta, d, inverse, 1.0 - minus, s, m, y, n, log_y, quotient, b, integral, degenerate)
 
 
-def riccati_slopes(sigma_v: Real, r: Riccati, t: Real) -> Slopes:
-    """Derivatives of `riccati` in beta and sigma_v^2, each at fixed other; chain rule gives kappa, rho, sigma_v."""
+def riccati_slopes(sigma_v: Scalar, r: Riccati, t: Real) -> Slopes:
+    """Derivatives of `riccati` in beta and sigma_v^2, each at fixed other; kappa, rho, sigma_v follow."""
     inverse, n = r.inverse, r.n
     bend = (r.decay * t - r.s) * inverse  # ds/dd
     s_beta, s_var = bend * r.beta * inverse, 0.5 * bend * r.q * inverse
@@ -175,15 +175,15 @@ def diffusion_gradient(
     )
 
 
-def reversion_time(kappa: Real, t: Real) -> Real:
+def reversion_time(kappa: Scalar, t: Real) -> Real:
     """(1 - e^{-kappa t})/kappa, t at kappa = 0."""
     x = kappa * t
     small = x < 1e-8
     return t * jnp.where(small, 1.0 - 0.5 * x, -jnp.expm1(-x) / jnp.where(small, 1.0, x))
 
 
-def explosion_time(kappa: Real, sigma_v: Real, rho: Real, a: Real) -> Real:
-    """Time T*(a) at which E[e^{aX}] becomes infinite (Andersen and Piterbarg 2007, prop. 3.1); a outside [0, 1]."""
+def explosion_time(kappa: Scalar, sigma_v: Scalar, rho: Scalar, a: Real) -> Real:
+    """Time at which E[e^{aX}] becomes infinite (Andersen and Piterbarg 2007, prop. 3.1), a outside [0, 1]."""
     beta = kappa - rho * sigma_v * a
     discriminant = beta * beta - sigma_v**2 * a * (a - 1.0)
     g = jnp.sqrt(jnp.abs(discriminant))

@@ -39,16 +39,16 @@ class Merton(AbstractFourierModel):
         return (self.sigma**2 + self.lam * (self.mu_y**2 + self.sigma_y**2)) * t
 
 
-def jump_exponent(z: Frequencies, mu_y: Real, sigma_y: Real) -> Frequencies:
+def jump_exponent(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
     """log E[e^{izY}] of a normal log jump."""
     return z * (1j * mu_y - 0.5 * sigma_y**2 * z)
 
 
-def compensated_jumps(z: Frequencies, mu_y: Real, sigma_y: Real) -> Frequencies:
+def compensated_jumps(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
     """E[e^{izY}] - 1 - i z E[e^Y - 1] of a normal log jump, without cancellation at small z."""
     return cm.expm1(jump_exponent(z, mu_y, sigma_y)) - 1j * z * jump_mean(mu_y, sigma_y)
 
 
-def jump_mean(mu_y: Real, sigma_y: Real) -> Real:
+def jump_mean(mu_y: Scalar, sigma_y: Scalar) -> Real:
     """Mean relative jump E[e^Y - 1] of a normal log jump."""
     return jnp.expm1(mu_y + 0.5 * sigma_y**2)

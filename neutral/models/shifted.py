@@ -1,4 +1,4 @@
-"""The ++ extension: a deterministic variance shift on any model (Brigo and Mercurio 2001; Pacati et al. 2018)."""
+"""The ++ extension: a deterministic variance shift on any model (Pacati, Pompa and Reno 2018)."""
 
 from typing import Self
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..parameters import Positive, is_concrete, param
-from ..typing import Flags, Frequencies, Real
+from ..typing import Flags, Frequencies, Real, Row
 from .base import AbstractFourierModel, Strip
 from .black import gaussian_log_cf
 from .heston import Heston
@@ -23,10 +23,8 @@ class Shifted(AbstractFourierModel):
     """
 
     model: AbstractFourierModel
-    times: Real = param(
-        Positive(), "expiries at which the added variance is given, yr, ascending, shape (n,)"
-    )
-    increments: Real = param(Positive(), "total variance added between consecutive times, shape (n,)")
+    times: Row = param(Positive(), "expiries at which the added variance is given, yr, ascending, shape (n,)")
+    increments: Row = param(Positive(), "total variance added between consecutive times, shape (n,)")
 
     @staticmethod
     def _field_ndim(name: str) -> int:
@@ -49,7 +47,7 @@ class Shifted(AbstractFourierModel):
     def expand(self, axes: int) -> Self:
         """As of any model; the axis of `times` stays last."""
 
-        def expand(x: Real) -> Real:
+        def expand(x: Row) -> Real:
             shape = jnp.shape(x)
             return jnp.reshape(x, shape[:-1] + (1,) * axes + shape[-1:])
 
@@ -92,6 +90,6 @@ class Shifted(AbstractFourierModel):
         return self.model.total_variance(t) + self.added_variance(t)
 
 
-def _with_axes(x: Real, ndim: int) -> Real:
+def _with_axes(x: Row, ndim: int) -> Real:
     """Leading axes of size 1 up to `ndim`, for strict broadcasting."""
     return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))

@@ -1,4 +1,4 @@
-"""SVCJ: stochastic variance with simultaneous jumps in forward and variance (Duffie, Pan and Singleton 2000)."""
+"""SVCJ: simultaneous jumps in forward and variance (Duffie, Pan and Singleton 2000)."""
 
 from typing import ClassVar, NamedTuple
 
@@ -25,10 +25,10 @@ from .merton import jump_exponent, jump_mean
 
 
 class SVCJ(AbstractFourierModel):
-    """Heston variance with simultaneous jumps (Duffie, Pan and Singleton 2000; Eraker, Johannes and Polson 2003).
+    """Heston with simultaneous jumps (Duffie, Pan and Singleton 2000; Eraker, Johannes and Polson 2003).
 
-    dF/F = sqrt(v) dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB + Z dN,
-    Z exponential with mean mu_v, Y | Z ~ N(mu_y + rho_j Z, sigma_y^2).
+    dF/F = sqrt(v) dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB
+    + Z dN, Z exponential with mean mu_v, Y | Z ~ N(mu_y + rho_j Z, sigma_y^2).
     Other texts write ell_y, ell_v for mu_y, mu_v. rho_j is a slope, not a correlation. theta is not the
     long-run mean of v, which is theta + lam mu_v / kappa. Needs 1 - mu_v rho_j > 0.
     """
@@ -66,7 +66,7 @@ class SVCJ(AbstractFourierModel):
         return Heston(self.v0, self.kappa, self.theta, self.sigma_v, self.rho)
 
     @property
-    def feller_ratio(self) -> Real:
+    def feller_ratio(self) -> Scalar:
         """2 kappa theta / sigma_v^2 of the diffusive variance."""
         return self.heston.feller_ratio
 
@@ -160,7 +160,7 @@ class SVCJ(AbstractFourierModel):
 
 
 class _Jumps(NamedTuple):
-    """Pieces of the jump part; `total` is E[e^{izY}] int - t - i z t E[e^Y - 1], for one unit of intensity."""
+    """Pieces of the jump part; `total` is E[e^{izY}] int - t - i z t E[e^Y - 1], per unit of intensity."""
 
     total: Frequencies
     m0: Frequencies
@@ -181,7 +181,7 @@ class _Jumps(NamedTuple):
 def _jump_integral(model: SVCJ, z: Frequencies, r: Riccati, t: Real) -> _Jumps:
     """int_0^t ds / (1 - i z rho_j mu_v - mu_v B(s)) and the jump part of log_cf around it.
 
-    The integral is t + mu_v `excess`, excess = (t e + 2 g L)/p with c = 1 - i z rho_j mu_v, e = i z rho_j + m,
+    The integral is t + mu_v `excess`, excess = (t e + 2 g L)/p, c = 1 - i z rho_j mu_v, e = i z rho_j + m,
     p = 1 - mu_v e, g = q/(beta + d)^2 and L = log(1 + x)/R the removable quotient, x = R w,
     R = -c sigma_v^2 g - mu_v m, w = s (beta + d)/(2c). log(1 + x) is the *sum* of two principal logarithms,
     log(1 + y) + log(1 - mu_v B/c): the single logarithm of their product can cross its cut.

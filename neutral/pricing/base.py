@@ -2,7 +2,7 @@
 
 import abc
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Int
@@ -45,13 +45,18 @@ class AbstractEngine(eqx.Module):
     """Estimated error, in units of max(1, K/F), from which a price is called inaccurate."""
 
     @abc.abstractmethod
-    def otm(self, model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> Any:
+        """Where to integrate: a pytree that derivatives take as constant, made once for all of them."""
+
+    @abc.abstractmethod
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
         """Out-of-the-money normalised prices: calls for k >= 0, puts below.
 
         Args:
             model: Scalar parameters.
             k: Log-forward moneyness, shape (maturities, strikes).
             t: Maturities in years, > 0, shape (maturities,).
+            plan: What `plan` returned for these arguments; made here where None.
 
         Returns:
             Value and an estimate of its error, shape (maturities, strikes). Differentiable in all arguments.

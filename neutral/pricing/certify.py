@@ -26,11 +26,13 @@ class Certify(AbstractEngine):
 
     tolerance: float = eqx.field(static=True, default=1e-12)
 
-    def otm(self, model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> None:
+        """Nothing: the judge finds its own lines."""
+
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: None = None) -> Quadrature:
         """See `AbstractEngine.otm`; `error` is a bound."""
-        flat_t = jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
-        value, error = in_chunks(lambda k, t: _judge(model, k, t), jnp.ravel(k), jnp.ravel(flat_t), _CHUNK)
-        return Quadrature(jnp.reshape(value, k.shape), jnp.reshape(error, k.shape))
+        later = jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
+        return in_chunks(lambda k, t: _judge(model, k, t), (k, later), _CHUNK)
 
 
 class _Refinement(NamedTuple):

@@ -34,18 +34,22 @@ class Contour(AbstractEngine):
     nodes: int = eqx.field(static=True, default=192)
     tolerance: float = eqx.field(static=True, default=1e-8)
 
-    def otm(self, model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
-        """See `AbstractEngine.otm`; works through the options in chunks."""
-        flat_t = jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
-        value, error = in_chunks(
-            lambda k, t: self._options(model, k, t), jnp.ravel(k), jnp.ravel(flat_t), _CHUNK
-        )
-        return Quadrature(jnp.reshape(value, k.shape), jnp.reshape(error, k.shape))
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> "Line":
+        """One line per option, see `choose`; fields have the shape of k."""
+        return in_chunks(lambda k, t: choose(model, k, t), (k, _per_option(t, k)), _CHUNK)
 
-    def _options(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
-        path = choose(model, k, t)
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
+        """See `AbstractEngine.otm`; works through the options in chunks."""
+        plan = self.plan(model, k, t) if plan is None else plan
+
+        def options(k: Real, t: Real, *path: Any) -> Quadrature:
+            return self._options(model, k, t, Line(*path))
+
+        return in_chunks(options, (k, _per_option(t, k), *plan), _CHUNK)
+
+    def _options(self, model: AbstractFourierModel, k: Real, t: Real, path: "Line") -> Quadrature:
         step = path.length / self.nodes
-        y = jnp.expand_dims(step, -1) * jnp.arange(self.nodes + 1.0)[None, :]
+        y = jnp.expand_dims(step, -1) * jnp.arange(self.nodes + 1.0, dtype=k.dtype)[None, :]
         f, _ = integrand(model, k, t, path, y)
         f = jnp.concatenate([0.5 * f[..., :1], f[..., 1:]], axis=-1)
         fine, coarse = jnp.sum(f, -1) * step, 2.0 * jnp.sum(f[..., ::2], -1) * step
@@ -54,17 +58,33 @@ class Contour(AbstractEngine):
         # halving the step squares the relative error of a geometrically convergent rule
         share = jnp.minimum(gap / jnp.where(size > 0, size, 1.0), 1.0)
         error = 10.0 * gap * jnp.sqrt(share) + 10.0 * jnp.finfo(k.dtype).eps * size
-        return offset(path, k) - fine / jnp.pi, jax.lax.stop_gradient(error)
+        return Quadrature(offset(path, k) - fine / jnp.pi, jax.lax.stop_gradient(error))
 
 
-def in_chunks(function: Any, k: Real, t: Real, chunk: int) -> tuple[Real, Real]:
-    """Apply a function of options (n,) to pieces of `chunk` options, one after another, to bound memory."""
-    n = k.size
+def _per_option(t: Real, k: Real) -> Real:
+    return jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
+
+
+def in_chunks(function: Any, arrays: tuple[Any, ...], chunk: int) -> Any:
+    """Apply a function of options (n,) to pieces of `chunk` options, one after another, to bound memory.
+
+    Args:
+        function: Takes as many arrays of shape (n,), returns a pytree of such arrays.
+        arrays: Of one common shape.
+        chunk: Options in one piece.
+
+    Returns:
+        The function's result, in the common shape.
+    """
+    shape, n = arrays[0].shape, arrays[0].size
+    flat = tuple(jnp.ravel(x) for x in arrays)
     if n <= chunk:
-        return function(k, t)
-    pieces = -(-n // chunk)
-    rows = [jnp.reshape(jnp.pad(x, (0, pieces * chunk - n), mode="edge"), (pieces, chunk)) for x in (k, t)]
-    return jax.tree.map(lambda x: jnp.ravel(x)[:n], jax.lax.map(lambda row: function(*row), tuple(rows)))
+        result = function(*flat)
+    else:
+        pieces = -(-n // chunk)
+        rows = [jnp.reshape(jnp.pad(x, (0, pieces * chunk - n), mode="edge"), (pieces, chunk)) for x in flat]
+        result = jax.lax.map(lambda row: function(*row), tuple(rows))
+    return jax.tree.map(lambda x: jnp.reshape(jnp.ravel(x)[:n], shape), result)
 
 
 def integrand(
@@ -138,7 +158,7 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
 
 
 def _height(model: AbstractFourierModel, k: Real, t: Real, a: Real) -> Real:
-    """log of the integrand where the line crosses the imaginary axis, a of shape (n, m); +inf where there is none."""
+    """log of the integrand on the imaginary axis, for a of shape (n, m); +inf where there is none."""
     psi = jnp.real(model.log_cf(-1j * a, jnp.expand_dims(t, -1)))
     h = psi + jnp.expand_dims(k, -1) * (1.0 - a) - jnp.log(jnp.abs(a * (a - 1.0)))
     return jnp.where(jnp.isnan(h), jnp.inf, h)
@@ -152,34 +172,37 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
     low, high = model.strip(t)
     call = k >= 0
     room = jnp.minimum(jnp.where(call, high - 1.0, -low), _FURTHEST)
-    share = jnp.linspace(0.0, 1.0, 18).astype(k.dtype)[None, :]
+    share = jnp.linspace(0.0, 1.0, 18, dtype=k.dtype)[None, :]
 
     def order(q: Real) -> Real:
         flag = jnp.expand_dims(call, -1)
         return jnp.where(flag, 1.0 + jnp.exp(q), -jnp.exp(q))
 
-    def narrow(_: int, bounds: tuple[Real, Real]) -> tuple[Real, Real]:
+    middle = jnp.broadcast_to(jnp.asarray([0.5, 0.55, 0.45], k.dtype), (k.size, 3))
+
+    def narrow(_: int, state: tuple[Real, ...]) -> tuple[Real, ...]:
         """Keep the neighbours of the lowest of 18 points: two rounds leave 1 % of the range."""
-        lo, hi = bounds
-        q = jnp.expand_dims(lo, -1) + jnp.expand_dims(hi - lo, -1) * share
-        best = jnp.argmin(_height(model, k, t, order(q)), axis=-1)
+        lo, hi, *_ = state
         gap = (hi - lo) / (share.size - 1)
-        return jnp.maximum(lo + (best - 1) * gap, lo), jnp.minimum(lo + (best + 1) * gap, hi)
+        q = jnp.expand_dims(lo, -1) + jnp.expand_dims(hi - lo, -1) * share
+        h = _height(model, k, t, jnp.concatenate([order(q), middle], axis=-1))
+        best = jnp.clip(jnp.argmin(h[:, :-3], axis=-1), 1, share.size - 2)
+        at = lambda i: jnp.take_along_axis(h, i[:, None], axis=-1)[:, 0]  # noqa: E731
+        bend = (at(best + 1) + at(best - 1) - 2.0 * at(best)) / gap**2
+        q = lo + best * gap
+        return q - gap, q + gap, q, at(best), bend, h[:, -3], (h[:, -1] + h[:, -2] - 2.0 * h[:, -3]) / 0.05**2
 
     top = jnp.log(0.97 * room)
-    lo, hi = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top))
-    q = 0.5 * (lo + hi)
-    outside = order(q[:, None])[:, 0]
-    step = 0.1 * jnp.minimum(jnp.exp(q), room - jnp.exp(q))
-    middle = jnp.full_like(k, 0.5)
-    points = (outside, outside + step, outside - step, middle, middle + 0.05, middle - 0.05)
-    h = _height(model, k, t, jnp.stack(points, axis=-1))
-    inside = ~(h[:, 0] <= h[:, 3])
-    h = jnp.where(inside[:, None], h[:, 3:], h[:, :3])
-    step = jnp.where(inside, 0.05, step)
-    curve = h[:, 1] + h[:, 2] - 2.0 * h[:, 0]
-    width = jnp.minimum(step / jnp.sqrt(jnp.maximum(curve, 1e-300)), 10.0 * step)
-    return jnp.where(inside, middle, outside), width, h[:, 0], inside
+    unknown = (jnp.zeros_like(k),) * 5
+    state = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top, *unknown))
+    _, _, q, outside, bend, centre, centre_bend = state
+    inside = ~(outside <= centre)
+    gap = jnp.where(inside, 0.5, jnp.minimum(jnp.exp(q), room - jnp.exp(q)))
+    # second derivative in a, from that in log(a - 1) or log(-a) at a point of no slope
+    curve = jnp.where(inside, centre_bend, bend * jnp.exp(-2.0 * q))
+    width = jnp.minimum(1.0 / jnp.sqrt(jnp.maximum(curve, 1e-300)), gap)
+    a = jnp.where(inside, 0.5, order(q[:, None])[:, 0])
+    return a, width, jnp.where(inside, centre, outside), inside
 
 
 def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real) -> tuple[Real, Real]:
@@ -188,7 +211,8 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     Returns:
         The length (inf where it is not finite, or grows above its start), and arg of -d exponent/dz.
     """
-    y = jnp.arange(0.5, 34.0, 0.75)
+    furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # squares stay finite
+    y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
     z, slope = along(c, jnp.broadcast_to(y, k.shape + y.shape))
     e = exponent(model, k, t, z)
     size = jnp.real(e) + jnp.log(jnp.abs(slope)) - jnp.log(jnp.abs(z)) - jnp.log(jnp.abs(z + 1j))

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from ..buckets import call_on_grid
-from ..contract import Kind, Terms, moneyness, terms
+from ..contract import Kind, Terms, terms
 from ..models import AbstractFourierModel
 from ..typing import Real
 from .contour import Contour
-from .price import check_model, normalised, strikes_axis, valid_terms
+from .price import check_model, coordinates, normalised, plan_for, strikes_axis
 
 
 def digital(
@@ -64,12 +64,12 @@ def density(model: AbstractFourierModel, forward: Any, strike: Any, maturity: An
 
 def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Real]:
     """k, and the out-of-the-money price's first two derivatives in it, and which terms are valid."""
-    valid = valid_terms(model, option)
-    k = jnp.where(valid, moneyness(option.forward, option.strike), 0.0)
-    t = jnp.where(jnp.all(valid, -1), option.maturity[:, 0], 1.0)
+    valid, k, t = coordinates(model, option)
+    engine = Contour()
+    plan = plan_for(model, k, t, engine)
 
     def slope(k: Real) -> Real:
-        return jax.jvp(lambda k: normalised(model, k, t, Contour()).value, (k,), (jnp.ones_like(k),))[1]
+        return jax.jvp(lambda k: normalised(model, k, t, engine, plan).value, (k,), (jnp.ones_like(k),))[1]
 
     first, second = jax.jvp(slope, (k,), (jnp.ones_like(k),))
     return k, first, second, valid

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 
 from .. import black
 from ..buckets import call_on_grid
-from ..contract import Kind, Settlement, Terms, as_numbers, moneyness, settled, terms
+from ..contract import Kind, Settlement, Terms, as_numbers, settled, terms
 from ..errors import ArgumentError
 from ..inversion import implied_stdev
 from ..models import AbstractFourierModel
 from ..typing import Codes, Real
 from .base import AbstractEngine
 from .contour import Contour
-from .price import check_model, price_grid, strikes_axis
+from .price import check_model, coordinates, plan_for, price_grid, strikes_axis
 
 ORDERS = ("vanna", "volga", "speed")
 
@@ -24,7 +24,7 @@ ORDERS = ("vanna", "volga", "speed")
 class Greeks(eqx.Module):
     """Price and derivatives, each of the options' shape, in the price's own unit.
 
-    delta, gamma and speed are in the forward, or in the spot where a spot was given. theta is -dP/dT per year at
+    delta, gamma and speed are in the forward, or in the spot where one was given. theta is -dP/dT per year at
     fixed forward and discount, or at fixed spot, rate and yield where a rate was given. vega, vanna and volga
     are Black's at the model's own implied volatility (per unit of volatility). net_delta is the forward delta
     less the premium in units of the underlying: what a holder of the coin hedges with.
@@ -70,7 +70,7 @@ def greeks(
         settlement: "cash" or "coin".
         engine: `Contour()` where None.
         order: Any of "vanna", "volga", "speed", to have them too.
-        spot: Spot: delta and gamma are then in the spot; forward and discount may stay out if `rate` is given.
+        spot: Spot: delta and gamma are then in the spot; the forward may stay out.
         rate: Continuous rate: theta is then at fixed spot, rate and dividend.
         dividend: Continuous dividend yield.
 
@@ -95,7 +95,7 @@ def greeks(
     ]
     engine = Contour() if engine is None else engine
     return call_on_grid(
-        lambda *x: _greeks_grid(model, Terms(*x[:5]), *x[5:], engine, settlement, tuple(order)),
+        lambda *x: _greeks_grid(model, Terms(*x[:5]), x[5], x[6], x[7], engine, settlement, tuple(order)),
         (*option, underlying, *drift),
         strikes_axis(option),
     )
@@ -113,6 +113,8 @@ def _greeks_grid(
     order: tuple[str, ...],
 ) -> Greeks:
     growth = option.forward / underlying
+    _, k, t = coordinates(model, option)
+    plan = plan_for(model, k, t, engine)
 
     def value(model: AbstractFourierModel, x: Real, later: Real) -> Real:
         """Price with the underlying at x and the maturity moved by `later`."""
@@ -122,7 +124,7 @@ def _greeks_grid(
             maturity=option.maturity + later,
             discount=option.discount * jnp.exp(-rate * later),
         )
-        return price_grid(model, moved, engine, settlement).price
+        return price_grid(model, moved, engine, settlement, plan).price
 
     def in_x(f: Callable[[Real], Real]) -> Callable[[Real], Real]:
         return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
@@ -130,10 +132,9 @@ def _greeks_grid(
     still = jnp.zeros_like(underlying)
     at_x = lambda x: value(model, x, still)  # noqa: E731
     delta = in_x(at_x)
-    info = price_grid(model, option, engine, settlement)
+    info = price_grid(model, option, engine, settlement, plan)
     price, first = info.price, delta(underlying)
     theta = -jax.jvp(lambda s: value(model, underlying, s), (still,), (jnp.ones_like(still),))[1]
-    k = moneyness(option.forward, option.strike)
     unit = settled(jnp.ones_like(k), option.forward, option.discount, settlement)
     per_unit = underlying * first / unit
     net = per_unit if settlement == "coin" else per_unit - price / unit

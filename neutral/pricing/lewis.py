@@ -1,7 +1,7 @@
-"""The calibration engine: fixed Gauss-Legendre nodes on the line Im z = -1/2, strikes by one matrix product."""
+"""The calibration engine: Gauss-Legendre nodes on Im z = -1/2, strikes by one matrix product."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from .. import black
+from ..materialise import materialise
 from ..models import AbstractFourierModel
 from ..typing import Frequencies, Real
 from .base import AbstractEngine, Quadrature
-from ..materialise import materialise
 
 _CORE = 4.0  # nodes are even up to 4 standard-deviation frequencies, geometric beyond
 _CUTOFF = -25.3  # log of the integrand's size, relative to the forward, where nodes end: 1e-11
@@ -35,9 +35,9 @@ class LewisGrid(NamedTuple):
 class Lewis(AbstractEngine):
     """Lewis (2001) with a Black control variate frozen at a given standard deviation per maturity.
 
-    c(k) - c_Black(k) = -(e^{k/2}/pi) int_0^inf Re[e^{-ixk} (phi - phi_Black)(x - i/2)] / (x^2 + 1/4) dx. The control
-    removes the near-poles at x = +-i/2 whatever its variance, so it carries no parameter and no derivative.
-    Absolute accuracy only: far out of the money use `Contour`.
+    c(k) - c_Black(k) = -(e^{k/2}/pi) int_0^inf Re[e^{-ixk} (phi - phi_Black)(x - i/2)]/(x^2 + 1/4) dx.
+    The control removes the near-poles at x = +-i/2 whatever its variance, so it carries no parameter and no
+    derivative. Absolute accuracy only: far out of the money use `Contour`.
     """
 
     nodes: int = eqx.field(static=True, default=64)
@@ -49,7 +49,7 @@ class Lewis(AbstractEngine):
         Args:
             k: Log-forward moneyness.
             t: Maturities in years, > 0.
-            stdev: Standard deviation of the control and scale of the nodes (such as the market's at the money).
+            stdev: Standard deviation of the control and scale of the nodes: the market's at the money, say.
             length: Nodes reach to sinh(length) core frequencies 4/stdev.
 
         Returns:
@@ -89,11 +89,16 @@ class Lewis(AbstractEngine):
         columns = [_product(jnp.real(m), jnp.imag(m), grid) for m in (phi * slope for slope in slopes)]
         return price, jax.tree.unflatten(jax.tree.structure(model), columns)
 
-    def otm(self, model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
-        """See `AbstractEngine.otm`; nodes scaled by the model's own variance and cut where phi has decayed."""
-        frozen, fixed_t = jax.lax.stop_gradient((model, t))
-        stdev = jnp.sqrt(jnp.maximum(frozen.expand(1).total_variance(fixed_t), 1e-300))
-        grid = self.grid(k, t, stdev, _cutoff(frozen, fixed_t, stdev))
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
+        """Standard deviation and length for `grid`: the model's own variance, and where phi has decayed."""
+        del k
+        model, t = jax.lax.stop_gradient((model, t))
+        stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
+        return stdev, _cutoff(model, t, stdev)
+
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
+        """See `AbstractEngine.otm`."""
+        grid = self.grid(k, t, *(self.plan(model, k, t) if plan is None else plan))
         value = self.prices(model, grid)
         return Quadrature(value, jax.lax.stop_gradient(self._error(model, grid, k)))
 
@@ -138,7 +143,7 @@ def _cutoff(model: AbstractFourierModel, t: Real, stdev: Real) -> Real:
     return (0.5 + 0.5 * (last + share))[..., 0]
 
 
-def _like(row: Real, leading: Real) -> Real:
+def _like(row: Real | np.ndarray, leading: Real) -> Real:
     """A row of nodes with the axes of `leading` in front, for strict broadcasting."""
     row = jnp.asarray(row, leading.dtype)
     return jnp.reshape(row, (1,) * jnp.ndim(leading) + row.shape)

@@ -105,6 +105,8 @@ def price_info(
         precision=precision,
     )
     model = check_model(model, precision)
+    if engine is not None and precision != "float64":
+        raise ArgumentError("precision='float32' goes with the default engine; leave engine= out.")
     engine = Contour() if engine is None else engine
     return call_on_grid(
         lambda *x: price_grid(model, Terms(*x), engine, settlement), option, strikes_axis(option)
@@ -171,38 +173,54 @@ def strikes_axis(option: Terms) -> int:
 
 @eqx.filter_jit
 def price_grid(
-    model: AbstractFourierModel, option: Terms, engine: AbstractEngine, settlement: Settlement
+    model: AbstractFourierModel,
+    option: Terms,
+    engine: AbstractEngine,
+    settlement: Settlement,
+    plan: Any = None,
 ) -> PriceInfo:
     """`price_info` on arrays of shape (maturity, strike), the maturity constant along strikes."""
-    valid = valid_terms(model, option)
-    k = jnp.where(valid, moneyness(option.forward, option.strike), 0.0)
-    t = jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
-    quadrature = normalised(model, k, t, engine)
+    valid, k, t = coordinates(model, option)
+    quadrature = normalised(model, k, t, engine, plan)
     unit = settled(jnp.ones_like(k), option.forward, option.discount, settlement)
     value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
-    # parity, units and the forward itself round too
-    error = unit * quadrature.error + 4.0 * jnp.finfo(k.dtype).eps * jnp.abs(value)
+    # parity, units and the forward itself round too; in the money on the scale of what parity adds
+    added = jnp.where(option.is_call == (k < 0), jnp.maximum(1.0, jnp.exp(k)), 0.0)
+    error = unit * quadrature.error + 4.0 * jnp.finfo(k.dtype).eps * (jnp.abs(value) + unit * added)
     status = quadrature_status(quadrature, k, valid, engine)
     return PriceInfo(jnp.where(valid, value, jnp.nan), status, jnp.where(valid, error, jnp.nan))
 
 
-def valid_terms(model: AbstractFourierModel, option: Terms) -> Flags:
-    """Whether terms and parameters lie in their domains; what concrete values met already, traced ones meet here."""
+def coordinates(model: AbstractFourierModel, option: Terms) -> tuple[Flags, Real, Real]:
+    """Which terms are valid (the check traced values meet), and k and t, harmless where they are not."""
     k = moneyness(option.forward, option.strike)
-    return jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
+    valid = jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
+    return valid, jnp.where(valid, k, 0.0), jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
 
 
 def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:
     """`PriceStatus` codes; an error estimate that is nan is not accurate."""
-    accurate = quadrature.error <= engine.tolerance * jnp.maximum(1.0, jnp.exp(k))
+    tolerance = max(engine.tolerance, 1e3 * float(jnp.finfo(k.dtype).eps))
+    accurate = quadrature.error <= tolerance * jnp.maximum(1.0, jnp.exp(k))
     known = jnp.where(accurate & jnp.isfinite(quadrature.value), PriceStatus.accurate, PriceStatus.inaccurate)
     return jnp.where(valid, known, PriceStatus.invalid)
 
 
-def normalised(model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine) -> Quadrature:
+def plan_for(model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine) -> Any:
+    """The engine's plan at maturities that may be 0; for several derivatives of one price."""
+    return engine.plan(model, k, jnp.where(_has_variance(model, t), t, 1.0))
+
+
+def _has_variance(model: AbstractFourierModel, t: Real) -> Flags:
+    return (t > 0) & (jax.lax.stop_gradient(model.total_variance(t)) > 0)
+
+
+def normalised(
+    model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine, plan: Any = None
+) -> Quadrature:
     """Out-of-the-money normalised prices of an engine, with the limit of no variance: 0."""
-    alive = (t > 0) & (jax.lax.stop_gradient(model.total_variance(t)) > 0)
-    quadrature = engine.otm(model, k, jnp.where(alive, t, 1.0))
+    alive = _has_variance(model, t)
+    quadrature = engine.otm(model, k, jnp.where(alive, t, 1.0), plan)
     alive = jnp.broadcast_to(jnp.expand_dims(alive, -1), k.shape)
     # what rounds below zero is not clipped: the calibration path stays smooth
     return Quadrature(*(jnp.where(alive, x, 0.0) for x in quadrature))

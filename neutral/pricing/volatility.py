@@ -30,7 +30,7 @@ def implied_vol(
     discount: Any = 1.0,
     settlement: Settlement = "cash",
 ) -> Real:
-    """Black implied volatility of option prices, to machine accuracy (after Jaeckel 2015); arguments broadcast.
+    """Black implied volatility of option prices, to machine accuracy; arguments broadcast.
 
     Differentiable any number of times by the implicit function theorem, under jit, vmap and grad.
 

@@ -1,0 +1,60 @@
+"""The documentation is true: its Python runs, and it names everything that is public."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import neutral
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ["README.md", "docs/index.md", "docs/guide.md", "docs/custom_model.md"]
+PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]
+
+
+def python_blocks(path: Path) -> list[tuple[int, str]]:
+    """Line number and text of each Python block of a Markdown file."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, block.start(1)), block[1])
+        for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks_run_in_order(page, tmp_path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+    blocks = python_blocks(ROOT / page)
+    assert blocks
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    for line, code in blocks:
+        exec(compile("\n" * line + code, os.fspath(ROOT / page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_names_say_what_they_are(name):
+    first = (getattr(neutral, name).__doc__ or "").split("\n")[0]
+    assert first.strip(), f"neutral.{name} has no docstring"
+
+
+def test_reference_names_everything_public():
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(?:::: |      heading: )neutral\.(\w+)$", page, re.MULTILINE))
+    assert named >= set(PUBLIC)
+
+
+def test_links_lead_somewhere():
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target} is not there"
+
+
+def test_architecture_has_a_line_for_every_file():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    for path in (ROOT / "neutral").rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        assert path.name == "__init__.py" or f"| `{name}` |" in text, f"{name} has no line"

@@ -1,0 +1,215 @@
+"""The functions people call: arguments, errors, statuses, settlement, limits of models."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neutral as nt
+from neutral.buckets import bucket
+from neutral.models import SVCJ, Bates, Black, Heston, Merton, Shifted
+
+HESTON = Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.6, rho=-0.7)
+STRIKES = np.array([60.0, 90.0, 100.0, 110.0, 150.0])
+
+
+def prices(model, **terms):
+    return np.asarray(nt.price(model, 100.0, STRIKES, 0.5, **terms))
+
+
+def test_black_is_its_closed_form():
+    import neutral.black as black
+
+    expected = 100 * np.asarray(black.price(np.log(STRIKES / 100), 0.2 * np.sqrt(0.5)))
+    assert np.allclose(prices(Black(0.2)), expected, rtol=1e-13)
+
+
+def test_merton_is_its_poisson_mixture():
+    """Merton (1976): Black prices mixed over the number of jumps."""
+    import neutral.black as black
+
+    sigma, lam, mu, sd, t = 0.2, 1.3, -0.1, 0.15, 0.5
+    total = np.zeros(5)
+    weight = np.exp(-lam * t)
+    for n in range(40):
+        growth = -lam * t * np.expm1(mu + sd**2 / 2) + n * (mu + sd**2 / 2)
+        forward, s = 100 * np.exp(growth), np.sqrt(sigma**2 * t + n * sd**2)
+        total += weight * forward * np.asarray(black.price(np.log(STRIKES / forward), s))
+        weight *= lam * t / (n + 1)
+    assert np.allclose(prices(Merton(sigma, lam, mu, sd)), total, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("general", "special"),
+    [
+        (SVCJ(0.04, 1.5, 0.05, 0.6, -0.7, 0.0, -0.1, 0.1, 0.1, -0.5), HESTON),
+        (Bates(0.04, 1.5, 0.05, 0.6, -0.7, 0.0, -0.1, 0.1), HESTON),
+        (
+            SVCJ(0.04, 1.5, 0.05, 0.6, -0.7, 0.8, -0.1, 0.1, 0.0, -0.5),
+            Bates(0.04, 1.5, 0.05, 0.6, -0.7, 0.8, -0.1, 0.1),
+        ),
+        (Heston(0.04, 1.5, 0.04, 0.0, -0.7), Black(0.2)),
+        (Heston(0.04, 0.0, 0.05, 0.0, -0.7), Black(0.2)),
+        (Shifted(HESTON, np.array([0.2, 1.0]), np.array([0.0, 0.0])), HESTON),
+        (Shifted(Black(0.0), np.array([0.25, 0.5, 1.0]), np.array([0.01, 0.01, 0.3])), Black(0.2)),
+        (Merton(0.2, 0.0, -0.1, 0.1), Black(0.2)),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_limits(general, special):
+    assert np.allclose(prices(general), prices(special), rtol=1e-12)
+
+
+def test_heston_goes_to_black_as_vol_of_vol_vanishes():
+    gap = [
+        np.max(np.abs(prices(Heston(0.04, 1.5, 0.04, s, -0.7)) - prices(Black(0.2))))
+        for s in (1e-4, 1e-6, 1e-8)
+    ]
+    assert gap[0] < 1e-3 and gap[1] < 1e-5 and gap[2] < 1e-7 and gap[0] > gap[1] > gap[2]
+
+
+def test_settlements_and_spot_agree():
+    cash = nt.price(HESTON, 100.0, STRIKES, 0.5, "put")
+    assert np.allclose(
+        nt.price(HESTON, 100.0, STRIKES, 0.5, "put", settlement="coin") * 100, cash, rtol=1e-14
+    )
+    spot = nt.price(HESTON, None, STRIKES, 0.5, spot=98.0, rate=0.03, dividend=0.01)
+    forward = 98.0 * np.exp(0.02 * 0.5)
+    assert np.allclose(spot, nt.price(HESTON, forward, STRIKES, 0.5, discount=np.exp(-0.015)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"maturity": -1.0}, "maturity must be finite and >= 0, got -1"),
+        ({"strike": 0.0}, "strike must be finite and > 0, got 0"),
+        ({"strike": [90.0, np.nan]}, "strike must be finite and > 0, got nan"),
+        ({"forward": -5.0}, "forward must be finite and > 0"),
+        ({"forward": np.inf}, "forward must be finite"),
+        ({"forward": None}, "forward is missing"),
+        ({"discount": 0.0}, "discount must be finite and > 0"),
+        ({"kind": "straddle"}, "'call', 'put' or booleans"),
+        ({"kind": np.array([1.0])}, "booleans"),
+        ({"settlement": "physical"}, "'cash' or 'coin'"),
+        (
+            {"strike": np.ones(3), "maturity": np.ones(2)},
+            "Shapes do not broadcast: strike (3,), maturity (2,)",
+        ),
+        ({"strike": "high"}, "strike must be numbers"),
+        ({"rate": 0.1}, "go with spot="),
+        ({"model": Heston}, "a model with its parameters"),
+        ({"precision": "half"}, "'float64' or 'float32'"),
+        ({"maturity": np.float32(1.0)}, "maturity is float32"),
+    ],
+)
+def test_wrong_arguments_name_the_fix(change, told):
+    arguments = {"model": HESTON, "forward": 100.0, "strike": 90.0, "maturity": 1.0} | change
+    with pytest.raises(nt.NeutralError) as error:
+        nt.price(**arguments)
+    assert told in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "told"),
+    [
+        (lambda: Heston(0.04, 1.5, 0.05, 0.6, 1.2), "Heston.rho = 1.2 is outside its domain [-1, 1]"),
+        (lambda: Heston(-0.04, 1.5, 0.05, 0.6, 0.2), "Heston.v0 = -0.04"),
+        (lambda: Black(np.nan), "Black.sigma = nan"),
+        (lambda: Black(np.inf), "Black.sigma = inf"),
+        (lambda: Black(np.array([0.1, 0.2])), "must have 0 axes"),
+        (lambda: SVCJ(0.04, 1, 0.05, 0.6, -0.7, 1, 0, 0.1, 2.0, 0.5), "E[F_T] is infinite"),
+        (lambda: Shifted(HESTON, np.array([0.5, 0.2]), np.array([0.1, 0.1])), "must ascend"),
+        (lambda: Shifted(HESTON, np.array([0.5]), np.array([0.1, 0.1])), "one increment per time"),
+        (lambda: Shifted(HESTON, np.array([0.5]), np.array([-0.1])), "increments"),
+    ],
+)
+def test_wrong_models_name_the_parameter(build, told):
+    with pytest.raises(nt.ArgumentError) as error:
+        build()
+    assert told in str(error.value)
+
+
+def test_inside_jit_wrong_values_are_nan_with_a_status():
+    @jax.jit
+    def f(rho, forward, strike, t):
+        return nt.price_info(Heston(0.04, 1.5, 0.05, 0.6, rho), forward, strike, t)
+
+    good = (-0.7, 100.0, 90.0, 1.0)
+    assert np.isfinite(f(*good).price)
+    for i, wrong in ((0, 1.2), (1, -100.0), (2, 0.0), (3, -1.0), (0, np.nan), (2, np.inf)):
+        info = f(*good[:i], wrong, *good[i + 1 :])
+        assert np.isnan(info.price) and info.status == nt.PriceStatus.invalid
+    assert "domain" in nt.PriceStatus.invalid.message
+
+
+def test_a_wrong_option_leaves_its_neighbours_alone():
+    f = jax.jit(lambda k, t: nt.price(HESTON, 100.0, k, t))
+    clean = f(STRIKES, 0.5 * np.ones(5))
+    dirty = f(np.where(np.arange(5) == 2, -1.0, STRIKES), 0.5 * np.ones(5))
+    assert np.isnan(dirty[2]) and np.array_equal(np.delete(clean, 2), np.delete(dirty, 2))
+
+
+def test_float32_is_asked_for_by_name():
+    single = nt.price(HESTON, 100.0, STRIKES, 0.5, precision="float32")
+    assert single.dtype == jnp.float32 and np.allclose(single, prices(HESTON), atol=1e-3)
+
+
+def test_shapes_of_one_bucket_compile_once():
+    from neutral.pricing.price import price_grid
+
+    nt.price(HESTON, 100.0, np.linspace(80, 120, 13), 0.5)
+    before = price_grid._cached._cache_size()
+    for n in (14, 15, 16):
+        assert nt.price(HESTON, 101.0, np.linspace(80, 120, n), 0.4).shape == (n,)
+    nt.price(Heston(0.05, 1.0, 0.04, 0.3, 0.1), 100.0, np.linspace(80, 120, 15), 1.5, "put")
+    assert price_grid._cached._cache_size() == before
+    assert [bucket(n) for n in (1, 5, 13, 500, 513, 1025)] == [1, 6, 16, 512, 1024, 1536]
+
+
+def test_empty_and_scalar_inputs():
+    assert nt.price(HESTON, 100.0, np.empty(0), 0.5).shape == (0,)
+    assert nt.price(HESTON, 100.0, 100.0, 0.5).shape == ()
+    mixed = nt.price(HESTON, 100.0, [90.0, 110.0], [0.5, 1.0], ["call", "put"])
+    assert np.allclose(
+        mixed, [nt.price(HESTON, 100.0, 90.0, 0.5), nt.price(HESTON, 100.0, 110.0, 1.0, "put")]
+    )
+
+
+def test_density_integrates_to_the_distribution():
+    x = np.linspace(20.0, 260.0, 2401)
+    density = np.asarray(nt.density(HESTON, 100.0, x, 0.5))
+    below = np.asarray(nt.distribution(HESTON, 100.0, x, 0.5))
+    mass = np.concatenate([[0.0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(x))])
+    assert np.all(density > 0) and np.allclose(below, below[0] + mass, atol=1e-6)
+    assert np.isclose(np.sum(density * x) * (x[1] - x[0]), 100.0, rtol=1e-5)
+
+
+def test_digital_is_the_slope_of_the_price():
+    h = 1e-3
+    slope = (nt.price(HESTON, 100.0, STRIKES - h, 0.5) - nt.price(HESTON, 100.0, STRIKES + h, 0.5)) / (2 * h)
+    digital = nt.digital(HESTON, 100.0, STRIKES, 0.5, discount=0.9)
+    assert np.allclose(digital, 0.9 * slope, rtol=1e-6)
+    put = nt.digital(HESTON, 100.0, STRIKES, 0.5, "put", discount=0.9)
+    assert np.allclose(digital + put, 0.9, rtol=1e-14)
+
+
+def test_model_shows_its_parameters_and_cannot_change():
+    assert repr(HESTON) == "Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.6, rho=-0.7)"
+    assert "Shifted(Heston(" in repr(Shifted(HESTON, np.array([0.5]), np.array([0.1])))
+    assert np.isclose(HESTON.feller_ratio, 2 * 1.5 * 0.05 / 0.36)
+    with pytest.raises(AttributeError):
+        HESTON.v0 = 1.0  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_load_refuses_what_it_does_not_know(tmp_path):
+    path = tmp_path / "model.json"
+    for text in ("", "{}", '{"format": 9, "object": {}}', '{"format": 1, "object": {"type": "os"}}', "[1]"):
+        path.write_text(text)
+        with pytest.raises(nt.DataError, match="model.json|not known"):
+            nt.load(path)
+    with pytest.raises(nt.ArgumentError, match="can be saved"):
+        nt.save({"not": "a model"}, path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json"]
+    nt.save(HESTON, path)
+    assert eqx.tree_equal(nt.load(path), HESTON)
