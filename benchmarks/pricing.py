@@ -59,10 +59,12 @@ class Row(NamedTuple):
 
 def surface(parameters: tuple[float, ...]) -> Surface:
     """The options of one set, priced by the judge."""
+    import jax.numpy as jnp
+
     import neutral as nt
 
     model, t = nt.Heston(*parameters), DAYS / 365
-    stdev = np.sqrt(np.asarray(model.total_variance(t)))
+    stdev = np.sqrt(np.asarray(model.total_variance(jnp.asarray(t))))
     k = stdev[:, None] * np.linspace(-3, 3, 50)
     true = nt.certify(model, 1.0, np.exp(k), t[:, None], k >= 0)
     assert np.max(true.error_bound) < 1e-13

@@ -30,4 +30,5 @@ from .pricing import price_info as price_info
 from .storage import load as load
 from .storage import save as save
 
+__all__: list[str]
 __version__: str

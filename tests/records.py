@@ -25,7 +25,7 @@ TORTURE = {
     "merton": set(),
 }
 LANES = 8  # options priced in one call: one shape for all groups, so that each engine compiles once
-FLOOR = 1e-15  # of what is kept: below it an error is rounding, and ten times that is still rounding
+FLOOR, DERIVATIVE_FLOOR = 1e-15, 1e-12  # what is kept is not below: there an error is rounding, by chance
 
 
 class Group(NamedTuple):
@@ -62,6 +62,7 @@ class Measured(NamedTuple):
 
 
 ENGINES = {"Certify": nt.Certify(), "Lewis(64)": nt.Lewis(64), "Lewis(128)": nt.Lewis(128)}
+LIMIT = dict.fromkeys(["Contour", *ENGINES], 1e-8) | {"float32": 1e-6}  # more is not to be called accurate
 
 
 def load(name: str) -> Any:
@@ -102,7 +103,7 @@ def groups(model: str) -> tuple[Group, ...]:
 
 @functools.cache
 def measure(model: str) -> dict[str, Measured]:
-    """Every group of a model, all engines. Takes about half a minute where nothing is compiled yet."""
+    """Every group of a model, all engines, by `Group.key`; minutes where nothing is compiled yet."""
     return {group.key: _measure(group) for group in groups(model)}
 
 
@@ -136,7 +137,9 @@ def _measure(group: Group) -> Measured:
     gradient = np.max(
         [
             scaled(
-                ours[RENAMED.get(name, name)], np.array([r["gradient"][name] for r in group.records]), floor
+                ours[RENAMED.get(str(name), str(name))],
+                np.array([r["gradient"][name] for r in group.records]),
+                floor,
             )
             for name in group.records[0]["gradient"]
         ],
@@ -159,12 +162,13 @@ def summary(measured: Measured) -> dict[str, float]:
     known = measured.relative[~np.isnan(measured.relative)]
     worst |= {"relative": np.max(known, initial=0.0), "gradient": np.max(measured.gradient)}
     worst["gamma"] = np.max(measured.gamma)
-    return {name: round_up(float(x)) for name, x in worst.items()}
+    floor = {name: DERIVATIVE_FLOOR for name in ("gradient", "gamma")}
+    return {name: round_up(float(x), floor.get(name, FLOOR)) for name, x in worst.items()}
 
 
-def round_up(x: float) -> float:
-    """To one significant digit, from `FLOOR` up."""
-    if not x > FLOOR:
-        return math.nan if math.isnan(x) else FLOOR
+def round_up(x: float, floor: float) -> float:
+    """To one significant digit, from `floor` up."""
+    if not x > floor:
+        return math.nan if math.isnan(x) else floor
     power = math.floor(math.log10(x))
     return float(f"{math.ceil(x / 10.0**power * (1 - 1e-12))}e{power}")

@@ -28,6 +28,7 @@ def test_forward_greeks_are_differences(settlement):
     delta = lambda x: nt.greeks(HESTON, x, K, 0.5, KINDS, 0.98, settlement).delta  # noqa: E731
     gamma = lambda x: nt.greeks(HESTON, x, K, 0.5, KINDS, 0.98, settlement).gamma  # noqa: E731
     assert np.allclose(g.gamma, difference(delta, 100.0, 1e-3), rtol=1e-6, atol=1e-12)
+    assert g.speed is not None
     assert np.allclose(g.speed, difference(gamma, 100.0, 1e-3), rtol=1e-5, atol=1e-12)
     assert np.allclose(g.theta, -difference(lambda t: price(t=t), 0.5, 1e-5), rtol=1e-6)
     for name in ("v0", "kappa", "theta", "sigma_v", "rho"):
@@ -58,6 +59,7 @@ def test_black_has_its_closed_forms():
     vega = 0.9 * 100 * n * np.sqrt(t)
     assert np.allclose(g.vega, vega, rtol=1e-11)
     assert np.allclose(g.parameters["sigma"], vega, rtol=1e-11)
+    assert g.vanna is not None and g.volga is not None
     assert np.allclose(g.vanna, -0.9 * n * d2 / sigma, rtol=1e-10)
     assert np.allclose(g.volga, vega * d1 * d2 / sigma, rtol=1e-10, atol=1e-9)
 

@@ -117,7 +117,7 @@ def test_wrong_arguments_name_the_fix(change, told):
         (lambda: Heston(-0.04, 1.5, 0.05, 0.6, 0.2), "Heston.v0 = -0.04"),
         (lambda: Black(np.nan), "Black.sigma = nan"),
         (lambda: Black(np.inf), "Black.sigma = inf"),
-        (lambda: Black(np.array([0.1, 0.2])), "must have 0 axes"),
+        (lambda: Black(jnp.array([0.1, 0.2])), "must have 0 axes"),
         (lambda: SVCJ(0.04, 1, 0.05, 0.6, -0.7, 1, 0, 0.1, 2.0, 0.5), "E[F_T] is infinite"),
         (lambda: Shifted(HESTON, np.array([0.5, 0.2]), np.array([0.1, 0.1])), "must ascend"),
         (lambda: Shifted(HESTON, np.array([0.5]), np.array([0.1, 0.1])), "one increment per time"),

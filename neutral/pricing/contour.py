@@ -180,7 +180,7 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
 
     middle = jnp.broadcast_to(jnp.asarray([0.5, 0.55, 0.45], k.dtype), (k.size, 3))
 
-    def narrow(_: int, state: tuple[Real, ...]) -> tuple[Real, ...]:
+    def narrow(_: Any, state: tuple[Real, ...]) -> tuple[Real, ...]:
         """Keep the neighbours of the lowest of 18 points: two rounds leave 1 % of the range."""
         lo, hi, *_ = state
         gap = (hi - lo) / (share.size - 1)

@@ -103,19 +103,26 @@ class Lewis(AbstractEngine):
         return Quadrature(value, jax.lax.stop_gradient(self._error(model, grid, k)))
 
     def _error(self, model: AbstractFourierModel, grid: LewisGrid, k: Real) -> Real:
-        """What the rule on every other node says of this one, plus the tail beyond the last node."""
+        """What the rules on every other node say of this one, plus the tail beyond the last node.
+
+        Both halves are asked, and all strikes of a maturity: one difference may vanish by chance.
+        """
         phi = jnp.exp(model.expand(2).log_cf(grid.z, grid.t))
         change = grid.weight * (phi - grid.control)
-        _, weight, sparse = _legendre(self.nodes)
-        other = change * _like(sparse / weight, change[..., 0].real)
-        gap = jnp.abs(_product(jnp.real(change - other), jnp.imag(change - other), grid))
-        scale = jnp.expand_dims(jnp.sum(jnp.abs(change), -1), -1) * jnp.exp(0.5 * k) / jnp.pi
+        _, weight, halves = _legendre(self.nodes)
+        damping = jnp.exp(0.5 * k) / jnp.pi
+        gaps = []
+        for half in halves:
+            rest = change * _like(1.0 - half / weight, change[..., 0].real)
+            gaps.append(jnp.abs(_product(jnp.real(rest), jnp.imag(rest), grid)) / damping)
+        gap = damping * jnp.max(jnp.maximum(*gaps), axis=-1, keepdims=True)
+        scale = damping * jnp.expand_dims(jnp.sum(jnp.abs(change), -1), -1)
+        # a geometric rule squares the relative error of its halves; this errs on the side of doubt: of 800
+        # reference options 128 nodes doubt 98 right ones and pass no wrong one
         share = jnp.minimum(gap / jnp.where(scale > 0, scale, 1.0), 1.0)
         x = jnp.real(grid.z[..., -1:])
-        tail = (
-            (jnp.abs(phi[..., -1:]) + grid.control[..., -1:]) * x / (x * x + 0.25) * jnp.exp(0.5 * k) / jnp.pi
-        )
-        return gap * jnp.sqrt(share) + tail + 1e-15 * scale
+        tail = (jnp.abs(phi[..., -1:]) + grid.control[..., -1:]) * x / (x * x + 0.25) * damping
+        return 30.0 * gap * jnp.sqrt(share) + tail + 1e-15 * scale
 
 
 def _weighted(psi: Frequencies, grid: LewisGrid) -> tuple[Real, Real]:
@@ -150,12 +157,15 @@ def _like(row: Real | np.ndarray, leading: Real) -> Real:
 
 
 @functools.cache
-def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gauss-Legendre nodes and weights on [-1, 1], and the weights of the rule on every other node."""
+def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Gauss-Legendre nodes and weights on [-1, 1], and the weights of the rules on every other node."""
     x, w = np.polynomial.legendre.leggauss(nodes)
-    kept = x[::2]
-    moments = np.zeros(kept.size)
-    moments[0] = 2.0
-    sparse = np.zeros(nodes)
-    sparse[::2] = np.linalg.solve(np.polynomial.legendre.legvander(kept, kept.size - 1).T, moments)
-    return x, w, sparse
+    halves = []
+    for first in (0, 1):
+        kept = x[first::2]
+        moments = np.zeros(kept.size)
+        moments[0] = 2.0
+        half = np.zeros(nodes)
+        half[first::2] = np.linalg.solve(np.polynomial.legendre.legvander(kept, kept.size - 1).T, moments)
+        halves.append(half)
+    return x, w, halves
