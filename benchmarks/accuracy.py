@@ -45,8 +45,8 @@ two independent methods (`tests/reference/`). A test fails if an error in one of
 - **float32**: the default engine asked for `precision="float32"`, JAX in single precision.
 
 Sets marked * are torture: one hour to 15 years, correlation -0.99 and 0.90, vol-of-vol 1e-4 and 7, Feller
-ratio 1e-4. Errors below 1e-15 (derivatives: 1e-12) are written so; nan is no answer. Measured {date} ({machine}, jax {jax});
-`python benchmarks/accuracy.py` measures again and writes this page.
+ratio 1e-4. Errors below 1e-15 (derivatives: 1e-12) are written so; nan is no answer. Measured {date}
+({machine}, jax {jax}); `python benchmarks/accuracy.py` measures again and writes this page.
 """
 
 

@@ -98,7 +98,8 @@ def integrand(
 
 def offset(path: "Line", k: Real) -> Real:
     """What V lacks of the out-of-the-money price: the residue passed by a line between 0 and 1."""
-    return jnp.where(path.inside, jnp.exp(jnp.minimum(k, 0.0)), 0.0)
+    # `where`, not `minimum`: at k = 0 the derivative is the call's
+    return jnp.where(path.inside, jnp.exp(jnp.where(k < 0, k, 0.0)), 0.0)
 
 
 class Line(NamedTuple):
