@@ -28,11 +28,6 @@ class Terms(NamedTuple):
     discount: Real
     is_call: Bool[Array, "..."]
 
-    @property
-    def concrete(self) -> bool:
-        """Whether nothing is traced."""
-        return not any(isinstance(x, Tracer) for x in self)
-
 
 def terms(
     forward: Any,
