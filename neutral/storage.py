@@ -20,7 +20,7 @@ FORMAT = 1
 _TYPES = {
     name: cls
     for name, cls in vars(models).items()
-    if isinstance(cls, type) and issubclass(cls, AbstractModel)
+    if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
 
 
@@ -74,7 +74,10 @@ def _encode(x: Any) -> Any:
     if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
-    raise ArgumentError(f"Only {', '.join(sorted(_TYPES))} can be saved, got {type(x).__name__}.")
+    raise ArgumentError(
+        f"Only the package's own {', '.join(sorted(_TYPES))} can be saved, got {type(x).__name__}; "
+        "keep the parameters of a model of your own, for example with equinox.tree_serialise_leaves."
+    )
 
 
 def _decode(x: Any) -> Any:

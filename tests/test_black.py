@@ -95,8 +95,10 @@ def test_put_call_parity_and_bounds(sample):
     np.testing.assert_allclose(
         call - put, -np.expm1(k), atol=4 * EPS * np.exp(np.maximum(k, 0)).max(), rtol=1e-13
     )
+    # the bounds themselves are rounded by whoever compiled them
     assert np.all(call <= 1) and np.all(put <= np.exp(k) * (1 + 2 * EPS))
-    assert np.all(call >= black.intrinsic(k)) and np.all(put >= black.intrinsic(k, False))
+    assert np.all(call >= black.intrinsic(k) * (1 - 2 * EPS))
+    assert np.all(put >= black.intrinsic(k, False) * (1 - 2 * EPS))
 
 
 def test_zero_deviation_is_intrinsic_with_finite_derivatives():

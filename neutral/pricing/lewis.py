@@ -71,7 +71,10 @@ class Lewis(AbstractEngine):
 
     def prices(self, model: AbstractFourierModel, grid: LewisGrid) -> Real:
         """Out-of-the-money normalised prices, shape (..., T, K); model fields have the leading axes."""
-        real, imaginary = _weighted(materialise(model.expand(2).log_cf(grid.z, grid.t)), grid)
+        return self._prices(materialise(model.expand(2).log_cf(grid.z, grid.t)), grid)
+
+    def _prices(self, psi: Frequencies, grid: LewisGrid) -> Real:
+        real, imaginary = _weighted(psi, grid)
         return grid.base + _product(real - grid.weight * grid.control, imaginary, grid)
 
     def prices_and_jacobian(
@@ -99,15 +102,15 @@ class Lewis(AbstractEngine):
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
         """See `AbstractEngine.otm`."""
         grid = self.grid(k, t, *(self.plan(model, k, t) if plan is None else plan))
-        value = self.prices(model, grid)
-        return Quadrature(value, jax.lax.stop_gradient(self._error(model, grid, k)))
+        psi = materialise(model.expand(2).log_cf(grid.z, grid.t))
+        return Quadrature(self._prices(psi, grid), jax.lax.stop_gradient(self._error(psi, grid, k)))
 
-    def _error(self, model: AbstractFourierModel, grid: LewisGrid, k: Real) -> Real:
+    def _error(self, psi: Frequencies, grid: LewisGrid, k: Real) -> Real:
         """What the rules on every other node say of this one, plus the tail beyond the last node.
 
         Both halves are asked, and all strikes of a maturity: one difference may vanish by chance.
         """
-        phi = jnp.exp(model.expand(2).log_cf(grid.z, grid.t))
+        phi = jnp.exp(psi)
         change = grid.weight * (phi - grid.control)
         _, weight, halves = _legendre(self.nodes)
         damping = jnp.exp(0.5 * k) / jnp.pi
