@@ -9,13 +9,18 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "errors": ("ArgumentError", "DataError", "NeutralError", "PrecisionError"),
+    "errors": ("ArgumentError", "CalibrationError", "DataError", "NeutralError", "PrecisionError"),
     "precision": ("enable_x64",),
     "models": ("SVCJ", "AbstractFourierModel", "Bates", "Black", "Heston", "Merton", "Shifted"),
     "pricing": (
         "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density", "digital",
         "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
         "price_info",
+    ),
+    "quote_surface": ("QuoteSurface", "stack"),
+    "calibration": (
+        "CalibrationResult", "CalibrationStatus", "FellerPenalty", "JumpMomentPenalty",
+        "LevenbergMarquardt", "Loss", "Search", "Tikhonov", "calibrate", "calibrate_batch", "nested_start", "price_surface",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

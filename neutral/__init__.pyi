@@ -1,5 +1,18 @@
 from . import plot as plot
+from .calibration import CalibrationResult as CalibrationResult
+from .calibration import CalibrationStatus as CalibrationStatus
+from .calibration import FellerPenalty as FellerPenalty
+from .calibration import JumpMomentPenalty as JumpMomentPenalty
+from .calibration import LevenbergMarquardt as LevenbergMarquardt
+from .calibration import Loss as Loss
+from .calibration import Search as Search
+from .calibration import Tikhonov as Tikhonov
+from .calibration import calibrate as calibrate
+from .calibration import calibrate_batch as calibrate_batch
+from .calibration import nested_start as nested_start
+from .calibration import price_surface as price_surface
 from .errors import ArgumentError as ArgumentError
+from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
@@ -27,6 +40,8 @@ from .pricing import implied_vol as implied_vol
 from .pricing import implied_vol_info as implied_vol_info
 from .pricing import price as price
 from .pricing import price_info as price_info
+from .quote_surface import QuoteSurface as QuoteSurface
+from .quote_surface import stack as stack
 from .storage import load as load
 from .storage import save as save
 

@@ -15,3 +15,7 @@ class DataError(NeutralError, ValueError):
 
 class PrecisionError(NeutralError, RuntimeError):
     """Single precision where the answer needs double precision."""
+
+
+class CalibrationError(NeutralError):
+    """A fit that had to converge has not."""

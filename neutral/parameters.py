@@ -29,20 +29,26 @@ class Domain:
         """Whether every entry is finite and lies in the closed interval."""
         return bool(np.all(np.isfinite(x) & (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)))
 
-    def to_unconstrained(self, x: RealArray) -> RealArray:
-        """Map the open interior to the real line: identity, log or scaled logit (atanh)."""
+    def to_unconstrained(self, x: RealArray, scale: float = 0.0) -> RealArray:
+        """Map to the real line: identity, log or atanh.
+
+        Args:
+            x: Values in the open interior.
+            scale: For a half line: log(x - lower + scale) is a logarithm above `scale`, linear below it, and
+                reaches the bound itself at a finite point.
+        """
         if np.isinf(self.lower):
             return x
         if np.isinf(self.upper):
-            return jnp.log(x - self.lower)
+            return jnp.log(x - self.lower + scale)
         return jnp.arctanh((2.0 * x - self.lower - self.upper) / (self.upper - self.lower))
 
-    def from_unconstrained(self, z: RealArray) -> RealArray:
+    def from_unconstrained(self, z: RealArray, scale: float = 0.0) -> RealArray:
         """Inverse of `to_unconstrained`."""
         if np.isinf(self.lower):
             return z
         if np.isinf(self.upper):
-            return self.lower + jnp.exp(z)
+            return self.lower + (jnp.exp(z) - scale)
         return 0.5 * (self.lower + self.upper) + 0.5 * (self.upper - self.lower) * jnp.tanh(z)
 
     def __str__(self) -> str:
@@ -76,14 +82,29 @@ def as_parameter(x: Any) -> Any:
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def param(domain: Domain, description: str) -> Any:
-    """Declare a model field: its domain and what it is, with unit."""
-    return eqx.field(converter=as_parameter, metadata={"domain": domain, "description": description})
+def param(domain: Domain, description: str, search: tuple[float, float] | None = None, **field: Any) -> Any:
+    """Declare a model field.
+
+    Args:
+        domain: Values that are legal.
+        description: What it is, with unit.
+        search: Values among which calibration looks unless told otherwise; the domain where None, cut at 100.
+        field: Further arguments of `equinox.field`, such as a default.
+    """
+    if search is None:
+        search = (max(domain.lower, -100.0), min(domain.upper, 100.0))
+    metadata = {"domain": domain, "description": description, "search": search}
+    return eqx.field(converter=as_parameter, metadata=metadata, **field)
 
 
 def domains(model: Any) -> dict[str, Domain]:
     """Domain of each declared parameter of a model or model class, in field order."""
     return {f.name: f.metadata["domain"] for f in dataclasses.fields(model) if "domain" in f.metadata}
+
+
+def search_ranges(model: Any) -> dict[str, tuple[float, float]]:
+    """Where calibration looks for each declared parameter of a model or model class, in field order."""
+    return {f.name: f.metadata["search"] for f in dataclasses.fields(model) if "domain" in f.metadata}
 
 
 def is_concrete(x: Any) -> bool:

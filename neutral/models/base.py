@@ -44,6 +44,19 @@ class AbstractModel(eqx.Module):
     def _check_joint(self) -> None:
         """Refuse parameter combinations without meaning; concrete values only."""
 
+    @classmethod
+    def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Parameters from values that need only lie in their own domains: the map of joint conditions.
+
+        Calibration varies such values. Identity where no condition joins parameters.
+        """
+        return values
+
+    @classmethod
+    def to_free(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Inverse of `from_free`."""
+        return values
+
     @staticmethod
     def _field_ndim(name: str) -> int:
         return 0

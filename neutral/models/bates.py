@@ -17,14 +17,14 @@ class Bates(AbstractFourierModel):
     mu_y is the mean *log* jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1.
     """
 
-    v0: Scalar = param(Positive(), "spot variance, 1/yr")
-    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr")
-    theta: Scalar = param(Positive(), "long-run variance, 1/yr")
-    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr")
+    v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
+    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr", (0.0, 50.0))
+    theta: Scalar = param(Positive(), "long-run variance, 1/yr", (0.0, 10.0))
+    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr", (0.0, 20.0))
     rho: Scalar = param(Interval(-1.0, 1.0), "correlation of forward and variance")
-    lam: Scalar = param(Positive(), "jump intensity, 1/yr")
-    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward")
-    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump")
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 50.0))
+    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward", (-5.0, 5.0))
+    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump", (0.0, 5.0))
 
     _typical: ClassVar = Heston._typical | {"lam": 0.3, "mu_y": -0.1, "sigma_y": 0.15}
 

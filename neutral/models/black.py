@@ -12,7 +12,7 @@ from .base import AbstractFourierModel, Strip
 class Black(AbstractFourierModel):
     """Constant volatility (Black 1976): dF/F = sigma dW."""
 
-    sigma: Scalar = param(Positive(), "volatility, 1/sqrt(yr)")
+    sigma: Scalar = param(Positive(), "volatility, 1/sqrt(yr)", (0.0, 10.0))
 
     _typical: ClassVar = {"sigma": 0.2}
 

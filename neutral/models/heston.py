@@ -21,10 +21,10 @@ class Heston(AbstractFourierModel):
     The Feller condition is not needed and not imposed; `feller_ratio` reports it.
     """
 
-    v0: Scalar = param(Positive(), "spot variance, 1/yr")
-    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr")
-    theta: Scalar = param(Positive(), "long-run variance, 1/yr")
-    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr")
+    v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
+    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr", (0.0, 50.0))
+    theta: Scalar = param(Positive(), "long-run variance, 1/yr", (0.0, 10.0))
+    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr", (0.0, 20.0))
     rho: Scalar = param(Interval(-1.0, 1.0), "correlation of forward and variance")
 
     _typical: ClassVar = {"v0": 0.04, "kappa": 1.5, "theta": 0.05, "sigma_v": 0.6, "rho": -0.7}

@@ -18,10 +18,10 @@ class Merton(AbstractFourierModel):
     Papers also write mu_J, delta; mu_y is the mean log jump, not the mean relative jump.
     """
 
-    sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)")
-    lam: Scalar = param(Positive(), "jump intensity, 1/yr")
-    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward")
-    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump")
+    sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 50.0))
+    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward", (-5.0, 5.0))
+    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump", (0.0, 5.0))
 
     _typical: ClassVar = {"sigma": 0.2, "lam": 0.5, "mu_y": -0.1, "sigma_y": 0.15}
 

@@ -1,6 +1,6 @@
 """The ++ extension: a deterministic variance shift on any model (Pacati, Pompa and Reno 2018)."""
 
-from typing import Self
+from typing import Any, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..parameters import Positive, is_concrete, param
 from ..typing import Flags, Frequencies, Real, Row
-from .base import AbstractFourierModel, Strip
+from .base import AbstractFourierModel, Gradient, Strip
 from .black import gaussian_log_cf
 from .heston import Heston
 
@@ -20,15 +20,23 @@ class Shifted(AbstractFourierModel):
     log_cf = log_cf of the model - (z^2 + i z) Phi(t)/2, Phi(0) = 0, Phi linear between `times` and rising by
     `increments`; its last slope is kept beyond. Written '++' (Pacati, Pompa and Reno 2018 feed the shift
     through the variance's own Brownian motion; here it is independent, so every model's formulas stay exact).
+    `Shifted(SVCJ)`, a class and no numbers, is a recipe: calibration takes the surface's expiries as times.
     """
 
-    model: AbstractFourierModel
-    times: Row = param(Positive(), "expiries at which the added variance is given, yr, ascending, shape (n,)")
-    increments: Row = param(Positive(), "total variance added between consecutive times, shape (n,)")
+    model: Any
+    times: Any = param(Positive(), "expiries of the added variance, yr, ascending, shape (n,)", default=None)
+    increments: Any = param(
+        Positive(), "total variance added between consecutive times, shape (n,)", default=None
+    )
 
     @staticmethod
     def _field_ndim(name: str) -> int:
         return 1
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it names a model class without numbers, for calibration to find: `Shifted(SVCJ)`."""
+        return isinstance(self.model, type)
 
     def _check_joint(self) -> None:
         if np.shape(self.times) != np.shape(self.increments) or np.size(self.times) == 0:
@@ -36,7 +44,8 @@ class Shifted(AbstractFourierModel):
                 f"Shifted needs one increment per time, got {np.shape(self.times)} times and "
                 f"{np.shape(self.increments)} increments."
             )
-        if is_concrete(self.times) and not np.all(np.diff(np.asarray(self.times), prepend=0.0) > 0):
+        times = np.asarray(self.times, float)
+        if is_concrete(self.times) and not np.all(np.diff(times, prepend=0.0) > 0):
             raise ArgumentError(f"Shifted.times must ascend from above 0, got {self.times}.")
 
     @classmethod
@@ -56,6 +65,8 @@ class Shifted(AbstractFourierModel):
 
     def __repr__(self) -> str:
         """The model, then the shift."""
+        if self.is_recipe:
+            return f"Shifted({self.model.__name__})"
         return super().__repr__().replace("(", f"({self.model!r}, ", 1)
 
     def _elapsed(self, t: Real) -> Real:
@@ -79,7 +90,7 @@ class Shifted(AbstractFourierModel):
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
         """The model's own plus that of an independent Gaussian of variance Phi(t)."""
-        return self.model.log_cf(z, t) + gaussian_log_cf(z, self.added_variance(t))
+        return WithVariance(self.model, self.added_variance(t)).log_cf(z, t)
 
     def strip(self, t: Real) -> Strip:
         """The model's own: a Gaussian has every moment."""
@@ -88,6 +99,39 @@ class Shifted(AbstractFourierModel):
     def total_variance(self, t: Real) -> Real:
         """The model's own plus Phi(t)."""
         return self.model.total_variance(t) + self.added_variance(t)
+
+
+class WithVariance(AbstractFourierModel):
+    """A model with an independent Gaussian whose total variance is given at each maturity of a grid.
+
+    What `Shifted` is to calibration: the derivative in an added variance lives on its own maturity.
+    """
+
+    model: Any
+    variance: Any  # leading axes, then the maturities
+
+    def expand(self, axes: int) -> Self:
+        """As of any model; the maturities are the first of the new axes."""
+        shape = jnp.shape(self.variance) + (1,) * (axes - 1)
+        return type(self)(self.model.expand(axes), jnp.reshape(self.variance, shape))
+
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """The model's own plus that of the Gaussian."""
+        return self.model.log_cf(z, t) + gaussian_log_cf(z, self.variance)
+
+    def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
+        """The model's own, and -(z^2 + i z)/2."""
+        psi, slopes = self.model.log_cf_and_gradient(z, t)
+        unit = gaussian_log_cf(z, jnp.ones_like(t))
+        return psi + unit * self.variance, (*slopes, unit)
+
+    def strip(self, t: Real) -> Strip:
+        """The model's own: a Gaussian has every moment."""
+        return self.model.strip(t)
+
+    def total_variance(self, t: Real) -> Real:
+        """The model's own plus the one given."""
+        return self.model.total_variance(t) + self.variance
 
 
 def _with_axes(x: Row, ndim: int) -> Real:

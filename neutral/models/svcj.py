@@ -1,6 +1,6 @@
 """SVCJ: simultaneous jumps in forward and variance (Duffie, Pan and Singleton 2000)."""
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,16 +33,16 @@ class SVCJ(AbstractFourierModel):
     long-run mean of v, which is theta + lam mu_v / kappa. Needs 1 - mu_v rho_j > 0.
     """
 
-    v0: Scalar = param(Positive(), "spot variance, 1/yr")
-    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr")
-    theta: Scalar = param(Positive(), "reversion level of the diffusive variance, 1/yr")
-    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr")
+    v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
+    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr", (0.0, 50.0))
+    theta: Scalar = param(Positive(), "reversion level of the diffusive variance, 1/yr", (0.0, 10.0))
+    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr", (0.0, 20.0))
     rho: Scalar = param(Interval(-1.0, 1.0), "correlation of forward and variance")
-    lam: Scalar = param(Positive(), "jump intensity, 1/yr")
-    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward at a variance jump of zero")
-    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump")
-    mu_v: Scalar = param(Positive(), "mean variance jump, 1/yr")
-    rho_j: Scalar = param(Unbounded(), "slope of the log jump in the variance jump, yr")
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 50.0))
+    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward at a variance jump of zero", (-5.0, 5.0))
+    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump", (0.0, 5.0))
+    mu_v: Scalar = param(Positive(), "mean variance jump, 1/yr", (0.0, 10.0))
+    rho_j: Scalar = param(Unbounded(), "slope of the log jump in the variance jump, yr", (-5.0, 5.0))
 
     _typical: ClassVar = Heston._typical | {
         "lam": 0.3,
@@ -55,6 +55,20 @@ class SVCJ(AbstractFourierModel):
     def _check_joint(self) -> None:
         rule = "SVCJ needs 1 - mu_v rho_j > 0: lower rho_j or mu_v"
         require_finite_mean(np.asarray(self.mu_v) * np.asarray(self.rho_j) < 1.0, self, rule)
+
+    @classmethod
+    def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """rho_j from a free slope: itself below 0, slope/(1 + mu_v slope) above, so that mu_v rho_j < 1."""
+        slope, mu_v = values["rho_j"], values["mu_v"]
+        above = jnp.maximum(slope, 0.0)
+        return values | {"rho_j": jnp.minimum(slope, 0.0) + above / (1.0 + mu_v * above)}
+
+    @classmethod
+    def to_free(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Inverse of `from_free`."""
+        rho_j, mu_v = values["rho_j"], values["mu_v"]
+        above = jnp.maximum(rho_j, 0.0)
+        return values | {"rho_j": jnp.minimum(rho_j, 0.0) + above / (1.0 - mu_v * above)}
 
     def is_admissible(self) -> Flags:
         """Domains, and a finite mean jump."""

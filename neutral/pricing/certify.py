@@ -50,8 +50,9 @@ def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
     nearer = pole + 0.8 * (path.a - pole)
     other = path._replace(a=nearer, scale=0.7 * path.scale, tilt=0.6 * path.tilt, length=path.length + 1.5)
-    value, bound = _refine(model, k, t, path)
-    check, check_bound = _refine(model, k, t, other)
+    both = jax.tree.map(lambda *fields: jnp.stack(fields), path, other)
+    # one loop for both lines: the characteristic function is compiled once for them
+    (value, check), (bound, check_bound) = jax.lax.map(lambda line: _refine(model, k, t, line), both)
     # k itself is rounded, and d log V / dk is about 1 - a
     rounding = 2.0 * jnp.finfo(k.dtype).eps * (1.0 + jnp.abs(k)) * (1.0 + jnp.abs(path.a)) * jnp.abs(value)
     return Quadrature(value, bound + check_bound + jnp.abs(value - check) + rounding)
@@ -67,26 +68,26 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
                 i * _BLOCK + jnp.arange(float(_BLOCK))[None, :]
             )
             f, e = integrand(model, k, t, path, y)
-            return sums[0] + jnp.sum(f, -1), sums[1] + jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), -1)
+            once = jnp.where(y == 0.0, 0.5 * f, f)
+            return sums[0] + jnp.sum(once, -1), sums[1] + jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), -1)
 
         return jax.lax.fori_loop(0, blocks, block, (jnp.zeros_like(k), jnp.zeros_like(k)))
 
-    step = path.length / (_FIRST * _BLOCK)
-    first, rounding = add(jnp.zeros_like(k), step, _FIRST)
-    half, _ = integrand(model, k, t, path, jnp.zeros_like(k)[:, None])
-    start = _Refinement(
-        first - 0.5 * half[:, 0], rounding, step, jnp.full_like(k, jnp.inf), jnp.asarray(_FIRST), 0
-    )
+    zero, step = jnp.zeros_like(k), path.length / (_FIRST * _BLOCK)
+    start = _Refinement(zero, zero, step, jnp.full_like(k, jnp.inf), jnp.asarray(_FIRST), jnp.asarray(-1))
 
     def unstable(s: _Refinement) -> Any:
         return (s.level < 2) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
 
-    def halve(s: _Refinement) -> _Refinement:
-        middle, rounding = add(0.5 * s.step, s.step, s.blocks)
-        total = s.total + middle
-        change = jnp.abs(0.5 * total - s.total) * s.step
-        return _Refinement(total, s.rounding + rounding, 0.5 * s.step, change, 2 * s.blocks, s.level + 1)
+    def refine(s: _Refinement) -> _Refinement:
+        """The first rule, or the nodes between those of the last one."""
+        first = s.level < 0
+        added, rounding = add(jnp.where(first, 0.0, 0.5 * s.step), s.step, s.blocks)
+        total, step = s.total + added, jnp.where(first, s.step, 0.5 * s.step)
+        change = jnp.where(first, jnp.inf, jnp.abs(0.5 * total - s.total) * s.step)
+        blocks = jnp.where(first, s.blocks, 2 * s.blocks)
+        return _Refinement(total, s.rounding + rounding, step, change, blocks, s.level + 1)
 
-    s = jax.lax.while_loop(unstable, halve, start)
+    s = jax.lax.while_loop(unstable, refine, start)
     bound = (s.change + eps * s.rounding * s.step) / jnp.pi
     return offset(path, k) - s.total * s.step / jnp.pi, bound

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Complex
 
+from .. import complex_math as cm
 from ..models import AbstractFourierModel
 from ..typing import Frequencies, Real
 from .base import AbstractEngine, Quadrature
@@ -93,7 +94,10 @@ def integrand(
     """Re f(z(y)) z'(y) at y of shape (options, nodes), and the exponent it was formed from."""
     z, slope = along(path, y)
     e = exponent(model, k, t, z)
-    return jnp.real(jnp.exp(e) * slope / (z * (z + 1j))), e
+    rest = slope * cm.reciprocal(z) * cm.reciprocal(z + 1j)
+    turn = jnp.imag(e)
+    f = jnp.exp(jnp.real(e)) * (jnp.cos(turn) * jnp.real(rest) - jnp.sin(turn) * jnp.imag(rest))
+    return f, e
 
 
 def offset(path: "Line", k: Real) -> Real:
@@ -216,7 +220,7 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
     z, slope = along(c, jnp.broadcast_to(y, k.shape + y.shape))
     e = exponent(model, k, t, z)
-    size = jnp.real(e) + jnp.log(jnp.abs(slope)) - jnp.log(jnp.abs(z)) - jnp.log(jnp.abs(z + 1j))
+    size = jnp.real(e) + 0.5 * jnp.log(_square(slope) / _square(z) / _square(z + 1j))
     size = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
     alive = size > -40.0
     last = jnp.max(jnp.where(alive, jnp.arange(y.size), 0), axis=-1)
@@ -230,5 +234,10 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     length = 0.5 + 0.75 * (last + share)
     bad = jnp.any(~(size < 3.0), axis=-1)
     rise = jnp.maximum(last, 1)
-    direction = -(at(e, rise) - at(e, rise - 1)) / (at(z, rise) - at(z, rise - 1))
+    direction = (at(e, rise - 1) - at(e, rise)) * cm.reciprocal(at(z, rise) - at(z, rise - 1))
     return jnp.where(bad, jnp.inf, length), jnp.nan_to_num(jnp.angle(direction))
+
+
+def _square(z: Frequencies) -> Real:
+    """|z|^2."""
+    return jnp.real(z) ** 2 + jnp.imag(z) ** 2

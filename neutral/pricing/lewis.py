@@ -31,6 +31,13 @@ class LewisGrid(NamedTuple):
     waves: Real  # (..., T, 2N, K)
     base: Real  # (..., T, K), the control's out-of-the-money price
 
+    def take(self, nodes: slice) -> "LewisGrid":
+        """The part of the rule on some of the nodes."""
+        cos, sin = jnp.split(self.waves, 2, axis=-2)
+        waves = jnp.concatenate([cos[..., nodes, :], sin[..., nodes, :]], axis=-2)
+        z, control, weight = (x[..., nodes] for x in (self.z, self.control, self.weight))
+        return LewisGrid(z, self.t, control, weight, waves, self.base)
+
 
 class Lewis(AbstractEngine):
     """Lewis (2001) with a Black control variate frozen at a given standard deviation per maturity.
@@ -87,10 +94,13 @@ class Lewis(AbstractEngine):
         """
         psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
         real, imaginary = _weighted(psi, grid)
-        price = grid.base + _product(real - grid.weight * grid.control, imaginary, grid)
         phi = jax.lax.complex(real, imaginary)
-        columns = [_product(jnp.real(m), jnp.imag(m), grid) for m in (phi * slope for slope in slopes)]
-        return price, jax.tree.unflatten(jax.tree.structure(model), columns)
+        changes = [jnp.concatenate([real - grid.weight * grid.control, imaginary], axis=-1)]
+        for slope in slopes:
+            change = phi * slope
+            changes.append(jnp.concatenate([jnp.real(change), jnp.imag(change)], axis=-1))
+        price, *columns = jnp.unstack(jnp.stack(changes, axis=-2) @ grid.waves, axis=-2)
+        return grid.base + price, jax.tree.unflatten(jax.tree.structure(model), columns)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
         """Standard deviation and length for `grid`: the model's own variance, and where phi has decayed."""

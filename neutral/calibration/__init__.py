@@ -1,0 +1,14 @@
+"""Calibration: from quotes to models, one surface or thousands, with honest status."""
+
+from .batch import calibrate_batch as calibrate_batch
+from .calibrate import calibrate as calibrate
+from .calibrate import nested_start as nested_start
+from .calibrate import price_surface as price_surface
+from .losses import Loss as Loss
+from .priors import FellerPenalty as FellerPenalty
+from .priors import JumpMomentPenalty as JumpMomentPenalty
+from .priors import Tikhonov as Tikhonov
+from .result import CalibrationResult as CalibrationResult
+from .result import CalibrationStatus as CalibrationStatus
+from .search import Search as Search
+from .solvers import LevenbergMarquardt as LevenbergMarquardt

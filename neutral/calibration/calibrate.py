@@ -1,0 +1,110 @@
+"""`calibrate`: one surface, also inside jit and grad."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError, CalibrationError
+from ..models import AbstractFourierModel, Black, Shifted
+from ..parameters import is_concrete
+from ..pricing import Lewis, price
+from ..quote_surface import QuoteSurface
+from ..typing import Real
+from .coordinates import Bounds, split_recipe, typical_of, unchecked
+from .lane import solve_lane
+from .losses import Loss
+from .request import make_lanes, request
+from .result import CalibrationResult, CalibrationStatus
+from .search import Search
+from .solvers import AbstractSolver
+
+_solve = eqx.filter_jit(solve_lane)
+
+
+def calibrate(
+    recipe: Any,
+    surface: QuoteSurface,
+    engine: Lewis | None = None,
+    loss: Loss | None = None,
+    prior: Any = None,
+    solver: AbstractSolver | None = None,
+    starts: Sequence[AbstractFourierModel] | None = None,
+    fixed: dict[str, float] | None = None,
+    bounds: Bounds | None = None,
+    mask: Any = None,
+    throw: bool = False,
+    *,
+    search: Search | None = None,
+) -> CalibrationResult:
+    """Calibrate a model to one surface.
+
+    Runs under `jax.jit` and `jax.grad` with traced prices (`surface.with_prices(p)`): the derivative is the
+    implicit function theorem's, exact where the fit has converged, 0 where it has not.
+
+    Args:
+        recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a
+            model, which is then where the fit starts.
+        surface: Quotes of one surface.
+        engine: `Lewis()` where None.
+        loss: `Loss()` where None.
+        prior: A `Tikhonov` and penalties, alone or in a list.
+        solver: `LevenbergMarquardt()` where None.
+        starts: Further starting models.
+        fixed: Parameters by name that keep the value given.
+        bounds: Intervals by parameter name instead of the default ones.
+        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
+        throw: Whether to raise where the fit has not converged; not inside jit.
+        search: How many steps the starts get.
+
+    Returns:
+        Model, status and evidence.
+
+    Raises:
+        ArgumentError: an argument is wrong.
+        CalibrationError: `throw` and not converged.
+        PrecisionError: double precision is off.
+    """
+    if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
+        raise ArgumentError(f"calibrate takes one QuoteSurface, got {surface!r}; many go to calibrate_batch.")
+    asked, tikhonov, start = request(recipe, surface, engine, loss, prior, solver, search, fixed, bounds)
+    one = jax.tree.map(lambda x: x[None], surface)
+    lanes, asked = make_lanes(asked, one, tikhonov, start, starts, fixed, None if mask is None else mask)
+    result = _solve(asked, jax.tree.map(lambda x: x[0], lanes))
+    if throw and is_concrete(result.status) and not bool(result.converged):
+        raise CalibrationError(CalibrationStatus(int(result.status)).message)
+    return result
+
+
+def price_surface(model: AbstractFourierModel, surface: QuoteSurface) -> Real:
+    """Model prices of a surface's calls and puts with the default engine: normalised, shape (2, T, K)."""
+    strike, maturity = jnp.exp(surface.k), surface.t[:, None]
+    both = [price(model, 1.0, strike, maturity, kind) for kind in ("call", "put")]
+    return jnp.where(surface.mask, jnp.stack(both), 0.0)
+
+
+def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierModel:
+    """The start that prices as a simpler fitted model does: its parameters, and those of the richer at zero.
+
+    Black's in Heston has no volatility of variance, Heston's in SVCJ no jumps, a shift no increments.
+
+    Args:
+        recipe: The richer model class, or `Shifted` of one.
+        model: The simpler fit; fields may have a leading axis.
+    """
+    cls, _, _ = split_recipe(recipe)
+    base = model.model if isinstance(model, Shifted) else model
+    names = [field for field in cls.__dataclass_fields__ if not field.startswith("_")]
+    like = jax.tree.leaves(base)[0]
+    if isinstance(base, Black) and cls is not Black:
+        variance = base.sigma**2
+        known = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance, "sigma": base.sigma}
+    else:
+        known = {name: getattr(base, name) for name in base.__dataclass_fields__}
+    typical = typical_of(cls)
+    known = {"lam": jnp.zeros_like(like)} | known
+    values = {name: known.get(name, getattr(typical, name) * jnp.ones_like(like)) for name in names}
+    return unchecked(cls, values)

@@ -1,0 +1,120 @@
+"""What a fit minimises: the mean over quotes of a function of their scaled errors."""
+
+from typing import Literal, NamedTuple, get_args
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .. import black
+from ..errors import ArgumentError
+from ..quote_surface import QuoteSurface
+from ..typing import Flags, Real
+
+Weight = Literal["default", "spread", "vega", "price", "relative"]
+Robust = Literal["none", "soft_l1", "huber", "cauchy"]
+Inside = Literal["mid", "free"]
+
+_LEAST_SPREAD = 1e-6
+_VOL_TOLERANCE = 0.01  # of the volatility: what an error of the default loss counts as beside the spread
+_LEAST_VEGA = 0.01  # of the largest vega of the maturity
+
+
+class Targets(NamedTuple):
+    """What quotes ask of out-of-the-money prices; every field has the shape of the quotes."""
+
+    low: Real
+    high: Real
+    scale: Real
+    share: Real
+
+
+class Loss(eqx.Module):
+    """Mean over quotes of rho(e), e = (model - market) / scale; weights of quotes are normalised to sum 1.
+
+    Attributes:
+        weight: The scale: "spread" (ask - bid + 1e-6), "vega" (implied-volatility errors, to first order),
+            "price" (1, errors in normalised price), "relative" (the market price), or "default": the larger
+            of spread and 1 % of volatility times vega.
+        robust: rho(e) = e^2 for "none"; "soft_l1": 2 c^2 (sqrt(1 + e^2/c^2) - 1); "huber": e^2 up to c, then
+            2 c |e| - c^2; "cauchy": c^2 log(1 + e^2/c^2).
+        c: Where a robust rho turns, in units of e.
+        inside: "mid": errors are against the mid price; "free": they are zero inside bid-ask.
+        vega_power: Weights of quotes are multiplied by the vega to this power.
+    """
+
+    weight: Weight = eqx.field(static=True, default="default")
+    robust: Robust = eqx.field(static=True, default="none")
+    c: float = eqx.field(static=True, default=1.0)
+    inside: Inside = eqx.field(static=True, default="mid")
+    vega_power: float = eqx.field(static=True, default=0.0)
+
+    def __check_init__(self) -> None:
+        """Refuse unknown names."""
+        for name, kind in (("weight", Weight), ("robust", Robust), ("inside", Inside)):
+            if getattr(self, name) not in get_args(kind):
+                accepted = ", ".join(repr(x) for x in get_args(kind))
+                raise ArgumentError(f"Loss.{name} must be one of {accepted}, got {getattr(self, name)!r}.")
+        if not self.c > 0:
+            raise ArgumentError(f"Loss.c must be above 0, got {self.c}.")
+
+    @property
+    def needs_spread(self) -> bool:
+        """Whether every quote must have bid and ask."""
+        return self.weight == "spread" or self.inside == "free"
+
+    def targets(self, surface: QuoteSurface, used: Flags) -> Targets:
+        """Price intervals, scales and normalised weights of the quotes `used`; harmless elsewhere."""
+        spread = jnp.where(used, surface.spread, 1.0)
+        parity = in_the_money_part(surface.k)
+        mid = surface.prices - parity
+        low, high = (surface.bid - parity, surface.ask - parity) if self.inside == "free" else (mid, mid)
+        weight = surface.weight * surface.vega**self.vega_power
+        weight = jnp.where(used, weight, 0.0)
+        total = jnp.sum(weight, axis=(-3, -2, -1), keepdims=True)
+        scale = jnp.where(used, self._scale(surface, spread), 1.0)
+        return Targets(
+            jnp.where(used, low, 0.0), jnp.where(used, high, 0.0), scale,
+            weight / jnp.where(total > 0.0, total, 1.0),
+        )  # fmt: skip
+
+    def _scale(self, surface: QuoteSurface, spread: Real) -> Real:
+        if self.weight == "price":
+            return jnp.ones_like(surface.prices)
+        if self.weight == "relative":
+            return jnp.maximum(market_prices(surface), 1e-12)
+        if self.weight == "spread":
+            return spread + _LEAST_SPREAD
+        if self.weight == "vega":
+            least = _LEAST_VEGA * jnp.max(surface.vega, axis=(-3, -1), keepdims=True)
+            return jnp.maximum(surface.vega, least)
+        # a spread that is not known leaves the volatility tolerance
+        return jnp.maximum(jnp.where(spread > 0, spread, 0.0), _VOL_TOLERANCE * surface.vol * surface.vega)
+
+    def rho(self, e: Real) -> tuple[Real, Real, Real]:
+        """The function, its slope over 2 e, and half its curvature, at least a hundredth of that."""
+        s = (e / self.c) ** 2
+        if self.robust == "none":
+            return e * e, jnp.ones_like(e), jnp.ones_like(e)
+        if self.robust == "soft_l1":
+            root = jnp.sqrt(1.0 + s)
+            return 2.0 * e * e / (root + 1.0), 1.0 / root, 1.0 / (root * root * root)
+        if self.robust == "huber":
+            size = jnp.maximum(jnp.abs(e) / self.c, 1.0)
+            value = jnp.where(s <= 1.0, e * e, self.c**2 * (2.0 * size - 1.0))
+            return value, 1.0 / size, jnp.where(s <= 1.0, 1.0, 0.01 / size)
+        first = 1.0 / (1.0 + s)
+        return self.c**2 * jnp.log1p(s), first, jnp.maximum((1.0 - s) * first**2, 0.01 * first)
+
+
+def market_prices(surface: QuoteSurface) -> Real:
+    """Prices at the volatilities the surface was built with: what `with_prices` leaves alone."""
+    k = jnp.stack([surface.k, surface.k], axis=-3)
+    stdev = surface.vol * jnp.expand_dims(jnp.sqrt(surface.t), (-3, -1))
+    is_call = jnp.broadcast_to(jnp.arange(2)[:, None, None] == 0, k.shape[-3:])
+    return black.price(k, stdev, jnp.broadcast_to(is_call, k.shape))
+
+
+def in_the_money_part(k: Real) -> Real:
+    """What a quote of each kind is worth above the out-of-the-money one of its strike: (..., 2, T, K)."""
+    forward = -jnp.expm1(k)
+    return jnp.stack([jnp.maximum(forward, 0.0), jnp.maximum(-forward, 0.0)], axis=-3)

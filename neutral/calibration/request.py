@@ -1,0 +1,160 @@
+"""What a calibration is asked for: arguments checked once, turned into numbers of each surface."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError
+from ..models import AbstractFourierModel
+from ..precision import require_precision
+from ..pricing import Lewis
+from ..quote_surface import QuoteSurface
+from ..typing import Real
+from .coordinates import Bounds, Coordinates, increment_unit, split_recipe
+from .losses import Loss
+from .priors import AbstractPenalty, Tikhonov
+from .problem import Setting
+from .search import Search
+from .solvers import AbstractSolver, LevenbergMarquardt
+
+
+class Request(NamedTuple):
+    """What a call asks for, checked: the part fixed at compile time, and numbers shared by all surfaces."""
+
+    setting: Setting
+    solver: AbstractSolver
+    plan: Search
+    from_data: bool
+    lower: np.ndarray  # (n,)
+    upper: np.ndarray
+    precision: np.ndarray
+    fixed: np.ndarray  # (n,) flags
+
+
+class Lane(NamedTuple):
+    """Numbers of one surface."""
+
+    surface: QuoteSurface
+    used: Any  # (2, T, K)
+    starts: Any  # (starts, n), nan where absent
+    center: Any  # (n,)
+    fixed: Any  # (n,) values of fixed coordinates
+
+
+def request(
+    recipe: Any,
+    surface: QuoteSurface,
+    engine: Lewis | None,
+    loss: Loss | None,
+    prior: Any,
+    solver: AbstractSolver | None,
+    search: Search | None,
+    fixed: dict[str, float] | None,
+    bounds: Bounds | None,
+) -> tuple[Request, Tikhonov | None, AbstractFourierModel | None]:
+    """Check the arguments of a calibration.
+
+    Raises:
+        ArgumentError: names the argument, what came and what is accepted.
+        PrecisionError: double precision is off.
+    """
+    require_precision("float64")
+    cls, shifted, start = split_recipe(recipe)
+    coordinates = Coordinates(cls, shifted, surface.shape[0])
+    chosen_engine = _given("engine", engine, Lewis, Lewis)
+    chosen_loss = _given("loss", loss, Loss, Loss)
+    chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
+    tikhonov, penalties = _priors(prior)
+    lower, upper = coordinates.bounds(bounds)
+    unknown = set(fixed or {}) - set(coordinates.parameters)
+    if unknown:
+        raise ArgumentError(
+            f"fixed names {', '.join(sorted(unknown))}; there are {', '.join(coordinates.parameters)}."
+        )
+    held = np.array([name in (fixed or {}) for name in coordinates.names])
+    setting = Setting(coordinates, chosen_engine, chosen_loss, penalties)
+    return (
+        Request(
+            setting,
+            chosen_solver,
+            search or Search(),
+            start is None,
+            lower,
+            upper,
+            np.zeros(coordinates.size),
+            held,
+        ),
+        tikhonov,
+        start,
+    )
+
+
+def _given(name: str, value: Any, kind: type, default: Any) -> Any:
+    if value is None:
+        return default()
+    if not isinstance(value, kind):
+        raise ArgumentError(f"{name} must be a {kind.__name__}, got {value!r}.")
+    return value
+
+
+def _priors(prior: Any) -> tuple[Tikhonov | None, tuple[AbstractPenalty, ...]]:
+    given = () if prior is None else prior if isinstance(prior, list | tuple) else (prior,)
+    pulls = [p for p in given if isinstance(p, Tikhonov)]
+    penalties = tuple(p for p in given if isinstance(p, AbstractPenalty))
+    if len(pulls) + len(penalties) != len(given) or len(pulls) > 1:
+        raise ArgumentError(
+            f"prior must be one Tikhonov and any penalties, alone or in a list, got {prior!r}."
+        )
+    return (pulls[0] if pulls else None), penalties
+
+
+def make_lanes(
+    asked: Request,
+    surfaces: QuoteSurface,
+    tikhonov: Tikhonov | None,
+    start: AbstractFourierModel | None,
+    starts: Sequence[AbstractFourierModel] | None,
+    fixed: dict[str, float] | None,
+    mask: Any,
+) -> tuple[Lane, Request]:
+    """The numbers of every surface, with a leading axis; and the request with the prior's precision."""
+    coordinates, count = asked.setting.coordinates, len(surfaces)
+
+    def vectors(model: AbstractFourierModel) -> np.ndarray:
+        return _vectors(coordinates, model, surfaces)
+
+    given = [vectors(model) for model in ([start] if start is not None else []) + list(starts or [])]
+    size = coordinates.size
+    stacked = np.stack(given, axis=1) if given else np.zeros((count, 0, size))
+    center = np.zeros((count, size))
+    if tikhonov is not None:
+        precision, middle = tikhonov.quadratic(coordinates, vectors)
+        asked = asked._replace(precision=precision)
+        center = np.broadcast_to(middle, (count, size))
+    held = np.zeros(size)
+    if fixed:
+        values = {name: jnp.asarray(fixed.get(name, 0.5)) for name in coordinates.parameters}
+        held[: len(values)] = coordinates.own_vector(values)
+        outside = asked.fixed & ((held < asked.lower) | (held > asked.upper) | ~np.isfinite(held))
+        if outside.any():
+            name = coordinates.names[int(np.nonzero(outside)[0][0])]
+            raise ArgumentError(f"fixed {name} = {fixed[name]} lies outside its bounds; widen bounds=.")
+    used = surfaces.train if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surfaces.mask.shape)
+    return Lane(surfaces, used, stacked, center, np.broadcast_to(held, (count, size))), asked
+
+
+def _vectors(coordinates: Coordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> np.ndarray:
+    """Vectors of one model for all surfaces, or of one each: (surfaces, size)."""
+    count, unit = len(surfaces), np.asarray(increment_unit(surfaces))
+    many = jax.tree.leaves(model)[0].ndim > 0
+    return np.asarray(_vectors_jit(coordinates, model, unit, np.asarray(surfaces.t), many, count))
+
+
+@eqx.filter_jit
+def _vectors_jit(coordinates: Coordinates, model: Any, unit: Any, t: Any, many: bool, count: int) -> Real:
+    one = lambda model, unit, t: coordinates.vector(model, unit, t)  # noqa: E731
+    return jax.vmap(one, in_axes=(0 if many else None, 0, 0), axis_size=count)(model, unit, t)

@@ -1,0 +1,131 @@
+"""What a calibration returns: value, status, evidence."""
+
+import enum
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from ..models import AbstractFourierModel
+from ..typing import Codes, Flags, Real
+
+
+class CalibrationStatus(enum.IntEnum):
+    """How a fit ended; `CalibrationStatus(code).message` says what it means and what to do."""
+
+    converged = 0
+    max_steps = 1
+    stalled = 2
+    nonfinite = 3
+    bad_quotes = 4
+
+    @property
+    def message(self) -> str:
+        """What it means and what to do."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    CalibrationStatus.converged: "The gradient vanishes on the free parameters.",
+    CalibrationStatus.max_steps: "Stopped at max_steps before the gradient vanished: raise it, or check the "
+    "model's identification on these quotes.",
+    CalibrationStatus.stalled: "No step lowers the loss although the gradient has not vanished: the rounding "
+    "or the quadrature error of the prices is reached; use more nodes.",
+    CalibrationStatus.nonfinite: "A price or a derivative is nan or infinite at the start: check quotes, "
+    "maturities and starting values.",
+    CalibrationStatus.bad_quotes: "There is no quote to fit, or one of them is not a number, or has no "
+    "maturity: check the surface's prices, spreads and mask.",
+}
+
+
+class CalibrationResult(eqx.Module):
+    """A fit, or many with a leading axis on every array.
+
+    Attributes:
+        model: The calibrated model, in natural parameters.
+        status: `CalibrationStatus` code.
+        loss: The data term alone: mean of the loss over the quotes that were fitted.
+        prior_loss: The prior's term, that was minimised together with it.
+        steps: Evaluations of price and Jacobian spent, all starts together.
+        residuals: Model less market price of every quote (normalised), 0 where there is none, (2, T, K).
+        prices: Model price of every cell's call and put (normalised), (2, T, K).
+        gradient_norm: Largest cosine between the residuals and the derivative of the prices in a free
+            parameter; at most 1e-6 where converged.
+        condition_number: Of the scaled curvature on the free parameters; inf where a parameter has no effect.
+        at_bound: Which coordinates of `names` end on a bound, and are held there by the gradient.
+        agreement: Share of the starts run to the end whose loss is within 0.1 % of the best.
+        quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
+        names: Coordinates: the parameters, then shift increments.
+    """
+
+    model: AbstractFourierModel
+    status: Codes
+    loss: Real
+    prior_loss: Real
+    steps: Codes
+    residuals: Real
+    prices: Real
+    gradient_norm: Real
+    condition_number: Real
+    at_bound: Flags
+    agreement: Real
+    quadrature_error: Real
+    coordinates: Real
+    names: tuple[str, ...] = eqx.field(static=True)
+
+    @property
+    def converged(self) -> Any:
+        """Whether the fit is at a stationary point, shape of `status`."""
+        return self.status == CalibrationStatus.converged
+
+    def __len__(self) -> int:
+        """Number of fits in a batch."""
+        if np.ndim(self.status) == 0:
+            raise TypeError("a single result has no length")
+        return np.shape(self.status)[0]
+
+    def __getitem__(self, index: Any) -> "CalibrationResult":
+        """One fit of a batch, or some of them."""
+        if np.ndim(self.status) == 0:
+            raise TypeError("a single result has no items")
+        return jax.tree.map(lambda x: x[index], self)
+
+    @property
+    def bounds_hit(self) -> tuple[str, ...]:
+        """Names of the coordinates that end on a bound; of one fit."""
+        return tuple(name for name, hit in zip(self.names, np.asarray(self.at_bound), strict=True) if hit)
+
+    def summary(self) -> str:
+        """One fit in a few lines, a batch in counts."""
+        status = np.atleast_1d(np.asarray(self.status))
+        counts = ", ".join(
+            f"{np.sum(status == code)} {code.name}" for code in CalibrationStatus if np.any(status == code)
+        )
+        if np.ndim(self.status):
+            loss = np.asarray(self.loss)[status == CalibrationStatus.converged]
+            middle = f", median loss {np.median(loss):.4g}" if loss.size else ""
+            return f"{status.size} fits of {len(self.names)} parameters: {counts}{middle}."
+        code = CalibrationStatus(int(status[0]))
+        bound = f"; at a bound: {', '.join(self.bounds_hit)}" if self.bounds_hit else ""
+        return (
+            f"{self.model!r}\n{code.name}: {code.message}\nloss {float(self.loss):.6g} (prior "
+            f"{float(self.prior_loss):.3g}), {int(self.steps)} steps, gradient norm "
+            f"{float(self.gradient_norm):.1e}, condition number {float(self.condition_number):.1e}{bound}"
+        )
+
+    def to_frame(self) -> Any:
+        """A DataFrame with one row per fit: status, evidence and one column per coordinate's parameter."""
+        import pandas as pd
+
+        rows = self if np.ndim(self.status) else jax.tree.map(lambda x: np.asarray(x)[None], self)
+        columns: dict[str, Any] = {
+            "status": [CalibrationStatus(int(code)).name for code in rows.status],
+            "converged": np.asarray(rows.converged),
+        }
+        for name in ("loss", "prior_loss", "steps", "gradient_norm", "condition_number", "agreement"):
+            columns[name] = np.asarray(getattr(rows, name))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(rows.model):
+            name = jax.tree_util.keystr(path[-1:]).strip(".")
+            columns[name] = list(np.asarray(leaf)) if np.ndim(leaf) > 1 else np.asarray(leaf)
+        return pd.DataFrame(columns)

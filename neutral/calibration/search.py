@@ -1,0 +1,82 @@
+"""One surface from several starts: a short run of each, the best two to the end, the better one wins."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from ..typing import Codes, Flags, Real
+from .solvers import AbstractSolver, Objective, Solution, Stop
+
+
+class Search(eqx.Module):
+    """How many steps each start gets before the best `finalists` are run to the end.
+
+    Attributes:
+        screening: Steps of each start before they are compared.
+        finalists: Starts run to the end.
+    """
+
+    screening: int = eqx.field(static=True, default=15)
+    finalists: int = eqx.field(static=True, default=2)
+
+
+class Found(NamedTuple):
+    """The best start of each surface, and what the others say. Leading axis of surfaces, here 1."""
+
+    solution: Solution
+    steps: Codes  # of all starts together
+    agreement: Real
+
+
+def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Flags, plan: Search) -> Found:
+    """Minimise from every start of one surface, one after the other.
+
+    A lane of its own for every start leaves no processor waiting for the slowest; on an accelerator, where
+    lanes are cheap, `search_together` moves all at once.
+
+    Args:
+        solver: Any solver.
+        objective: Of one lane.
+        starts: Starting vectors, shape (starts, n).
+        valid: Which of them exist, shape (starts,).
+        plan: Screening and finalists.
+    """
+    count = starts.shape[0]
+    states = jax.vmap(lambda y: jax.tree.map(lambda x: x[0], solver.init(objective, y[None])))(starts)
+    states = states._replace(stop=jnp.where(valid, states.stop, int(Stop.nonfinite)))
+
+    def one(i: Codes, states: Any) -> Any:
+        cost = _cost(states)
+        running = states.stop == Stop.running
+        # the first finalist is the best of all, the next the best that still runs
+        late = jnp.where(i == count, jnp.argmin(cost), jnp.argmin(jnp.where(running, cost, jnp.inf)))
+        lane = jnp.where(i < count, i, late)
+        until = jnp.where(i < count, plan.screening if count > 1 else solver.max_steps, solver.max_steps)
+        state = solver.run(objective, jax.tree.map(lambda x: x[lane][None], states), until)
+        return jax.tree.map(lambda all_, new: all_.at[lane].set(new[0]), states, state)
+
+    states = jax.lax.fori_loop(0, count + (plan.finalists if count > 1 else 0), one, states)
+    return _pick(solver, objective, states, 1)
+
+
+def _cost(states: Any) -> Real:
+    return jnp.where(jnp.isfinite(states.at.cost), states.at.cost, jnp.inf)
+
+
+def _pick(solver: AbstractSolver, objective: Objective, states: Any, surfaces: int) -> Found:
+    """The lane of lowest cost of each surface; of two equally good ones that which has converged."""
+    by_surface = jax.tree.map(lambda x: x.reshape((surfaces, -1) + x.shape[1:]), states)
+    cost = _cost(by_surface)
+    handicap = jnp.where(by_surface.stop == Stop.converged, 0.0, 1e-7 * cost)
+    best = jnp.argmin(cost + handicap, axis=-1)
+    chosen = jax.tree.map(
+        lambda x: jnp.take_along_axis(x, best.reshape((-1, 1) + (1,) * (x.ndim - 2)), axis=1)[:, 0],
+        by_surface,
+    )
+    lowest = jnp.min(cost, axis=-1, keepdims=True)
+    ended = by_surface.stop == Stop.converged
+    near = ended & (cost <= lowest * 1.001 + 1e-300)
+    agreement = jnp.sum(near, axis=-1) / jnp.maximum(jnp.sum(ended, axis=-1), 1)
+    return Found(solver.solution(objective, chosen), jnp.sum(by_surface.steps, axis=-1), agreement)

@@ -1,0 +1,10 @@
+"""How the minimum is found. Solvers see vectors, bounds and an objective, and know nothing of finance."""
+
+from .base import AbstractSolver as AbstractSolver
+from .base import Evaluation as Evaluation
+from .base import Objective as Objective
+from .base import Solution as Solution
+from .base import Stop as Stop
+from .base import gradient_norm as gradient_norm
+from .base import movable as movable
+from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt

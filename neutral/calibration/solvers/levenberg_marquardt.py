@@ -1,0 +1,146 @@
+"""Levenberg-Marquardt for many small problems at once: damping, bounds and stop of each lane its own."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.lax import linalg
+
+from ...typing import Codes, Flags, Real
+from .base import EXACT, AbstractSolver, Evaluation, Objective, Solution, Stop, gradient_norm, movable
+
+_LONGEST = 2.0  # a step changes no coordinate by more
+_PASSES = 3  # how often a step that meets new bounds is solved again on the rest
+_RIDGE = 1e-14  # of the largest scale: lets a coordinate without effect stay where it is
+
+
+class State(NamedTuple):
+    """A lane's point, what is known there, and the trial that is evaluated next."""
+
+    y: Real
+    at: Evaluation
+    trial: Real
+    predicted: Real  # decrease that the quadratic model promises for the trial
+    damping: Real
+    growth: Real
+    steps: Codes
+    stop: Codes
+
+
+class LevenbergMarquardt(AbstractSolver):
+    """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), inside bounds.
+
+    Coordinates that the gradient pushes against their bound are left out of a step (active set); a step that
+    meets further bounds is solved again on the rest. One evaluation per step, accepted if the cost falls.
+    A lane converges when the gradient vanishes on its movable coordinates, never because a step was small.
+
+    Attributes:
+        gtol: Largest cosine between residuals and columns of the Jacobian at a stationary point.
+        max_steps: Evaluations per start.
+        damping: At the start, relative to the scaled curvature.
+    """
+
+    gtol: float = eqx.field(static=True, default=1e-6)
+    max_steps: int = eqx.field(static=True, default=300)
+    damping: float = eqx.field(static=True, default=1e-2)
+
+    def init(self, objective: Objective, y: Real) -> State:
+        """See `AbstractSolver.init`."""
+        lanes, n = y.shape
+        y = jnp.clip(y, objective.lower, objective.upper)
+        one = jnp.full(lanes, jnp.inf)
+        at = Evaluation(
+            one, jnp.zeros_like(y), jnp.zeros((lanes, n, n)), jnp.ones_like(y), jnp.ones(lanes), one
+        )
+        return State(
+            y, at, y, one, jnp.full(lanes, self.damping), jnp.full(lanes, 2.0),
+            jnp.zeros(lanes, int), jnp.full(lanes, int(Stop.running)),
+        )  # fmt: skip
+
+    def run(self, objective: Objective, state: State, until: Codes | int) -> State:
+        """See `AbstractSolver.run`."""
+
+        def active(state: State) -> Flags:
+            return (state.stop == Stop.running) & (state.steps < until)
+
+        def body(state: State) -> State:
+            return select(active(state), self.step(objective, state), state)
+
+        return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, state)
+
+    def step(self, objective: Objective, state: State) -> State:
+        """Evaluate the trial, keep the better point, try the next."""
+        first = state.steps == 0
+        trial = objective.evaluate(state.trial)
+        finite = jnp.isfinite(trial.cost) & jnp.all(jnp.isfinite(trial.gradient), axis=-1)
+        better = finite & (trial.cost < state.at.cost)
+        gain = (state.at.cost - trial.cost) / state.predicted
+        factor = jnp.clip(1.0 - (2.0 * gain - 1.0) ** 3, 0.1, 2.0)
+        kept = jnp.where(first, state.damping, state.damping * factor)
+        damping = jnp.where(better, jnp.maximum(kept, 1e-12), state.damping * state.growth)
+        growth = jnp.where(better, 2.0, 2.0 * state.growth)
+        y = select(better, state.trial, state.y)
+        at = select(better, trial, state.at)
+        move, predicted = damped_step(objective, y, at, damping)
+        tiny = jnp.max(jnp.abs(move) / (1.0 + jnp.abs(y)), axis=-1) < 1e-15
+        steps = state.steps + 1
+        stop = jnp.where(steps >= self.max_steps, Stop.max_steps, Stop.running)
+        stop = jnp.where(tiny | (damping > 1e20), Stop.stalled, stop)
+        done = (gradient_norm(objective, y, at) <= self.gtol) | (at.error <= EXACT)
+        stop = jnp.where(done, Stop.converged, stop)
+        stop = jnp.where(first & ~finite, Stop.nonfinite, stop)
+        return State(y, at, y + move, predicted, damping, growth, steps, stop)
+
+    def solution(self, objective: Objective, state: State) -> Solution:
+        """See `AbstractSolver.solution`."""
+        del objective
+        return Solution(state.y, state.at, state.stop, state.steps)
+
+
+def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) -> tuple[Real, Real]:
+    """Step inside the bounds that minimises the damped quadratic model, and the decrease it promises."""
+    diagonal = jnp.diagonal(at.curvature, axis1=-2, axis2=-1)
+    floor = _RIDGE * jnp.max(diagonal, axis=-1, keepdims=True) + 1e-300
+    damped = at.curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
+    room_down, room_up = objective.lower - y, objective.upper - y
+    free = movable(objective, y, at.gradient)
+    move = jnp.zeros_like(y)
+    for _ in range(_PASSES):
+        pull = at.gradient + jnp.einsum("bij,bj->bi", at.curvature, jnp.where(free, 0.0, move))
+        solved = _solve(damped, -pull, free)
+        longest = jnp.max(jnp.abs(solved), axis=-1, keepdims=True)
+        solved = solved * jnp.minimum(1.0, _LONGEST / jnp.where(longest > 0.0, longest, 1.0))
+        move = jnp.where(free, solved, move)
+        outside = free & ((move <= room_down) | (move >= room_up))
+        move = jnp.clip(move, room_down, room_up)
+        free = free & ~outside
+    linear = jnp.sum(at.gradient * move, axis=-1)
+    bend = jnp.einsum("bi,bij,bj->b", move, at.curvature, move)
+    return move, jnp.maximum(-2.0 * linear - bend, 1e-300)
+
+
+def _solve(matrix: Real, right: Real, free: Flags) -> Real:
+    """Solve on the free coordinates, 0 on the others; the system is scaled to a unit diagonal."""
+    both = jnp.expand_dims(free, -1) & jnp.expand_dims(free, -2)
+    scale = jax.lax.rsqrt(jnp.where(free, jnp.diagonal(matrix, axis1=-2, axis2=-1), 1.0))
+    scaled = matrix * jnp.expand_dims(scale, -1) * jnp.expand_dims(scale, -2)
+    scaled = jnp.where(both, scaled, _diagonal(jnp.ones_like(right)))
+    factor = linalg.cholesky(scaled, symmetrize_input=False)
+    x = jnp.expand_dims(jnp.where(free, right * scale, 0.0), -1)
+    x = linalg.triangular_solve(factor, x, left_side=True, lower=True)
+    x = linalg.triangular_solve(factor, x, left_side=True, lower=True, transpose_a=True)
+    return x[..., 0] * scale
+
+
+def _diagonal(x: Real) -> Real:
+    return jnp.expand_dims(x, -1) * jnp.eye(x.shape[-1])[None]
+
+
+def select(lanes: Flags, new: Any, old: Any) -> Any:
+    """The new tree on the given lanes, the old one elsewhere."""
+
+    def pick(a: Real, b: Real) -> Real:
+        return jnp.where(jnp.reshape(lanes, lanes.shape + (1,) * (jnp.ndim(a) - 1)), a, b)
+
+    return jax.tree.map(pick, new, old)

@@ -1,0 +1,11 @@
+"""The market side: files to tables, tables to surfaces."""
+
+from .build import build_surface as build_surface
+from .build import prepare as prepare
+from .deribit import list_snapshots as list_snapshots
+from .deribit import load_deribit as load_deribit
+from .filters import Filters as Filters
+from .quotes import Quotes as Quotes
+from .samples import sample_folder as sample_folder
+from .split import Split as Split
+from .split import split_seed as split_seed

@@ -1,0 +1,397 @@
+"""One snapshot's quotes as a padded pytree: what calibration sees.
+
+A grid cell is a strike of an expiry and holds two quotes, call and put, each with its own price, spread,
+weight and mask: a model is priced once per cell, a residual belongs to a quote.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import black
+from .contract import Settlement, as_numbers
+from .errors import ArgumentError
+from .inversion import implied_stdev
+from .precision import require_precision
+from .typing import Flags, Real
+
+_MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
+_STRIKES = (8, 16, 32, 48, 64, 96, 128, 192, 256)
+_LEAST_VEGA = 1e-12
+
+
+class ListedQuotes(NamedTuple):
+    """The valid quotes of a surface, one entry per listed option, in the order they were given."""
+
+    k: np.ndarray
+    t: np.ndarray
+    is_call: np.ndarray
+    price: np.ndarray
+    bid: np.ndarray
+    ask: np.ndarray
+    spread: np.ndarray
+    vol: np.ndarray
+    train: np.ndarray
+
+
+class QuoteSurface(eqx.Module):
+    """Quotes of one underlying at one time, padded to a bucket of maturities T and strikes K.
+
+    Prices are normalised and undiscounted, over the forward; a coin-settled option's price is that already.
+    Axis of length 2: call, put. `stack` puts a leading axis of surfaces on every field.
+    """
+
+    t: Any  # (T,) years; padded maturities continue a year apart
+    forward: Any  # (T,) 1 where padded
+    discount: Any  # (T,) 1 where padded
+    k: Any  # (T, K) log(strike / forward), 0 where padded
+    prices: Any  # (2, T, K) of the quote's own kind, 0 where padded
+    bid: Any  # (2, T, K) nan where absent
+    ask: Any  # (2, T, K) nan where absent
+    weight: Any  # (2, T, K) relative weight, 0 where padded
+    mask: Any  # (2, T, K) quotes that exist
+    train: Any  # (2, T, K) quotes that calibration uses unless told otherwise
+    vol: Any  # (2, T, K) Black volatility of the price, of the expiry where it has none
+    vega: Any  # (2, T, K) derivative of the price in that volatility
+    stdev: Any  # (T,) total standard deviation at the money
+    index: Any  # (2, T, K) row of the quote in what the surface was built from, -1 where padded
+    settlement: Settlement = eqx.field(static=True, default="cash")
+
+    @classmethod
+    def from_quotes(cls, frame: Any, settlement: Settlement = "cash") -> Self:
+        """Build from a table with one row per listed option.
+
+        Args:
+            frame: DataFrame, or mapping of columns: forward, strike, maturity (years), kind ("call", "put" or
+                booleans) and price or vol; optional discount, bid, ask (unit of price, or of vol where that
+                is given), weight (relative, > 0), train (boolean).
+            settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying).
+
+        Raises:
+            ArgumentError: names the column or the rows that are wrong.
+            PrecisionError: double precision is off.
+        """
+        require_precision("float64")
+        if settlement not in ("cash", "coin"):
+            raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
+        column = _columns(frame)
+        t, row = np.unique(column["maturity"], return_inverse=True)
+        _check_constant("forward", column["forward"], t, row)
+        _check_constant("discount", column["discount"], t, row)
+        slot = _slots(row, column["strike"], t.size)
+        kind = np.where(column["is_call"], 0, 1)
+        _check_single(kind, row, slot, column)
+        shape = (_bucket(t.size, _MATURITIES), _bucket(int(slot.max()) + 1, _STRIKES))
+
+        def grid(values: np.ndarray, empty: Any, dtype: Any = np.float64) -> np.ndarray:
+            out = np.full((2, *shape), empty, dtype)
+            out[kind, row, slot] = values
+            return out
+
+        def line(values: np.ndarray, empty: float = 1.0) -> np.ndarray:
+            out = np.full(shape[0], empty)
+            out[row] = values
+            return out
+
+        k = np.zeros(shape)
+        k[row, slot] = np.log(column["strike"] / column["forward"])
+        unit = np.ones(row.size) if settlement == "coin" else column["discount"] * column["forward"]
+        expiries = np.concatenate([t, t[-1] + np.arange(1.0, shape[0] - t.size + 1.0)])
+        prices, bid, ask = _prices(column, unit, k[row, slot], column["maturity"])
+        return cls.from_arrays(
+            expiries, k, grid(prices, 0.0), grid(bid, np.nan), grid(ask, np.nan),
+            mask=grid(np.ones(row.size), False, bool), weight=grid(column["weight"], 0.0),
+            train=grid(column["train"], False, bool), index=grid(np.arange(row.size), -1, np.int64),
+            forward=line(column["forward"]), discount=line(column["discount"]), settlement=settlement,
+        )  # fmt: skip
+
+    @classmethod
+    def from_arrays(
+        cls,
+        t: Any,
+        k: Any,
+        prices: Any,
+        bid: Any = np.nan,
+        ask: Any = np.nan,
+        *,
+        mask: Any = True,
+        weight: Any = 1.0,
+        train: Any = True,
+        index: Any = None,
+        forward: Any = 1.0,
+        discount: Any = 1.0,
+        settlement: Settlement = "cash",
+    ) -> Self:
+        """Build from padded arrays, for many surfaces at once: leading axes, then (T,), (T, K), (2, T, K).
+
+        Args:
+            t: Maturities in years, ascending, > 0.
+            k: Log-forward moneyness.
+            prices: Normalised prices of call and put.
+            bid: Normalised bid prices, nan where absent.
+            ask: Normalised ask prices, nan where absent.
+            mask: Quotes that exist.
+            weight: Relative weights of quotes.
+            train: Quotes that calibration uses.
+            index: Row of each quote in its source; counted through where None.
+            forward: Forward of each maturity.
+            discount: Discount factor of each maturity.
+            settlement: Unit of the source's prices; they are normalised in either case.
+        """
+        require_precision("float64")
+        t, k, prices = (as_numbers(n, x) for n, x in (("t", t), ("k", k), ("prices", prices)))
+        shape = np.broadcast_shapes(np.shape(k)[:-2] + (2,) + np.shape(k)[-2:], np.shape(prices))
+        mask = np.broadcast_to(np.asarray(mask, bool), shape)
+
+        def full(x: Any) -> np.ndarray:
+            return np.array(np.broadcast_to(np.asarray(x, np.float64), shape))
+
+        def line(x: Any) -> np.ndarray:
+            return np.array(np.broadcast_to(np.asarray(x, np.float64), t.shape))
+
+        if index is None:
+            index = np.broadcast_to(np.arange(np.prod(shape[-3:])).reshape(shape[-3:]), shape)
+        prices = np.where(mask, full(prices), 0.0)
+        vol, vega, stdev = (np.asarray(x) for x in _market_vols(t, k, prices, mask))
+        return cls(
+            t, line(forward), line(discount), k, prices,
+            np.where(mask, full(bid), np.nan), np.where(mask, full(ask), np.nan),
+            np.where(mask, full(weight), 0.0), np.array(mask), np.array(mask & train),
+            vol, vega, stdev, np.where(mask, index, -1), settlement,
+        )  # fmt: skip
+
+    @property
+    def expiries(self) -> Real:
+        """Padded maturities in years, shape (..., T)."""
+        return self.t
+
+    @property
+    def spread(self) -> Real:
+        """Ask less bid, normalised, shape (..., 2, T, K); nan where a side is absent."""
+        return self.ask - self.bid
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Padded maturities and strikes."""
+        return np.shape(self.k)[-2], np.shape(self.k)[-1]
+
+    def with_prices(self, prices: Any) -> Self:
+        """The same surface with other prices only; weights, vegas, spreads, nodes and starts stay.
+
+        Args:
+            prices: Array of the shape of `prices`; may be traced.
+        """
+        if np.shape(prices) != np.shape(self.prices):
+            raise ArgumentError(f"prices must have shape {np.shape(self.prices)}, got {np.shape(prices)}.")
+        return eqx.tree_at(lambda s: s.prices, self, prices)
+
+    def quotes(self) -> ListedQuotes:
+        """The valid quotes of one surface in the order they were given."""
+        if np.ndim(self.t) != 1:
+            raise ArgumentError(
+                "quotes() is of one surface; take one from the stack first, as in surfaces[3]."
+            )
+        where = np.nonzero(self.mask)
+        order = np.argsort(np.asarray(self.index)[where], kind="stable")
+        kind, row, slot = (axis[order] for axis in where)
+        pick = (kind, row, slot)
+        bid, ask = np.asarray(self.bid)[pick], np.asarray(self.ask)[pick]
+        return ListedQuotes(
+            np.asarray(self.k)[row, slot], np.asarray(self.t)[row], kind == 0, np.asarray(self.prices)[pick],
+            bid, ask, ask - bid, np.asarray(self.vol)[pick], np.asarray(self.train)[pick],
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        """Number of surfaces in a stack."""
+        if np.ndim(self.t) == 1:
+            raise TypeError("a single surface has no length; stack([...]) makes one that has")
+        return np.shape(self.t)[0]
+
+    def __getitem__(self, index: Any) -> Self:
+        """One surface of a stack, or some of them."""
+        if np.ndim(self.t) == 1:
+            raise TypeError("a single surface has no items; stack([...]) makes one that has")
+        return jax.tree.map(lambda x: x[index], self)
+
+    def __repr__(self) -> str:
+        """What it holds."""
+        quotes, rows = int(np.sum(self.mask)), np.any(self.mask, axis=(-3, -1))
+        many = f"{len(self)} surfaces, " if np.ndim(self.t) > 1 else ""
+        t = np.asarray(self.t)[rows]
+        span = f"{t.min():.3g} to {t.max():.3g} years" if t.size else "none"
+        return f"QuoteSurface({many}{quotes} quotes, {int(rows.sum())} expiries, {span}, {self.settlement})"
+
+
+def stack(surfaces: Sequence[QuoteSurface]) -> QuoteSurface:
+    """Surfaces padded to a common bucket, with a leading axis.
+
+    Raises:
+        ArgumentError: there is none, or they differ in settlement.
+    """
+    if not surfaces:
+        raise ArgumentError("stack needs at least one surface, got none.")
+    if len({s.settlement for s in surfaces}) > 1:
+        raise ArgumentError(
+            "Surfaces of cash-settled and of coin-settled options cannot be stacked together."
+        )
+    maturities, strikes = (max(s.shape[i] for s in surfaces) for i in (0, 1))
+    padded = [pad(s, maturities, strikes) for s in surfaces]
+    return jax.tree.map(lambda *x: np.stack(x), *padded)
+
+
+def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
+    """One surface with more padded maturities and strikes."""
+    rows, columns = maturities - surface.shape[0], strikes - surface.shape[1]
+    if (rows, columns) == (0, 0):
+        return surface
+    empty = {"bid": np.nan, "ask": np.nan, "mask": False, "train": False, "index": -1}
+    empty |= {"forward": 1.0, "discount": 1.0, "stdev": 1.0, "vol": 1.0}
+
+    def padded(name: str) -> Any:
+        x = np.asarray(getattr(surface, name))
+        width = [(0, 0)] * (x.ndim - 2) + [(0, rows), (0, columns)] if x.ndim > 1 else [(0, rows)]
+        if name == "t":
+            return np.concatenate([x, x[-1] + np.arange(1.0, rows + 1.0)])
+        return np.pad(x, width, constant_values=empty.get(name, 0))
+
+    names = [name for name in surface.__dataclass_fields__ if name != "settlement"]
+    return QuoteSurface(**{name: padded(name) for name in names}, settlement=surface.settlement)
+
+
+def _columns(frame: Any) -> dict[str, np.ndarray]:
+    """The table's columns as checked arrays."""
+    given = {str(name) for name in frame}
+    missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in given]
+    if not {"price", "vol"} & given:
+        missing.append("price (or vol)")
+    if missing:
+        raise ArgumentError(
+            f"from_quotes misses the column {', '.join(missing)}; got {', '.join(sorted(given))}."
+        )
+    names = given & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
+    column = {name: as_numbers(name, np.asarray(frame[name])) for name in names}
+    rows = column["strike"].size
+    if rows == 0:
+        raise ArgumentError("from_quotes got no quotes.")
+    column["is_call"] = _kinds(np.asarray(frame["kind"]))
+    column["train"] = np.asarray(frame["train"], bool) if "train" in given else np.ones(rows, bool)
+    for name, default in (("discount", 1.0), ("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
+        column.setdefault(name, np.full(rows, default))
+    for name in ("forward", "strike", "maturity", "discount", "weight"):
+        _refuse(name, column[name], ~(np.isfinite(column[name]) & (column[name] > 0)), "finite and above 0")
+    value = "vol" if "vol" in column else "price"
+    _refuse(
+        value, column[value], ~(np.isfinite(column[value]) & (column[value] >= 0)), "finite and not negative"
+    )
+    crossed = column["ask"] < column["bid"]
+    _refuse("ask", column["ask"], crossed, "not below the bid")
+    return column
+
+
+def _refuse(name: str, values: np.ndarray, bad: np.ndarray, rule: str) -> None:
+    if bad.any():
+        rows = np.nonzero(bad)[0]
+        raise ArgumentError(
+            f"{name} must be {rule}; {rows.size} of {bad.size} rows are not, first row {rows[0]}: "
+            f"{values[rows[0]]}."
+        )
+
+
+def _kinds(kind: np.ndarray) -> np.ndarray:
+    if kind.dtype == bool:
+        return kind
+    text = kind.astype(str)
+    known = np.isin(text, ["call", "put"])
+    if not known.all():
+        raise ArgumentError(
+            f"kind must hold 'call' and 'put' or booleans (True = call), got {text[~known][0]!r}."
+        )
+    return text == "call"
+
+
+def _check_constant(name: str, values: np.ndarray, t: np.ndarray, row: np.ndarray) -> None:
+    """One forward and one discount factor per maturity."""
+    first = np.full(t.size, np.nan)
+    first[row] = values
+    bad = np.abs(values - first[row]) > 1e-12 * np.abs(values)
+    if bad.any():
+        i = int(np.nonzero(bad)[0][0])
+        raise ArgumentError(
+            f"{name} must be one per maturity; at maturity {t[row[i]]:g} it is {values[i]} and "
+            f"{first[row[i]]}. Take one value per expiry, such as its median."
+        )
+
+
+def _slots(row: np.ndarray, strike: np.ndarray, maturities: int) -> np.ndarray:
+    """Position of each quote's strike among those of its maturity."""
+    slot = np.zeros(row.size, np.int64)
+    for i in range(maturities):
+        here = row == i
+        slot[here] = np.unique(strike[here], return_inverse=True)[1]
+    return slot
+
+
+def _check_single(kind: np.ndarray, row: np.ndarray, slot: np.ndarray, column: dict[str, np.ndarray]) -> None:
+    cells = np.stack([kind, row, slot], axis=1)
+    _, first, count = np.unique(cells, axis=0, return_index=True, return_counts=True)
+    if (count > 1).any():
+        i = int(first[count > 1][0])
+        raise ArgumentError(
+            f"the {'put' if kind[i] else 'call'} at maturity {column['maturity'][i]:g} and strike "
+            f"{column['strike'][i]:g} is quoted {count.max()} times; keep one quote per option."
+        )
+
+
+def _prices(
+    column: dict[str, np.ndarray], unit: np.ndarray, k: np.ndarray, t: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Normalised price, bid and ask, from prices or from volatilities."""
+    if "vol" not in column:
+        return column["price"] / unit, column["bid"] / unit, column["ask"] / unit
+    names = ("vol", "bid", "ask")
+    return tuple(np.asarray(black.price(k, column[name] * np.sqrt(t), column["is_call"])) for name in names)
+
+
+def _bucket(size: int, sizes: tuple[int, ...]) -> int:
+    return next((s for s in sizes if s >= size), -(-size // sizes[-1]) * sizes[-1])
+
+
+@jax.jit
+def _market_vols(t: Real, k: Real, prices: Real, mask: Flags) -> tuple[Real, Real, Real]:
+    """Volatility and vega of every quote, and the total standard deviation at the money of every maturity."""
+    both = jnp.stack([k, k], axis=-3)
+    is_call = jnp.broadcast_to(jnp.arange(2)[:, None, None] == 0, mask.shape[-3:])
+    is_call = jnp.broadcast_to(is_call, mask.shape)
+    own = implied_stdev(prices, both, is_call)
+    usable = mask & (own > 0.0) & (own < jnp.inf)
+    # the out-of-the-money quote of a strike knows its volatility best
+    first = jnp.where(is_call == (both >= 0.0), 2, 1) * usable
+    best = jnp.argmax(first, axis=-3, keepdims=True)
+    cell = jnp.take_along_axis(own, best, axis=-3)[..., 0, :, :]
+    known = jnp.any(usable, axis=-3)
+    stdev = _at_the_money(t, k, cell, known)
+    typical = jnp.where(known, cell, jnp.expand_dims(stdev, -1))
+    filled = jnp.where(usable, own, jnp.stack([typical, typical], axis=-3))
+    root = jnp.expand_dims(jnp.sqrt(t), (-3, -1))
+    return filled / root, jnp.maximum(black.vega(both, filled), _LEAST_VEGA) * root, stdev
+
+
+def _at_the_money(t: Real, k: Real, cell: Real, known: Flags) -> Real:
+    """Standard deviation at k = 0, linear between the nearest strikes; of 50 % where nothing is known."""
+    below, above = known & (k <= 0.0), known & (k >= 0.0)
+    low = jnp.argmax(jnp.where(below, k, -jnp.inf), axis=-1, keepdims=True)
+    high = jnp.argmin(jnp.where(above, k, jnp.inf), axis=-1, keepdims=True)
+    k_low, k_high, s_low, s_high = (
+        jnp.take_along_axis(x, i, axis=-1)[..., 0] for x in (k, cell) for i in (low, high)
+    )
+    has_low, has_high = jnp.any(below, axis=-1), jnp.any(above, axis=-1)
+    gap = k_high - k_low
+    share = jnp.where(gap > 0.0, -k_low / jnp.where(gap > 0.0, gap, 1.0), 0.0)
+    between = s_low + share * (s_high - s_low)
+    stdev = jnp.where(has_low & has_high, between, jnp.where(has_low, s_low, s_high))
+    stdev = jnp.where(has_low | has_high, stdev, 0.5 * jnp.sqrt(t))
+    return jnp.clip(stdev, 1e-4, 10.0)
