@@ -19,8 +19,9 @@ _HOME = {
     ),
     "quote_surface": ("QuoteSurface", "stack"),
     "calibration": (
-        "CalibrationResult", "CalibrationStatus", "FellerPenalty", "JumpMomentPenalty",
-        "LevenbergMarquardt", "Loss", "Search", "Tikhonov", "calibrate", "calibrate_batch", "nested_start", "price_surface",
+        "AdamLBFGS", "CalibrationResult", "CalibrationStatus", "DifferentialEvolution", "FellerPenalty",
+        "JumpMomentPenalty", "LevenbergMarquardt", "Loss", "QuasiRandom", "Search", "Tikhonov", "calibrate",
+        "calibrate_batch", "nested_start", "price_surface",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

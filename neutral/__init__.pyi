@@ -1,10 +1,13 @@
 from . import plot as plot
+from .calibration import AdamLBFGS as AdamLBFGS
 from .calibration import CalibrationResult as CalibrationResult
 from .calibration import CalibrationStatus as CalibrationStatus
+from .calibration import DifferentialEvolution as DifferentialEvolution
 from .calibration import FellerPenalty as FellerPenalty
 from .calibration import JumpMomentPenalty as JumpMomentPenalty
 from .calibration import LevenbergMarquardt as LevenbergMarquardt
 from .calibration import Loss as Loss
+from .calibration import QuasiRandom as QuasiRandom
 from .calibration import Search as Search
 from .calibration import Tikhonov as Tikhonov
 from .calibration import calibrate as calibrate

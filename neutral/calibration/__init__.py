@@ -4,6 +4,8 @@ from .batch import calibrate_batch as calibrate_batch
 from .calibrate import calibrate as calibrate
 from .calibrate import nested_start as nested_start
 from .calibrate import price_surface as price_surface
+from .global_search import DifferentialEvolution as DifferentialEvolution
+from .global_search import QuasiRandom as QuasiRandom
 from .losses import Loss as Loss
 from .priors import FellerPenalty as FellerPenalty
 from .priors import JumpMomentPenalty as JumpMomentPenalty
@@ -11,4 +13,5 @@ from .priors import Tikhonov as Tikhonov
 from .result import CalibrationResult as CalibrationResult
 from .result import CalibrationStatus as CalibrationStatus
 from .search import Search as Search
+from .solvers import AdamLBFGS as AdamLBFGS
 from .solvers import LevenbergMarquardt as LevenbergMarquardt

@@ -8,13 +8,14 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
+from jax.sharding import PartitionSpec as P
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..pricing import Lewis
 from ..quote_surface import QuoteSurface, stack
 from .coordinates import Bounds
-from .lane import solve_lane
+from .lane import solve_lanes
 from .losses import Loss
 from .request import Lane, Request, make_lanes, request
 from .result import CalibrationResult
@@ -26,8 +27,21 @@ CHUNK = 16  # surfaces of one compiled program
 
 @eqx.filter_jit
 def solve_chunk(asked: Request, lanes: Lane) -> CalibrationResult:
-    """`solve_lane` for every surface of a chunk, one after the other."""
-    return jax.lax.map(lambda lane: solve_lane(asked, lane), lanes)
+    """`solve_lanes` of a chunk, shared out over the devices present."""
+    devices = jax.device_count()
+    together = jax.default_backend() != "cpu"
+    if devices == 1:
+        return solve_lanes(asked, lanes, together)
+    mesh = jax.make_mesh((devices,), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
+    numbers, fixed = eqx.partition(asked, eqx.is_array_like)
+    share = jax.shard_map(
+        lambda numbers, lanes: solve_lanes(eqx.combine(numbers, fixed), lanes, together),
+        mesh=mesh,
+        in_specs=(P(), P("lanes")),
+        out_specs=P("lanes"),
+        check_vma=False,
+    )
+    return share(numbers, lanes)
 
 
 def calibrate_batch(
@@ -44,6 +58,7 @@ def calibrate_batch(
     *,
     search: Search | None = None,
     workers: int | None = None,
+    chunk: int | None = None,
 ) -> CalibrationResult:
     """Calibrate a model to many surfaces; every fit stands alone and reports its own status.
 
@@ -60,6 +75,7 @@ def calibrate_batch(
         mask: Quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` where None.
         search: How many steps the starts get.
         workers: Threads; the number of cores where None.
+        chunk: Surfaces of one compiled program, a multiple of the number of devices; it bounds the memory.
 
     Returns:
         A result with a leading axis of surfaces.
@@ -72,7 +88,8 @@ def calibrate_batch(
         raise ArgumentError("calibrate_batch takes a stack or a sequence of surfaces; one goes to calibrate.")
     asked, tikhonov, start = request(recipe, surfaces, engine, loss, prior, solver, search, fixed, bounds)
     lanes, asked = make_lanes(asked, surfaces, tikhonov, start, starts, fixed, mask)
-    chunks = [_rows(lanes, i, CHUNK) for i in range(0, len(surfaces), CHUNK)]
+    size = CHUNK * jax.device_count() if chunk is None else chunk
+    chunks = [_rows(lanes, i, size) for i in range(0, len(surfaces), size)]
     workers = min(len(chunks), workers or os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         done = list(pool.map(lambda chunk: jax.device_get(solve_chunk(asked, chunk)), chunks))

@@ -17,45 +17,50 @@ from .problem import Problem, Setting
 def follow(
     setting: Setting,
     problem: Problem,
-    surface: QuoteSurface,
+    surfaces: QuoteSurface,
     used: Flags,
     y: Real,
     moving: Flags,
     prices: Real,
 ) -> Real:
-    """The solution y itself, with its derivative in the prices.
+    """The solutions y themselves, with their derivative in the prices. Leading axis of surfaces S.
 
     Args:
         setting: The calibration.
-        problem: Its constants, one lane.
-        surface: One surface; its weights, spreads and vegas are constants.
-        used: Quotes that were fitted, (2, T, K).
-        y: Converged coordinates, (n,).
-        moving: Coordinates that are free, not on a bound, of a fit that has converged, (n,); the derivative
+        problem: Its constants.
+        surfaces: Their weights, spreads and vegas are constants.
+        used: Quotes that were fitted, (S, 2, T, K).
+        y: Solutions, (S, n).
+        moving: Coordinates that are free, not on a bound, of a fit that has converged, (S, n); the derivative
             of the others is 0.
-        prices: Prices of the quotes, (2, T, K).
+        prices: Prices of the quotes, (S, 2, T, K).
     """
-    del setting, problem, surface, used, moving, prices
+    del setting, problem, surfaces, used, moving, prices
     return y
 
 
 @follow.def_jvp
 def _follow_jvp(primals, tangents):
-    setting, problem, surface, used, y, moving, prices = primals
+    setting, problem, surfaces, used, y, moving, prices = primals
     change = tangents[-1]
     if change is None:
         return y, jnp.zeros_like(y)
 
     def gradient(y: Real, prices: Real) -> Real:
+        """Of each surface's cost in its own coordinates, by the derivative of their sum."""
+
         def cost(y: Real) -> Real:
-            targets = setting.loss.targets(surface.with_prices(prices), used)
-            now = problem._replace(targets=jax.tree.map(lambda x: x[None], targets))
-            return setting.cost(now, y[None])[0]
+            targets = setting.loss.targets(surfaces.with_prices(prices), used)
+            return jnp.sum(setting.cost(problem._replace(targets=targets), y))
 
         return jax.grad(cost)(y)
 
-    hessian = jax.jacfwd(gradient)(y, prices)
+    size = y.shape[-1]
+    _, along = jax.linearize(lambda y: gradient(y, prices), y)
+    rows = jax.lax.map(lambda unit: along(jnp.broadcast_to(unit[None], y.shape)), jnp.eye(size))
+    hessian = jnp.moveaxis(rows, 0, -1)
     pull = jax.jvp(lambda p: gradient(y, p), (prices,), (change,))[1]
-    both = moving[:, None] & moving[None, :]
-    system = jnp.where(both, hessian, jnp.eye(y.size))
-    return y, -jnp.linalg.solve(system, jnp.where(moving, pull, 0.0))
+    both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
+    system = jnp.where(both, hessian, jnp.eye(size)[None])
+    right = jnp.expand_dims(jnp.where(moving, pull, 0.0), -1)
+    return y, -jnp.linalg.solve(system, right)[..., 0]

@@ -1,4 +1,4 @@
-"""One surface from quotes to result: pure, without leading axes, what jit, grad and the batch are made of."""
+"""Surfaces from quotes to results, inside jit: every surface is a lane of its own."""
 
 from typing import Any
 
@@ -11,99 +11,160 @@ from ..pricing.lewis import LewisGrid
 from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
 from .coordinates import increment_unit
+from .global_search import relative_spread
 from .implicit import follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
 from .result import CalibrationResult, CalibrationStatus
-from .search import search
+from .search import Found, search, search_together
 from .solvers import Stop, gradient_norm, movable
-from .starts import data_starts
+from .starts import data_starts, search_box
 
 _LENGTH = 3.0  # nodes reach to 40 / stdev
 
 
 def solve_lane(asked: Request, lane: Lane) -> CalibrationResult:
-    """Calibrate one surface; pure, no leading axes. What jit, grad and the batch are made of.
+    """Calibrate one surface, without leading axis.
 
     Differentiable in the surface's prices by the implicit rule; nodes, weights and starts are constants.
     """
-    setting, still = asked.setting, jax.lax.stop_gradient(lane)
+    one = jax.tree.map(lambda x: x[None], lane)
+    return jax.tree.map(lambda x: x[0], _solve(asked, one, together=False))
+
+
+def solve_lanes(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
+    """Calibrate every surface of a leading axis.
+
+    Args:
+        asked: The calibration.
+        lanes: Surfaces.
+        together: All in lockstep, for accelerators; else one after the other, which on a processor costs no
+            more per step and leaves no lane waiting for the slowest.
+    """
+    if together:
+        return _solve(asked, lanes, together)
+    return jax.lax.map(lambda lane: solve_lane(asked, lane), lanes)
+
+
+def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
+    setting, still = asked.setting, jax.lax.stop_gradient(lanes)
     fine, used, clean = _usable(setting, still)
     problem = _problem(asked, still, clean, used)
-    objective = setting.objective(problem)
-    starts = still.starts
-    if asked.from_data:
-        starts = jnp.concatenate([data_starts(setting.coordinates, clean), starts])
-    starts = jnp.where(asked.fixed, still.fixed, starts)
-    valid = jnp.all(jnp.isfinite(starts), axis=-1) & fine
-    found = search(asked.solver, objective, jnp.where(valid[:, None], starts, 0.0), valid, asked.plan)
-    solution = found.solution
-    status = jnp.where(solution.stop[0] == Stop.running, int(Stop.max_steps), solution.stop[0])
+    found = _search(asked, still, clean, problem, fine, together)
+    at, objective = found.solution.evaluation, setting.objective(problem)
+    status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
     status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
-    moving = movable(objective, solution.y, solution.evaluation.gradient)[0]
-    prices = jnp.where(used, lane.surface.prices, 0.0)
-    y = follow(setting, problem, clean, used, solution.y[0], moving & (status == Stop.converged), prices)
-    targets = setting.loss.targets(clean.with_prices(prices), used)
-    now = problem._replace(targets=jax.tree.map(lambda x: x[None], targets))
-    price, quadrature = _judged(setting.engine, setting.model(now, y[None]), clean, now.grid)
-    data, prior = setting.data_loss(now, price)[0], setting.prior(now, y[None])[0]
-    both = price[0][None] + in_the_money_part(clean.k)
+    moving = movable(objective, found.solution.y, at.gradient)
+    prices = jnp.where(used, lanes.surface.prices, 0.0)
+    follows = moving & jnp.expand_dims(status == Stop.converged, -1)
+    y = follow(setting, problem, clean, used, found.solution.y, follows, prices)
+    now = problem._replace(targets=setting.loss.targets(clean.with_prices(prices), used))
+    price, quadrature = _judged(setting.engine, setting.model(now, y), clean, now.grid)
+    both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
     known = jnp.where(fine & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
-    model = setting.coordinates.build(y, problem.unit[0], clean.t)
+    mask = still.surface.mask
     return CalibrationResult(
-        model=jax.tree.map(lambda x: x * known, model),
+        model=_scaled(setting.coordinates.build(y, problem.unit, clean.t), known),
         status=status,
-        loss=data * known,
-        prior_loss=prior * known,
-        steps=found.steps[0],
-        residuals=jnp.where(still.surface.mask, (both - lane.surface.prices) * known, 0.0),
-        prices=jnp.where(still.surface.mask, both * known, 0.0),
-        gradient_norm=gradient_norm(objective, solution.y, solution.evaluation)[0] * known,
-        condition_number=_condition(solution.evaluation.curvature[0], moving) * known,
-        at_bound=objective.free[0] & ~moving & jnp.isfinite(known),
-        agreement=found.agreement[0],
-        quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=0), quadrature, 0.0)) * known,
-        coordinates=y * known,
+        loss=setting.data_loss(now, price) * known,
+        prior_loss=setting.prior(now, y) * known,
+        steps=found.steps,
+        residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, known), 0.0),
+        prices=jnp.where(mask, _scaled(both, known), 0.0),
+        gradient_norm=gradient_norm(objective, found.solution.y, at) * known,
+        condition_number=jax.vmap(_condition)(at.curvature, moving) * known,
+        at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(known), -1),
+        agreement=found.agreement,
+        spread=_spread(setting, problem, found) * known,
+        minima=found.minima,
+        quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
+        coordinates=_scaled(y, known),
         names=setting.coordinates.names,
     )
 
 
-def _usable(setting: Setting, lane: Lane) -> tuple[Flags, Flags, QuoteSurface]:
-    """Whether the surface can be fitted, the quotes to use, the surface with harmless numbers elsewhere."""
-    surface = lane.surface
-    used = lane.used & surface.mask
-    sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight) & jnp.isfinite(surface.k)[None]
+def _scaled(tree: Any, factor: Real) -> Any:
+    """Every leaf times a factor per surface."""
+    return jax.tree.map(lambda x: x * jnp.reshape(factor, factor.shape + (1,) * (x.ndim - 1)), tree)
+
+
+def _search(
+    asked: Request, lanes: Lane, surfaces: QuoteSurface, problem: Problem, fine: Flags, together: bool
+) -> Found:
+    """Minimise from the data's starts, those given and those of a global search."""
+    coordinates, starts = asked.setting.coordinates, lanes.starts
+    if asked.from_data:
+        known = jax.vmap(lambda surface: data_starts(coordinates, surface))(surfaces)
+        starts = jnp.concatenate([known, starts], axis=1)
+    if asked.plan.explore is not None:
+        more = jax.lax.map(lambda one: _explored(asked, *one), (lanes, surfaces, problem))
+        starts = jnp.concatenate([starts, more], axis=1)
+    starts = jnp.where(asked.fixed[None, None], jnp.expand_dims(lanes.fixed, 1), starts)
+    valid = jnp.all(jnp.isfinite(starts), axis=-1) & jnp.expand_dims(fine, -1)
+    starts = jnp.where(jnp.expand_dims(valid, -1), starts, 0.0)
+    if together:
+        return search_together(asked.solver, asked.setting.objective, problem, starts, valid, asked.plan)
+    return search(asked.solver, asked.setting.objective(problem), starts[0], valid[0], asked.plan)
+
+
+def _usable(setting: Setting, lanes: Lane) -> tuple[Flags, Flags, QuoteSurface]:
+    """Whether a surface can be fitted, the quotes to use, and surfaces with harmless numbers elsewhere."""
+    surface, used = lanes.surface, lanes.used & lanes.surface.mask
+    sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight)
+    sound = sound & jnp.expand_dims(jnp.isfinite(surface.k), -3)
     if setting.loss.needs_spread:
         sound = sound & jnp.isfinite(surface.spread)
-    rows = jnp.any(used, axis=(0, 2))
-    time = jnp.all(jnp.where(rows, (surface.t > 0.0) & jnp.isfinite(surface.t), True))
-    fine = jnp.any(used) & jnp.all(jnp.where(used, sound, True)) & time
+    rows = jnp.any(used, axis=(-3, -1))
+    time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
+    fine = jnp.any(used, axis=(-3, -2, -1)) & jnp.all(~used | sound, axis=(-3, -2, -1)) & time
     harmless = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
-    t = jnp.where(surface.t > 0.0, harmless.t, 1.0)
-    return fine, used & fine, eqx.tree_at(lambda s: s.t, harmless, t)
+    harmless = eqx.tree_at(lambda s: s.t, harmless, jnp.where(harmless.t > 0.0, harmless.t, 1.0))
+    return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), harmless
 
 
-def _problem(asked: Request, lane: Lane, surface: QuoteSurface, used: Flags) -> Problem:
-    """Constants of the fit, with a leading axis of one lane."""
-    setting, coordinates = asked.setting, asked.setting.coordinates
-    one = jax.tree.map(lambda x: x[None], surface)
-    grid = _grid(setting.engine, one)
-    count = len(coordinates.parameters)
-    free = jnp.ones(count, bool)
-    if coordinates.shifted:
-        free = jnp.concatenate([free, jnp.any(used, axis=(0, 2))])
-    free = free & ~jnp.asarray(asked.fixed)
+def _problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:
+    """Constants of the fits."""
+    setting, count = asked.setting, len(surfaces)
+    free = jnp.ones((count, len(setting.coordinates.parameters)), bool)
+    if setting.coordinates.shifted:
+        free = jnp.concatenate([free, jnp.any(used, axis=(-3, -1))], axis=-1)
+
+    def every(row: Any) -> Real:
+        return jnp.broadcast_to(jnp.asarray(row)[None], free.shape)
+
     return Problem(
-        grid,
-        setting.loss.targets(one, used[None]),
-        increment_unit(one),
-        jnp.asarray(asked.lower)[None],
-        jnp.asarray(asked.upper)[None],
-        free[None],
-        jnp.asarray(asked.precision)[None],
-        lane.center[None],
+        _grid(setting.engine, surfaces),
+        setting.loss.targets(surfaces, used),
+        increment_unit(surfaces),
+        every(asked.lower),
+        every(asked.upper),
+        free & ~every(asked.fixed),
+        every(asked.precision),
+        lanes.center,
     )
+
+
+def _explored(asked: Request, lane: Lane, surface: QuoteSurface, problem: Problem) -> Real:
+    """Starts of one surface by the global search that is asked for, (keep, n)."""
+    assert asked.plan.explore is not None
+    box = (
+        jnp.clip(corner, asked.lower, asked.upper)
+        for corner in search_box(asked.setting.coordinates, surface)
+    )
+    box = (jnp.where(asked.fixed, lane.fixed, corner) for corner in box)
+    objective = asked.setting.objective(jax.tree.map(lambda x: x[None], problem))
+    return asked.plan.explore.starts(objective, *box)
+
+
+def _spread(setting: Setting, problem: Problem, found: Found) -> Real:
+    """Largest relative range of a parameter of the model itself among the ends as good as the best, (S,)."""
+    count = len(setting.coordinates.parameters)
+    best = setting.coordinates.natural(found.solution.y, problem.unit)[:, :count]
+    ends = setting.coordinates.natural(found.ends, jnp.expand_dims(problem.unit, 1))[..., :count]
+    moving = problem.free[:, :count]
+    ends = jnp.where(jnp.expand_dims(moving, 1), ends, jnp.expand_dims(best, 1))
+    return jax.vmap(relative_spread)(ends, found.near, best)
 
 
 def _grid(engine: Lewis, surface: QuoteSurface) -> LewisGrid:
@@ -111,19 +172,19 @@ def _grid(engine: Lewis, surface: QuoteSurface) -> LewisGrid:
 
 
 def _judged(engine: Lewis, model: Any, surface: QuoteSurface, grid: LewisGrid) -> tuple[Real, Real]:
-    """Prices (1, T, K), and how far twice the nodes are from them, (T, K).
+    """Prices (S, T, K), and how far twice the nodes are from them.
 
     The finer rule is summed in two halves, so that one program of the size of the coarser serves all three.
     """
-    fine = _grid(Lewis(2 * engine.nodes), jax.tree.map(lambda x: x[None], surface))
+    fine = _grid(Lewis(2 * engine.nodes), surface)
     halves = [fine.take(slice(None, engine.nodes)), fine.take(slice(engine.nodes, None))]
     grids = jax.tree.map(lambda *x: jnp.stack(x), grid, *halves)
-    prices = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)
-    return grid.base + prices[0], jax.lax.stop_gradient(jnp.abs(prices[1] + prices[2] - prices[0])[0])
+    sums = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)
+    return grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0]))
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:
-    """Ratio of the extreme eigenvalues of the curvature scaled to a unit diagonal, on moving coordinates."""
+    """Ratio of the extreme eigenvalues of one curvature scaled to a unit diagonal, on moving coordinates."""
     diagonal = jnp.diagonal(curvature)
     seen = moving & (diagonal > 0.0)
     scale = jax.lax.rsqrt(jnp.where(seen, diagonal, 1.0))

@@ -142,8 +142,9 @@ class Setting(eqx.Module):
         )
 
     def _penalties(self, problem: Problem, y: Real) -> Real:
-        """Residuals of the penalties, (B, m)."""
-        return jax.vmap(self._penalties_of_one)(y, problem.unit)
+        """Residuals of the penalties, (B, m); of many points where the problem has one lane."""
+        unit = jnp.broadcast_to(problem.unit, y.shape[:1] + problem.unit.shape[1:])
+        return jax.vmap(self._penalties_of_one)(y, unit)
 
     def _penalty_slopes(self, problem: Problem, y: Real) -> Real:
         return jax.vmap(jax.jacfwd(self._penalties_of_one))(y, problem.unit)

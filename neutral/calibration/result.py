@@ -54,7 +54,9 @@ class CalibrationResult(eqx.Module):
             parameter; at most 1e-6 where converged.
         condition_number: Of the scaled curvature on the free parameters; inf where a parameter has no effect.
         at_bound: Which coordinates of `names` end on a bound, and are held there by the gradient.
-        agreement: Share of the starts run to the end whose loss is within 0.1 % of the best.
+        agreement: Share of the starts that have converged whose cost is within 0.1 % of the best.
+        spread: Largest range of a parameter among those, relative to its value in the best fit.
+        minima: Distinct costs, more than 0.1 % apart, that starts have converged to.
         quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
         names: Coordinates: the parameters, then shift increments.
     """
@@ -70,6 +72,8 @@ class CalibrationResult(eqx.Module):
     condition_number: Real
     at_bound: Flags
     agreement: Real
+    spread: Real
+    minima: Codes
     quadrature_error: Real
     coordinates: Real
     names: tuple[str, ...] = eqx.field(static=True)

@@ -1,5 +1,6 @@
 """One surface from several starts: a short run of each, the best two to the end, the better one wins."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -7,7 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from ..typing import Codes, Flags, Real
+from .global_search import AbstractExploration
 from .solvers import AbstractSolver, Objective, Solution, Stop
+
+_SAME = 1.001  # costs within this factor are of one minimum
 
 
 class Search(eqx.Module):
@@ -16,10 +20,12 @@ class Search(eqx.Module):
     Attributes:
         screening: Steps of each start before they are compared.
         finalists: Starts run to the end.
+        explore: A global search that adds starts: `QuasiRandom` or `DifferentialEvolution`.
     """
 
     screening: int = eqx.field(static=True, default=15)
     finalists: int = eqx.field(static=True, default=2)
+    explore: AbstractExploration | None = None
 
 
 class Found(NamedTuple):
@@ -28,6 +34,9 @@ class Found(NamedTuple):
     solution: Solution
     steps: Codes  # of all starts together
     agreement: Real
+    minima: Codes
+    ends: Real  # (surfaces, starts, n)
+    near: Flags  # (surfaces, starts) ends as good as the best, of those that have converged
 
 
 def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Flags, plan: Search) -> Found:
@@ -61,6 +70,45 @@ def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Fl
     return _pick(solver, objective, states, 1)
 
 
+def search_together(
+    solver: AbstractSolver,
+    objective: Callable[[Any], Objective],
+    problem: Any,
+    starts: Real,
+    valid: Flags,
+    plan: Search,
+) -> Found:
+    """`search` of many surfaces at once, all starts in lockstep, then all finalists.
+
+    Args:
+        solver: Any solver.
+        objective: Makes the objective of a problem.
+        problem: Constants with a leading axis of surfaces S.
+        starts: Starting vectors, shape (S, starts, n).
+        valid: Which of them exist, shape (S, starts).
+        plan: Screening and finalists.
+    """
+    surfaces, count = valid.shape
+
+    def lanes_of(each: int) -> Any:
+        return jax.tree.map(lambda x: jnp.repeat(x, each, axis=0), problem)
+
+    every = objective(lanes_of(count))
+    states = solver.init(every, starts.reshape((surfaces * count, -1)))
+    states = states._replace(stop=jnp.where(valid.reshape(-1), states.stop, int(Stop.nonfinite)))
+    if count == 1:
+        return _pick(solver, every, solver.run(every, states, solver.max_steps), surfaces)
+    states = solver.run(every, states, plan.screening)
+    order = jnp.argsort(_cost(states).reshape((surfaces, count)), axis=-1)[:, : plan.finalists]
+    index = (order + count * jnp.arange(surfaces)[:, None]).reshape(-1)
+    last = objective(lanes_of(order.shape[1]))
+    finalists = solver.run(last, jax.tree.map(lambda x: x[index], states), solver.max_steps)
+    found = _pick(solver, last, finalists, surfaces)
+    screened = jnp.sum(states.steps.reshape((surfaces, -1)), axis=-1)
+    again = jnp.sum(states.steps[index].reshape((surfaces, -1)), axis=-1)
+    return found._replace(steps=found.steps + screened - again)
+
+
 def _cost(states: Any) -> Real:
     return jnp.where(jnp.isfinite(states.at.cost), states.at.cost, jnp.inf)
 
@@ -77,6 +125,10 @@ def _pick(solver: AbstractSolver, objective: Objective, states: Any, surfaces: i
     )
     lowest = jnp.min(cost, axis=-1, keepdims=True)
     ended = by_surface.stop == Stop.converged
-    near = ended & (cost <= lowest * 1.001 + 1e-300)
+    near = ended & (cost <= lowest * _SAME + 1e-300)
     agreement = jnp.sum(near, axis=-1) / jnp.maximum(jnp.sum(ended, axis=-1), 1)
-    return Found(solver.solution(objective, chosen), jnp.sum(by_surface.steps, axis=-1), agreement)
+    ordered = jnp.sort(jnp.where(ended, cost, jnp.inf), axis=-1)
+    apart = (ordered[:, 1:] > ordered[:, :-1] * _SAME + 1e-300) & (ordered[:, 1:] < jnp.inf)
+    minima = jnp.sum(apart, axis=-1) + jnp.any(ended, axis=-1)
+    steps = jnp.sum(by_surface.steps, axis=-1)
+    return Found(solver.solution(objective, chosen), steps, agreement, minima, by_surface.y, near)

@@ -1,5 +1,7 @@
 """How the minimum is found. Solvers see vectors, bounds and an objective, and know nothing of finance."""
 
+from .adam_lbfgs import AdamLBFGS as AdamLBFGS
+from .adam_lbfgs import scalar_objective as scalar_objective
 from .base import AbstractSolver as AbstractSolver
 from .base import Evaluation as Evaluation
 from .base import Objective as Objective
