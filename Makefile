@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 .PHONY: help demo test quick slow lint format docs clean
 
 help:
-	@echo "make demo    price a Heston smile against a shipped market smile and plot it"
+	@echo "make demo    calibrate four models to twelve shipped market snapshots, with a page about it"
 	@echo "make test    every test but the slow ones (make quick: without those over ten seconds, make slow: the rest)"
 	@echo "make lint    ruff and pyright        make format   ruff format"
 	@echo "make docs    build the documentation into site/"

@@ -27,6 +27,7 @@ class Terms(NamedTuple):
     maturity: Real
     discount: Real
     is_call: Bool[Array, "..."]
+    is_coin: Bool[Array, "..."]  # an array too, not static: both settlements share one compilation
 
 
 def terms(
@@ -76,7 +77,10 @@ def terms(
         raise ArgumentError("forward is missing: give it, or spot= with rate= and dividend=.")
     elif rate is not None or dividend is not None:
         raise ArgumentError("rate= and dividend= go with spot=; with a forward give discount=.")
-    return Terms(arrays["forward"], arrays["strike"], arrays["maturity"], arrays["discount"], is_call)
+    is_coin = np.asarray(settlement == "coin")
+    return Terms(
+        arrays["forward"], arrays["strike"], arrays["maturity"], arrays["discount"], is_call, is_coin
+    )
 
 
 def _from_spot(arrays: dict[str, Any], forward: Any) -> dict[str, Any]:
@@ -163,6 +167,6 @@ def from_out_of_the_money(otm: Real, k: Real, is_call: Bool[Array, "..."]) -> Re
     return otm + missing
 
 
-def settled(normalised: Real, forward: Real, discount: Real, settlement: Settlement) -> Real:
+def settled(normalised: Real, option: Terms) -> Real:
     """Price in money (cash) or in the underlying (coin) of a normalised price."""
-    return discount * normalised if settlement == "coin" else discount * (forward * normalised)
+    return option.discount * jnp.where(option.is_coin, normalised, option.forward * normalised)

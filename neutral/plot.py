@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike
 
 from .errors import ArgumentError, NeutralError
 from .inversion import implied_stdev
-from .pricing import price
+from .pricing import Lewis, price_info
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CURVE_POINTS = 121
+_DRAWN = 0.01  # relative error of a price from which no line is drawn
 
 
 def smile(
@@ -108,10 +109,15 @@ def _widened(k: np.ndarray) -> np.ndarray:
 
 
 def _model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Implied volatilities of a model, from the out-of-the-money option at each point."""
+    """Implied volatilities of a model, from the out-of-the-money option at each point.
+
+    A line on paper is content with the engine that shares its nodes among strikes; where that says that it is
+    not accurate nothing is drawn.
+    """
     is_call = k >= 0
-    prices = price(model, 1.0, np.exp(k), t, kind=is_call)
-    return np.asarray(implied_stdev(prices, k, is_call)) / np.sqrt(t)
+    info = price_info(model, 1.0, np.exp(k), t, kind=is_call, engine=Lewis(256))
+    known = np.where(np.asarray(info.error_estimate) < _DRAWN * np.asarray(info.price), info.price, np.nan)
+    return np.asarray(implied_stdev(known, k, is_call)) / np.sqrt(t)
 
 
 def _draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> None:

@@ -20,7 +20,7 @@ from .precision import require_precision
 from .typing import Flags, Real
 
 _MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
-_STRIKES = (8, 16, 32, 48, 64, 96, 128, 192, 256)
+_STRIKES = (8, 16, 32, 64, 128, 192, 256)
 _LEAST_VEGA = 1e-12
 
 

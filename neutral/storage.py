@@ -1,4 +1,4 @@
-"""Save and load: any of the package's pytrees as JSON, read back bit for bit."""
+"""Save and load: models, surfaces of quotes and results as JSON, read back bit for bit."""
 
 import dataclasses
 import json
@@ -12,23 +12,27 @@ import numpy as np
 from jax.core import Tracer
 
 from . import models
+from .calibration import CalibrationResult
+from .calibration.coordinates import unchecked
 from .errors import ArgumentError, DataError
 from .models import AbstractModel
 from .parameters import as_parameter
+from .quote_surface import QuoteSurface
 
 FORMAT = 1
-_TYPES = {
+_MODELS = {
     name: cls
     for name, cls in vars(models).items()
     if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
+_TYPES: dict[str, Any] = _MODELS | {"QuoteSurface": QuoteSurface, "CalibrationResult": CalibrationResult}
 
 
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
-    """Write a model to a JSON file, whole or not at all.
+    """Write an object to a JSON file, whole or not at all.
 
     Args:
-        obj: A model of this package.
+        obj: A model of this package, a `QuoteSurface` or a `CalibrationResult`.
         path: File to write; replaced if it exists.
 
     Raises:
@@ -74,15 +78,26 @@ def _encode(x: Any) -> Any:
     if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
+    if isinstance(x, str):
+        return {"text": x}
+    if isinstance(x, tuple):
+        return {"items": [_encode(item) for item in x]}
     raise ArgumentError(
         f"Only the package's own {', '.join(sorted(_TYPES))} can be saved, got {type(x).__name__}; "
         "keep the parameters of a model of your own, for example with equinox.tree_serialise_leaves."
     )
 
 
-def _decode(x: Any) -> Any:
-    if "type" in x:
-        if x["type"] not in _TYPES:
-            raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
-        return _TYPES[x["type"]](**{name: _decode(value) for name, value in x["fields"].items()})
-    return as_parameter(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))
+def _decode(x: Any, typed: bool = True) -> Any:
+    """The object; models inside of others may have leading axes and are not checked as typed ones."""
+    if "text" in x:
+        return x["text"]
+    if "items" in x:
+        return tuple(_decode(item, typed) for item in x["items"])
+    if "type" not in x:
+        return as_parameter(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))
+    if x["type"] not in _TYPES:
+        raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
+    cls, inner = _TYPES[x["type"]], typed and x["type"] in _MODELS
+    fields = {name: _decode(value, inner) for name, value in x["fields"].items()}
+    return cls(**fields) if inner else unchecked(cls, fields)

@@ -24,7 +24,7 @@ TORTURE = {
     "svcj": {"torture"},
     "merton": set(),
 }
-LANES = 8  # options priced in one call: one shape for all groups, so that each engine compiles once
+ROWS, LANES = 3, 8  # groups and options priced in one call: one shape, so that each engine compiles once
 FLOOR, DERIVATIVE_FLOOR = 1e-15, 1e-12  # what is kept is not below: there an error is rounding, by chance
 
 
@@ -74,17 +74,25 @@ def build(name: str, parameters: dict[str, Any]) -> Any:
     return MODELS[name](**{RENAMED.get(key, key): float(x) for key, x in parameters.items()})
 
 
-def terms(records: list[dict]) -> dict[str, Any]:
-    """Arguments of `neutral.price` for options of one parameter set and maturity."""
-    first = records[0]
+def terms(rows: list[list[dict]]) -> dict[str, Any]:
+    """Arguments of `neutral.price` for up to three rows of one parameter set, each of one maturity.
+
+    Shape (3, 8): short rows repeat their last option, and the last row is repeated.
+    """
+    rows = [row + [row[-1]] * (LANES - len(row)) for row in rows]
+    rows += [rows[-1]] * (ROWS - len(rows))
+
+    def of_row(name: str) -> np.ndarray:
+        return np.array([[float(row[0][name])] for row in rows])
+
     shared: dict[str, Any] = {
-        "strike": np.array([float(r["K"]) for r in records]),
-        "maturity": float(first["T"]),
-        "kind": np.array([r["type"] == "call" for r in records]),
+        "strike": np.array([[float(r["K"]) for r in row] for row in rows]),
+        "maturity": of_row("T"),
+        "kind": np.array([[r["type"] == "call" for r in row] for row in rows]),
     }
-    if first["settlement"] == "inverse":
-        return shared | {"forward": first["F"], "settlement": "coin"}
-    return shared | {"spot": float(first["S"]), "rate": float(first["r"]), "dividend": float(first["q"])}
+    if rows[0][0]["settlement"] == "inverse":
+        return shared | {"forward": of_row("F"), "settlement": "coin"}
+    return shared | {"spot": of_row("S"), "rate": of_row("r"), "dividend": of_row("q")}
 
 
 @functools.cache
@@ -104,13 +112,33 @@ def groups(model: str) -> tuple[Group, ...]:
 @functools.cache
 def measure(model: str) -> dict[str, Measured]:
     """Every group of a model, all engines, by `Group.key`; minutes where nothing is compiled yet."""
-    return {group.key: _measure(group) for group in groups(model)}
+    found = {}
+    for _, members in itertools.groupby(groups(model), key=lambda group: group.set):
+        of_set = list(members)
+        for i in range(0, len(of_set), ROWS):
+            found |= _measure(of_set[i : i + ROWS])
+    return found
 
 
-def _measure(group: Group) -> Measured:
-    n = len(group.records)
-    records = group.records + [group.records[-1]] * (LANES - n)
-    option, model = terms(records), build(group.model, records[0]["params"])
+def _measure(together: list[Group]) -> dict[str, Measured]:
+    """Up to three maturities of one parameter set."""
+    option = terms([group.records for group in together])
+    model = build(together[0].model, together[0].records[0]["params"])
+    found = nt.greeks(model, **option)
+    infos = {name: nt.price_info(model, **option, engine=engine) for name, engine in ENGINES.items()}
+    with jax.enable_x64(False):
+        infos["float32"] = nt.price_info(model, **option, precision="float32")
+    on_host = jax.tree.map(np.asarray, (found, infos))
+    result = {}
+    for i, group in enumerate(together):
+        n = len(group.records)
+        row = jax.tree.map(lambda x, i=i, n=n: x[i, :n], on_host)
+        result[group.key] = _errors(group, option["kind"][i, :n], *row)
+    return result
+
+
+def _errors(group: Group, is_call: np.ndarray, found: nt.Greeks, infos: dict[str, Any]) -> Measured:
+    """Of a group's results, each of shape (records,)."""
     coin = group.records[0]["settlement"] == "inverse"
 
     def column(name: str) -> np.ndarray:
@@ -118,21 +146,16 @@ def _measure(group: Group) -> Measured:
 
     strike, forward, discount, true = (column(name) for name in ("K", "F", "discount", "price"))
     unit = np.maximum(1.0, strike / forward) * (1.0 if coin else discount * forward)
-    found = nt.greeks(model, **option)
-    price = {"Contour": np.abs(np.asarray(found.price)[:n] - true) / unit}
-    estimate, accurate = {}, {"Contour": np.asarray(found.status)[:n] == nt.PriceStatus.accurate}
-    infos = {name: nt.price_info(model, **option, engine=engine) for name, engine in ENGINES.items()}
-    with jax.enable_x64(False):
-        infos["float32"] = nt.price_info(model, **option, precision="float32")
+    error = np.abs(found.price - true)
+    price = {"Contour": error / unit}
+    estimate, accurate = {}, {"Contour": found.status == nt.PriceStatus.accurate}
     for name, info in infos.items():
-        price[name] = np.abs(np.asarray(info.price, np.float64)[:n] - true) / unit
-        estimate[name] = np.asarray(info.error_estimate)[:n] / unit
-        accurate[name] = np.asarray(info.status)[:n] == nt.PriceStatus.accurate
-    otm = np.where(strike >= forward, option["kind"][:n], ~option["kind"][:n])
+        price[name] = np.abs(info.price.astype(np.float64) - true) / unit
+        estimate[name] = info.error_estimate / unit
+        accurate[name] = info.status == nt.PriceStatus.accurate
+    otm = np.where(strike >= forward, is_call, ~is_call)
     value = true if coin else true / (discount * forward)
-    error = np.abs(np.asarray(found.price)[:n] - true)
     ours = found.parameters | {"F" if coin else "S": found.delta, "T": -found.theta}
-    ours = {name: np.asarray(x)[:n] for name, x in ours.items()}
     floor = 1e-6 * (1.0 if coin else forward)
     gradient = np.max(
         [
@@ -145,7 +168,7 @@ def _measure(group: Group) -> Measured:
         ],
         axis=0,
     )
-    gamma = scaled(np.asarray(found.gamma)[:n], column("gamma"), floor)
+    gamma = scaled(found.gamma, column("gamma"), floor)
     relative = np.where(otm & (value > 1e-12), error / true, np.nan)
     return Measured(price, estimate, accurate, relative, gradient, gamma)
 

@@ -1,6 +1,9 @@
 """Every model and engine that the contract tests run over: a new one adds one line."""
 
+import equinox as eqx
+import jax
 import numpy as np
+import pytest
 
 from neutral.models import SVCJ, Bates, Black, Heston, Merton, Shifted
 from neutral.pricing import Contour, Lewis
@@ -16,3 +19,33 @@ MODELS = {
 ENGINES = {"contour": Contour, "lewis": lambda: Lewis(128)}
 # models with hand-written parameter derivatives; automatic differentiation is their oracle
 HAND_DIFFERENTIATED = ("heston", "bates", "svcj")
+# one worker runs all tests of a model, and compiles its programs once
+GROUPED = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in MODELS]
+
+# Options come as 3 maturities by 7 or 8 strikes wherever the shape is free: one shape, compiled once.
+MATURITIES, FREQUENCIES = 3, 16
+
+
+def log_cf(model, z, t):
+    """The model's log_cf in the shape of z and t broadcast, 16 points at a time."""
+    z, t = np.broadcast_arrays(np.asarray(z, complex), np.asarray(t, float))
+    rest = (0, -z.size % FREQUENCIES)
+    points = (np.pad(x.ravel(), rest, mode="edge").reshape(-1, FREQUENCIES) for x in (z, t))
+    pieces = [np.asarray(_log_cf(model, *piece)) for piece in zip(*points, strict=True)]
+    return np.concatenate(pieces)[: z.size].reshape(z.shape)
+
+
+@eqx.filter_jit
+def _log_cf(model, z, t):
+    return model.log_cf(z, t)
+
+
+def strip_and_cumulants(model, t):
+    """The strip, shape (2, 3), and four cumulants, shape (4, 3), at three maturities."""
+    assert np.shape(t) == (MATURITIES,)
+    return jax.tree.map(np.asarray, _strip_and_cumulants(model, np.asarray(t)))
+
+
+@eqx.filter_jit
+def _strip_and_cumulants(model, t):
+    return model.strip(t), model.cumulants(t)

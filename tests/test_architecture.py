@@ -52,6 +52,7 @@ HOST_CHAIN: list[tuple[tuple[str, ...], tuple[str, ...]]] = [  # group, what it 
     ),
 ]
 PANDAS = {"market", "workflow", "governance", "monitoring", "service", "cli", "demo", "ml.dataset"}
+PANDAS |= {"calibration.result"}  # to_frame, loaded when called
 MAX_LINES = 600
 
 

@@ -11,17 +11,23 @@ from neutral.buckets import bucket
 from neutral.models import SVCJ, Bates, Black, Heston, Merton, Shifted
 
 HESTON = Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.6, rho=-0.7)
-STRIKES = np.array([60.0, 90.0, 100.0, 110.0, 150.0])
+STRIKES = np.array([60.0, 80.0, 90.0, 100.0, 110.0, 120.0, 150.0])
+T = np.array([[0.1], [0.25], [0.5]])  # 3 maturities by 7 strikes, as in the other tests: compiled once
 
 
 def prices(model, **terms):
-    return np.asarray(nt.price(model, 100.0, STRIKES, 0.5, **terms))
+    return np.asarray(nt.price(model, 100.0, STRIKES, T, **terms))
+
+
+@jax.jit
+def traced(rho, forward, strike, t):
+    return nt.price_info(Heston(0.04, 1.5, 0.05, 0.6, rho), forward, strike, t)
 
 
 def test_black_is_its_closed_form():
     import neutral.black as black
 
-    expected = 100 * np.asarray(black.price(np.log(STRIKES / 100), 0.2 * np.sqrt(0.5)))
+    expected = 100 * np.asarray(black.price(*np.broadcast_arrays(np.log(STRIKES / 100), 0.2 * np.sqrt(T))))
     assert np.allclose(prices(Black(0.2)), expected, rtol=1e-13)
 
 
@@ -29,13 +35,15 @@ def test_merton_is_its_poisson_mixture():
     """Merton (1976): Black prices mixed over the number of jumps."""
     import neutral.black as black
 
-    sigma, lam, mu, sd, t = 0.2, 1.3, -0.1, 0.15, 0.5
-    total = np.zeros(5)
+    sigma, lam, mu, sd, t = 0.2, 1.3, -0.1, 0.15, T
+    total = np.zeros((3, 7))
     weight = np.exp(-lam * t)
     for n in range(40):
         growth = -lam * t * np.expm1(mu + sd**2 / 2) + n * (mu + sd**2 / 2)
         forward, s = 100 * np.exp(growth), np.sqrt(sigma**2 * t + n * sd**2)
-        total += weight * forward * np.asarray(black.price(np.log(STRIKES / forward), s))
+        total += (
+            weight * forward * np.asarray(black.price(*np.broadcast_arrays(np.log(STRIKES / forward), s)))
+        )
         weight *= lam * t / (n + 1)
     assert np.allclose(prices(Merton(sigma, lam, mu, sd)), total, rtol=1e-12)
 
@@ -70,13 +78,11 @@ def test_heston_goes_to_black_as_vol_of_vol_vanishes():
 
 
 def test_settlements_and_spot_agree():
-    cash = nt.price(HESTON, 100.0, STRIKES, 0.5, "put")
-    assert np.allclose(
-        nt.price(HESTON, 100.0, STRIKES, 0.5, "put", settlement="coin") * 100, cash, rtol=1e-14
-    )
-    spot = nt.price(HESTON, None, STRIKES, 0.5, spot=98.0, rate=0.03, dividend=0.01)
-    forward = 98.0 * np.exp(0.02 * 0.5)
-    assert np.allclose(spot, nt.price(HESTON, forward, STRIKES, 0.5, discount=np.exp(-0.015)), rtol=1e-14)
+    cash, coin = prices(HESTON, kind="put"), prices(HESTON, kind="put", settlement="coin")
+    assert np.allclose(coin * 100, cash, rtol=1e-14)
+    spot = nt.price(HESTON, None, STRIKES, T, spot=98.0, rate=0.03, dividend=0.01)
+    by_hand = nt.price(HESTON, 98.0 * np.exp(0.02 * T), STRIKES, T, discount=np.exp(-0.03 * T))
+    assert np.allclose(spot, by_hand, rtol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -131,49 +137,47 @@ def test_wrong_models_name_the_parameter(build, told):
 
 
 def test_inside_jit_wrong_values_are_nan_with_a_status():
-    @jax.jit
-    def f(rho, forward, strike, t):
-        return nt.price_info(Heston(0.04, 1.5, 0.05, 0.6, rho), forward, strike, t)
-
-    good = (-0.7, 100.0, 90.0, 1.0)
-    assert np.isfinite(f(*good).price)
+    good = (-0.7, 100.0, STRIKES, np.ones(7))
+    assert np.all(np.isfinite(traced(*good).price))
     for i, wrong in ((0, 1.2), (1, -100.0), (2, 0.0), (3, -1.0), (0, np.nan), (2, np.inf)):
-        info = f(*good[:i], wrong, *good[i + 1 :])
-        assert np.isnan(info.price) and info.status == nt.PriceStatus.invalid
+        info = traced(*good[:i], np.full(np.shape(good[i]), wrong), *good[i + 1 :])
+        assert np.all(np.isnan(info.price)) and np.all(info.status == nt.PriceStatus.invalid)
     assert "domain" in nt.PriceStatus.invalid.message
 
 
 def test_a_wrong_option_leaves_its_neighbours_alone():
-    f = jax.jit(lambda k, t: nt.price(HESTON, 100.0, k, t))
-    clean = f(STRIKES, 0.5 * np.ones(5))
-    dirty = f(np.where(np.arange(5) == 2, -1.0, STRIKES), 0.5 * np.ones(5))
+    third = np.arange(7) == 2
+    clean, dirty = (
+        np.asarray(traced(-0.7, 100.0, strike, np.full(7, 0.5)).price)
+        for strike in (STRIKES, np.where(third, -1.0, STRIKES))
+    )
     assert np.isnan(dirty[2]) and np.array_equal(np.delete(clean, 2), np.delete(dirty, 2))
 
 
 def test_float32_is_asked_for_by_name():
-    single = nt.price(HESTON, 100.0, STRIKES, 0.5, precision="float32")
+    single = nt.price(HESTON, 100.0, STRIKES, T, precision="float32")
     assert single.dtype == jnp.float32 and np.allclose(single, prices(HESTON), atol=1e-3)
 
 
 def test_shapes_of_one_bucket_compile_once():
     from neutral.pricing.price import price_grid
 
-    nt.price(HESTON, 100.0, np.linspace(80, 120, 13), 0.5)
+    prices(HESTON)
     before = price_grid._cached._cache_size()
-    for n in (14, 15, 16):
-        assert nt.price(HESTON, 101.0, np.linspace(80, 120, n), 0.4).shape == (n,)
-    nt.price(Heston(0.05, 1.0, 0.04, 0.3, 0.1), 100.0, np.linspace(80, 120, 15), 1.5, "put")
+    for n in (7, 8):
+        assert nt.price(HESTON, 101.0, np.linspace(80, 120, n), 0.9 * T).shape == (3, n)
+    other = Heston(0.05, 1.0, 0.04, 0.3, 0.1)
+    nt.price(other, 100.0, np.linspace(80, 120, 8), 3 * T, "put", settlement="coin")
     assert price_grid._cached._cache_size() == before
     assert [bucket(n) for n in (1, 5, 13, 500, 513, 1025)] == [1, 6, 16, 512, 1024, 1536]
 
 
 def test_empty_and_scalar_inputs():
-    assert nt.price(HESTON, 100.0, np.empty(0), 0.5).shape == (0,)
-    assert nt.price(HESTON, 100.0, 100.0, 0.5).shape == ()
-    mixed = nt.price(HESTON, 100.0, [90.0, 110.0], [0.5, 1.0], ["call", "put"])
-    assert np.allclose(
-        mixed, [nt.price(HESTON, 100.0, 90.0, 0.5), nt.price(HESTON, 100.0, 110.0, 1.0, "put")]
-    )
+    model = Black(0.2)  # the quickest to compile
+    assert nt.price(model, 100.0, np.empty(0), 0.5).shape == (0,)
+    assert nt.price(model, 100.0, 100.0, 0.5).shape == ()
+    mixed = nt.price(model, 100.0, [90.0, 110.0], [0.5, 1.0], ["call", "put"])
+    assert np.allclose(mixed, [nt.price(model, 100.0, 90.0, 0.5), nt.price(model, 100.0, 110.0, 1.0, "put")])
 
 
 def test_density_integrates_to_the_distribution():
@@ -186,11 +190,13 @@ def test_density_integrates_to_the_distribution():
 
 
 def test_digital_is_the_slope_of_the_price():
-    h = 1e-3
-    slope = (nt.price(HESTON, 100.0, STRIKES - h, 0.5) - nt.price(HESTON, 100.0, STRIKES + h, 0.5)) / (2 * h)
-    digital = nt.digital(HESTON, 100.0, STRIKES, 0.5, discount=0.9)
-    assert np.allclose(digital, 0.9 * slope, rtol=1e-6)
-    put = nt.digital(HESTON, 100.0, STRIKES, 0.5, "put", discount=0.9)
+    h, points = 1e-3, np.resize(STRIKES, 2401)  # as many as where the density is tested: compiled once
+    below, above = (
+        np.asarray(nt.price(HESTON, 100.0, STRIKES + x, np.full((3, 1), 0.5))[0]) for x in (-h, h)
+    )
+    digital = np.asarray(nt.digital(HESTON, 100.0, points, 0.5, discount=0.9))
+    assert np.allclose(digital[:7], 0.9 * (below - above) / (2 * h), rtol=1e-6)
+    put = np.asarray(nt.digital(HESTON, 100.0, points, 0.5, "put", discount=0.9))
     assert np.allclose(digital + put, 0.9, rtol=1e-14)
 
 

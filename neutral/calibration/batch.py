@@ -1,6 +1,7 @@
 """`calibrate_batch`: many surfaces, in chunks of one compiled shape, on every core or device."""
 
 import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -24,6 +25,10 @@ from .solvers import AbstractSolver
 
 CHUNK = 16  # surfaces of one compiled program
 
+_COMPILING = threading.Lock()
+_PROGRAMS: dict[Any, threading.Lock] = {}
+_COMPILED: set[Any] = set()
+
 
 @eqx.filter_jit
 def solve_chunk(asked: Request, lanes: Lane) -> CalibrationResult:
@@ -33,7 +38,7 @@ def solve_chunk(asked: Request, lanes: Lane) -> CalibrationResult:
     if devices == 1:
         return solve_lanes(asked, lanes, together)
     mesh = jax.make_mesh((devices,), ("lanes",), axis_types=(jax.sharding.AxisType.Auto,))
-    numbers, fixed = eqx.partition(asked, eqx.is_array_like)
+    numbers, fixed = eqx.partition(asked, eqx.is_array)
     share = jax.shard_map(
         lambda numbers, lanes: solve_lanes(eqx.combine(numbers, fixed), lanes, together),
         mesh=mesh,
@@ -92,8 +97,22 @@ def calibrate_batch(
     chunks = [_rows(lanes, i, size) for i in range(0, len(surfaces), size)]
     workers = min(len(chunks), workers or os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
-        done = list(pool.map(lambda chunk: jax.device_get(solve_chunk(asked, chunk)), chunks))
+        done = list(pool.map(lambda chunk: _solved(asked, chunk), chunks))
     return jax.tree.map(lambda *x: np.concatenate(x)[: len(surfaces)], *done)
+
+
+def _solved(asked: Request, lanes: Lane) -> CalibrationResult:
+    """A chunk on the host; threads that meet a program for the first time wait for one to compile it."""
+    leaves, tree = jax.tree.flatten((asked, lanes))
+    key = (tree, *((x.shape, x.dtype) if isinstance(x, np.ndarray | jax.Array) else x for x in leaves))
+    with _COMPILING:
+        compiling = _PROGRAMS.setdefault(key, threading.Lock())
+    if key not in _COMPILED:
+        with compiling:
+            result = jax.device_get(solve_chunk(asked, lanes))
+            _COMPILED.add(key)
+            return result
+    return jax.device_get(solve_chunk(asked, lanes))
 
 
 def _rows(lanes: Lane, first: int, size: int) -> Lane:

@@ -8,18 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ArgumentError
-from ..typing import Flags, Real
+from ..typing import Codes, Flags, Real
 from .solvers import Objective
 
 
 class AbstractExploration(eqx.Module):
     """Where to start, from costs alone: all points are priced in one batch, gradients are not asked for."""
 
-    keep: eqx.AbstractVar[int]
-
     @abc.abstractmethod
     def starts(self, objective: Objective, lower: Real, upper: Real) -> Real:
-        """The best points found, shape (keep, n), best first.
+        """The best points found, shape (starts, n), best first.
 
         Args:
             objective: Of one lane.
@@ -40,8 +38,8 @@ class QuasiRandom(AbstractExploration):
         seed: Of the origin.
     """
 
-    points: int = eqx.field(static=True, default=64)
-    keep: int = eqx.field(static=True, default=6)
+    points: int = eqx.field(static=True, default=512)
+    keep: int = eqx.field(static=True, default=24)
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
@@ -58,34 +56,35 @@ class QuasiRandom(AbstractExploration):
 
 
 class DifferentialEvolution(AbstractExploration):
-    """A population that moves along its own differences (Storn and Price 1997), rule best/1/bin.
+    """Populations that move along their own differences (Storn and Price 1997), rule best/1/bin.
 
     A trial takes coordinates of best + F (a - b), two members by chance, with probability `crossover`,
     and replaces its parent where its cost is lower. F is drawn anew for each trial between the two `mutation`
-    values. The first population is `QuasiRandom`'s; later ones may leave its box, never the bounds.
+    values. Islands evolve apart, since one population ends in one minimum. The first members are points of
+    `QuasiRandom`; later ones may leave its box, never the bounds.
 
     Attributes:
-        population: Members.
+        population: Members of an island.
+        islands: Populations; as many starts are kept, the best member of each.
         generations: Times that every member is challenged.
-        keep: The best members, that become starts.
         mutation: Smallest and largest F.
         crossover: Probability that a coordinate is taken from the mutant.
         seed: Of all draws; the same seed gives the same starts.
     """
 
-    population: int = eqx.field(static=True, default=64)
-    generations: int = eqx.field(static=True, default=30)
-    keep: int = eqx.field(static=True, default=4)
+    population: int = eqx.field(static=True, default=16)
+    islands: int = eqx.field(static=True, default=12)
+    generations: int = eqx.field(static=True, default=25)
     mutation: tuple[float, float] = eqx.field(static=True, default=(0.4, 0.9))
     crossover: float = eqx.field(static=True, default=0.9)
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
         """Refuse impossible settings."""
-        if not 1 <= self.keep <= self.population or self.population < 4 or self.generations < 0:
+        if self.population < 4 or self.islands < 1 or self.generations < 0:
             raise ArgumentError(
-                "DifferentialEvolution needs population >= 4, generations >= 0 and 1 <= keep <= population, "
-                f"got {self.population}, {self.generations} and {self.keep}."
+                "DifferentialEvolution needs population >= 4, islands >= 1 and generations >= 0, got "
+                f"{self.population}, {self.islands} and {self.generations}."
             )
         low, high = self.mutation
         if not 0.0 < low <= high <= 2.0 or not 0.0 < self.crossover <= 1.0:
@@ -96,33 +95,48 @@ class DifferentialEvolution(AbstractExploration):
 
     def starts(self, objective: Objective, lower: Real, upper: Real) -> Real:
         """See `AbstractExploration.starts`."""
-        y = _spread(self.population, self.seed, lower, upper)
+        first = _spread(self.population * self.islands, self.seed, lower, upper)
+        key = jax.random.key(self.seed)
 
         def generation(i: Real, now: tuple[Real, Real]) -> tuple[Real, Real]:
             y, cost = now
-            trial = self._trials(jax.random.fold_in(jax.random.key(self.seed), i), objective, y, cost)
+            trial = jnp.where(i == 0, y, self._trials(jax.random.fold_in(key, i), objective, y, cost))
             cost_there = _costs(objective, trial)
             better = cost_there < cost
             return jnp.where(better[:, None], trial, y), jnp.where(better, cost_there, cost)
 
-        # the first population is challenged by itself, so that the price is compiled once
-        y, cost = jax.lax.fori_loop(0, self.generations + 1, generation, (y, jnp.full(y.shape[0], jnp.inf)))
-        return _best(y, cost, self.keep)
+        # generation 0 prices the first members, inside the loop so that the price is compiled once
+        none = jnp.full(first.shape[0], jnp.inf)
+        y, cost = jax.lax.fori_loop(0, self.generations + 1, generation, (first, none))
+        leader = self._leaders(cost)
+        return _best(y[leader], cost[leader], self.islands)
+
+    def _leaders(self, cost: Real) -> Codes:
+        """The best member of each island; members of all islands take turns."""
+        best = jnp.argmin(cost.reshape((self.population, self.islands)), axis=0)
+        return best * self.islands + jnp.arange(self.islands)
 
     def _trials(self, key: jax.Array, objective: Objective, y: Real, cost: Real) -> Real:
-        """One challenger for every member, (population, n); the members themselves before any has a cost."""
+        """One challenger for every member, (population * islands, n)."""
         size, n = y.shape
         others, weights, picks, forced = jax.random.split(key, 4)
-        shift = jax.random.randint(others, (size, 2), 1, size - 1)
-        shift = jnp.stack([shift[:, 0], shift[:, 0] + 1 + (shift[:, 1] % (size - 2))], axis=1)
-        first, second = ((jnp.arange(size) + shift[:, j]) % size for j in (0, 1))
+        one, other = _two_others(others, self.population, size)
+        first, second = ((jnp.arange(size) + ahead * self.islands) % size for ahead in (one, other))
+        best = jnp.tile(y[self._leaders(cost)], (self.population, 1))
         low, high = self.mutation
         weight = jax.random.uniform(weights, (size, 1), minval=low, maxval=high)
-        mutant = y[jnp.argmin(cost)][None] + weight * (y[first] - y[second])
+        mutant = best + weight * (y[first] - y[second])
         taken = jax.random.uniform(picks, (size, n)) < self.crossover
         taken = taken | (jnp.arange(n)[None] == jax.random.randint(forced, (size, 1), 0, n))
-        trial = jnp.where(taken & objective.free, _reflected(mutant, objective), y)
-        return jnp.where(jnp.all(jnp.isinf(cost)), y, trial)
+        return jnp.where(taken & objective.free, _reflected(mutant, objective), y)
+
+
+def _two_others(key: jax.Array, population: int, size: int) -> tuple[Codes, Codes]:
+    """How far ahead two other members are, which differ; each of shape (size,)."""
+    draw = jax.random.split(key, 2)
+    one = jax.random.randint(draw[0], (size,), 1, population)
+    other = jax.random.randint(draw[1], (size,), 1, population - 1)
+    return one, jnp.where(other >= one, other + 1, other)
 
 
 def _reflected(y: Real, objective: Objective) -> Real:

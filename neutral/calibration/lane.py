@@ -146,7 +146,7 @@ def _problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -
 
 
 def _explored(asked: Request, lane: Lane, surface: QuoteSurface, problem: Problem) -> Real:
-    """Starts of one surface by the global search that is asked for, (keep, n)."""
+    """Starts of one surface by the global search that is asked for, (starts, n)."""
     assert asked.plan.explore is not None
     box = (
         jnp.clip(corner, asked.lower, asked.upper)

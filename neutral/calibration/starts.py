@@ -14,10 +14,11 @@ from .coordinates import Coordinates, increment_unit, typical_of, unchecked
 # correlation, jump intensity, mean and width of jumps over sqrt(variance), variance jump over variance,
 # slope rho_j.
 _PLAIN = ((1.0, 3.0, 2.0, -0.4, 0.3, -0.2, 0.4, 0.3, -0.1),)
-_WITH_JUMPS = (
-    (0.75, 4.0, 2.0, -0.3, 1.0, -0.10, 0.4, 1.0, -0.1),
-    (0.85, 8.0, 4.0, -0.3, 0.3, -0.20, 0.6, 2.0, -0.1),
-    (0.60, 2.0, 1.0, -0.4, 4.0, -0.05, 0.2, 0.5, -0.1),
+_WITH_JUMPS = (  # jumps moderate, larger, small and incessant, rare and huge
+    (0.85, 8.0, 4.0, -0.3, 0.30, -0.20, 0.60, 2.00, -0.1),
+    (0.80, 10.0, 5.0, -0.4, 1.30, -0.50, 0.30, 2.00, -0.1),
+    (0.70, 8.0, 8.0, -0.4, 40.0, -0.03, 0.07, 0.03, -0.1),
+    (1.00, 30.0, 10.0, -0.3, 0.05, -2.00, 1.00, 5.00, -0.5),
 )
 _BOX = (  # corners of where a global search looks first
     (0.1, 0.5, 0.3, -0.9, 0.05, -1.0, 0.03, 0.05, -2.0),

@@ -95,8 +95,8 @@ def greeks(
     ]
     engine = Contour() if engine is None else engine
     return call_on_grid(
-        lambda *x: _greeks_grid(model, Terms(*x[:5]), x[5], x[6], x[7], engine, settlement, tuple(order)),
-        (*option, underlying, *drift),
+        lambda *x: _greeks_grid(model, Terms(*x[3:]), *x[:3], engine, tuple(order)),
+        (underlying, *drift, *option),
         strikes_axis(option),
     )
 
@@ -109,7 +109,6 @@ def _greeks_grid(
     rate: Real,
     dividend: Real,
     engine: AbstractEngine,
-    settlement: Settlement,
     order: tuple[str, ...],
 ) -> Greeks:
     growth = option.forward / underlying
@@ -124,7 +123,7 @@ def _greeks_grid(
             maturity=option.maturity + later,
             discount=option.discount * jnp.exp(-rate * later),
         )
-        return price_grid(model, moved, engine, settlement, plan).price
+        return price_grid(model, moved, engine, plan).price
 
     def in_x(f: Callable[[Real], Real]) -> Callable[[Real], Real]:
         return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
@@ -132,13 +131,13 @@ def _greeks_grid(
     still = jnp.zeros_like(underlying)
     at_x = lambda x: value(model, x, still)  # noqa: E731
     delta = in_x(at_x)
-    info = price_grid(model, option, engine, settlement, plan)
+    info = price_grid(model, option, engine, plan)
     price, first = info.price, delta(underlying)
     theta = -jax.jvp(lambda s: value(model, underlying, s), (still,), (jnp.ones_like(still),))[1]
-    unit = settled(jnp.ones_like(k), option.forward, option.discount, settlement)
+    unit = settled(jnp.ones_like(k), option)
     per_unit = underlying * first / unit
-    net = per_unit if settlement == "coin" else per_unit - price / unit
-    vega, vanna, volga = _black_greeks(price / unit, k, option, unit, growth, settlement)
+    net = jnp.where(option.is_coin, per_unit, per_unit - price / unit)
+    vega, vanna, volga = _black_greeks(price / unit, k, option, unit, growth)
     return Greeks(
         price=price,
         delta=first,
@@ -173,16 +172,14 @@ def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFou
     return {name: derivative(i) for i, name in enumerate(names)}
 
 
-def _black_greeks(
-    price: Real, k: Real, option: Terms, unit: Real, growth: Real, settlement: Settlement
-) -> tuple[Real, Real, Real]:
+def _black_greeks(price: Real, k: Real, option: Terms, unit: Real, growth: Real) -> tuple[Real, Real, Real]:
     """Black's vega, vanna (d delta / d vol) and volga at the volatility implied by the normalised price."""
     root = jnp.sqrt(option.maturity)
     s = implied_stdev(price, k, option.is_call)
     slope = unit * black.vega(k, s) * root
     safe = jnp.where(s > 0, s, 1.0)
     d1, d2 = 0.5 * safe - k / safe, -0.5 * safe - k / safe
-    turn = d1 if settlement == "coin" else d2
+    turn = jnp.where(option.is_coin, d1, d2)
     vanna = -slope * growth * turn / (safe * option.forward)
     volga = slope * root * d1 * d2 / safe
     return slope, jnp.where(s > 0, vanna, 0.0), jnp.where(s > 0, volga, 0.0)

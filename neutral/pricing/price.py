@@ -108,9 +108,7 @@ def price_info(
     if engine is not None and precision != "float64":
         raise ArgumentError("precision='float32' goes with the default engine; leave engine= out.")
     engine = Contour() if engine is None else engine
-    return call_on_grid(
-        lambda *x: price_grid(model, Terms(*x), engine, settlement), option, strikes_axis(option)
-    )
+    return call_on_grid(lambda *x: price_grid(model, Terms(*x), engine), option, strikes_axis(option))
 
 
 def certify(
@@ -176,13 +174,12 @@ def price_grid(
     model: AbstractFourierModel,
     option: Terms,
     engine: AbstractEngine,
-    settlement: Settlement,
     plan: Any = None,
 ) -> PriceInfo:
     """`price_info` on arrays of shape (maturity, strike), the maturity constant along strikes."""
     valid, k, t = coordinates(model, option)
     quadrature = normalised(model, k, t, engine, plan)
-    unit = settled(jnp.ones_like(k), option.forward, option.discount, settlement)
+    unit = settled(jnp.ones_like(k), option)
     value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
     # parity, units and the forward itself round too; in the money on the scale of what parity adds
     added = jnp.where(option.is_call == (k < 0), jnp.maximum(1.0, jnp.exp(k)), 0.0)

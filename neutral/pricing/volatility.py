@@ -1,6 +1,5 @@
 """Implied volatilities of quoted prices, Black's and Bachelier's: the functions people call."""
 
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -48,7 +47,7 @@ def implied_vol(
         says why), 0 at intrinsic value.
     """
     option = terms(forward, strike, maturity, kind, discount, settlement)
-    return _invert(_black_vol, price, option, settlement)
+    return _invert(_black_vol, price, option)
 
 
 def implied_vol_info(
@@ -66,7 +65,7 @@ def implied_vol_info(
         `.vol` and `.status`, a code of `ImpliedVolStatus`; `ImpliedVolStatus.message(code)` explains.
     """
     option = terms(forward, strike, maturity, kind, discount, settlement)
-    return _invert(_black_vol_info, price, option, settlement)
+    return _invert(_black_vol_info, price, option)
 
 
 def implied_normal_vol(
@@ -87,38 +86,37 @@ def implied_normal_vol(
     """
     option = terms(1.0, 1.0, maturity, kind, discount)
     option = option._replace(forward=as_numbers("forward", forward), strike=as_numbers("strike", strike))
-    return _invert(_normal_vol, price, option, "cash")
+    return _invert(_normal_vol, price, option)
 
 
-def _invert(function: Any, price: Any, option: Terms, settlement: Settlement) -> Any:
+def _invert(function: Any, price: Any, option: Terms) -> Any:
     arrays = (as_numbers("price", price), *option)
     shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
-    return call_on_grid(lambda p, *x: function(p, Terms(*x), settlement), arrays, shape[-1] if shape else 1)
+    return call_on_grid(lambda p, *x: function(p, Terms(*x)), arrays, shape[-1] if shape else 1)
 
 
-def _normalised(price: Real, option: Terms, settlement: Settlement) -> tuple[Real, Real, Real]:
-    unit = settled(jnp.ones_like(price), option.forward, option.discount, settlement)
+def _normalised(price: Real, option: Terms) -> tuple[Real, Real, Real]:
+    unit = settled(jnp.ones_like(price), option)
     root = jnp.sqrt(option.maturity)
     # at maturity a price holds no volatility
     root = jnp.where(root > 0, root, jnp.nan)
     return price / unit, moneyness(option.forward, option.strike), root
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _black_vol(price: Real, option: Terms, settlement: Settlement) -> Real:
-    c, k, root = _normalised(price, option, settlement)
+@jax.jit
+def _black_vol(price: Real, option: Terms) -> Real:
+    c, k, root = _normalised(price, option)
     return implied_stdev(c, k, option.is_call) / root
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _black_vol_info(price: Real, option: Terms, settlement: Settlement) -> ImpliedVolInfo:
-    c, k, root = _normalised(price, option, settlement)
+@jax.jit
+def _black_vol_info(price: Real, option: Terms) -> ImpliedVolInfo:
+    c, k, root = _normalised(price, option)
     s, status = implied_stdev_info(c, k, option.is_call)
     return ImpliedVolInfo(s / root, jnp.where(root > 0, status, ImpliedVolStatus.nonfinite))
 
 
-@functools.partial(jax.jit, static_argnums=2)
-def _normal_vol(price: Real, option: Terms, settlement: Settlement) -> Real:
-    del settlement
+@jax.jit
+def _normal_vol(price: Real, option: Terms) -> Real:
     s = bachelier.implied_stdev(price / option.discount, option.forward - option.strike, option.is_call)
     return s / jnp.where(option.maturity > 0, jnp.sqrt(option.maturity), jnp.nan)

@@ -12,6 +12,7 @@ from .base import EXACT, AbstractSolver, Evaluation, Objective, Solution, Stop, 
 
 _LONGEST = 2.0  # a step changes no coordinate by more
 _PASSES = 3  # how often a step that meets new bounds is solved again on the rest
+_ROUNDING = 1e-14  # relative differences of costs that mean nothing
 _RIDGE = 1e-14  # of the largest scale: lets a coordinate without effect stay where it is
 
 
@@ -74,7 +75,11 @@ class LevenbergMarquardt(AbstractSolver):
         first = state.steps == 0
         trial = objective.evaluate(state.trial)
         finite = jnp.isfinite(trial.cost) & jnp.all(jnp.isfinite(trial.gradient), axis=-1)
-        better = finite & (trial.cost < state.at.cost)
+        # where costs differ by rounding alone, the gradient still knows which point is nearer
+        flat = jnp.abs(trial.cost - state.at.cost) <= _ROUNDING * state.at.cost
+        steeper = gradient_norm(objective, state.y, state.at)
+        nearer = flat & (gradient_norm(objective, state.trial, trial) < 0.5 * steeper)
+        better = finite & ((trial.cost < state.at.cost) | nearer)
         gain = (state.at.cost - trial.cost) / state.predicted
         factor = jnp.clip(1.0 - (2.0 * gain - 1.0) ** 3, 0.1, 2.0)
         kept = jnp.where(first, state.damping, state.damping * factor)

@@ -1,0 +1,246 @@
+"""The configuration of a run: read from TOML, checked, and reduced to a hash of what changes results."""
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ..errors import ArgumentError
+from ..market import Filters, Split, split_seed
+from .rows import MODELS
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Model = Literal["black", "heston", "svcj", "svcj++"]
+
+
+class Section(BaseModel):
+    """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
+
+
+class Data(Section):
+    """`[data]`: what is read. Names and meaning of the keys are in the shipped `deribit.toml`."""
+
+    currencies: list[str] = ["BTC", "ETH"]
+    day_count: Literal["file", "365", "365.25"] = "file"
+    first_index: Annotated[int, Field(ge=0)] = 0
+    limit: Count | None = None
+
+    @field_validator("currencies")
+    @classmethod
+    def _distinct(cls, names: list[str]) -> list[str]:
+        if not names or len(set(names)) < len(names):
+            raise ValueError("expected one currency or more, none twice")
+        return names
+
+
+class FilterRules(Section):
+    """`[filters]`: the fields of `neutral.market.Filters`."""
+
+    min_price: NotNegative = 0.0
+    allow_crossed: bool = False
+    min_maturity: NotNegative = 1 / 365
+    max_maturity: Positive | None = None
+    min_open_interest: float = 1.0
+    min_vega: float = 0.0
+    max_relative_spread: NotNegative = 0.5
+    moneyness: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 2.0]
+    drop_synthetic: bool = False
+    min_quotes: Count = 50
+    max_expiries: Count | None = None
+    max_quotes: Count | None = None
+    sample_seed: Annotated[int, Field(ge=0)] = 123
+
+    def build(self) -> Filters:
+        """The rules as the market side takes them."""
+        low, high = self.moneyness
+        return Filters(**self.model_dump(exclude={"moneyness"}), moneyness=(low, high))
+
+
+class SplitRule(Section):
+    """`[split]`: the fields of `neutral.market.Split` but the seed, which currency and position give."""
+
+    kind: Literal["random", "strikes", "expiries"] = "random"
+    train_share: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    block: Count = 3
+
+    def build(self) -> Split:
+        """The split as the market side takes it."""
+        return Split(**self.model_dump())
+
+
+class Loss(Section):
+    """`[loss]`: the fields of `neutral.Loss`."""
+
+    weight: Literal["default", "spread", "vega", "price", "relative"] = "spread"
+    robust: Literal["none", "soft_l1", "huber", "cauchy"] = "soft_l1"
+    c: Positive = 0.4
+    inside: Literal["mid", "free"] = "mid"
+    vega_power: float = 0.0
+
+
+class Prior(Section):
+    """`[prior]`: pulls that are added to the loss, each with its strength; 0 leaves it out."""
+
+    shift: NotNegative = 1e-4
+    strength: NotNegative = 0.0
+    toward: Literal["typical", "previous"] = "typical"
+    feller: NotNegative = 0.0
+    jump_moment: NotNegative = 0.0
+
+
+class Solver(Section):
+    """`[solver]`: the fields of `neutral.LevenbergMarquardt`."""
+
+    gtol: Positive = 1e-6
+    max_steps: Count = 300
+    damping: Positive = 1e-2
+
+
+class Engine(Section):
+    """`[engine]`: the quadrature of the prices."""
+
+    nodes: Annotated[int, Field(ge=8)] | None = None
+
+
+class Run(Section):
+    """`[run]`: how the work is cut, and how much of it is done."""
+
+    block: Count = 32
+    workers: Count | None = None
+    currencies: list[str] | None = None
+
+
+class Config(Section):
+    """The whole file."""
+
+    data: Data = Data()
+    filters: FilterRules = FilterRules()
+    split: SplitRule = SplitRule()
+    models: list[Model] = list(MODELS)
+    loss: Loss = Loss()
+    prior: Prior = Prior()
+    solver: Solver = Solver()
+    engine: Engine = Engine()
+    run: Run = Run()
+
+    @field_validator("models")
+    @classmethod
+    def _in_order(cls, names: list[Model]) -> list[Model]:
+        if not names or len(set(names)) < len(names):
+            raise ValueError("expected one model or more, none twice")
+        return sorted(names, key=MODELS.index)
+
+    @model_validator(mode="after")
+    def _market_rules(self) -> Self:
+        self.filters.build()
+        self.split.build()
+        unknown = [name for name in self.currencies if name not in self.data.currencies]
+        if unknown or not self.currencies:
+            raise ValueError(
+                f"currencies to run are {self.currencies}; accepted are those of data.currencies: "
+                f"{', '.join(self.data.currencies)}"
+            )
+        return self
+
+    def replaced(self, **sections: Any) -> "Config":
+        """A copy with some keys changed, checked anew.
+
+        Args:
+            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
+        """
+        content = self.model_dump()
+        for name, value in sections.items():
+            if isinstance(value, dict):
+                content[name] |= {key: one for key, one in value.items() if one is not None}
+            elif value is not None:
+                content[name] = value
+        return validated(content, "the options given")
+
+    def seed(self, currency: str, position: int) -> int:
+        """Seed of the split of a snapshot: it depends on nothing but the currency and the position."""
+        return split_seed(currency, position, self.data.currencies)
+
+    @property
+    def currencies(self) -> list[str]:
+        """Currencies to run, in the order of the tables."""
+        chosen = self.data.currencies if self.run.currencies is None else self.run.currencies
+        return sorted(set(chosen), key=[*self.data.currencies, *chosen].index)
+
+    @property
+    def workers(self) -> int:
+        """Currencies calibrated at the same time."""
+        return min(self.run.workers or os.cpu_count() or 1, len(self.currencies))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What changes the results of a snapshot and currency, by section."""
+        skip = {"data": {"first_index", "limit"}, "run": {"workers", "currencies"}}
+        return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of `content` as canonical JSON."""
+        text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """Read a configuration; None reads the one shipped for Deribit files.
+
+    Raises:
+        ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
+    """
+    source = resources.files("neutral") / "configs" / "deribit.toml" if path is None else Path(path)
+    try:
+        content = tomllib.loads(source.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # with tomllib.TOMLDecodeError and text that is not UTF-8
+        raise ArgumentError(f"{path}: not a TOML file: {error}") from error
+    return validated(content, str(path or "deribit.toml"))
+
+
+def validated(content: dict[str, Any], source: str) -> Config:
+    """A configuration from its content.
+
+    Raises:
+        ArgumentError: names the source, the key, what came and what is accepted.
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise ArgumentError(f"{source}: {_explained(wrong['loc'], wrong)}") from error
+
+
+def _explained(where: Sequence[int | str], wrong: Any) -> str:
+    """One line on the first thing that is wrong."""
+    *table, key = [str(name) for name in where] or [""]
+    if wrong["type"] == "extra_forbidden":
+        return (
+            f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {', '.join(_keys(table))}"
+        )
+    cause = wrong.get("ctx", {}).get("error") or wrong["msg"]
+    name = ".".join([*table, key])
+    return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
+
+
+def _named(table: list[str]) -> str:
+    return f"[{'.'.join(table)}]" if table else "the file"
+
+
+def _keys(table: list[str]) -> list[str]:
+    section: Any = Config
+    for name in table:
+        section = section.model_fields[name].annotation
+    return list(section.model_fields)

@@ -1,0 +1,204 @@
+"""A page about the results of a run: one HTML file with its pictures inside."""
+
+import base64
+import io
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import durable
+from .rows import MODELS, REFUSED
+from .store import Store
+from .summary import summarise
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SNAPSHOTS = 2  # per currency whose smiles are drawn
+SHOWN_MESSAGES = 20
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2430; max-width: 1180px; margin: 2rem auto; }
+body { padding: 0 1.2rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
+p.note { color: #5a6472; margin-top: .2rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
+th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e3e6ea; }
+th { color: #5a6472; font-weight: 600; } td.text, th.text { text-align: left; }
+td:first-child { white-space: nowrap; }
+img { max-width: 100%; display: block; margin: .8rem 0; }
+"""
+Cell = str | tuple[float, str]  # text, or a number and its format
+
+
+def write_report(store: Store, path: str | Path | None = None) -> Path:
+    """Write the page.
+
+    Args:
+        store: Results of `run`.
+        path: The file; `report.html` in the store's folder by default.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        DataError: a file of the store is damaged.
+        NeutralError: matplotlib is not installed, or the page cannot be written.
+    """
+    target = store.folder / "report.html" if path is None else Path(path)
+    fits, quotes = store.read("fits").to_pandas(), store.read("quotes").to_pandas()
+    text = page(fits, quotes, store.config_hash)
+    durable.replace(target, lambda partial: _write_text(partial, text))
+    return target
+
+
+def page(fits: Any, quotes: Any, config_hash: str) -> str:
+    """The page as HTML.
+
+    Args:
+        fits: DataFrame as in `fits.parquet`.
+        quotes: DataFrame as in `quotes.parquet`.
+        config_hash: Hash of the configuration, to be named.
+    """
+    times = fits["snapshot_ts"]
+    span = f"{times.min()} to {times.max()}" if len(fits) else "none"
+    versions = ", ".join(sorted(set(fits["code_version"])))
+    body = [
+        "<h1>Calibration of option snapshots</h1>",
+        f"<p class='note'>{times.nunique()} snapshots, {escape(span)}; neutral {escape(versions)}, "
+        f"configuration {config_hash[:12]}</p>",
+        "<h2>Fit quality</h2>",
+        "<p class='note'>Errors of the test quotes of all converged fits together, in coin; inside: share of "
+        "quotes priced within half the bid-ask spread of the mid price.</p>",
+        _summary(fits),
+        "<h2>Convergence</h2>",
+        "<p class='note'>Steps are evaluations of prices and Jacobian, all starting points together.</p>",
+        _convergence(fits),
+        _messages(fits),
+    ]
+    for currency in fits["currency"].unique():
+        body += _pictures(
+            str(currency), fits[fits["currency"] == currency], quotes[quotes["currency"] == currency]
+        )
+    return (
+        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>Calibration</title>\n"
+        f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
+    )
+
+
+def _summary(fits: Any) -> str:
+    header = ["currency", "model", "snapshots", "converged", "refused", "failed"]
+    header += ["MAE", "median MAE", "RMSE", "inside"]
+    rows: list[list[Cell]] = []
+    for line in summarise(fits).lines:
+        counts = (line.snapshots, line.converged, line.refused, line.not_converged + line.lost)
+        rows.append(
+            [line.currency, line.model, *((count, ",d") for count in counts)]
+            + [(value, ".6f") for value in (line.mae, line.median_mae, line.rmse)]
+            + [(line.inside, ".1%")]
+        )
+    return _table(header, rows, texts=(0, 1))
+
+
+def _convergence(fits: Any) -> str:
+    header = [
+        "currency",
+        "model",
+        "fits",
+        "converged",
+        "steps, median",
+        "steps, 90 %",
+        "gradient norm, median",
+    ]
+    header += ["condition, median", "at a bound", "most often"]
+    rows: list[list[Cell]] = []
+    tried = fits[fits["status"] != REFUSED]
+    for (currency, model), group in _by_model(tried):
+        bounds = group["at_bound"].replace("", np.nan).dropna()
+        names = bounds.str.split(", ").explode()
+        common = (names.str.replace(r"\[\d+\]", "", regex=True)).value_counts().index[:3]
+        rows.append([
+            currency, model, (len(group), ",d"), (group["converged"].astype(float).mean(), ".1%"),
+            (group["steps"].median(), ".0f"), (group["steps"].quantile(0.9), ".0f"),
+            (group["gradient_norm"].median(), ".1e"), (group["condition_number"].median(), ".1e"),
+            (len(bounds) / len(group), ".0%"), ", ".join(common),
+        ])  # fmt: skip
+    return _table(header, rows, texts=(0, 1, len(header) - 1))
+
+
+def _messages(fits: Any) -> str:
+    """Which snapshots were refused, or have fits that failed, and why."""
+    bad = fits[~fits["converged"].astype(bool)]
+    if bad.empty:
+        return ""
+    refused = bad["status"] == REFUSED
+    bad = bad.assign(model=bad["model"].where(~refused, "all")).drop_duplicates(
+        ["snapshot_ts", "currency", "model"]
+    )
+    rows: list[list[Cell]] = [
+        [row["snapshot_ts"], row["currency"], row["model"], row["status"], row["message"]]
+        for row in bad.head(SHOWN_MESSAGES).to_dict("records")
+    ]
+    more = f"<p class='note'>{len(bad) - len(rows)} more in fits.parquet.</p>" if len(bad) > len(rows) else ""
+    header = ["snapshot", "currency", "model", "status", "message"]
+    return "<h2>Refused and failed</h2>" + _table(header, rows, texts=range(5)) + more
+
+
+def _pictures(currency: str, fits: Any, quotes: Any) -> list[str]:
+    from . import figures  # loads JAX and matplotlib
+
+    body, models = [f"<h2>{escape(currency)}</h2>"], [m for m in MODELS if m in set(fits["model"])]
+    usable = fits[fits["status"] != REFUSED]
+    if usable.empty or quotes.empty:
+        return [*body, "<p class='note'>No snapshot could be used.</p>"]
+    body.append(_image(figures.residuals(quotes, models, f"{currency}: where models miss the market")))
+    body.append(_image(figures.paths(usable, models, f"{currency}: parameters over time")))
+    for time in _spaced(sorted(usable["snapshot_ts"].unique())):
+        here = quotes[quotes["snapshot_ts"] == time]
+        rows = usable[usable["snapshot_ts"] == time]
+        body.append(_image(figures.smiles(here, rows, f"{currency} options, {time}")))
+    return body
+
+
+def _by_model(fits: Any) -> list[tuple[tuple[str, str], Any]]:
+    """Rows by currency and model, in the order of the tables."""
+    return [
+        ((currency, model), rows)
+        for currency in fits["currency"].unique()
+        for model in MODELS
+        if len(rows := fits[(fits["currency"] == currency) & (fits["model"] == model)])
+    ]
+
+
+def _spaced(times: Sequence[Any]) -> list[str]:
+    """First, last and what lies evenly between."""
+    picks = np.unique(np.linspace(0, len(times) - 1, SNAPSHOTS).round().astype(int))
+    return [times[i] for i in picks]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int]) -> str:
+    """A table; the headers of the columns `texts` are aligned to the left, as text in cells is."""
+    head = "".join(
+        f"<th{' class=text' if i in texts else ''}>{escape(name)}</th>" for i, name in enumerate(header)
+    )
+    lines = ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows]
+    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(lines) + "\n</table>"
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, str):
+        return f"<td class=text>{escape(value)}</td>"
+    number, form = value
+    return f"<td>{number:{form}}</td>" if np.isfinite(number) else "<td>-</td>"
+
+
+def _image(figure: "Figure") -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=110)
+    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}'>"
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

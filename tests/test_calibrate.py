@@ -1,0 +1,128 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from synthetic import TRUTH, heston_surface
+
+import neutral as nt
+
+ENGINE = nt.Lewis(48)
+TIGHT = nt.LevenbergMarquardt(gtol=1e-11)
+
+
+@pytest.fixture(scope="module")
+def surface():
+    return heston_surface()
+
+
+@pytest.fixture(scope="module")
+def noisy():
+    return heston_surface(noise=0.01)
+
+
+def fit(surface, recipe=nt.Heston, **options):
+    return nt.calibrate(recipe, surface, engine=ENGINE, **options)
+
+
+@pytest.mark.heavy
+def test_true_parameters_come_back(surface):
+    result = fit(surface)
+    assert result.converged and result.loss < 1e-12 and result.quadrature_error < 1e-8
+    for name, value in TRUTH.items():
+        assert getattr(result.model, name) == pytest.approx(value, rel=2e-6), name
+    assert "converged" in result.summary() and "Heston(" in result.summary()
+    table = result.to_frame()
+    assert table.loc[0, "status"] == "converged" and table.loc[0, "rho"] == pytest.approx(-0.6, rel=1e-5)
+
+
+@pytest.mark.heavy
+def test_gradient_through_the_fit_is_what_refitting_says(noisy):
+    direction = np.random.default_rng(3).standard_normal(noisy.prices.shape) * noisy.prices
+
+    def kappa(prices):
+        return fit(noisy.with_prices(prices), solver=TIGHT).model.kappa
+
+    gradient = jax.jit(jax.grad(kappa))(jnp.asarray(noisy.prices))
+    step = 3e-4
+    at = {n: float(kappa(noisy.prices + n * step * direction)) for n in (-2, -1, 1, 2)}
+    refitted = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / (12 * step)
+    assert float(jnp.sum(gradient * direction)) == pytest.approx(refitted, rel=1e-6)
+
+
+@pytest.mark.heavy
+def test_gradient_is_masked_where_the_fit_has_not_converged(noisy):
+    def kappa(prices):
+        result = fit(noisy.with_prices(prices), solver=nt.LevenbergMarquardt(max_steps=2))
+        return result.model.kappa, result.status
+
+    gradient, status = jax.jit(jax.grad(kappa, has_aux=True))(jnp.asarray(noisy.prices))
+    assert status == nt.CalibrationStatus.max_steps and np.all(gradient == 0)
+
+
+@pytest.mark.heavy
+def test_fixed_parameters_bounds_and_masks(noisy):
+    free = fit(noisy)
+    held = fit(noisy, fixed={"kappa": 2.5}, bounds={"rho": (-0.5, 0.0)})
+    assert held.model.kappa == pytest.approx(2.5, rel=1e-13)
+    assert held.bounds_hit == ("rho",) and held.model.rho == pytest.approx(-0.5, rel=1e-13)
+    assert held.converged and held.loss > free.loss
+    mask = noisy.mask & (np.arange(4) < 3)[:, None]
+    part = fit(noisy, mask=mask)
+    changed = noisy.with_prices(np.where(mask, noisy.prices, 0.5 * noisy.prices))
+    np.testing.assert_array_equal(fit(changed, mask=mask).coordinates, part.coordinates)
+    assert not np.array_equal(part.coordinates, free.coordinates)
+    assert np.all(part.residuals[~mask] != 0)
+
+
+@pytest.mark.heavy
+def test_priors_pull_and_are_reported_apart(noisy):
+    center = nt.Heston(**(TRUTH | {"kappa": 4.0}))
+    plain = fit(noisy)
+    pulled = fit(noisy, prior=nt.Tikhonov(10.0, center, {"kappa": 1.0}))
+    assert plain.prior_loss == 0 and pulled.prior_loss > 0
+    assert plain.model.kappa < pulled.model.kappa < 4.0 and pulled.loss > plain.loss
+    feller = fit(noisy, prior=[nt.FellerPenalty(100.0)])
+    assert plain.model.feller_ratio < feller.model.feller_ratio < 1.0 + 1e-6
+
+
+def test_refusals(surface):
+    with pytest.raises(nt.ArgumentError, match="recipe must be a model class"):
+        nt.calibrate("heston", surface)
+    with pytest.raises(nt.ArgumentError, match="fixed names sigma; there are v0, kappa"):
+        nt.calibrate(nt.Heston, surface, fixed={"sigma": 0.2})
+    with pytest.raises(nt.ArgumentError, match="fixed kappa = 80.0 lies outside its bounds"):
+        nt.calibrate(nt.Heston, surface, fixed={"kappa": 80.0})
+    with pytest.raises(nt.ArgumentError, match=r"bounds of rho must ascend inside its domain \[-1, 1\]"):
+        nt.calibrate(nt.Heston, surface, bounds={"rho": (0.5, 2.0)})
+    with pytest.raises(nt.ArgumentError, match="a start must be a Heston, got SVCJ"):
+        nt.calibrate(nt.Heston, surface, starts=[nt.SVCJ.typical()])
+    with pytest.raises(nt.ArgumentError, match="prior must be one Tikhonov"):
+        nt.calibrate(nt.Heston, surface, prior=0.5)
+    with pytest.raises(nt.ArgumentError, match="many go to calibrate_batch"):
+        nt.calibrate(nt.Heston, nt.stack([surface, surface]))
+    with pytest.raises(nt.ArgumentError, match="one goes to calibrate"):
+        nt.calibrate_batch(nt.Heston, surface)
+    with pytest.raises(nt.ArgumentError, match="engine must be a Lewis"):
+        nt.calibrate(nt.Heston, surface, engine=nt.Contour())
+
+
+def test_throw_says_what_happened(noisy):
+    with pytest.raises(nt.CalibrationError, match="Stopped at max_steps"):
+        fit(noisy, nt.Black, solver=nt.LevenbergMarquardt(max_steps=1), throw=True)
+
+
+def test_prices_on_the_surface_are_the_model_s(surface):
+    prices = nt.price_surface(nt.Heston(**TRUTH), surface)
+    np.testing.assert_allclose(prices, surface.prices, atol=1e-10)
+
+
+@pytest.mark.heavy
+def test_results_and_surfaces_come_back_bit_for_bit(noisy, tmp_path):
+    result = fit(noisy, nt.Shifted(nt.Heston), prior=nt.Tikhonov(1e-4, None, {"increments": 1.0}))
+    for name, saved in (("surface", noisy), ("result", result)):
+        nt.save(saved, tmp_path / name)
+        loaded = nt.load(tmp_path / name)
+        assert jax.tree.structure(loaded) == jax.tree.structure(saved)
+        for a, b in zip(jax.tree.leaves(loaded), jax.tree.leaves(saved), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert loaded.summary() == result.summary()
