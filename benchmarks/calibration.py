@@ -110,7 +110,7 @@ def quantlib_fit(surface: Any) -> Callable[[], Any]:
     ql.Settings.instance().evaluationDate = today
     flat = ql.YieldTermStructureHandle(ql.FlatForward(today, 0.0, ql.Actual365Fixed()))
     spot = ql.QuoteHandle(ql.SimpleQuote(1.0))
-    t, k, vol, _, _ = quotes(surface)
+    t, k, vol, _, vega = quotes(surface)
     variance = np.asarray(surface.stdev) ** 2 / np.asarray(surface.t)
     near, far, level = variance[0], variance[-1], np.mean(variance)
     start = (float(near), 3.0, float(far), float(2.0 * np.sqrt(level)), -0.4)
@@ -124,9 +124,9 @@ def quantlib_fit(surface: Any) -> Callable[[], Any]:
             terms = (ql.Period(int(days), ql.Days), none, 1.0, float(strike), handle, flat, flat)
             helpers.append(ql.HestonModelHelper(*terms, ql.BlackCalibrationHelper.PriceError))
             helpers[-1].setPricingEngine(engine)
-        weights = (1.0 / np.asarray(quotes(surface)[4])).tolist()
+        weights = (1.0 / vega**2).tolist()  # of squared errors
         limits = ql.EndCriteria(1000, 100, 1e-8, 1e-8, 1e-8)
-        model.calibrate(helpers, ql.LevenbergMarquardt(1e-8, 1e-8, 1e-8), limits, ql.Constraint(), weights)
+        model.calibrate(helpers, ql.LevenbergMarquardt(1e-8, 1e-8, 1e-8), limits, ql.NoConstraint(), weights)
         theta, kappa, sigma_v, rho, v0 = model.params()
         return nt.Heston(v0, kappa, theta, sigma_v, rho)
 

@@ -137,7 +137,7 @@ def test_wrong_models_name_the_parameter(build, told):
 
 
 def test_inside_jit_wrong_values_are_nan_with_a_status():
-    good = (-0.7, 100.0, STRIKES, np.ones(7))
+    good = (np.array(-0.7), np.array(100.0), STRIKES, np.ones(7))
     assert np.all(np.isfinite(traced(*good).price))
     for i, wrong in ((0, 1.2), (1, -100.0), (2, 0.0), (3, -1.0), (0, np.nan), (2, np.inf)):
         info = traced(*good[:i], np.full(np.shape(good[i]), wrong), *good[i + 1 :])
@@ -148,7 +148,7 @@ def test_inside_jit_wrong_values_are_nan_with_a_status():
 def test_a_wrong_option_leaves_its_neighbours_alone():
     third = np.arange(7) == 2
     clean, dirty = (
-        np.asarray(traced(-0.7, 100.0, strike, np.full(7, 0.5)).price)
+        np.asarray(traced(np.array(-0.7), np.array(100.0), strike, np.full(7, 0.5)).price)
         for strike in (STRIKES, np.where(third, -1.0, STRIKES))
     )
     assert np.isnan(dirty[2]) and np.array_equal(np.delete(clean, 2), np.delete(dirty, 2))

@@ -22,9 +22,10 @@ _WITH_JUMPS = (  # jumps moderate, larger, small and incessant, rare and huge
 )
 _BOX = (  # corners of where a global search looks first
     (0.1, 0.5, 0.3, -0.9, 0.05, -1.0, 0.03, 0.05, -2.0),
-    (1.5, 20.0, 10.0, 0.5, 30.0, 0.5, 1.0, 5.0, 0.0),
+    (1.5, 30.0, 30.0, 0.5, 40.0, 0.5, 1.0, 5.0, 0.0),
 )
 _MOST_SLOPE = 1.0  # of the free slope rho_j, in the box
+_MOST_SIGMA_V = 3.0  # at a start
 _SHIFT = 0.1  # increments at a start, in units of the market's; up to three times as much in the box
 _ASIDE = 2.0  # how far the box reaches in coordinates of parameters that are not known by name
 
@@ -45,7 +46,7 @@ def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
         surface: One surface, T maturities.
     """
     rows = _WITH_JUMPS if "mu_v" in coordinates.parameters else _PLAIN
-    return jax.lax.stop_gradient(_vectors(coordinates, surface, rows, (_SHIFT,) * len(rows)))
+    return jax.lax.stop_gradient(_vectors(coordinates, surface, rows, (_SHIFT,) * len(rows), _MOST_SIGMA_V))
 
 
 def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, Real]:
@@ -55,7 +56,7 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
         coordinates: Of the model to fit.
         surface: One surface, T maturities.
     """
-    low, high = _vectors(coordinates, surface, _BOX, (0.0, 3.0 * _SHIFT))
+    low, high = _vectors(coordinates, surface, _BOX, (0.0, 3.0 * _SHIFT), jnp.inf)
     middle = data_starts(coordinates, surface)[0]
     shift = (True,) * (coordinates.size - len(coordinates.parameters))
     named = np.array([name in _KNOWN for name in coordinates.parameters] + list(shift))
@@ -65,12 +66,14 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
     return jax.lax.stop_gradient((jnp.minimum(low, high), jnp.maximum(low, high)))
 
 
-def _vectors(coordinates: Coordinates, surface: QuoteSurface, rows: Any, shifts: tuple[float, ...]) -> Real:
+def _vectors(
+    coordinates: Coordinates, surface: QuoteSurface, rows: Any, shifts: tuple[float, ...], most_sigma_v: float
+) -> Real:
     """One vector per row of the tables above, (rows, size)."""
     level, unit = _level(surface), increment_unit(surface)
     vectors = []
     for row, shift in zip(rows, shifts, strict=True):
-        vector = coordinates.vector(_model(coordinates, row, level), unit, surface.t)
+        vector = coordinates.vector(_model(coordinates, row, level, most_sigma_v), unit, surface.t)
         own = jnp.arange(coordinates.size) < len(coordinates.parameters)
         vectors.append(jnp.where(own, vector, shift))
     return jnp.stack(vectors)
@@ -92,12 +95,12 @@ _KNOWN = frozenset(
 )
 
 
-def _model(coordinates: Coordinates, row: tuple[float, ...], level: Level) -> Any:
+def _model(coordinates: Coordinates, row: tuple[float, ...], level: Level, most_sigma_v: float) -> Any:
     share, kappa, sigma_v, rho, lam, mu_y, sigma_y, mu_v, rho_j = row
     root = jnp.sqrt(level.mean)
     known = {
         "sigma": jnp.sqrt(share) * root, "v0": share * level.near, "theta": share * level.far, "kappa": kappa,
-        "sigma_v": jnp.minimum(sigma_v * root, 3.0), "rho": rho, "lam": lam,
+        "sigma_v": jnp.minimum(sigma_v * root, most_sigma_v), "rho": rho, "lam": lam,
         "mu_y": mu_y * root, "sigma_y": sigma_y * root, "mu_v": mu_v * level.mean, "rho_j": rho_j,
     }  # fmt: skip
     typical = typical_of(coordinates.model)

@@ -102,7 +102,7 @@ class Solver(Section):
     """`[solver]`: the fields of `neutral.LevenbergMarquardt`."""
 
     gtol: Positive = 1e-6
-    max_steps: Count = 300
+    max_steps: Count = 1000
     damping: Positive = 1e-2
 
 

@@ -43,7 +43,7 @@ class LevenbergMarquardt(AbstractSolver):
     """
 
     gtol: float = eqx.field(static=True, default=1e-6)
-    max_steps: int = eqx.field(static=True, default=300)
+    max_steps: int = eqx.field(static=True, default=1000)
     damping: float = eqx.field(static=True, default=1e-2)
 
     def init(self, objective: Objective, y: Real) -> State:
