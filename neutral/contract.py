@@ -27,7 +27,7 @@ class Terms(NamedTuple):
     maturity: Real
     discount: Real
     is_call: Bool[Array, "..."]
-    is_coin: Bool[Array, "..."]  # an array too, not static: both settlements share one compilation
+    is_coin: Any  # an array too, not static: both settlements share one compilation
 
 
 def terms(

@@ -55,7 +55,7 @@ class Measured(NamedTuple):
 
     price: dict[str, np.ndarray]
     estimate: dict[str, np.ndarray]  # error estimates, for certify its bound; in the price's unit
-    accurate: dict[str, np.ndarray]  # whether the status says so
+    accurate: dict[str, Any]  # whether the status says so
     relative: np.ndarray
     gradient: np.ndarray
     gamma: np.ndarray

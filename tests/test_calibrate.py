@@ -1,3 +1,5 @@
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +22,7 @@ def noisy():
     return heston_surface(noise=0.01)
 
 
-def fit(surface, recipe=nt.Heston, **options):
+def fit(surface, recipe: Any = nt.Heston, **options):
     return nt.calibrate(recipe, surface, engine=ENGINE, **options)
 
 
@@ -103,7 +105,7 @@ def test_refusals(surface):
     with pytest.raises(nt.ArgumentError, match="one goes to calibrate"):
         nt.calibrate_batch(nt.Heston, surface)
     with pytest.raises(nt.ArgumentError, match="engine must be a Lewis"):
-        nt.calibrate(nt.Heston, surface, engine=nt.Contour())
+        nt.calibrate(nt.Heston, surface, engine=nt.Contour())  # pyright: ignore[reportArgumentType]
 
 
 def test_throw_says_what_happened(noisy):

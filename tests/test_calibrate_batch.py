@@ -3,6 +3,7 @@ import subprocess
 import sys
 import textwrap
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -39,12 +40,7 @@ def test_a_batch_is_its_surfaces_one_by_one(surfaces, fits):
 def test_a_poisoned_lane_has_a_status_and_leaves_its_neighbours_bits(surfaces, fits):
     prices, mask, t = np.array(surfaces.prices), np.array(surfaces.mask), np.array(surfaces.t)
     prices[1, 0, 2, 3], mask[2], t[3, 0] = np.nan, False, 0.0
-    poisoned = nt.QuoteSurface(
-        **{
-            name: {"prices": prices, "mask": mask, "t": t}.get(name, getattr(surfaces, name))
-            for name in surfaces.__dataclass_fields__
-        }
-    )
+    poisoned = eqx.tree_at(lambda s: (s.prices, s.mask, s.t), surfaces, (prices, mask, t))
     result = nt.calibrate_batch(nt.Heston, poisoned, engine=ENGINE, workers=1)
     assert list(result.status) == [0] + [nt.CalibrationStatus.bad_quotes] * 3
     for name in ("coordinates", "loss", "residuals", "steps", "gradient_norm"):

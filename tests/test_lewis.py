@@ -26,11 +26,11 @@ def problem(name, batch=BATCH, maturities=T, strikes=STRIKES):
 def test_jacobian_is_that_of_automatic_differentiation(name):
     engine, model, grid, k, t = problem(name, 2, 6, 16)
     price, jacobian = jax.jit(engine.prices_and_jacobian)(model, grid)
-    pushed = jax.jit(lambda model, way: jax.jvp(lambda m: engine.prices(m, grid), (model,), (way,)))
+    pushed = jax.jit(lambda model, way, grid: jax.jvp(lambda m: engine.prices(m, grid), (model,), (way,)))
     leaves, tree = jax.tree.flatten(model)
     for i, slope in enumerate(jax.tree.leaves(jacobian)):
         way = [np.ones_like(x) if i == j else np.zeros_like(x) for j, x in enumerate(leaves)]
-        again, moved = pushed(model, jax.tree.unflatten(tree, way))
+        again, moved = pushed(model, jax.tree.unflatten(tree, way), grid)
         assert np.allclose(price, again, rtol=1e-13, atol=1e-16)
         assert np.allclose(slope, moved, rtol=1e-10, atol=1e-14)
     single = jax.tree.map(lambda x: x[0], model)

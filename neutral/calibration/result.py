@@ -7,7 +7,6 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from ..models import AbstractFourierModel
 from ..typing import Codes, Flags, Real
 
 
@@ -61,7 +60,7 @@ class CalibrationResult(eqx.Module):
         names: Coordinates: the parameters, then shift increments.
     """
 
-    model: AbstractFourierModel
+    model: Any  # of the recipe's class
     status: Codes
     loss: Real
     prior_loss: Real

@@ -95,7 +95,7 @@ def greeks(
     ]
     engine = Contour() if engine is None else engine
     return call_on_grid(
-        lambda *x: _greeks_grid(model, Terms(*x[3:]), *x[:3], engine, tuple(order)),
+        lambda *x: _greeks_grid(model, Terms(*x[3:]), x[0], x[1], x[2], engine, tuple(order)),
         (underlying, *drift, *option),
         strikes_axis(option),
     )
