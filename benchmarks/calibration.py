@@ -1,11 +1,10 @@
 """What does a calibration cost beside QuantLib's Levenberg-Marquardt and scipy's global search?
 
-MEASURED
-
-Seconds are CPU seconds of the process, all threads together, unless they are called wall; a rival runs
-between two of our runs. Run `python benchmarks/calibration.py`, with `--quick` for a minute's worth, with
-`--stream 100000` for a long archive in bounded memory, or with `--device gpu`. Deribit's rows take the
-snapshots under `$NEUTRAL_DATA/deribit/run`, or those that ship with the package.
+The table is printed and kept in results/calibration.json. Seconds are CPU seconds of the process, all
+threads together, unless they are called wall; a rival runs between two of our runs. Run
+`python benchmarks/calibration.py`, with `--quick` for a minute's worth, with `--stream 100000` for a long
+archive in bounded memory, or with `--device gpu`. Deribit's rows take the snapshots under
+`$NEUTRAL_DATA/deribit/run`, or those that ship with the package.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def test_without_typer_the_remedy_is_named():
     assert done.stderr == "neutral: the command line needs typer: pip install 'neutral[cli]'\n"
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_demo_calibrates_the_shipped_snapshots(tmp_path):
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"

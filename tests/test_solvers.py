@@ -165,7 +165,8 @@ def test_steps_run_out(solver):
 @pytest.mark.heavy
 def test_heston_comes_back_from_the_prices_of_another_library(solver):
     result = nt.calibrate(nt.Heston, heston_surface(), engine=nt.Lewis(48), solver=solver)
-    assert result.converged and result.gradient_norm <= solver.gtol
+    # converged by its gradient, or because nothing is left of the errors
+    assert result.converged and (result.gradient_norm <= solver.gtol or result.loss < 1e-16)
     for name, value in TRUTH.items():
         assert getattr(result.model, name) == pytest.approx(value, rel=1e-4), name
 
@@ -177,7 +178,7 @@ def test_solvers_agree_on_a_robust_loss_with_a_bound():
     options = {"engine": nt.Lewis(32), "loss": nt.Loss("spread", "soft_l1", 0.4), "bounds": bounds}
     one, other = (nt.calibrate(nt.Heston, surface, solver=s, **options) for s in SOLVERS.values())
     assert one.converged and other.converged and one.bounds_hit == other.bounds_hit == ("sigma_v",)
-    assert other.loss == pytest.approx(one.loss, rel=1e-6)
+    assert other.loss == pytest.approx(float(one.loss), rel=1e-6)
 
 
 class Scalar(NamedTuple):

@@ -67,7 +67,9 @@ class Coordinates:
         values, count = {}, len(self.parameters)
         for i, (name, domain) in enumerate(domains(self.model).items()):
             x = domain.from_unconstrained(y[..., i], self._scales[name])
-            values[name] = jnp.maximum(x, domain.lower) if np.isfinite(domain.lower) else x
+            # rounding below the bound is cut off, without hiding the slope there from the solver
+            below = jax.lax.stop_gradient(jnp.minimum(x - domain.lower, 0.0))
+            values[name] = x - below if np.isfinite(domain.lower) else x
         own = jnp.stack([self.model.from_free(values)[name] for name in self.parameters], axis=-1)
         if not self.shifted:
             return own
