@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Complex
 
+from .trigonometry import sincos
+
 Z = Complex[Array, "..."]
 
 
@@ -43,9 +45,10 @@ def _log1p_jvp(primals: Any, tangents: Any) -> tuple[Z, Z]:
 def expm1(z: Z) -> Z:
     """exp(z) - 1, accurate for small |z|."""
     x, y = jnp.real(z), jnp.imag(z)
-    half = jnp.sin(0.5 * y)
+    sine, cosine = sincos(0.5 * y)
     e = jnp.expm1(x)
-    return jax.lax.complex(e - 2.0 * (1.0 + e) * half * half, (1.0 + e) * jnp.sin(y))
+    twice = 2.0 * (1.0 + e) * sine
+    return jax.lax.complex(e - twice * sine, twice * cosine)
 
 
 @expm1.defjvp

@@ -23,6 +23,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
         "precision",
         "parameters",
         "normal",
+        "trigonometry",
         "complex_math",
         "materialise",
         "buckets",

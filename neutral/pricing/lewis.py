@@ -11,6 +11,7 @@ import numpy as np
 from .. import black
 from ..materialise import materialise
 from ..models import AbstractFourierModel
+from ..trigonometry import sincos
 from ..typing import Frequencies, Real
 from .base import AbstractEngine, Quadrature
 
@@ -68,9 +69,9 @@ class Lewis(AbstractEngine):
         x = scale * jnp.sinh(y)
         jacobian = 0.5 * jnp.expand_dims(length, -1) * _like(weight, length) * scale * jnp.cosh(y)
         square = x * x + 0.25
-        phase = jnp.expand_dims(x, -1) * jnp.expand_dims(k, -2)
+        sine, cosine = sincos(jnp.expand_dims(x, -1) * jnp.expand_dims(k, -2))
         damping = -jnp.exp(0.5 * jnp.expand_dims(k, -2)) / jnp.pi
-        waves = jnp.concatenate([damping * jnp.cos(phase), damping * jnp.sin(phase)], axis=-2)
+        waves = jnp.concatenate([damping * cosine, damping * sine], axis=-2)
         control = jnp.exp(-0.5 * square * jnp.expand_dims(stdev, -1) ** 2)
         base = black.price(k, jnp.expand_dims(stdev, -1), is_call=k >= 0)
         z = jax.lax.complex(x, jnp.full_like(x, -0.5))
@@ -93,13 +94,11 @@ class Lewis(AbstractEngine):
         otherwise compute the first again for every consumer.
         """
         psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
-        real, imaginary = _weighted(psi, grid)
-        phi = jax.lax.complex(real, imaginary)
-        changes = [jnp.concatenate([real - grid.weight * grid.control, imaginary], axis=-1)]
-        for slope in slopes:
-            change = phi * slope
-            changes.append(jnp.concatenate([jnp.real(change), jnp.imag(change)], axis=-1))
-        price, *columns = jnp.unstack(jnp.stack(changes, axis=-2) @ grid.waves, axis=-2)
+        phi = jax.lax.complex(*_weighted(psi, grid))
+        changes = jnp.expand_dims(phi, -2) * jnp.stack(slopes, axis=-2)
+        changes = jnp.concatenate([jnp.expand_dims(phi - grid.weight * grid.control, -2), changes], axis=-2)
+        rows = jnp.concatenate([jnp.real(changes), jnp.imag(changes)], axis=-1)
+        price, *columns = jnp.unstack(rows @ grid.waves, axis=-2)
         return grid.base + price, jax.tree.unflatten(jax.tree.structure(model), columns)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
@@ -141,7 +140,8 @@ class Lewis(AbstractEngine):
 def _weighted(psi: Frequencies, grid: LewisGrid) -> tuple[Real, Real]:
     """Real and imaginary part of weight times phi."""
     size = grid.weight * jnp.exp(jnp.real(psi))
-    return materialise((size * jnp.cos(jnp.imag(psi)), size * jnp.sin(jnp.imag(psi))))
+    sine, cosine = sincos(jnp.imag(psi))
+    return materialise((size * cosine, size * sine))
 
 
 def _product(real: Real, imaginary: Real, grid: LewisGrid) -> Real:
