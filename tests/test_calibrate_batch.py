@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
-from synthetic import heston_surface
+from synthetic import TRUTH, heston_surface
 
 import neutral as nt
 from neutral.calibration import batch
@@ -66,6 +66,27 @@ def test_a_richer_model_is_never_worse_than_the_nested_one(surfaces, fits, recip
     result = nt.calibrate_batch(recipe, surfaces, engine=ENGINE, starts=[start], workers=1)
     assert np.all(result.loss <= fits.loss * (1 + 1e-6))
     assert np.all(result.status != nt.CalibrationStatus.nonfinite)
+
+
+@pytest.mark.heavy
+def test_standard_errors_cover_the_truth(fits):
+    """Of 90 % intervals of 64 fits x 5 parameters; with 32 strikes the sandwich is a little too short."""
+    stack = nt.stack([heston_surface(0.01, seed) for seed in range(64)])
+    found = nt.calibrate_batch(nt.Heston, stack, engine=ENGINE)
+    assert found.names == fits.names and np.all(found.converged)
+    value = np.stack([getattr(found.model, name) for name in found.names], axis=-1)
+    z = (value - [TRUTH[name] for name in found.names]) / found.standard_errors
+    assert 0.8 < np.mean(np.abs(z) < 1.645) < 0.95
+    frame = found.to_frame()
+    np.testing.assert_array_equal(frame["kappa_se"], found.standard_errors[:, 1])
+
+
+@pytest.mark.heavy
+def test_what_does_not_move_has_no_standard_error(surfaces):
+    bounds = {"sigma_v": (0.1, 0.5)}  # the truth is 0.7
+    found = nt.calibrate(nt.Heston, surfaces[0], engine=ENGINE, bounds=bounds, fixed={"kappa": 1.8})
+    missing = np.isnan(found.standard_errors)
+    assert found.bounds_hit == ("sigma_v",) and list(missing) == [False, True, False, True, False]
 
 
 DEVICES = """

@@ -61,6 +61,7 @@ class Curves(NamedTuple):
         return Evaluation(
             size, jnp.einsum("bij,bi->bj", j, r), jnp.einsum("bij,bik->bjk", j, j),
             jnp.sqrt(jnp.sum(j * j, axis=1)), jnp.sqrt(size), jnp.sqrt(size / X.size),
+            jnp.einsum("bij,bi,bik->bjk", j, r * r, j),
         )  # fmt: skip
 
 

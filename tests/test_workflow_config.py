@@ -55,7 +55,7 @@ def test_unreadable_files_are_refused(tmp_path, content):
 def test_hash_counts_what_changes_results_alone():
     base = Config()
     for same in (
-        base.replaced(run={"workers": 1, "currencies": ["ETH"]}),
+        base.replaced(run={"workers": 1, "chunk": 4, "currencies": ["ETH"]}),
         base.replaced(data={"limit": 3, "first_index": 7}),
         base.replaced(models=["svcj++", "svcj", "heston", "black"]),
     ):

@@ -1,3 +1,4 @@
+import gc
 import os
 import random
 import signal
@@ -138,6 +139,36 @@ def test_a_full_disk_is_told_and_the_run_finishes_later(archive, whole, tmp_path
     assert not list(tmp_path.rglob(f"*{durable.PARTIAL}"))
     calibrate(archive, tmp_path, fakes.fake_config())
     assert contents(tmp_path) == whole
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 128 KiB that grows when told to."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options: str) -> None:
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True, capture_output=True
+        )
+
+    try:
+        mount("size=128k")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("a small file system cannot be mounted here: that needs root on Linux")
+    yield folder, lambda: mount("remount,size=64m")
+    gc.collect()  # the error caught holds frames, and they a file
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full(archive, whole, small_disk):
+    folder, grow = small_disk
+    with pytest.raises(durable.WriteError, match="No space left on device"):
+        calibrate(archive, folder / "out", fakes.fake_config())
+    assert open_store(folder / "out").read("fits").num_rows > 0
+    grow()
+    calibrate(archive, folder / "out", fakes.fake_config())
+    assert contents(folder / "out") == whole
 
 
 @pytest.mark.parametrize("name", ["fits.parquet", "quotes.parquet", "parts/fits-BTC-00001.parquet"])

@@ -20,6 +20,7 @@ from .result import CalibrationResult, CalibrationStatus
 from .search import Found, search, search_together
 from .solvers import Stop, gradient_norm, movable
 from .starts import data_starts, search_box
+from .uncertainty import standard_errors
 
 _LENGTH = 3.0  # nodes reach to 40 / stdev
 
@@ -78,6 +79,9 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
         agreement=found.agreement,
         spread=_spread(setting, problem, found) * known,
         minima=found.minima,
+        standard_errors=standard_errors(
+            setting, problem, found.solution.y, at, follows, jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
+        ),
         quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
         coordinates=_scaled(y, known),
         names=setting.coordinates.names,

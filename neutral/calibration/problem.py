@@ -73,7 +73,7 @@ class Setting(eqx.Module):
 
     def evaluate(self, problem: Problem, y: Real) -> Evaluation:
         """Cost with gradient and curvature from one evaluation of prices and Jacobian."""
-        natural, chain = self._natural_and_chain(problem, y)
+        natural, chain = self.natural_and_chain(problem, y)
         price, slopes = self.engine.prices_and_jacobian(self.coordinates.kernel(natural), problem.grid)
         target = problem.targets
         e = self.errors(problem, price)
@@ -82,18 +82,22 @@ class Setting(eqx.Module):
         slope = jnp.where(inside, 1.0 / target.scale, 0.0)
         pull = _cells(target.share * first * e * slope)
         curvature = _cells(target.share * second * slope**2)
-        reweighted = curvature if self.loss.robust == "none" else _cells(target.share * first * slope**2)
-        gradient, normal, norms = self._normal(slopes, pull, curvature, reweighted, chain)
+        weights = [curvature, pull**2]  # errors of call and put of a strike may go together
+        if self.loss.robust != "none":
+            weights.append(_cells(target.share * first * slope**2))
+        gradient, (normal, scatter, *reweighted) = self._normal(slopes, pull, weights, chain)
+        norms = jnp.diagonal(reweighted[0] if reweighted else normal, axis1=-2, axis2=-1)
+        norms = jnp.sqrt(jnp.maximum(norms, 0.0))
         data = jnp.sum(target.share * value, axis=(-3, -2, -1))
         length = jnp.sum(target.share * first * e * e, axis=(-3, -2, -1))
         weight = target.share / target.scale**2
         total = jnp.sum(weight, axis=(-3, -2, -1))
         square = jnp.sum(target.share * e * e, axis=(-3, -2, -1))
         error = jnp.sqrt(square / jnp.where(total > 0.0, total, 1.0))
-        at = Evaluation(data, gradient, normal, norms, length, error)
+        at = Evaluation(data, gradient, normal, norms, length, error, scatter)
         return self._with_prior(problem, y, at)
 
-    def _natural_and_chain(self, problem: Problem, y: Real) -> tuple[Real, Real]:
+    def natural_and_chain(self, problem: Problem, y: Real) -> tuple[Real, Real]:
         """Natural parameters (B, m) and their derivatives in the coordinates, (B, m, n)."""
 
         def one(y: Real, unit: Real) -> tuple[Real, Real]:
@@ -103,22 +107,17 @@ class Setting(eqx.Module):
         chain, natural = jax.vmap(jax.jacfwd(one, has_aux=True))(y, problem.unit)
         return natural, chain
 
-    def _normal(
-        self, slopes: Any, pull: Real, curvature: Real, reweighted: Real, chain: Real
-    ) -> tuple[Real, Real, Real]:
-        """Gradient, normal matrix and lengths of columns, in the coordinates."""
+    def _normal(self, slopes: Any, pull: Real, weights: list[Real], chain: Real) -> tuple[Real, list[Real]]:
+        """Gradient, and a normal matrix for each weighting of the cells, in the coordinates."""
         local = slopes.variance if isinstance(slopes, WithVariance) else None
         own = slopes.model if isinstance(slopes, WithVariance) else slopes
         columns = jnp.stack(jax.tree.leaves(own), axis=-3)  # (B, p, T, K)
         gradient = jnp.einsum("bptk,btk->bp", columns, pull)
-        matrices = [
-            _gram(columns, local, w) for w in (curvature, reweighted)[: 1 + (curvature is not reweighted)]
-        ]
         if local is not None:
             gradient = jnp.concatenate([gradient, jnp.sum(local * pull, axis=-1)], axis=-1)
+        matrices = [_gram(columns, local, weight) for weight in weights]
         normal = [jnp.einsum("bij,bik,bkl->bjl", chain, m, chain) for m in matrices]
-        norms = jnp.sqrt(jnp.maximum(jnp.diagonal(normal[-1], axis1=-2, axis2=-1), 0.0))
-        return jnp.einsum("bij,bi->bj", chain, gradient), normal[0], norms
+        return jnp.einsum("bij,bi->bj", chain, gradient), normal
 
     def _with_prior(self, problem: Problem, y: Real, at: Evaluation) -> Evaluation:
         """The evaluation with the residuals of prior and penalties added."""
@@ -138,7 +137,13 @@ class Setting(eqx.Module):
             curvature = curvature + jnp.einsum("bij,bik->bjk", slope, slope)
             norms = norms + jnp.sum(slope**2, axis=-2)
         return Evaluation(
-            at.cost + size, gradient, curvature, jnp.sqrt(norms), jnp.sqrt(at.length + size), at.error
+            at.cost + size,
+            gradient,
+            curvature,
+            jnp.sqrt(norms),
+            jnp.sqrt(at.length + size),
+            at.error,
+            at.scatter,
         )
 
     def _penalties(self, problem: Problem, y: Real) -> Real:

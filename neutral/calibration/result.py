@@ -56,6 +56,8 @@ class CalibrationResult(eqx.Module):
         agreement: Share of the starts that have converged whose cost is within 0.1 % of the best.
         spread: Largest range of a parameter among those, relative to its value in the best fit.
         minima: Distinct costs, more than 0.1 % apart, that starts have converged to.
+        standard_errors: Of what `names` lists, in natural units, as the errors of the fitted quotes tell; nan
+            for a parameter that is fixed or on a bound, and where the fit has not converged.
         quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
         names: Coordinates: the parameters, then shift increments.
     """
@@ -73,6 +75,7 @@ class CalibrationResult(eqx.Module):
     agreement: Real
     spread: Real
     minima: Codes
+    standard_errors: Real
     quadrature_error: Real
     coordinates: Real
     names: tuple[str, ...] = eqx.field(static=True)
@@ -118,7 +121,7 @@ class CalibrationResult(eqx.Module):
         )
 
     def to_frame(self) -> Any:
-        """A DataFrame with one row per fit: status, evidence and one column per coordinate's parameter."""
+        """A DataFrame with one row per fit: status, evidence, parameters and their standard errors."""
         import pandas as pd
 
         rows = self if np.ndim(self.status) else jax.tree.map(lambda x: np.asarray(x)[None], self)
@@ -131,4 +134,7 @@ class CalibrationResult(eqx.Module):
         for path, leaf in jax.tree_util.tree_leaves_with_path(rows.model):
             name = jax.tree_util.keystr(path[-1:]).strip(".")
             columns[name] = list(np.asarray(leaf)) if np.ndim(leaf) > 1 else np.asarray(leaf)
+        for name, errors in zip(rows.names, np.asarray(rows.standard_errors).T, strict=True):
+            if "[" not in name:
+                columns[f"{name}_se"] = errors
         return pd.DataFrame(columns)

@@ -12,6 +12,8 @@ from .global_search import AbstractExploration
 from .solvers import AbstractSolver, Objective, Solution, Stop
 
 _SAME = 1.001  # costs within this factor are of one minimum
+_TOGETHER = 20  # steps that lanes in lockstep take before the slowest are gathered ...
+_SHARE = 4  # ... a quarter of all at a time
 
 
 class Search(eqx.Module):
@@ -97,16 +99,30 @@ def search_together(
     states = solver.init(every, starts.reshape((surfaces * count, -1)))
     states = states._replace(stop=jnp.where(valid.reshape(-1), states.stop, int(Stop.nonfinite)))
     if count == 1:
-        return _pick(solver, every, solver.run(every, states, solver.max_steps), surfaces)
+        return _pick(solver, every, _finish(solver, objective, lanes_of(1), states), surfaces)
     states = solver.run(every, states, plan.screening)
     order = jnp.argsort(_cost(states).reshape((surfaces, count)), axis=-1)[:, : plan.finalists]
     index = (order + count * jnp.arange(surfaces)[:, None]).reshape(-1)
-    last = objective(lanes_of(order.shape[1]))
-    finalists = solver.run(last, jax.tree.map(lambda x: x[index], states), solver.max_steps)
-    found = _pick(solver, last, finalists, surfaces)
+    last = lanes_of(order.shape[1])
+    finalists = _finish(solver, objective, last, jax.tree.map(lambda x: x[index], states))
+    found = _pick(solver, objective(last), finalists, surfaces)
     screened = jnp.sum(states.steps.reshape((surfaces, -1)), axis=-1)
     again = jnp.sum(states.steps[index].reshape((surfaces, -1)), axis=-1)
     return found._replace(steps=found.steps + screened - again)
+
+
+def _finish(solver: AbstractSolver, objective: Callable[[Any], Objective], problem: Any, states: Any) -> Any:
+    """Run lanes to the end: a while in lockstep, then the slowest gathered, lest the others wait for them."""
+    states = solver.run(objective(problem), states, states.steps + _TOGETHER)
+    few = -(-states.stop.size // _SHARE)
+
+    def more(states: Any) -> Any:
+        slowest = jnp.argsort(states.stop != Stop.running)[:few]
+        theirs, some = jax.tree.map(lambda x: x[slowest], (problem, states))
+        done = solver.run(objective(theirs), some, solver.max_steps)
+        return jax.tree.map(lambda every, new: every.at[slowest].set(new), states, done)
+
+    return jax.lax.while_loop(lambda states: jnp.any(states.stop == Stop.running), more, states)
 
 
 def _cost(states: Any) -> Real:

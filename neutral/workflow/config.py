@@ -116,6 +116,7 @@ class Run(Section):
     """`[run]`: how the work is cut, and how much of it is done."""
 
     block: Count = 32
+    chunk: Count | None = None
     workers: Count | None = None
     currencies: list[str] | None = None
 
@@ -184,7 +185,7 @@ class Config(Section):
     @property
     def content(self) -> dict[str, Any]:
         """What changes the results of a snapshot and currency, by section."""
-        skip = {"data": {"first_index", "limit"}, "run": {"workers", "currencies"}}
+        skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
         return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
 
     @property

@@ -10,7 +10,7 @@ from ..errors import NeutralError
 from ..plot import smile
 from ..pricing import implied_vol
 from .fit import model_of
-from .rows import PARAMETERS, PRICE_COLUMNS
+from .rows import ERRORS, PARAMETERS, PRICE_COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,7 @@ PANELS = 6
 K_EDGES = (-np.inf, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4, np.inf)
 DAY_EDGES = (0.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, np.inf)
 MOST = 1.0  # spreads at the ends of the colour scale
+NINETY = 1.6449  # standard deviations to either side of a 90 % interval
 FEWEST = 5  # quotes below which a cell stays empty
 
 
@@ -82,7 +83,7 @@ def residuals(quotes: Any, models: Sequence[str], title: str) -> "Figure":
 
 
 def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
-    """Every parameter over time, a panel each; crosses are fits that did not converge."""
+    """Every parameter over time with 90 % intervals, a panel each; crosses: fits that did not converge."""
     names = [name for name in PARAMETERS if fits[name].notna().any()]
     figure, panels = _grid(len(names), 3, (4.3, 2.3))
     times = pd.to_datetime(fits["snapshot_ts"])
@@ -97,6 +98,7 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
                 times[good], fits.loc[good, name], lw=1.0, marker=".", ms=3, color=COLOURS[model], label=model
             )
             axes.plot(times[bad], fits.loc[bad, name], "x", ms=5, color=COLOURS[model])
+            _band(axes, times[good], fits.loc[good, name], fits.loc[good, ERRORS[name]], COLOURS[model])
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.25, lw=0.5)
         axes.spines[["top", "right"]].set_visible(False)
@@ -107,6 +109,14 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
     figure.legend(by_label.values(), by_label.keys(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(title)
     return figure
+
+
+def _band(axes: "Axes", times: Any, values: Any, errors: Any, colour: str) -> None:
+    """A 90 % interval around a path; the panel keeps the range that the paths need."""
+    half = NINETY * errors.to_numpy(float)
+    limits = axes.get_ylim()
+    axes.fill_between(times, values - half, values + half, color=colour, alpha=0.18, lw=0)
+    axes.set_ylim(limits)
 
 
 def _vols(rows: Any, column: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from ..parameters import domains
 from ..pricing import Lewis
 from ..quote_surface import QuoteSurface, stack
 from .config import Config
-from .rows import SHIFT, ModelFit, Parameters, lost
+from .rows import ERRORS, SHIFT, ModelFit, Parameters, lost
 
 CLASSES: dict[str, Any] = {"black": Black, "heston": Heston, "svcj": SVCJ, "svcj++": SVCJ}
 RECIPES: dict[str, Any] = {**CLASSES, "svcj++": Shifted(SVCJ)}
@@ -153,6 +153,7 @@ def _calibrate(
         prior=_prior(name, previous, config),
         solver=LevenbergMarquardt(**config.solver.model_dump()),
         starts=starts,
+        chunk=config.run.chunk,
     )
 
 
@@ -219,7 +220,7 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
         bool(result.converged[i]),
         status.message,
         prices,
-        _parameters(name, result.model, i, rows),
+        _parameters(name, result.model, i, rows) | _errors(result, i),
         steps=int(result.steps[i]),
         loss=float(result.loss[i]),
         prior_loss=float(result.prior_loss[i]),
@@ -237,3 +238,9 @@ def _parameters(name: str, model: Any, i: int, rows: np.ndarray) -> Parameters:
         for column, values in zip(SHIFT, (model.times, model.increments), strict=True):
             parameters[column] = np.asarray(values[i])[rows].tolist()
     return parameters
+
+
+def _errors(result: CalibrationResult, i: int) -> Parameters:
+    """One surface's standard errors by column name."""
+    named = zip(result.names, np.asarray(result.standard_errors[i]), strict=True)
+    return {ERRORS[name]: float(error) for name, error in named if name in ERRORS}

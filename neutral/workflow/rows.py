@@ -20,6 +20,7 @@ PRICE_COLUMNS = {
 }
 PARAMETERS = ("sigma", "v0", "kappa", "theta", "sigma_v", "rho", "lam", "mu_y", "sigma_y", "mu_v", "rho_j")
 SHIFT = ("shift_times", "shift_increments")
+ERRORS = {name: f"{name}_se" for name in PARAMETERS}  # columns of their standard errors
 
 FIT_COLUMNS: dict[str, str] = {
     "snapshot_ts": "text", "currency": "text", "model": "text", "status": "text", "converged": "flag",
@@ -29,6 +30,7 @@ FIT_COLUMNS: dict[str, str] = {
     "inside_test": "real", "gradient_norm": "real", "condition_number": "real", "at_bound": "text",
     "prior_loss": "real", "config_hash": "text", "code_version": "text", "data_sha256": "text",
     **dict.fromkeys(PARAMETERS, "real"), **dict.fromkeys(SHIFT, "reals"),
+    **dict.fromkeys(ERRORS.values(), "real"),
 }  # fmt: skip
 QUOTE_COLUMNS: dict[str, str] = {
     "snapshot_ts": "text", "currency": "text", "instrument_name": "text", "split": "text",

@@ -70,9 +70,8 @@ class AdamLBFGS(AbstractSolver):
         lanes, n = y.shape
         y = jnp.clip(y, objective.lower, objective.upper)
         none, one = jnp.zeros(lanes, int), jnp.full(lanes, jnp.inf)
-        at = Evaluation(
-            one, jnp.zeros_like(y), jnp.zeros((lanes, n, n)), jnp.ones_like(y), jnp.ones(lanes), one
-        )
+        square = jnp.zeros((lanes, n, n))
+        at = Evaluation(one, jnp.zeros_like(y), square, jnp.ones_like(y), jnp.ones(lanes), one, square)
         past = jnp.zeros((lanes, self.memory, n))
         return State(
             y, at, y, jax.vmap(self._adam().init)(y), jnp.full(lanes, self.adam_steps > 0), none,
@@ -262,6 +261,7 @@ def scalar_objective(
             jnp.ones_like(y),
             jnp.full(lanes, scale),
             jnp.full(lanes, jnp.inf),
+            jnp.full_like(curvature, jnp.nan),
         )
 
     free = jnp.ones(jnp.shape(lower), bool) if free is None else free

@@ -35,6 +35,7 @@ class Evaluation(NamedTuple):
     norms: Real  # (B, n) lengths of the columns of the (reweighted) Jacobian of residuals
     length: Real  # (B,) length of the (reweighted) residuals
     error: Real  # (B,) weighted root mean square error in prices
+    scatter: Real  # (B, n, n) sum over strikes of the squares of their parts of the gradient
 
 
 class Objective(NamedTuple):

@@ -51,9 +51,8 @@ class LevenbergMarquardt(AbstractSolver):
         lanes, n = y.shape
         y = jnp.clip(y, objective.lower, objective.upper)
         one = jnp.full(lanes, jnp.inf)
-        at = Evaluation(
-            one, jnp.zeros_like(y), jnp.zeros((lanes, n, n)), jnp.ones_like(y), jnp.ones(lanes), one
-        )
+        square = jnp.zeros((lanes, n, n))
+        at = Evaluation(one, jnp.zeros_like(y), square, jnp.ones_like(y), jnp.ones(lanes), one, square)
         return State(
             y, at, y, one, jnp.full(lanes, self.damping), jnp.full(lanes, 2.0),
             jnp.zeros(lanes, int), jnp.full(lanes, int(Stop.running)),

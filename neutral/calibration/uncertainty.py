@@ -1,0 +1,51 @@
+"""How far the noise of the quotes moves a fit: standard errors of its parameters."""
+
+import jax.numpy as jnp
+
+from ..typing import Flags, Real
+from .problem import Problem, Setting
+from .solvers import Evaluation
+
+
+def standard_errors(
+    setting: Setting, problem: Problem, y: Real, at: Evaluation, moving: Flags, strikes: Real
+) -> Real:
+    """Sandwich standard errors (Huber 1967; White 1980), whatever the size of the quotes' errors.
+
+    Covariance A^{-1} S A^{-1} n/(n - p): A the Gauss-Newton curvature, S the scatter of the strikes' parts of
+    the gradient (Liang and Zeger 1986: call and put of a strike are a cluster), n strikes, p moving
+    coordinates; on to natural parameters by the delta method.
+
+    Args:
+        setting: The calibration.
+        problem: Its constants, S surfaces.
+        y: Solutions, (S, n).
+        at: Their evaluation.
+        moving: Coordinates that are free and not on a bound, (S, n).
+        strikes: Strikes with a quote that was fitted, over all maturities, (S,).
+
+    Returns:
+        One per coordinate in natural units, increments for a shift, (S, n); nan where it does not move.
+    """
+    inverse = _inverse(at.curvature, moving)
+    dof = strikes - jnp.sum(moving, axis=-1)
+    inflation = jnp.where(dof > 0, strikes / jnp.where(dof > 0, dof, 1.0), jnp.nan)
+    covariance = inverse @ at.scatter @ inverse * inflation[:, None, None]
+    _, chain = setting.natural_and_chain(problem, y)
+    count = len(setting.coordinates.parameters)
+    own = chain[:, :count]
+    variance = jnp.einsum("bij,bjk,bik->bi", own, covariance, own)
+    if setting.coordinates.shifted:
+        added = jnp.diagonal(covariance, axis1=-2, axis2=-1)[:, count:] * problem.unit**2
+        variance = jnp.concatenate([variance, added], axis=-1)
+    return jnp.where(moving & (variance >= 0.0), jnp.sqrt(jnp.maximum(variance, 0.0)), jnp.nan)
+
+
+def _inverse(curvature: Real, moving: Flags) -> Real:
+    """Inverse on the moving coordinates, zero elsewhere; nan where singular. Scaled to a unit diagonal."""
+    both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
+    diagonal = jnp.where(moving, jnp.diagonal(curvature, axis1=-2, axis2=-1), 1.0)
+    scale = jnp.where(diagonal > 0.0, diagonal, jnp.nan) ** -0.5
+    outer = jnp.expand_dims(scale, -1) * jnp.expand_dims(scale, -2)
+    scaled = jnp.where(both, curvature * outer, jnp.eye(curvature.shape[-1])[None])
+    return jnp.where(both, jnp.linalg.inv(scaled) * outer, 0.0)
