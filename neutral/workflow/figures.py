@@ -98,7 +98,11 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
                 times[good], fits.loc[good, name], lw=1.0, marker=".", ms=3, color=COLOURS[model], label=model
             )
             axes.plot(times[bad], fits.loc[bad, name], "x", ms=5, color=COLOURS[model])
+        limits = axes.get_ylim()  # of the paths: a parameter that is hardly known would hide them
+        for model in models:
+            good = (fits["model"] == model) & fits[name].notna() & converged
             _band(axes, times[good], fits.loc[good, name], fits.loc[good, ERRORS[name]], COLOURS[model])
+        axes.set_ylim(limits)
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.25, lw=0.5)
         axes.spines[["top", "right"]].set_visible(False)
@@ -112,11 +116,9 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
 
 
 def _band(axes: "Axes", times: Any, values: Any, errors: Any, colour: str) -> None:
-    """A 90 % interval around a path; the panel keeps the range that the paths need."""
-    half = NINETY * errors.to_numpy(float)
-    limits = axes.get_ylim()
-    axes.fill_between(times, values - half, values + half, color=colour, alpha=0.18, lw=0)
-    axes.set_ylim(limits)
+    """A 90 % interval around a path."""
+    middle, half = values.to_numpy(float), NINETY * errors.to_numpy(float)
+    axes.fill_between(times, middle - half, middle + half, color=colour, alpha=0.18, lw=0)
 
 
 def _vols(rows: Any, column: str) -> np.ndarray:

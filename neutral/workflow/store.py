@@ -16,7 +16,7 @@ from .config import Config
 from .rows import CODE_VERSION
 from .tables import Stored
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, PARTS, LOG, LOCK = "manifest.json", "parts", "run_log.jsonl", ".lock"
 KINDS = ("fits", "quotes")
 
@@ -58,7 +58,10 @@ class Store:
         except (OSError, ValueError) as error:
             raise DataError(f"{path}: cannot be read: {error}") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise DataError(f"{path}: is not a manifest of format {FORMAT}, the one known here")
+            raise DataError(
+                f"{path}: is not a manifest of format {FORMAT}, the one this version of neutral writes; "
+                "give another --out, or --no-resume, which moves what is there aside."
+            )
         return cls(Path(folder), manifest)
 
     @classmethod
