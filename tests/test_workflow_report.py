@@ -72,3 +72,6 @@ def test_real_snapshots_calibrate_and_resume_to_equal_bytes(tmp_path):
     loss, inside = fits["loss"].unstack(), fits["inside_test"].unstack()
     assert (loss["heston"] < loss["black"]).all()
     assert (inside["heston"] > 0.5).all(), "the published fits of the same model have 0.475"
+    assert fits["v0_se"].unstack()["heston"].between(1e-6, 0.1).all()
+    text = write_report(open_store(tmp_path / "whole")).read_text()
+    assert text.count("data:image/png;base64,") == 4

@@ -101,7 +101,8 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
         limits = axes.get_ylim()  # of the paths: a parameter that is hardly known would hide them
         for model in models:
             good = (fits["model"] == model) & fits[name].notna() & converged
-            _band(axes, times[good], fits.loc[good, name], fits.loc[good, ERRORS[name]], COLOURS[model])
+            if good.any():
+                _band(axes, times[good], fits.loc[good, name], fits.loc[good, ERRORS[name]], COLOURS[model])
         axes.set_ylim(limits)
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.25, lw=0.5)
