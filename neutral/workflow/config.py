@@ -106,6 +106,13 @@ class Solver(Section):
     damping: Positive = 1e-2
 
 
+class Search(Section):
+    """`[search]`: the fields of `neutral.Search` that are numbers."""
+
+    screening: Count = 15
+    finalists: Count = 2
+
+
 class Engine(Section):
     """`[engine]`: the quadrature of the prices."""
 
@@ -131,6 +138,7 @@ class Config(Section):
     loss: Loss = Loss()
     prior: Prior = Prior()
     solver: Solver = Solver()
+    search: Search = Search()
     engine: Engine = Engine()
     run: Run = Run()
 

@@ -17,6 +17,7 @@ from ..calibration import (
     JumpMomentPenalty,
     LevenbergMarquardt,
     Loss,
+    Search,
     Tikhonov,
     calibrate_batch,
     nested_start,
@@ -153,6 +154,7 @@ def _calibrate(
         prior=_prior(name, previous, config),
         solver=LevenbergMarquardt(**config.solver.model_dump()),
         starts=starts,
+        search=Search(**config.search.model_dump()),
         chunk=config.run.chunk,
     )
 
