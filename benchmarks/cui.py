@@ -4,12 +4,11 @@ Three sets of synthetic quotes, priced by `neutral.certify`, never by the engine
 problems on the 40 options of Cui, del Bano Rollin and Germano (2017), 200 SVCJ problems with Deribit's
 maturities, one SPX-like surface with 15 bp of noise. Every fit is judged by `neutral.price`.
 
-21 November 2026, Intel Xeon 2.50 GHz, jax 0.10.2, QuantLib 1.44, scipy from Python. Solved is a price RMSE of
-1e-11 S with every parameter within 1e-4. Heston, from data: 200 of 200, median parameter error 3e-11, largest
-3e-8, no false claim, with 64 nodes as with 128; from the peers' random start alone 197. On the first 100:
-QuantLib 57 solved and 43 false claims, bounded TRF 100. SVCJ from three starts of data: 200 of 200 below an
-RMSE of 1e-8 F, 196 (96 nodes: 199) call themselves converged, none falsely. SPX-like: the IV RMSE, 13.56 bp,
-is scipy's to 4e-8 bp.
+24 November 2026, AMD EPYC, jax 0.10.2, QuantLib 1.44, scipy from Python. Solved is a price RMSE of 1e-11 S
+with every parameter within 1e-4. Heston: 200 of 200 from data and 200 of 200 from the peers' random start
+alone, median parameter error 3e-11, largest 3e-8, no false claim. On the first 100: QuantLib 57 solved and 43
+false claims, bounded TRF 100. SVCJ from data: 200 of 200 below an RMSE of 1e-8 F, 195 (96 nodes: 199) call
+themselves converged, none falsely. SPX-like: the IV RMSE, 13.56 bp, is scipy's to 4e-8 bp.
 
 Run `python benchmarks/cui.py`, or with `--quick` a tenth of it.
 """
