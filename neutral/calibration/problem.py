@@ -109,7 +109,8 @@ class Setting(eqx.Module):
         """Gradient, normal matrix and lengths of columns, in the coordinates."""
         local = slopes.variance if isinstance(slopes, WithVariance) else None
         own = slopes.model if isinstance(slopes, WithVariance) else slopes
-        columns = jnp.stack(jax.tree.leaves(own), axis=-3)  # (B, p, T, K)
+        entries = [jnp.moveaxis(x, -1, 1) if x.ndim > pull.ndim else x[:, None] for x in jax.tree.leaves(own)]
+        columns = jnp.concatenate(entries, axis=1)  # (B, p, T, K)
         gradient = jnp.einsum("bptk,btk->bp", columns, pull)
         matrices = [
             _gram(columns, local, w) for w in (curvature, reweighted)[: 1 + (curvature is not reweighted)]
@@ -151,7 +152,7 @@ class Setting(eqx.Module):
 
     def _penalties_of_one(self, y: Real, unit: Real) -> Real:
         natural = self.coordinates.natural(y, unit)
-        values = {name: natural[i] for i, name in enumerate(self.coordinates.parameters)}
+        values = self.coordinates.gather(jnp.unstack(natural))
         return jnp.concatenate([jnp.zeros(0), *(p.residuals(values) for p in self.penalties)])
 
 

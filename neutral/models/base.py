@@ -25,6 +25,7 @@ class AbstractModel(eqx.Module):
     """
 
     _typical: ClassVar[dict[str, Any]] = {}
+    _given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
@@ -61,6 +62,15 @@ class AbstractModel(eqx.Module):
     def _field_ndim(name: str) -> int:
         return 0
 
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it holds no numbers of its own, for calibration to find."""
+        return False
+
+    def entries(self) -> dict[str, int]:
+        """Number of entries of each parameter with an axis."""
+        return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self._field_ndim(name)}
+
     @classmethod
     def typical(cls) -> Self:
         """Values typical of the markets the model is used on."""
@@ -75,6 +85,8 @@ class AbstractModel(eqx.Module):
         parts = []
         for name in domains(self):
             value = getattr(self, name)
+            if value is None:
+                continue
             text = (
                 np.array2string(np.asarray(value), separator=", ", max_line_width=10**6)
                 if is_concrete(value)

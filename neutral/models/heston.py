@@ -214,7 +214,7 @@ def explosion_time_from(beta: Real, force: Real, sigma_v: Scalar) -> Real:
     imaginary = 2.0 / safe * jnp.arctan2(g, -beta)
     double = jnp.where(beta >= 0, jnp.inf, -2.0 / jnp.where(beta < 0, beta, -1.0))
     time = jnp.where(discriminant > 0, real, jnp.where(discriminant < 0, imaginary, double))
-    return jnp.where(force > 0, time, jnp.inf)
+    return jnp.where(force <= 0, jnp.inf, time)
 
 
 def moment_strip(finite, t: Real) -> Strip:  # noqa: ANN001

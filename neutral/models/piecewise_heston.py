@@ -1,6 +1,6 @@
 """Piecewise Heston (Mikhailov and Noegel 2003; Elices 2009): parameters that change at given times."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -32,6 +32,8 @@ class PiecewiseHeston(AbstractFourierModel):
     breakpoints make n + 1 pieces. An option sees only the pieces that begin before it expires.
     `PiecewiseHeston(breakpoints=(0.5, 1.0))`, without other numbers, is a recipe for calibration.
     """
+
+    _given: ClassVar = ("breakpoints",)
 
     breakpoints: Any = param(Unbounded(), "times at which parameters change, yr, ascending, shape (n,)")
     v0: Any = param(Positive(), "spot variance, 1/yr", (0.0, 10.0), default=None)
@@ -182,8 +184,10 @@ class PiecewiseHeston(AbstractFourierModel):
 
         def finite(a: Real) -> Flags:
             pieces, _, ends, r = self._backwards(-1j * a, t)
-            times = explosion_time_from(jnp.real(r.beta), -jnp.real(r.q), _beside(pieces.sigma_v, ends))
-            return jnp.all(times > _beside(pieces.time, ends), axis=0)
+            beta, force = jnp.real(r.beta), -jnp.real(r.q)
+            times = explosion_time_from(beta, force, _beside(pieces.sigma_v, ends))
+            sound = jnp.isfinite(beta) & jnp.isfinite(force)  # after a piece that overflowed they are not
+            return jnp.all(sound & (times > _beside(pieces.time, ends)), axis=0)
 
         return moment_strip(finite, t)
 

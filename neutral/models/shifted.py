@@ -35,8 +35,8 @@ class Shifted(AbstractFourierModel):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it names a model class without numbers, for calibration to find: `Shifted(SVCJ)`."""
-        return isinstance(self.model, type)
+        """Whether it names a model without numbers, for calibration to find: `Shifted(SVCJ)`."""
+        return isinstance(self.model, type) or self.model.is_recipe
 
     def _check_joint(self) -> None:
         if np.shape(self.times) != np.shape(self.increments) or np.size(self.times) == 0:
@@ -66,7 +66,7 @@ class Shifted(AbstractFourierModel):
     def __repr__(self) -> str:
         """The model, then the shift."""
         if self.is_recipe:
-            return f"Shifted({self.model.__name__})"
+            return f"Shifted({self.model.__name__ if isinstance(self.model, type) else self.model!r})"
         return super().__repr__().replace("(", f"({self.model!r}, ", 1)
 
     def _elapsed(self, t: Real) -> Real:

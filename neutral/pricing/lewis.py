@@ -1,6 +1,7 @@
 """The calibration engine: Gauss-Legendre nodes on Im z = -1/2, strikes by one matrix product."""
 
 import functools
+import itertools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -89,6 +90,8 @@ class Lewis(AbstractEngine):
     ) -> tuple[Real, AbstractFourierModel]:
         """Prices, and a model whose fields hold their derivatives, each of the shape of the prices.
 
+        A parameter with an axis has that axis last.
+
         Stages are materialised between characteristic function, derivatives and product: XLA would
         otherwise compute the first again for every consumer.
         """
@@ -96,11 +99,19 @@ class Lewis(AbstractEngine):
         real, imaginary = _weighted(psi, grid)
         phi = jax.lax.complex(real, imaginary)
         changes = [jnp.concatenate([real - grid.weight * grid.control, imaginary], axis=-1)]
-        for slope in slopes:
+        split = [[x] if x.ndim == psi.ndim else list(jnp.unstack(x, axis=-1)) for x in slopes]
+        for slope in itertools.chain(*split):
             change = phi * slope
             changes.append(jnp.concatenate([jnp.real(change), jnp.imag(change)], axis=-1))
         price, *columns = jnp.unstack(jnp.stack(changes, axis=-2) @ grid.waves, axis=-2)
-        return grid.base + price, jax.tree.unflatten(jax.tree.structure(model), columns)
+        rest = iter(columns)
+        fields = [
+            next(rest)
+            if slope.ndim == psi.ndim
+            else jnp.moveaxis(jnp.stack([price, *(next(rest) for _ in part)])[1:], 0, -1)
+            for slope, part in zip(slopes, split, strict=True)
+        ]
+        return grid.base + price, jax.tree.unflatten(jax.tree.structure(model), fields)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
         """Standard deviation and length for `grid`: the model's own variance, and where phi has decayed."""
