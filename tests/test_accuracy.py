@@ -9,10 +9,11 @@ from registry import log_cf, strip_and_cumulants
 import neutral as nt
 
 MODELS = list(records.MODELS)
+SLOW = ["double_heston", "pw_heston"]
 KEPT = load_reference("accuracy")
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in MODELS])
 def model(request):
     return request.param
 
@@ -75,6 +76,7 @@ def test_lewis_is_exact_on_ordinary_options(engine, share):
     ordinary = [
         records.measure(model)[group.key].price[engine]
         for model in MODELS
+        if model not in SLOW
         for group in records.groups(model)
         if not group.torture
     ]

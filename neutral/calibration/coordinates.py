@@ -54,7 +54,7 @@ class Coordinates:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the model's own coordinates, such as `kappa`, or `kappa[0]` of a parameter with an axis."""
+        """Names of the model's own coordinates: `kappa`, or `kappa[0]` of a parameter with an axis."""
         return tuple(slot for slot, _, _ in self._slots)
 
     def gather(self, columns: Sequence[Any]) -> dict[str, Any]:
@@ -74,7 +74,9 @@ class Coordinates:
         return [
             x
             for name in domains(self.model)
-            for x in ([values[name][..., i] for i in range(counts[name])] if name in counts else [values[name]])
+            for x in (
+                [values[name][..., i] for i in range(counts[name])] if name in counts else [values[name]]
+            )
         ]
 
     def by_name(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -307,7 +309,9 @@ def entries_of(recipe: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, floa
             )
         return (), {}
     counts = base.entries()
-    given = {name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base._given if counts[name]}
+    given = {
+        name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base._given if counts[name]
+    }
     return tuple(counts.items()), {
         f"{name}[{i}]": float(x) for name, rows in given.items() for i, x in enumerate(rows[0])
     }

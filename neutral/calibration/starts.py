@@ -126,7 +126,7 @@ def _known(row: tuple[float, ...], level: Level, most_sigma_v: float) -> dict[st
 
 
 def _kou(level: Level) -> list[dict[str, Any]]:
-    """Jumps small and frequent, large and rare; those down are twice those up and have 40 % of the variance."""
+    """Jumps small and frequent, large and rare, 40 % of the variance; down they are twice what they are up."""
     root = jnp.sqrt(level.mean)
     starts = []
     for size in (0.3, 1.0):
@@ -134,7 +134,13 @@ def _kou(level: Level) -> list[dict[str, Any]]:
         eta1 = 2.0 * eta2 + 1.0
         square = 2.0 * (0.3 / eta1**2 + 0.7 / eta2**2)
         starts.append(
-            {"sigma": jnp.sqrt(0.6) * root, "lam": 0.4 * level.mean / square, "p_up": 0.3, "eta1": eta1, "eta2": eta2}
+            {
+                "sigma": jnp.sqrt(0.6) * root,
+                "lam": 0.4 * level.mean / square,
+                "p_up": 0.3,
+                "eta1": eta1,
+                "eta2": eta2,
+            }
         )
     return starts
 

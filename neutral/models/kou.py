@@ -28,7 +28,9 @@ class Kou(AbstractFourierModel):
 
     def _check_joint(self) -> None:
         require_finite_mean(np.asarray(self.eta1) > 1.0, self, "Kou needs eta1 > 1")
-        require_finite_mean(np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law")
+        require_finite_mean(
+            np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law"
+        )
 
     def is_admissible(self) -> Flags:
         """Domains, with their ends eta1 = 1 and eta2 = 0 left out."""

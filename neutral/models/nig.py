@@ -49,7 +49,7 @@ class NIG(AbstractFourierModel):
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
         """delta t i z (m(z) - m(-i)), m(z) = (2 beta + iz)/(g(0) + g(z)), g(z)^2 = alpha^2 - (beta + iz)^2.
 
-        delta t (g(0) - g(z)) with its difference of roots rationalised, and the drift that makes it a martingale.
+        delta t (g(0) - g(z)) with the difference of roots rationalised, and the drift of a martingale.
         """
         one = jnp.asarray(-1j, z.dtype)
         return self.delta * t * 1j * z * (self._mean(z) - self._mean(one))

@@ -73,8 +73,8 @@ class PiecewiseHeston(AbstractFourierModel):
         missing = [name for name in ("v0", *_PIECES) if getattr(self, name) is None]
         if missing:
             raise ArgumentError(
-                f"PiecewiseHeston lacks {', '.join(missing)}: give all parameters, or breakpoints alone, which is "
-                "a recipe for calibration."
+                f"PiecewiseHeston lacks {', '.join(missing)}: give all parameters, or breakpoints "
+                "alone, which is a recipe for calibration."
             )
         for name in _PIECES:
             if np.shape(getattr(self, name)) != (times.size + 1,):
@@ -91,7 +91,9 @@ class PiecewiseHeston(AbstractFourierModel):
     @classmethod
     def typical(cls) -> Self:
         """Three pieces that flatten with time."""
-        return cls((0.25, 1.0), 0.04, (2.0, 1.5, 1.0), (0.05, 0.045, 0.06), (0.8, 0.5, 0.3), (-0.7, -0.6, -0.5))
+        return cls(
+            (0.25, 1.0), 0.04, (2.0, 1.5, 1.0), (0.05, 0.045, 0.06), (0.8, 0.5, 0.3), (-0.7, -0.6, -0.5)
+        )
 
     def expand(self, axes: int) -> Self:
         """As of any model; the axis of pieces stays last."""
@@ -220,4 +222,3 @@ class _Piece(NamedTuple):
 def _beside(x: Real, rows: Frequencies) -> Real:
     """Values of the pieces with axes of size 1 after the first, to broadcast with rows of pieces."""
     return jnp.reshape(x, jnp.shape(x)[:1] + (1,) * (rows.ndim - jnp.ndim(x)) + jnp.shape(x)[1:])
-

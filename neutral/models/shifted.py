@@ -132,4 +132,3 @@ class WithVariance(AbstractFourierModel):
     def total_variance(self, t: Real) -> Real:
         """The model's own plus the one given."""
         return self.model.total_variance(t) + self.variance
-

@@ -31,7 +31,7 @@ class VarianceGamma(AbstractFourierModel):
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """nu from a free value: free/(1 + pull free), pull = max(theta + sigma^2/2, 0), so that nu pull < 1."""
+        """nu from a free value: free/(1 + pull free) with pull = max(theta + sigma^2/2, 0): nu pull < 1."""
         nu = values["nu"]
         return values | {"nu": nu / (1.0 + _pull(values) * nu)}
 
