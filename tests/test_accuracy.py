@@ -10,6 +10,8 @@ import neutral as nt
 
 MODELS = list(records.MODELS)
 SLOW = ["double_heston", "pw_heston"]
+# without a diffusion the integrand decays slowly on Lewis' straight line; its status says so
+PURE_JUMPS = ["vg", "nig"]
 KEPT = load_reference("accuracy")
 
 
@@ -76,7 +78,7 @@ def test_lewis_is_exact_on_ordinary_options(engine, share):
     ordinary = [
         records.measure(model)[group.key].price[engine]
         for model in MODELS
-        if model not in SLOW
+        if model not in SLOW + PURE_JUMPS
         for group in records.groups(model)
         if not group.torture
     ]

@@ -126,7 +126,7 @@ def _known(row: tuple[float, ...], level: Level, most_sigma_v: float) -> dict[st
 
 
 def _kou(level: Level) -> list[dict[str, Any]]:
-    """Jumps small and frequent, large and rare, 40 % of the variance; down they are twice what they are up."""
+    """Jumps small and frequent, large and rare, of 40 % of the variance; down twice what they are up."""
     root = jnp.sqrt(level.mean)
     starts = []
     for size in (0.3, 1.0):
