@@ -78,7 +78,7 @@ OWN = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_a_model_s_own_quotes_come_back(name):
-    """Quotes of the default engine at typical values, fitted by the calibration engine."""
+    """Quotes of the default engine at typical values, to the error that the calibration engine tells."""
     recipe = OWN[name]
     truth = (recipe if isinstance(recipe, type) else type(recipe)).typical()
     t = np.array([0.1, 0.25, 0.5, 1.0, 1.5, 3.0])
@@ -88,7 +88,7 @@ def test_a_model_s_own_quotes_come_back(name):
     )
     surface = nt.QuoteSurface.from_arrays(t, k, prices, prices - 1e-5, prices + 1e-5)
     result = nt.calibrate(recipe, surface, engine=nt.Lewis(128))
-    assert result.converged and np.max(np.abs(result.residuals)) < 1e-8
+    assert result.converged and np.max(np.abs(result.residuals)) < 1e-8 + result.quadrature_error
     for field in dataclasses.fields(truth):
         np.testing.assert_allclose(getattr(result.model, field.name), getattr(truth, field.name), rtol=1e-3)
 

@@ -27,7 +27,7 @@ PAIRS = [
     for name in MODELS
     for engine in ENGINES
 ]
-# Double and piecewise Heston and the three pure or plain jump models meet the judge in test_accuracy.
+# The others meet the judge in test_accuracy, on options of reference.
 JUDGED = [
     pytest.param(
         name,

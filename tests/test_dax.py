@@ -65,7 +65,7 @@ def stdev(table):
     return table["vol"] * np.sqrt(table["maturity"])
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_heston_finds_quantlib_s_minimum(dax):
     assert fit(dax, nt.Heston, passes=2) == pytest.approx(QUANTLIB["heston"], rel=0.01)
 
@@ -75,6 +75,6 @@ def test_piecewise_heston_is_no_worse_than_quantlib_s(dax):
     assert fit(dax, nt.PiecewiseHeston(breakpoints=(0.25,))) <= QUANTLIB["piecewise"]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_double_heston_is_better_still(dax):
     assert fit(dax, nt.DoubleHeston) <= 0.3 * QUANTLIB["piecewise"]

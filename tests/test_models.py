@@ -27,14 +27,20 @@ def test_limits_to_black():
     same(nt.VarianceGamma(0.3, -0.2, 0.0), black, 1e-14)
     same(nt.VarianceGamma(0.3, -0.2, 1e-9), black, 1e-5)
     same(nt.NIG(1e7, 0.0, 0.09 * 1e7), black, 1e-8)
-    same(nt.DoubleHeston(0.04, 2.0, 0.04, 0.0, 0.0, 0.05, 1.0, 0.05, 0.0, 0.0), black, 1e-13)
+    still = nt.DoubleHeston(
+        v01=0.04, kappa1=2.0, theta1=0.04, sigma_v1=0.0, rho1=0.0,
+        v02=0.05, kappa2=1.0, theta2=0.05, sigma_v2=0.0, rho2=0.0,
+    )  # fmt: skip
+    same(still, black, 1e-13)
 
 
 def test_limits_to_heston():
-    factor = [getattr(HESTON, f.name) for f in dataclasses.fields(HESTON)]
-    same(nt.DoubleHeston(*factor, 0.0, 1.0, 0.0, 0.3, -0.2), HESTON, 1e-14)
-    rows = [np.full(3, x) for x in factor[1:]]
-    same(nt.PiecewiseHeston((0.1, 0.7), HESTON.v0, *rows), HESTON, 1e-12)
+    factor = {f.name: getattr(HESTON, f.name) for f in dataclasses.fields(HESTON)}
+    first = {f"{name}1": x for name, x in factor.items()}
+    none = {"v02": 0.0, "kappa2": 1.0, "theta2": 0.0, "sigma_v2": 0.3, "rho2": -0.2}
+    same(nt.DoubleHeston(**first, **none), HESTON, 1e-14)
+    pieces = {name: np.full(3, x) for name, x in factor.items() if name != "v0"}
+    same(nt.PiecewiseHeston(breakpoints=(0.1, 0.7), v0=HESTON.v0, **pieces), HESTON, 1e-12)
 
 
 def test_a_piece_not_reached_is_not_felt():
