@@ -1,6 +1,6 @@
 """How exact is each engine on every reference option?
 
-Measures `tests/reference/{heston,bates,svcj,merton}.json` and writes `docs/accuracy.md` for readers and
+Measures the options in `tests/reference/` and writes `docs/accuracy.md` for readers and
 `tests/reference/accuracy.json` for the test that fails when an error grows tenfold.
 
 Run `python benchmarks/accuracy.py`.
@@ -18,7 +18,10 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, KEPT = ROOT / "docs" / "accuracy.md", ROOT / "tests" / "reference" / "accuracy.json"
-TITLES = {"heston": "Heston", "bates": "Bates", "svcj": "SVCJ", "merton": "Merton"}
+TITLES = {
+    "heston": "Heston", "bates": "Bates", "svcj": "SVCJ", "merton": "Merton", "kou": "Kou",
+    "vg": "Variance Gamma", "nig": "NIG", "double_heston": "Double Heston", "pw_heston": "Piecewise Heston",
+}  # fmt: skip
 COLUMNS = {
     "price, Contour": "price",
     "relative": "relative",

@@ -11,7 +11,10 @@ __version__ = "0.1.0"
 _HOME = {
     "errors": ("ArgumentError", "CalibrationError", "DataError", "NeutralError", "PrecisionError"),
     "precision": ("enable_x64",),
-    "models": ("SVCJ", "AbstractFourierModel", "Bates", "Black", "Heston", "Merton", "Shifted"),
+    "models": (
+        "NIG", "SVCJ", "AbstractFourierModel", "Bates", "Black", "DoubleHeston", "Heston", "Kou", "Merton",
+        "PiecewiseHeston", "Shifted", "VarianceGamma",
+    ),
     "pricing": (
         "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density", "digital",
         "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",

@@ -16,13 +16,16 @@ import numpy as np
 import neutral as nt
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
-MODELS = {"heston": nt.Heston, "bates": nt.Bates, "svcj": nt.SVCJ, "merton": nt.Merton}
+MODELS = {
+    "heston": nt.Heston, "bates": nt.Bates, "svcj": nt.SVCJ, "merton": nt.Merton,
+    "kou": nt.Kou, "vg": nt.VarianceGamma, "nig": nt.NIG, "double_heston": nt.DoubleHeston,
+    "pw_heston": nt.PiecewiseHeston,
+}  # fmt: skip
 RENAMED = {"mu_j": "mu_y", "sigma_j": "sigma_y", "ell_y": "mu_y", "ell_v": "mu_v"}
 TORTURE = {
     "heston": {"torture_rho99", "btc_torture", "tiny_v0", "small_kappa", "near_black"},
     "bates": {"torture"},
     "svcj": {"torture"},
-    "merton": set(),
 }
 ROWS, LANES = 3, 8  # groups and options priced in one call: one shape, so that each engine compiles once
 FLOOR, DERIVATIVE_FLOOR = 1e-15, 1e-12  # what is kept is not below: there an error is rounding, by chance
@@ -38,7 +41,7 @@ class Group(NamedTuple):
 
     @property
     def torture(self) -> bool:
-        return self.set in TORTURE[self.model]
+        return self.set in TORTURE.get(self.model, ())
 
     @property
     def key(self) -> str:
@@ -71,7 +74,17 @@ def load(name: str) -> Any:
 
 def build(name: str, parameters: dict[str, Any]) -> Any:
     """The model with a record's parameters, by the package's names."""
-    return MODELS[name](**{RENAMED.get(key, key): float(x) for key, x in parameters.items()})
+    values: dict[str, Any] = {}
+    for key, x in parameters.items():
+        field, index = place(key)
+        values[field] = x if index is None else (*values.get(field, ()), x)
+    return MODELS[name](**values)
+
+
+def place(key: str) -> tuple[str, int | None]:
+    """The package's name of a record's parameter, and its piece where it has one: `kappa_2` is kappa[1]."""
+    name, _, piece = key.rpartition("_")
+    return (name, int(piece) - 1) if piece.isdigit() else (RENAMED.get(key, key), None)
 
 
 def terms(rows: list[list[dict]]) -> dict[str, Any]:
@@ -156,11 +169,16 @@ def _errors(group: Group, is_call: np.ndarray, found: nt.Greeks, infos: dict[str
     otm = np.where(strike >= forward, is_call, ~is_call)
     value = true if coin else true / (discount * forward)
     ours = found.parameters | {"F" if coin else "S": found.delta, "T": -found.theta}
+
+    def slope(key: str) -> Any:
+        name, piece = place(key)
+        return ours[name] if piece is None else ours[name][..., piece]
+
     floor = 1e-6 * (1.0 if coin else forward)
     gradient = np.max(
         [
             scaled(
-                ours[RENAMED.get(str(name), str(name))],
+                slope(str(name)),
                 np.array([r["gradient"][name] for r in group.records]),
                 floor,
             )

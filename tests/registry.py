@@ -5,7 +5,19 @@ import jax
 import numpy as np
 import pytest
 
-from neutral.models import SVCJ, Bates, Black, Heston, Merton, Shifted
+from neutral.models import (
+    NIG,
+    SVCJ,
+    Bates,
+    Black,
+    DoubleHeston,
+    Heston,
+    Kou,
+    Merton,
+    PiecewiseHeston,
+    Shifted,
+    VarianceGamma,
+)
 from neutral.pricing import Contour, Lewis
 
 MODELS = {
@@ -14,11 +26,16 @@ MODELS = {
     "heston": Heston.typical,
     "bates": Bates.typical,
     "svcj": SVCJ.typical,
+    "kou": Kou.typical,
+    "vg": VarianceGamma.typical,
+    "nig": NIG.typical,
+    "double_heston": DoubleHeston.typical,
+    "pw_heston": PiecewiseHeston.typical,
     "svcj++": lambda: Shifted(SVCJ.typical(), np.array([0.1, 0.5]), np.array([0.001, 0.002])),
 }
 ENGINES = {"contour": Contour, "lewis": lambda: Lewis(128)}
 # models with hand-written parameter derivatives; automatic differentiation is their oracle
-HAND_DIFFERENTIATED = ("heston", "bates", "svcj")
+HAND_DIFFERENTIATED = ("heston", "bates", "svcj", "double_heston", "pw_heston")
 # one worker runs all tests of a model, and compiles its programs once
 GROUPED = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in MODELS]
 

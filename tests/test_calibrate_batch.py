@@ -124,7 +124,7 @@ def test_the_whole_program_lowers_for_cuda(surfaces):
     from neutral.calibration.request import make_lanes, request
 
     asked, prior, start = request(nt.Heston, surfaces, ENGINE, None, None, None, None, None, None)
-    lanes, asked = make_lanes(asked, surfaces, prior, start, None, None, None)
+    lanes, asked = make_lanes(asked, surfaces, prior, start, None, None)
     program = jax.jit(lambda lanes: jax.tree.leaves(solve_lanes(asked, lanes, together=True)))
     exported = export.export(program, platforms=["cuda"])(lanes)
     assert exported.platforms == ("cuda",) and len(exported.mlir_module_serialized) > 10_000
@@ -136,7 +136,7 @@ def test_lockstep_finds_what_lanes_one_by_one_find(surfaces, fits):
     from neutral.calibration.request import make_lanes, request
 
     asked, prior, start = request(nt.Heston, surfaces, ENGINE, None, None, None, None, None, None)
-    lanes, asked = make_lanes(asked, surfaces, prior, start, None, None, None)
+    lanes, asked = make_lanes(asked, surfaces, prior, start, None, None)
     together = jax.jit(lambda lanes: solve_lanes(asked, lanes, together=True))(lanes)
     assert np.all(together.converged)
     np.testing.assert_allclose(together.loss, fits.loss, rtol=1e-8)

@@ -27,6 +27,15 @@ PAIRS = [
     for name in MODELS
     for engine in ENGINES
 ]
+# The others meet the judge in test_accuracy, on options of reference.
+JUDGED = [
+    pytest.param(
+        name,
+        marks=[pytest.mark.xdist_group(name)]
+        + [pytest.mark.slow] * (name in ("kou", "vg", "nig", "double_heston", "pw_heston")),
+    )
+    for name in MODELS
+]
 
 
 @pytest.fixture(params=GROUPED)
@@ -112,6 +121,7 @@ def test_parity_bounds_and_convexity(model, engine):
 
 
 @pytest.mark.heavy
+@pytest.mark.parametrize("name", JUDGED, indirect=True)
 def test_engines_agree_with_the_judge(model):
     certified = nt.certify(model, F, K, T)
     assert np.all(np.asarray(certified.error_bound) < 1e-11 * F)

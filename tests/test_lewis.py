@@ -14,7 +14,8 @@ MOST = {"heston": 2.5, "bates": 3.0, "svcj": 5.0}
 
 
 def problem(name, batch=BATCH, maturities=T, strikes=STRIKES):
-    model = jax.tree.map(lambda x: np.asarray(x) * (1 + 0.01 * np.arange(batch)), MODELS[name]())
+    moved = 1 + 0.01 * np.arange(batch)
+    model = jax.tree.map(lambda x: np.multiply.outer(moved, np.asarray(x)), MODELS[name]())
     t = np.tile(np.linspace(0.05, 2, maturities), (batch, 1))
     stdev = 0.2 * np.sqrt(t)
     k = stdev[..., None] * np.linspace(-2.5, 2.5, strikes)
@@ -29,10 +30,12 @@ def test_jacobian_is_that_of_automatic_differentiation(name):
     pushed = jax.jit(lambda model, way, grid: jax.jvp(lambda m: engine.prices(m, grid), (model,), (way,)))
     leaves, tree = jax.tree.flatten(model)
     for i, slope in enumerate(jax.tree.leaves(jacobian)):
-        way = [np.ones_like(x) if i == j else np.zeros_like(x) for j, x in enumerate(leaves)]
-        again, moved = pushed(model, jax.tree.unflatten(tree, way), grid)
-        assert np.allclose(price, again, rtol=1e-13, atol=1e-16)
-        assert np.allclose(slope, moved, rtol=1e-10, atol=1e-14)
+        for entry in np.ndindex(leaves[i].shape[1:]):  # of a parameter with an axis
+            way = [np.zeros_like(x) for x in leaves]
+            way[i][:, *entry] = 1.0
+            again, moved = pushed(model, jax.tree.unflatten(tree, way), grid)
+            assert np.allclose(price, again, rtol=1e-13, atol=1e-16)
+            assert np.allclose(slope[..., *entry], moved, rtol=1e-10, atol=1e-14)
     single = jax.tree.map(lambda x: x[0], model)
     for rows in (slice(0, 3), slice(3, 6)):
         for columns in (slice(0, 8), slice(8, 16)):

@@ -92,7 +92,7 @@ def calibrate_batch(
     if np.ndim(surfaces.t) != 2:
         raise ArgumentError("calibrate_batch takes a stack or a sequence of surfaces; one goes to calibrate.")
     asked, tikhonov, start = request(recipe, surfaces, engine, loss, prior, solver, search, fixed, bounds)
-    lanes, asked = make_lanes(asked, surfaces, tikhonov, start, starts, fixed, mask)
+    lanes, asked = make_lanes(asked, surfaces, tikhonov, start, starts, mask)
     size = CHUNK * jax.device_count() if chunk is None else chunk
     chunks = [_rows(lanes, i, size) for i in range(0, len(surfaces), size)]
     workers = min(len(chunks), workers or os.cpu_count() or 1)

@@ -72,7 +72,7 @@ def calibrate(
         raise ArgumentError(f"calibrate takes one QuoteSurface, got {surface!r}; many go to calibrate_batch.")
     asked, tikhonov, start = request(recipe, surface, engine, loss, prior, solver, search, fixed, bounds)
     one = jax.tree.map(lambda x: x[None], surface)
-    lanes, asked = make_lanes(asked, one, tikhonov, start, starts, fixed, None if mask is None else mask)
+    lanes, asked = make_lanes(asked, one, tikhonov, start, starts, mask)
     result = _solve(asked, jax.tree.map(lambda x: x[0], lanes))
     if throw and is_concrete(result.status) and not bool(result.converged):
         raise CalibrationError(CalibrationStatus(int(result.status)).message)

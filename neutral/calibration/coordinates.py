@@ -7,6 +7,7 @@ maturity, its increment over that of the market's variance at the money.
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -30,17 +31,77 @@ Bounds = dict[str, tuple[float, float]]
 class Coordinates:
     """Coordinates of a model class on surfaces with a number of padded maturities; hashable.
 
-    A vector has the `size` coordinates `names`: the model's parameters in field order, then the increments.
+    A vector has the `size` coordinates `names`: the model's parameters in field order, those with an axis
+    entry by entry, then the increments. `axes` tells the entries of parameters with an axis, `held` the
+    parameters that do not take part in the model's joint map since their value is fixed.
     """
 
     model: type[AbstractFourierModel]
     shifted: bool
     maturities: int
+    axes: tuple[tuple[str, int], ...] = ()
+    held: tuple[str, ...] = ()
+
+    @property
+    def _slots(self) -> tuple[tuple[str, str, Domain], ...]:
+        """Name, parameter and domain of the model's own coordinates."""
+        counts = dict(self.axes)
+        return tuple(
+            (f"{name}[{i}]" if name in counts else name, name, domain)
+            for name, domain in domains(self.model).items()
+            for i in range(counts.get(name, 1))
+        )
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the model's own parameters."""
-        return tuple(domains(self.model))
+        """Names of the model's own coordinates: `kappa`, or `kappa[0]` of a parameter with an axis."""
+        return tuple(slot for slot, _, _ in self._slots)
+
+    def gather(self, columns: Sequence[Any]) -> dict[str, Any]:
+        """Values by parameter from one column per coordinate; an axis of entries comes last."""
+        found: dict[str, list] = {}
+        for (_, name, _), column in zip(self._slots, columns, strict=False):
+            found.setdefault(name, []).append(column)
+        counts = dict(self.axes)
+        return {
+            name: _stacked(found.get(name, [])) if name in counts else found[name][0]
+            for name in domains(self.model)
+        }
+
+    def spread(self, values: dict[str, Any]) -> list[Any]:
+        """Inverse of `gather`."""
+        counts = dict(self.axes)
+        return [
+            x
+            for name in domains(self.model)
+            for x in (
+                [values[name][..., i] for i in range(counts[name])] if name in counts else [values[name]]
+            )
+        ]
+
+    def by_name(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Values by coordinate; a parameter's name stands for all its entries."""
+        names = {slot for slot, _, _ in self._slots} | set(domains(self.model))
+        unknown = set(given) - names
+        if unknown:
+            known = ", ".join(self.parameters)
+            raise ArgumentError(f"fixed names {', '.join(sorted(unknown))}; there are {known}.")
+        return {
+            slot: given.get(slot, given.get(name))
+            for slot, name, _ in self._slots
+            if slot in given or name in given
+        }
+
+    def typical(self) -> AbstractFourierModel:
+        """The class's typical model, with as many entries as are asked for."""
+        model, counts = typical_of(self.model), dict(self.axes)
+        if not counts:
+            return model
+        fields = {name: jnp.asarray(getattr(model, name)) for name in domains(self.model)}
+        return unchecked(
+            self.model,
+            {n: jnp.full(counts[n], jnp.mean(x)) if n in counts else x for n, x in fields.items()},
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,7 +112,7 @@ class Coordinates:
     @property
     def size(self) -> int:
         """Length of a vector."""
-        return len(self.parameters) + self.maturities * self.shifted
+        return len(self._slots) + self.maturities * self.shifted
 
     @property
     def _scales(self) -> dict[str, float]:
@@ -64,21 +125,23 @@ class Coordinates:
             y: Vectors, shape (..., size).
             unit: Increments of variance that count as 1, shape (..., maturities); `increment_unit`.
         """
-        values, count = {}, len(self.parameters)
-        for i, (name, domain) in enumerate(domains(self.model).items()):
-            x = domain.from_unconstrained(y[..., i], self._scales[name])
+        columns, scales, count = [], self._scales, len(self._slots)
+        for i, (_, name, domain) in enumerate(self._slots):
+            x = domain.from_unconstrained(y[..., i], scales[name])
             # rounding below the bound is cut off, without hiding the slope there from the solver
             below = jax.lax.stop_gradient(jnp.minimum(x - domain.lower, 0.0))
-            values[name] = x - below if np.isfinite(domain.lower) else x
-        own = jnp.stack([self.model.from_free(values)[name] for name in self.parameters], axis=-1)
+            columns.append(x - below if np.isfinite(domain.lower) else x)
+        free = self.gather(columns)
+        values = self.model.from_free(free) | {name: free[name] for name in self.held}
+        own = jnp.stack(self.spread(values), axis=-1)
         if not self.shifted:
             return own
         return jnp.concatenate([own, jnp.cumsum(y[..., count:] * unit, axis=-1)], axis=-1)
 
     def kernel(self, natural: Real) -> AbstractFourierModel:
         """The model an engine evaluates on a grid: fields (...), added variance (..., maturities)."""
-        count = len(self.parameters)
-        model = unchecked(self.model, {name: natural[..., i] for i, name in enumerate(self.parameters)})
+        count = len(self._slots)
+        model = unchecked(self.model, self.gather(jnp.unstack(natural[..., :count], axis=-1)))
         return WithVariance(model, natural[..., count:]) if self.shifted else model
 
     def build(self, y: Real, unit: Real, t: Real) -> AbstractFourierModel:
@@ -88,7 +151,7 @@ class Coordinates:
         if not isinstance(model, WithVariance):
             return model
         return unchecked(
-            Shifted, {"model": model.model, "times": t, "increments": y[..., len(self.parameters) :] * unit}
+            Shifted, {"model": model.model, "times": t, "increments": y[..., len(self._slots) :] * unit}
         )
 
     def vector(self, model: AbstractFourierModel, unit: Real, t: Real) -> Real:
@@ -102,7 +165,13 @@ class Coordinates:
         base = model.model if isinstance(model, Shifted) else model
         if not isinstance(base, self.model) or (isinstance(model, Shifted) and not self.shifted):
             raise ArgumentError(f"a start must be a {self.model.__name__}, got {type(model).__name__}.")
-        own = self.own_vector({name: jnp.asarray(getattr(base, name)) for name in self.parameters})
+        values = {name: jnp.asarray(getattr(base, name)) for name in domains(self.model)}
+        for name, count in self.axes:
+            if values[name].shape[-1:] != (count,):
+                raise ArgumentError(
+                    f"a start must have {count} entries of {name}, got shape {values[name].shape}."
+                )
+        own = self.own_vector(values)
         if not self.shifted:
             return own
         variance = model.added_variance(t) if isinstance(model, Shifted) else jnp.zeros_like(t)
@@ -110,11 +179,11 @@ class Coordinates:
 
     def own_vector(self, values: dict[str, Real]) -> Real:
         """Coordinates of the model's own parameters, shape (parameters,)."""
-        free, scales = self.model.to_free(values), self._scales
+        free, scales = self.model.to_free(values) | {name: values[name] for name in self.held}, self._scales
         return jnp.stack(
             [
-                domain.to_unconstrained(free[name], scales[name])
-                for name, domain in domains(self.model).items()
+                domain.to_unconstrained(x, scales[name])
+                for (_, name, domain), x in zip(self._slots, self.spread(free), strict=True)
             ]
         )
 
@@ -122,23 +191,29 @@ class Coordinates:
         """Lower and upper coordinates, shape (size,).
 
         Args:
-            given: Intervals of parameters by name that replace the default ones; of `rho_j` above 0, the
-                interval of its free slope (`SVCJ.from_free`).
+            given: Intervals by parameter or by entry (`kappa`, `kappa[1]`) that replace the default ones; of
+                a parameter with a joint condition (`from_free`: rho_j above 0, nu, alpha of NIG, kappa1), the
+                interval of its free value.
 
         Raises:
             ArgumentError: an unknown name, an empty interval or one outside the domain.
         """
-        ranges = search_ranges(self.model)
+        ranges: dict[str, tuple[float, float]] = dict(search_ranges(self.model))
+        known = domains(self.model) | {slot: domain for slot, _, domain in self._slots}
         for name, interval in (given or {}).items():
-            ranges[name] = _checked(name, interval, domains(self.model))
+            ranges[name] = _checked(name, interval, known)
         low, high, scales = [], [], self._scales
-        for name, domain in domains(self.model).items():
-            ends = [_coordinate(domain, float(x), scales[name]) for x in ranges[name]]
+        for slot, name, domain in self._slots:
+            ends = [_coordinate(domain, float(x), scales[name]) for x in ranges.get(slot, ranges[name])]
             limit = _STEEPEST if np.isfinite(domain.lower) and np.isfinite(domain.upper) else np.inf
             low.append(max(ends[0], -limit))
             high.append(min(ends[1], limit))
         shift = self.maturities * self.shifted
         return np.array(low + [0.0] * shift), np.array(high + [_MOST_SHIFT] * shift)
+
+
+def _stacked(entries: list) -> Real:
+    return jnp.stack(entries, axis=-1) if entries else jnp.zeros(0)
 
 
 def increment_unit(surface: QuoteSurface) -> Real:
@@ -161,7 +236,8 @@ def _scales(cls: type[AbstractFourierModel]) -> dict[str, float]:
     """Where each parameter's coordinate turns from logarithm to line."""
     with jax.ensure_compile_time_eval():
         typical = typical_of(cls)
-        return {name: _LINEAR_BELOW * abs(float(getattr(typical, name))) for name in domains(cls)}
+        size = {name: float(jnp.max(jnp.abs(jnp.asarray(getattr(typical, name))))) for name in domains(cls)}
+        return {name: _LINEAR_BELOW * x for name, x in size.items()}
 
 
 @functools.cache
@@ -212,7 +288,37 @@ def split_recipe(recipe: Any) -> tuple[type[AbstractFourierModel], bool, Abstrac
             "recipe must be a model class (neutral.Heston), neutral.Shifted of one, or a starting model, "
             f"got {recipe!r}."
         )
-    start = None if isinstance(base, type) else recipe
+    start = None if isinstance(base, type) or base.is_recipe else recipe
     if start is not None and not all(is_concrete(x) for x in jax.tree.leaves(start)):
         raise ArgumentError("A starting model must hold numbers, not traced values.")
     return cls, shifted, start
+
+
+def entries_of(recipe: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, float]]:
+    """Entries of the parameters with an axis, and by coordinate the values that a recipe gives.
+
+    Raises:
+        ArgumentError: a class alone, where parameters have an axis.
+    """
+    base = recipe.model if isinstance(recipe, Shifted) else recipe
+    if isinstance(base, type):
+        if any(base._field_ndim(name) for name in domains(base)):
+            raise ArgumentError(
+                f"{base.__name__} has parameters with an axis, whose length a class does not tell: give an "
+                "instance, such as neutral.PiecewiseHeston(breakpoints=(0.5, 1.0))."
+            )
+        return (), {}
+    counts = base.entries()
+    given = {
+        name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base._given if counts[name]
+    }
+    return tuple(counts.items()), {
+        f"{name}[{i}]": float(x) for name, rows in given.items() for i, x in enumerate(rows[0])
+    }
+
+
+def has_lanes(model: AbstractFourierModel) -> bool:
+    """Whether the fields have a leading axis of surfaces."""
+    base = model.model if isinstance(model, Shifted) else model
+    name = next(iter(domains(base)))
+    return np.ndim(getattr(base, name)) > base._field_ndim(name)

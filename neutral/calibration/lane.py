@@ -171,16 +171,16 @@ def _spread(setting: Setting, problem: Problem, found: Found) -> Real:
     return jax.vmap(relative_spread)(ends, found.near, best)
 
 
-def _grid(engine: Lewis, surface: QuoteSurface) -> LewisGrid:
-    return engine.grid(surface.k, surface.t, surface.stdev, jnp.full_like(surface.t, _LENGTH))
+def _grid(engine: Lewis, surface: QuoteSurface, length: float = _LENGTH) -> LewisGrid:
+    return engine.grid(surface.k, surface.t, surface.stdev, jnp.full_like(surface.t, length))
 
 
 def _judged(engine: Lewis, model: Any, surface: QuoteSurface, grid: LewisGrid) -> tuple[Real, Real]:
-    """Prices (S, T, K), and how far twice the nodes are from them.
+    """Prices (S, T, K), and how far twice the nodes, reaching further, are from them.
 
     The finer rule is summed in two halves, so that one program of the size of the coarser serves all three.
     """
-    fine = _grid(Lewis(2 * engine.nodes), surface)
+    fine = _grid(Lewis(2 * engine.nodes), surface, _LENGTH + 1.0)
     halves = [fine.take(slice(None, engine.nodes)), fine.take(slice(engine.nodes, None))]
     grids = jax.tree.map(lambda *x: jnp.stack(x), grid, *halves)
     sums = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..typing import Real
-from .coordinates import Coordinates, typical_of
+from .coordinates import Coordinates
 
 
 class Tikhonov(eqx.Module):
@@ -43,7 +43,7 @@ class Tikhonov(eqx.Module):
         precision = np.array([self.strength * weights.get(name, 0.0) for name in names])
         if self.center is not None:
             return precision, vector(self.center)
-        return precision, vector(typical_of(coordinates.model))
+        return precision, vector(coordinates.typical())
 
 
 class AbstractPenalty(eqx.Module):
@@ -54,7 +54,7 @@ class AbstractPenalty(eqx.Module):
         """Residuals of one model, shape (n,).
 
         Args:
-            values: Natural parameters by name, scalars.
+            values: Natural parameters by name, scalars, or with an axis of entries.
         """
 
 
@@ -67,7 +67,7 @@ class FellerPenalty(AbstractPenalty):
         """See `AbstractPenalty.residuals`."""
         missing = values["sigma_v"] ** 2 - 2.0 * values["kappa"] * values["theta"]
         scale = jnp.maximum(values["sigma_v"] ** 2, 1e-12)
-        return jnp.sqrt(self.strength) * jnp.maximum(missing / scale, 0.0)[None]
+        return jnp.ravel(jnp.sqrt(self.strength) * jnp.maximum(missing / scale, 0.0))
 
 
 class JumpMomentPenalty(AbstractPenalty):

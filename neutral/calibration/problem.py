@@ -111,7 +111,8 @@ class Setting(eqx.Module):
         """Gradient, and a normal matrix for each weighting of the cells, in the coordinates."""
         local = slopes.variance if isinstance(slopes, WithVariance) else None
         own = slopes.model if isinstance(slopes, WithVariance) else slopes
-        columns = jnp.stack(jax.tree.leaves(own), axis=-3)  # (B, p, T, K)
+        entries = [jnp.moveaxis(x, -1, 1) if x.ndim > pull.ndim else x[:, None] for x in jax.tree.leaves(own)]
+        columns = jnp.concatenate(entries, axis=1)  # (B, p, T, K)
         gradient = jnp.einsum("bptk,btk->bp", columns, pull)
         if local is not None:
             gradient = jnp.concatenate([gradient, jnp.sum(local * pull, axis=-1)], axis=-1)
@@ -156,7 +157,7 @@ class Setting(eqx.Module):
 
     def _penalties_of_one(self, y: Real, unit: Real) -> Real:
         natural = self.coordinates.natural(y, unit)
-        values = {name: natural[i] for i, name in enumerate(self.coordinates.parameters)}
+        values = self.coordinates.gather(jnp.unstack(natural))
         return jnp.concatenate([jnp.zeros(0), *(p.residuals(values) for p in self.penalties)])
 
 

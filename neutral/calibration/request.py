@@ -10,11 +10,12 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
+from ..parameters import domains
 from ..precision import require_precision
 from ..pricing import Lewis
 from ..quote_surface import QuoteSurface
 from ..typing import Real
-from .coordinates import Bounds, Coordinates, increment_unit, split_recipe
+from .coordinates import Bounds, Coordinates, entries_of, has_lanes, increment_unit, split_recipe
 from .losses import Loss
 from .priors import AbstractPenalty, Tikhonov
 from .problem import Setting
@@ -33,6 +34,7 @@ class Request(NamedTuple):
     upper: np.ndarray
     precision: np.ndarray
     fixed: np.ndarray  # (n,) flags
+    values: np.ndarray  # (n,) of fixed coordinates
 
 
 class Lane(NamedTuple):
@@ -64,18 +66,16 @@ def request(
     """
     require_precision("float64")
     cls, shifted, start = split_recipe(recipe)
-    coordinates = Coordinates(cls, shifted, surface.shape[0])
+    axes, given = entries_of(recipe)
+    coordinates = Coordinates(cls, shifted, surface.shape[0], axes, _held(cls, fixed or {}))
     chosen_engine = _given("engine", engine, Lewis, Lewis)
     chosen_loss = _given("loss", loss, Loss, Loss)
     chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
     tikhonov, penalties = _priors(prior)
     lower, upper = coordinates.bounds(bounds)
-    unknown = set(fixed or {}) - set(coordinates.parameters)
-    if unknown:
-        raise ArgumentError(
-            f"fixed names {', '.join(sorted(unknown))}; there are {', '.join(coordinates.parameters)}."
-        )
-    held = np.array([name in (fixed or {}) for name in coordinates.names])
+    still = coordinates.by_name(fixed or {}) | given
+    held = np.array([name in still for name in coordinates.names])
+    values = _fixed_values(coordinates, still, held, lower, upper)
     setting = Setting(coordinates, chosen_engine, chosen_loss, penalties)
     return (
         Request(
@@ -87,10 +87,36 @@ def request(
             upper,
             np.zeros(coordinates.size),
             held,
+            values,
         ),
         tikhonov,
         start,
     )
+
+
+def _held(cls: type[AbstractFourierModel], fixed: dict[str, float]) -> tuple[str, ...]:
+    """Fixed parameters of a model with a joint map, which would move them with the others."""
+    joint = cls.from_free.__func__ is not AbstractFourierModel.from_free.__func__  # pyright: ignore[reportFunctionMemberAccess]
+    return tuple(name for name in domains(cls) if name in fixed) if joint else ()
+
+
+def _fixed_values(
+    coordinates: Coordinates, fixed: dict[str, float], held: np.ndarray, lower: np.ndarray, upper: np.ndarray
+) -> np.ndarray:
+    """Coordinates of the fixed parameters, 0 elsewhere."""
+    if not fixed:
+        return np.zeros(coordinates.size)
+    own = coordinates.spread(
+        {name: jnp.asarray(getattr(coordinates.typical(), name)) for name in domains(coordinates.model)}
+    )
+    columns = [jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)]
+    values = np.zeros(coordinates.size)
+    values[: len(columns)] = coordinates.own_vector(coordinates.gather(columns))
+    outside = held & ((values < lower) | (values > upper) | ~np.isfinite(values))
+    if outside.any():
+        name = coordinates.names[int(np.nonzero(outside)[0][0])]
+        raise ArgumentError(f"fixed {name} = {fixed[name]} lies outside its bounds; widen bounds=.")
+    return np.where(held, values, 0.0)
 
 
 def _given(name: str, value: Any, kind: type, default: Any) -> Any:
@@ -118,7 +144,6 @@ def make_lanes(
     tikhonov: Tikhonov | None,
     start: AbstractFourierModel | None,
     starts: Sequence[AbstractFourierModel] | None,
-    fixed: dict[str, float] | None,
     mask: Any,
 ) -> tuple[Lane, Request]:
     """The numbers of every surface, with a leading axis; and the request with the prior's precision."""
@@ -135,22 +160,14 @@ def make_lanes(
         precision, middle = tikhonov.quadratic(coordinates, vectors)
         asked = asked._replace(precision=precision)
         center = np.broadcast_to(middle, (count, size))
-    held = np.zeros(size)
-    if fixed:
-        values = {name: jnp.asarray(fixed.get(name, 0.5)) for name in coordinates.parameters}
-        held[: len(values)] = coordinates.own_vector(values)
-        outside = asked.fixed & ((held < asked.lower) | (held > asked.upper) | ~np.isfinite(held))
-        if outside.any():
-            name = coordinates.names[int(np.nonzero(outside)[0][0])]
-            raise ArgumentError(f"fixed {name} = {fixed[name]} lies outside its bounds; widen bounds=.")
     used = surfaces.train if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surfaces.mask.shape)
-    return Lane(surfaces, used, stacked, center, np.broadcast_to(held, (count, size))), asked
+    return Lane(surfaces, used, stacked, center, np.broadcast_to(asked.values, (count, size))), asked
 
 
 def _vectors(coordinates: Coordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> np.ndarray:
     """Vectors of one model for all surfaces, or of one each: (surfaces, size)."""
     count, unit = len(surfaces), np.asarray(increment_unit(surfaces))
-    many = jax.tree.leaves(model)[0].ndim > 0
+    many = has_lanes(model)
     return np.asarray(_vectors_jit(coordinates, model, unit, np.asarray(surfaces.t), many, count))
 
 

@@ -6,9 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..models import NIG, DoubleHeston, Kou, PiecewiseHeston, VarianceGamma
+from ..parameters import domains
 from ..quote_surface import QuoteSurface
 from ..typing import Real
-from .coordinates import Coordinates, increment_unit, typical_of, unchecked
+from .coordinates import Coordinates, increment_unit, unchecked
 
 # Share of the market's variance left to diffusion, mean reversion, vol-of-vol over sqrt(variance),
 # correlation, jump intensity, mean and width of jumps over sqrt(variance), variance jump over variance,
@@ -31,11 +33,12 @@ _ASIDE = 2.0  # how far the box reaches in coordinates of parameters that are no
 
 
 class Level(NamedTuple):
-    """Variance at the money of one surface, per year."""
+    """Variance at the money of one surface, per year, and its mean maturity."""
 
     near: Real
     far: Real
     mean: Real
+    time: Real
 
 
 def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
@@ -45,8 +48,13 @@ def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
         coordinates: Of the model to fit.
         surface: One surface, T maturities.
     """
-    rows = _WITH_JUMPS if "mu_v" in coordinates.parameters else _PLAIN
-    return jax.lax.stop_gradient(_vectors(coordinates, surface, rows, (_SHIFT,) * len(rows), _MOST_SIGMA_V))
+    level = _level(surface)
+    if coordinates.model in _OWN:
+        models = _OWN[coordinates.model](level)
+    else:
+        rows = _WITH_JUMPS if "mu_v" in coordinates.parameters else _PLAIN
+        models = [_known(row, level, _MOST_SIGMA_V) for row in rows]
+    return jax.lax.stop_gradient(_vectors(coordinates, surface, models, (_SHIFT,) * len(models)))
 
 
 def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, Real]:
@@ -56,10 +64,13 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
         coordinates: Of the model to fit.
         surface: One surface, T maturities.
     """
-    low, high = _vectors(coordinates, surface, _BOX, (0.0, 3.0 * _SHIFT), jnp.inf)
+    level = _level(surface)
+    corners = [_known(row, level, jnp.inf) for row in _BOX]
+    low, high = _vectors(coordinates, surface, corners, (0.0, 3.0 * _SHIFT))
     middle = data_starts(coordinates, surface)[0]
     shift = (True,) * (coordinates.size - len(coordinates.parameters))
-    named = np.array([name in _KNOWN for name in coordinates.parameters] + list(shift))
+    known = () if coordinates.model in _OWN else _KNOWN
+    named = np.array([name in known for name in coordinates.parameters] + list(shift))
     slope = np.array([name == "rho_j" for name in coordinates.names])
     high = jnp.where(slope, _MOST_SLOPE, high)
     low, high = jnp.where(named, low, middle - _ASIDE), jnp.where(named, high, middle + _ASIDE)
@@ -67,13 +78,20 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
 
 
 def _vectors(
-    coordinates: Coordinates, surface: QuoteSurface, rows: Any, shifts: tuple[float, ...], most_sigma_v: float
+    coordinates: Coordinates, surface: QuoteSurface, models: list[dict[str, Any]], shifts: tuple[float, ...]
 ) -> Real:
-    """One vector per row of the tables above, (rows, size)."""
-    level, unit = _level(surface), increment_unit(surface)
-    vectors = []
-    for row, shift in zip(rows, shifts, strict=True):
-        vector = coordinates.vector(_model(coordinates, row, level, most_sigma_v), unit, surface.t)
+    """One vector per set of parameters, typical values where it names none; (models, size)."""
+    unit, typical = increment_unit(surface), coordinates.typical()
+    counts, vectors = dict(coordinates.axes), []
+    for values, shift in zip(models, shifts, strict=True):
+        fields = {
+            name: jnp.broadcast_to(
+                jnp.asarray(values.get(name, getattr(typical, name)), float),
+                (counts[name],) if name in counts else (),
+            )
+            for name in domains(coordinates.model)
+        }
+        vector = coordinates.vector(unchecked(coordinates.model, fields), unit, surface.t)
         own = jnp.arange(coordinates.size) < len(coordinates.parameters)
         vectors.append(jnp.where(own, vector, shift))
     return jnp.stack(vectors)
@@ -87,7 +105,8 @@ def _level(surface: QuoteSurface) -> Level:
     near = jnp.sum(jnp.where(surface.t == short, variance, 0.0))
     far = jnp.sum(jnp.where(surface.t == long, variance, 0.0))
     mean = jnp.sum(jnp.where(used, variance, 0.0)) / jnp.maximum(jnp.sum(used), 1)
-    return Level(near, far, mean)
+    time = jnp.sum(jnp.where(used, surface.t, 0.0)) / jnp.maximum(jnp.sum(used), 1)
+    return Level(near, far, mean, time)
 
 
 _KNOWN = frozenset(
@@ -95,16 +114,78 @@ _KNOWN = frozenset(
 )
 
 
-def _model(coordinates: Coordinates, row: tuple[float, ...], level: Level, most_sigma_v: float) -> Any:
+def _known(row: tuple[float, ...], level: Level, most_sigma_v: float) -> dict[str, Any]:
+    """Parameters of a row of the tables above."""
     share, kappa, sigma_v, rho, lam, mu_y, sigma_y, mu_v, rho_j = row
     root = jnp.sqrt(level.mean)
-    known = {
+    return {
         "sigma": jnp.sqrt(share) * root, "v0": share * level.near, "theta": share * level.far, "kappa": kappa,
         "sigma_v": jnp.minimum(sigma_v * root, most_sigma_v), "rho": rho, "lam": lam,
         "mu_y": mu_y * root, "sigma_y": sigma_y * root, "mu_v": mu_v * level.mean, "rho_j": rho_j,
     }  # fmt: skip
-    typical = typical_of(coordinates.model)
-    names = coordinates.parameters
-    return unchecked(
-        coordinates.model, {n: jnp.asarray(known.get(n, getattr(typical, n)), float) for n in names}
-    )
+
+
+def _kou(level: Level) -> list[dict[str, Any]]:
+    """Jumps small and frequent, large and rare, of 40 % of the variance; down twice what they are up."""
+    root = jnp.sqrt(level.mean)
+    starts = []
+    for size in (0.3, 1.0):
+        eta2 = 1.0 / (size * root)
+        eta1 = 2.0 * eta2 + 1.0
+        square = 2.0 * (0.3 / eta1**2 + 0.7 / eta2**2)
+        starts.append(
+            {
+                "sigma": jnp.sqrt(0.6) * root,
+                "lam": 0.4 * level.mean / square,
+                "p_up": 0.3,
+                "eta1": eta1,
+                "eta2": eta2,
+            }
+        )
+    return starts
+
+
+def _variance_gamma(level: Level) -> list[dict[str, Any]]:
+    """Clocks of little and of much variance at the mean maturity; a third of all variance is the drift's."""
+    clocks = [share * level.time / (1.0 + level.mean * level.time) for share in (0.2, 1.0)]
+    root = jnp.sqrt(level.mean / 3.0)
+    return [{"sigma": jnp.sqrt(2.0) * root, "theta": -root / jnp.sqrt(nu), "nu": nu} for nu in clocks]
+
+
+def _nig(level: Level) -> list[dict[str, Any]]:
+    """Thin and fat tails at the mean maturity, beta/alpha = -0.3, of the market's variance."""
+    starts = []
+    for steepness in (4.0, 1.0):  # delta sqrt(alpha^2 - beta^2) t
+        gamma = jnp.sqrt(steepness / (0.91 * level.time * level.mean)) + 1.5
+        alpha = gamma / jnp.sqrt(0.91)
+        starts.append({"alpha": alpha, "beta": -0.3 * alpha, "delta": 0.91 * level.mean * gamma})
+    return starts
+
+
+def _double_heston(level: Level) -> list[dict[str, Any]]:
+    """A fast factor and a slow one, each with half of the variance."""
+    root, half = jnp.sqrt(level.mean), {"v01": 0.5 * level.near, "v02": 0.5 * level.near}
+    half |= {"theta1": 0.5 * level.far, "theta2": 0.5 * level.far}
+
+    def start(fast: float, slow: float, one: float, two: float, rho1: float, rho2: float) -> dict[str, Any]:
+        sigmas = {"sigma_v1": jnp.minimum(one * root, _MOST_SIGMA_V), "sigma_v2": two * root}
+        return half | sigmas | {"kappa1": fast, "kappa2": slow, "rho1": rho1, "rho2": rho2}
+
+    return [start(8.0, 0.8, 4.0, 1.0, -0.4, -0.6), start(3.0, 0.3, 2.0, 0.5, -0.7, -0.3)]
+
+
+def _piecewise_heston(level: Level) -> list[dict[str, Any]]:
+    """Heston's start on all pieces, and one that reverts slowly."""
+    return [
+        _known((1.0, kappa, sigma_v, rho, *_PLAIN[0][4:]), level, _MOST_SIGMA_V)
+        for kappa, sigma_v, rho in ((3.0, 2.0, -0.4), (1.0, 1.5, -0.7))
+    ]
+
+
+_OWN = {
+    Kou: _kou,
+    VarianceGamma: _variance_gamma,
+    NIG: _nig,
+    DoubleHeston: _double_heston,
+    PiecewiseHeston: _piecewise_heston,
+}

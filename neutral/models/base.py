@@ -25,6 +25,7 @@ class AbstractModel(eqx.Module):
     """
 
     _typical: ClassVar[dict[str, Any]] = {}
+    _given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
@@ -61,6 +62,15 @@ class AbstractModel(eqx.Module):
     def _field_ndim(name: str) -> int:
         return 0
 
+    @property
+    def is_recipe(self) -> bool:
+        """Whether it holds no numbers of its own, for calibration to find."""
+        return False
+
+    def entries(self) -> dict[str, int]:
+        """Number of entries of each parameter with an axis."""
+        return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self._field_ndim(name)}
+
     @classmethod
     def typical(cls) -> Self:
         """Values typical of the markets the model is used on."""
@@ -75,6 +85,8 @@ class AbstractModel(eqx.Module):
         parts = []
         for name in domains(self):
             value = getattr(self, name)
+            if value is None:
+                continue
             text = (
                 np.array2string(np.asarray(value), separator=", ", max_line_width=10**6)
                 if is_concrete(value)
@@ -111,7 +123,8 @@ class AbstractFourierModel(AbstractModel):
         """log_cf and its derivative in every parameter.
 
         Returns:
-            log_cf, and its derivatives (each of the shape of log_cf) in the order of the model's leaves.
+            log_cf, and its derivatives in the order of the model's leaves: each of the shape of log_cf, of a
+            parameter with an axis with that axis last.
         """
         leaves, tree = jax.tree.flatten(self)
 
@@ -120,9 +133,17 @@ class AbstractFourierModel(AbstractModel):
 
         psi, tangent = jax.linearize(value, *leaves)
         zeros = [jnp.zeros_like(x) for x in leaves]
-        return psi, tuple(
-            tangent(*zeros[:i], jnp.ones_like(x), *zeros[i + 1 :]) for i, x in enumerate(leaves)
-        )
+        paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(self)]
+
+        def along(i: int) -> Frequencies:
+            x = leaves[i]
+            ahead = lambda one: tangent(*zeros[:i], one, *zeros[i + 1 :])  # noqa: E731
+            if not _has_axis(self, paths[i]):
+                return ahead(jnp.ones_like(x))
+            units = jnp.eye(x.shape[-1], dtype=x.dtype)
+            return jnp.stack([ahead(jnp.broadcast_to(unit, x.shape)) for unit in units], axis=-1)
+
+        return psi, tuple(along(i) for i in range(len(leaves)))
 
     def cumulants(self, t: Real) -> tuple[Real, Real, Real, Real]:
         """The first four cumulants of X_t, by Cauchy's integral of log_cf around 0.
@@ -178,7 +199,9 @@ def _rule(log_cf: Any, primals: Any, tangents: Any) -> tuple[Frequencies, Freque
     total = jnp.zeros_like(psi)
     for slope, tangent in zip(gradient, jax.tree.leaves(d_model), strict=True):
         if not isinstance(tangent, symbolic):
-            total = total + slope * tangent
+            with_axis = slope.ndim > psi.ndim
+            change = slope * with_leading_axes(tangent, slope.ndim if with_axis else jnp.ndim(tangent))
+            total = total + (jnp.sum(change, axis=-1) if with_axis else change)
     if not all(isinstance(d, symbolic) for d in d_point):
         d_point = [
             jnp.zeros_like(x) if isinstance(d, symbolic) else d for x, d in zip((z, t), d_point, strict=True)
@@ -188,6 +211,18 @@ def _rule(log_cf: Any, primals: Any, tangents: Any) -> tuple[Frequencies, Freque
 
 
 _with_rule.defjvp(_rule, symbolic_zeros=True)
+
+
+def _has_axis(model: Any, path: Any) -> bool:
+    """Whether the leaf is a parameter with an axis, of the model or of one inside it."""
+    for key in path[:-1]:
+        model = getattr(model, key.name)
+    return model._field_ndim(path[-1].name) > 0
+
+
+def with_leading_axes(x: Any, ndim: int) -> Any:
+    """Leading axes of size 1 up to `ndim`, for strict broadcasting."""
+    return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))
 
 
 def require_finite_mean(condition: Any, model: AbstractModel, rule: str) -> None:

@@ -100,8 +100,11 @@ def riccati(kappa: Scalar, sigma_v: Scalar, rho: Scalar, z: Frequencies, t: Real
     B = -q s / (2 (1 + y)) and int B = m (t - s log(1 + y)/y). The principal logarithm is the right branch
     (Lord and Kahl 2010), nothing is divided by sigma_v, kappa or t, and m has its cancellation removed.
     """
-    q = z * (z + 1j)
-    beta = kappa - 1j * (rho * sigma_v) * z
+    return riccati_from_zero(z * (z + 1j), kappa - 1j * (rho * sigma_v) * z, sigma_v, t)
+
+
+def riccati_from_zero(q: Frequencies, beta: Frequencies, sigma_v: Scalar, t: Real) -> Riccati:
+    """`riccati` of any q and beta."""
     d = cm.sqrt(beta * beta + sigma_v**2 * q)
     degenerate = (jnp.abs(jnp.real(d)) + jnp.abs(jnp.imag(d))) * t < _DEGENERATE
     d = jnp.where(degenerate, 1.0, d)
@@ -147,6 +150,18 @@ def riccati_slopes(sigma_v: Scalar, r: Riccati, t: Real) -> Slopes:
     return Slopes((s_beta, s_var), (m_beta, m_var), (b_beta, b_var), (integral_beta, integral_var))
 
 
+def riccati_slopes_in_q(sigma_v: Scalar, r: Riccati, t: Real) -> tuple[Frequencies, Frequencies]:
+    """Derivatives of B and its integral in q, at fixed beta and sigma_v^2."""
+    variance = sigma_v**2
+    s_q = 0.5 * variance * (r.decay * t - r.s) * r.inverse * r.inverse
+    half_q = 0.5 * (r.m * s_q - 0.5 * r.s * r.inverse)
+    b_q = -0.5 * r.n * (r.s + r.q * (s_q - r.s * variance * half_q * r.n))
+    integral_q = -0.5 * r.inverse * t - 2.0 * half_q * r.n
+    short = 1.0 - r.beta * t
+    b_q = jnp.where(r.degenerate, -0.25 * t * (1.0 + short), b_q)
+    return b_q, jnp.where(r.degenerate, -(t * t) * (2.0 + short) / 12.0, integral_q)
+
+
 def _degenerate_slopes(q: Frequencies, t: Real) -> tuple[Frequencies, ...]:
     """Leading Taylor terms in t of the slopes of B and its integral, used where |d| t is tiny."""
     t2 = t * t
@@ -184,8 +199,12 @@ def reversion_time(kappa: Scalar, t: Real) -> Real:
 
 def explosion_time(kappa: Scalar, sigma_v: Scalar, rho: Scalar, a: Real) -> Real:
     """Time at which E[e^{aX}] becomes infinite (Andersen and Piterbarg 2007, prop. 3.1), a outside [0, 1]."""
-    beta = kappa - rho * sigma_v * a
-    discriminant = beta * beta - sigma_v**2 * a * (a - 1.0)
+    return explosion_time_from(kappa - rho * sigma_v * a, a * (a - 1.0), sigma_v)
+
+
+def explosion_time_from(beta: Real, force: Real, sigma_v: Scalar) -> Real:
+    """Time at which B' = force/2 - beta B + sigma_v^2 B^2/2 with B(0) = 0, all real, becomes infinite."""
+    discriminant = beta * beta - sigma_v**2 * force
     g = jnp.sqrt(jnp.abs(discriminant))
     safe = jnp.where(g > 0, g, 1.0)
     real = jnp.where(
@@ -194,7 +213,8 @@ def explosion_time(kappa: Scalar, sigma_v: Scalar, rho: Scalar, a: Real) -> Real
     # arctan2 holds both signs of beta: T* = (2/g)(arctan(g / -beta) + pi [beta > 0])
     imaginary = 2.0 / safe * jnp.arctan2(g, -beta)
     double = jnp.where(beta >= 0, jnp.inf, -2.0 / jnp.where(beta < 0, beta, -1.0))
-    return jnp.where(discriminant > 0, real, jnp.where(discriminant < 0, imaginary, double))
+    time = jnp.where(discriminant > 0, real, jnp.where(discriminant < 0, imaginary, double))
+    return jnp.where(force <= 0, jnp.inf, time)
 
 
 def moment_strip(finite, t: Real) -> Strip:  # noqa: ANN001

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..parameters import Positive, is_concrete, param
 from ..typing import Flags, Frequencies, Real, Row
-from .base import AbstractFourierModel, Gradient, Strip
+from .base import AbstractFourierModel, Gradient, Strip, with_leading_axes
 from .black import gaussian_log_cf
 from .heston import Heston
 
@@ -35,8 +35,8 @@ class Shifted(AbstractFourierModel):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it names a model class without numbers, for calibration to find: `Shifted(SVCJ)`."""
-        return isinstance(self.model, type)
+        """Whether it names a model without numbers, for calibration to find: `Shifted(SVCJ)`."""
+        return isinstance(self.model, type) or self.model.is_recipe
 
     def _check_joint(self) -> None:
         if np.shape(self.times) != np.shape(self.increments) or np.size(self.times) == 0:
@@ -66,22 +66,22 @@ class Shifted(AbstractFourierModel):
     def __repr__(self) -> str:
         """The model, then the shift."""
         if self.is_recipe:
-            return f"Shifted({self.model.__name__})"
+            return f"Shifted({self.model.__name__ if isinstance(self.model, type) else self.model!r})"
         return super().__repr__().replace("(", f"({self.model!r}, ", 1)
 
     def _elapsed(self, t: Real) -> Real:
         """Share of each interval that has passed at t, last one open-ended: shape of t plus (n,)."""
         later = jnp.expand_dims(t, -1)
-        times = _with_axes(self.times, later.ndim)
+        times = with_leading_axes(self.times, later.ndim)
         start = jnp.concatenate([jnp.zeros_like(times[..., :1]), times[..., :-1]], axis=-1)
         share = jnp.maximum((later - start) / (times - start), 0.0)
         last = jnp.arange(times.shape[-1]) == times.shape[-1] - 1
-        return jnp.minimum(share, jnp.where(_with_axes(last, share.ndim), jnp.inf, 1.0))
+        return jnp.minimum(share, jnp.where(with_leading_axes(last, share.ndim), jnp.inf, 1.0))
 
     def added_variance(self, t: Real) -> Real:
         """Phi(t), the total variance added up to t; shape of t."""
         elapsed = self._elapsed(t)
-        return jnp.sum(elapsed * _with_axes(self.increments, elapsed.ndim), axis=-1)
+        return jnp.sum(elapsed * with_leading_axes(self.increments, elapsed.ndim), axis=-1)
 
     def is_admissible(self) -> Flags:
         """Domains of shift and model, and ascending times."""
@@ -132,8 +132,3 @@ class WithVariance(AbstractFourierModel):
     def total_variance(self, t: Real) -> Real:
         """The model's own plus the one given."""
         return self.model.total_variance(t) + self.variance
-
-
-def _with_axes(x: Row, ndim: int) -> Real:
-    """Leading axes of size 1 up to `ndim`, for strict broadcasting."""
-    return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))

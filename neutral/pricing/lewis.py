@@ -90,16 +90,27 @@ class Lewis(AbstractEngine):
     ) -> tuple[Real, AbstractFourierModel]:
         """Prices, and a model whose fields hold their derivatives, each of the shape of the prices.
 
+        A parameter with an axis has that axis last.
+
         Stages are materialised between characteristic function, derivatives and product: XLA would
         otherwise compute the first again for every consumer.
         """
         psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
         phi = jax.lax.complex(*_weighted(psi, grid))
-        changes = jnp.expand_dims(phi, -2) * jnp.stack(slopes, axis=-2)
-        changes = jnp.concatenate([jnp.expand_dims(phi - grid.weight * grid.control, -2), changes], axis=-2)
-        rows = jnp.concatenate([jnp.real(changes), jnp.imag(changes)], axis=-1)
-        price, *columns = jnp.unstack(rows @ grid.waves, axis=-2)
-        return grid.base + price, jax.tree.unflatten(jax.tree.structure(model), columns)
+        # a parameter with an axis has a row for each of its entries
+        rows = [jnp.expand_dims(x, -2) if x.ndim == psi.ndim else jnp.moveaxis(x, -1, -2) for x in slopes]
+        changes = [jnp.expand_dims(phi - grid.weight * grid.control, -2)]
+        changes = jnp.concatenate(
+            [*changes, jnp.expand_dims(phi, -2) * jnp.concatenate(rows, axis=-2)], axis=-2
+        )
+        found = jnp.concatenate([jnp.real(changes), jnp.imag(changes)], axis=-1) @ grid.waves
+        ends = np.cumsum([1, *(x.shape[-2] for x in rows)])[:-1]
+        price, *parts = jnp.split(found, ends, axis=-2)
+        fields = [
+            part[..., 0, :] if slope.ndim == psi.ndim else jnp.moveaxis(part, -2, -1)
+            for part, slope in zip(parts, slopes, strict=True)
+        ]
+        return grid.base + price[..., 0, :], jax.tree.unflatten(jax.tree.structure(model), fields)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
         """Standard deviation and length for `grid`: the model's own variance, and where phi has decayed."""
