@@ -58,6 +58,8 @@ def test_arguments_that_name_no_parameter_are_refused(surfaces):
         nt.ArgumentError, match=r"fixed names kappa\[2\]; there are breakpoints\[0\], v0, kappa"
     ):
         nt.calibrate(RECIPE, surfaces[0], fixed={"kappa[2]": 1.0})
+    with pytest.raises(nt.ArgumentError, match="fixed rho takes one number or 2, got"):
+        nt.calibrate(RECIPE, surfaces[0], fixed={"rho": (0.1, 0.2, 0.3)})  # pyright: ignore[reportArgumentType]
     with pytest.raises(nt.ArgumentError, match="a start must have 1 entries of breakpoints"):
         nt.calibrate(RECIPE, surfaces[0], starts=[nt.PiecewiseHeston.typical()])
 

@@ -105,7 +105,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
         known = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance, "sigma": base.sigma}
     else:
         known = {name: getattr(base, name) for name in base.__dataclass_fields__}
-    known = {"lam": jnp.zeros_like(like), "nu": jnp.zeros_like(like)} | known
+    known: dict[str, Any] = {"lam": jnp.zeros_like(like), "nu": jnp.zeros_like(like)} | known
     if "v01" in names and "v0" in known:
         known |= {f"{name}1": x for name, x in known.items()}
         known |= {"v02": jnp.zeros_like(like), "theta2": jnp.zeros_like(like)}
@@ -116,7 +116,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
         known |= {name: _rows(getattr(given, name), like, counts[name]) for name in cls._given}
 
     def value(name: str) -> Real:
-        x = known.get(name, getattr(typical, name))
+        x: Any = known.get(name, getattr(typical, name))
         if name not in counts:
             return jnp.broadcast_to(x, like.shape)
         shared = name in known and jnp.ndim(x) == like.ndim  # one value for all entries
