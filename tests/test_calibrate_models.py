@@ -3,9 +3,11 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from synthetic import heston_surface
+from registry import log_cf
+from synthetic import TRUTH, heston_surface
 
 import neutral as nt
 from neutral.calibration import batch
@@ -56,8 +58,25 @@ def test_arguments_that_name_no_parameter_are_refused(surfaces):
         nt.ArgumentError, match=r"fixed names kappa\[2\]; there are breakpoints\[0\], v0, kappa"
     ):
         nt.calibrate(RECIPE, surfaces[0], fixed={"kappa[2]": 1.0})
+    with pytest.raises(nt.ArgumentError, match="fixed rho takes one number or 2, got"):
+        nt.calibrate(RECIPE, surfaces[0], fixed={"rho": (0.1, 0.2, 0.3)})  # pyright: ignore[reportArgumentType]
     with pytest.raises(nt.ArgumentError, match="a start must have 1 entries of breakpoints"):
         nt.calibrate(RECIPE, surfaces[0], starts=[nt.PiecewiseHeston.typical()])
+
+
+@pytest.mark.parametrize(
+    "recipe", [nt.DoubleHeston, RECIPE, nt.VarianceGamma], ids=["double", "pieces", "vg"]
+)
+def test_a_nested_start_prices_as_the_simpler_model(recipe):
+    simple = nt.Black(0.3) if recipe is nt.VarianceGamma else nt.Heston(**TRUTH)
+    both = jax.tree.map(lambda x: np.stack([x, 1.1 * x]), simple)
+    start = nt.nested_start(recipe, both)
+    z, t = np.array([3.0 - 0.5j, 0.2 - 0.5j]), np.array([0.3, 2.0])
+    for i in range(2):
+        one, same = (jax.tree.map(lambda x, i=i: jnp.asarray(x)[i], model) for model in (start, both))
+        np.testing.assert_allclose(log_cf(one, z, t), log_cf(same, z, t), rtol=1e-12)
+    again = nt.nested_start(nt.Shifted(recipe), start)
+    jax.tree.map(np.testing.assert_array_equal, again, start)
 
 
 @pytest.mark.heavy

@@ -80,17 +80,21 @@ class Coordinates:
         ]
 
     def by_name(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Values by coordinate; a parameter's name stands for all its entries."""
+        """Fixed values by coordinate; a parameter's name stands for all its entries."""
         names = {slot for slot, _, _ in self._slots} | set(domains(self.model))
         unknown = set(given) - names
         if unknown:
             known = ", ".join(self.parameters)
             raise ArgumentError(f"fixed names {', '.join(sorted(unknown))}; there are {known}.")
-        return {
-            slot: given.get(slot, given.get(name))
-            for slot, name, _ in self._slots
-            if slot in given or name in given
-        }
+        found, counts = {}, dict(self.axes)
+        for name in domains(self.model):
+            rows, count = np.ravel(given.get(name, np.nan)), counts.get(name, 1)
+            if rows.size not in (1, count):
+                raise ArgumentError(f"fixed {name} takes one number or {count}, got {given[name]!r}.")
+            slots = [slot for slot, of, _ in self._slots if of == name]
+            every = dict(zip(slots, np.broadcast_to(rows, (count,)), strict=True)) if name in given else {}
+            found |= every | {slot: given[slot] for slot in slots if slot in given}
+        return {slot: float(x) for slot, x in found.items()}
 
     def typical(self) -> AbstractFourierModel:
         """The class's typical model, with as many entries as are asked for."""
