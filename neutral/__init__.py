@@ -13,8 +13,8 @@ _HOME = {
     "precision": ("enable_x64",),
     "models": ("SVCJ", "AbstractFourierModel", "Bates", "Black", "Heston", "Merton", "Shifted"),
     "pricing": (
-        "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density", "digital",
-        "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
+        "COS", "CarrMadan", "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density",
+        "digital", "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
         "price_info",
     ),
     "quote_surface": ("QuoteSurface", "stack"),

@@ -28,6 +28,8 @@ from .models import Heston as Heston
 from .models import Merton as Merton
 from .models import Shifted as Shifted
 from .precision import enable_x64 as enable_x64
+from .pricing import COS as COS
+from .pricing import CarrMadan as CarrMadan
 from .pricing import Certify as Certify
 from .pricing import Contour as Contour
 from .pricing import Greeks as Greeks
