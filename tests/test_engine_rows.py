@@ -14,9 +14,7 @@ QUICK = {  # what compiles once more for each option; `make slow` has them all
     "CarrMadan(alpha=-0.5)",
     "CarrMadan(interpolation='cubic')",
     "CarrMadan(fractional=True)",
-    "CarrMadan.classic()",
     "COS(256)",
-    "COS(512, range='cumulants')",
 }
 ALL = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in OPTIONS]
 pytestmark = [pytest.mark.xdist_group("engine rows"), pytest.mark.heavy]
