@@ -16,8 +16,8 @@ _HOME = {
         "PiecewiseHeston", "Shifted", "VarianceGamma",
     ),
     "pricing": (
-        "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density", "digital",
-        "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
+        "COS", "CarrMadan", "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density",
+        "digital", "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
         "price_info",
     ),
     "quote_surface": ("QuoteSurface", "stack"),

@@ -33,6 +33,8 @@ from .models import PiecewiseHeston as PiecewiseHeston
 from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
 from .precision import enable_x64 as enable_x64
+from .pricing import COS as COS
+from .pricing import CarrMadan as CarrMadan
 from .pricing import Certify as Certify
 from .pricing import Contour as Contour
 from .pricing import Greeks as Greeks

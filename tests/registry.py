@@ -18,7 +18,7 @@ from neutral.models import (
     Shifted,
     VarianceGamma,
 )
-from neutral.pricing import Contour, Lewis
+from neutral.pricing import COS, CarrMadan, Contour, Lewis
 
 MODELS = {
     "black": Black.typical,
@@ -34,7 +34,12 @@ MODELS = {
     "pw_heston": PiecewiseHeston.typical,
     "svcj++": lambda: Shifted(SVCJ.typical(), np.array([0.1, 0.5]), np.array([0.001, 0.002])),
 }
-ENGINES = {"contour": Contour, "lewis": lambda: Lewis(128)}
+ENGINES = {
+    "contour": Contour,
+    "lewis": lambda: Lewis(128),
+    "carr-madan": lambda: CarrMadan(alpha=-0.5),  # the damping that every model admits
+    "cos": lambda: COS(512),
+}
 # models with hand-written parameter derivatives; automatic differentiation is their oracle
 HAND_DIFFERENTIATED = ("heston", "bates", "svcj", "double_heston", "pw_heston")
 # one worker runs all tests of a model, and compiles its programs once

@@ -4,8 +4,10 @@ from .base import AbstractEngine as AbstractEngine
 from .base import PriceInfo as PriceInfo
 from .base import PriceStatus as PriceStatus
 from .base import Quadrature as Quadrature
+from .carr_madan import CarrMadan as CarrMadan
 from .certify import Certify as Certify
 from .contour import Contour as Contour
+from .cos import COS as COS
 from .distribution import density as density
 from .distribution import digital as digital
 from .distribution import distribution as distribution

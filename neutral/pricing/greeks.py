@@ -13,10 +13,9 @@ from ..contract import Kind, Settlement, Terms, as_numbers, settled, terms
 from ..errors import ArgumentError
 from ..inversion import implied_stdev
 from ..models import AbstractFourierModel
-from ..typing import Codes, Real
-from .base import AbstractEngine
-from .contour import Contour
-from .price import check_model, coordinates, plan_for, price_grid, strikes_axis
+from ..typing import Codes, Flags, Real
+from .base import AbstractEngine, PriceStatus
+from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
 
 ORDERS = ("vanna", "volga", "speed")
 
@@ -93,7 +92,7 @@ def greeks(
         as_numbers(name, x if carried and x is not None else 0.0)
         for name, x in (("rate", rate), ("dividend", dividend))
     ]
-    engine = Contour() if engine is None else engine
+    engine = prepared(engine, model, option)
     return call_on_grid(
         lambda *x: _greeks_grid(model, Terms(*x[3:]), x[0], x[1], x[2], engine, tuple(order)),
         (underlying, *drift, *option),
@@ -138,7 +137,7 @@ def _greeks_grid(
     per_unit = underlying * first / unit
     net = jnp.where(option.is_coin, per_unit, per_unit - price / unit)
     vega, vanna, volga = _black_greeks(price / unit, k, option, unit, growth)
-    return Greeks(
+    found = Greeks(
         price=price,
         delta=first,
         gamma=in_x(delta)(underlying),
@@ -151,6 +150,16 @@ def _greeks_grid(
         volga=volga if "volga" in order else None,
         speed=in_x(in_x(delta))(underlying) if "speed" in order else None,
     )
+    # the derivative of a constant nan is 0, which would pass for an answer
+    known = info.status <= PriceStatus.inaccurate
+    return jax.tree.map(lambda x: _where_known(known, x), found)
+
+
+def _where_known(known: Flags, x: Any) -> Any:
+    """nan instead of a real result where there is none; x may have one axis more, codes stay."""
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    return jnp.where(jnp.reshape(known, known.shape + (1,) * (x.ndim - known.ndim)), x, jnp.nan)
 
 
 def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFourierModel) -> dict[str, Real]:

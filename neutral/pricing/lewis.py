@@ -13,7 +13,7 @@ from ..materialise import materialise
 from ..models import AbstractFourierModel
 from ..trigonometry import sincos
 from ..typing import Frequencies, Real
-from .base import AbstractEngine, Quadrature
+from .base import AbstractEngine, Quadrature, like
 
 _CORE = 4.0  # nodes are even up to 4 standard-deviation frequencies, geometric beyond
 _CUTOFF = -25.3  # log of the integrand's size, relative to the forward, where nodes end: 1e-11
@@ -64,10 +64,10 @@ class Lewis(AbstractEngine):
             Constants for `prices` and `prices_and_jacobian`.
         """
         abscissa, weight, _ = _legendre(self.nodes)
-        y = 0.5 * jnp.expand_dims(length, -1) * (1.0 + _like(abscissa, length))
+        y = 0.5 * jnp.expand_dims(length, -1) * (1.0 + like(abscissa, length))
         scale = _CORE / jnp.expand_dims(stdev, -1)
         x = scale * jnp.sinh(y)
-        jacobian = 0.5 * jnp.expand_dims(length, -1) * _like(weight, length) * scale * jnp.cosh(y)
+        jacobian = 0.5 * jnp.expand_dims(length, -1) * like(weight, length) * scale * jnp.cosh(y)
         square = x * x + 0.25
         sine, cosine = sincos(jnp.expand_dims(x, -1) * jnp.expand_dims(k, -2))
         damping = -jnp.exp(0.5 * jnp.expand_dims(k, -2)) / jnp.pi
@@ -136,7 +136,7 @@ class Lewis(AbstractEngine):
         damping = jnp.exp(0.5 * k) / jnp.pi
         gaps = []
         for half in halves:
-            rest = change * _like(1.0 - half / weight, change[..., 0].real)
+            rest = change * like(1.0 - half / weight, change[..., 0].real)
             gaps.append(jnp.abs(_product(jnp.real(rest), jnp.imag(rest), grid)) / damping)
         gap = damping * jnp.max(jnp.maximum(*gaps), axis=-1, keepdims=True)
         scale = damping * jnp.expand_dims(jnp.sum(jnp.abs(change), -1), -1)
@@ -164,7 +164,7 @@ def _product(real: Real, imaginary: Real, grid: LewisGrid) -> Real:
 def _cutoff(model: AbstractFourierModel, t: Real, stdev: Real) -> Real:
     """Length at which |phi|/x has fallen to the cutoff, from 28 values of phi per maturity."""
     y = jnp.linspace(0.5, 14.0, 28).astype(t.dtype)
-    x = _CORE / jnp.expand_dims(stdev, -1) * _like(jnp.sinh(y), stdev)
+    x = _CORE / jnp.expand_dims(stdev, -1) * like(jnp.sinh(y), stdev)
     z = jax.lax.complex(x, jnp.full_like(x, -0.5))
     size = jnp.real(model.expand(2).log_cf(z, jnp.expand_dims(t, -1))) + jnp.log(x) - jnp.log(x * x + 0.25)
     last = jnp.max(jnp.where(size > _CUTOFF, jnp.arange(28), 0), axis=-1, keepdims=True)
@@ -172,12 +172,6 @@ def _cutoff(model: AbstractFourierModel, t: Real, stdev: Real) -> Real:
     after = jnp.take_along_axis(size, jnp.minimum(last + 1, 27), -1)
     share = jnp.clip((before - _CUTOFF) / jnp.where(before > after, before - after, 1.0), 0.05, 1.0)
     return (0.5 + 0.5 * (last + share))[..., 0]
-
-
-def _like(row: Real | np.ndarray, leading: Real) -> Real:
-    """A row of nodes with the axes of `leading` in front, for strict broadcasting."""
-    row = jnp.asarray(row, leading.dtype)
-    return jnp.reshape(row, (1,) * jnp.ndim(leading) + row.shape)
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from ..buckets import call_on_grid
 from ..contract import Kind, Settlement, Terms, from_out_of_the_money, moneyness, settled, terms
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
+from ..parameters import is_concrete
 from ..precision import Precision, require_precision
 from ..typing import Codes, Flags, Real
 from .base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
@@ -61,7 +62,8 @@ def price(
 
     Returns:
         Prices, in the forward's unit (cash) or in the underlying (coin). nan where an argument inside jit is
-        outside its domain, or where the default engine finds no accurate value; `price_info` says which.
+        outside its domain, where the default engine finds no accurate value, or where the engine refuses the
+        option; `price_info` says which.
 
     Raises:
         ArgumentError: an argument is outside its domain; told before anything is traced.
@@ -107,7 +109,7 @@ def price_info(
     model = check_model(model, precision)
     if engine is not None and precision != "float64":
         raise ArgumentError("precision='float32' goes with the default engine; leave engine= out.")
-    engine = Contour() if engine is None else engine
+    engine = prepared(engine, model, option)
     return call_on_grid(lambda *x: price_grid(model, Terms(*x), engine), option, strikes_axis(option))
 
 
@@ -162,6 +164,14 @@ def check_model(model: Any, precision: Precision) -> AbstractFourierModel:
     return jax.tree.map(lambda x: x.astype(dtype), model)
 
 
+def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option: Terms) -> AbstractEngine:
+    """The default engine where there is none; one that has seen the arguments where they are concrete."""
+    if engine is None:
+        return Contour()
+    concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
+    return engine.prepare(model, np.asarray(option.maturity)) if concrete else engine
+
+
 def strikes_axis(option: Terms) -> int:
     """Length of the strike axis: the last one where the maturity is constant along it, else 1."""
     shape = np.broadcast_shapes(*(np.shape(x) for x in option))
@@ -200,6 +210,7 @@ def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: Abs
     tolerance = max(engine.tolerance, 1e3 * float(jnp.finfo(k.dtype).eps))
     accurate = quadrature.error <= tolerance * jnp.maximum(1.0, jnp.exp(k))
     known = jnp.where(accurate & jnp.isfinite(quadrature.value), PriceStatus.accurate, PriceStatus.inaccurate)
+    known = jnp.where(jnp.isnan(quadrature.value) & jnp.isinf(quadrature.error), PriceStatus.refused, known)
     return jnp.where(valid, known, PriceStatus.invalid)
 
 

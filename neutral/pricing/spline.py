@@ -1,0 +1,98 @@
+"""Interpolation on an even grid whose values are a trigonometric sum, so that its spline is known exactly.
+
+The cardinal spline through e^{i theta u} (u = 0, 1, ...) has the coefficients e^{i theta u} / symbol(theta)
+(Schoenberg 1973): dividing the terms of the sum by the symbol replaces solving for the spline.
+"""
+
+import jax.numpy as jnp
+
+from ..typing import Flags, Real
+
+_DEGREE = {"linear": 1, "cubic": 3, "quintic": 5}
+
+
+def degree_of(interpolation: str) -> int:
+    """Degree of the polynomial pieces."""
+    if interpolation not in _DEGREE:
+        from ..errors import ArgumentError
+
+        raise ArgumentError(f"interpolation must be one of {', '.join(_DEGREE)}, got {interpolation!r}.")
+    return _DEGREE[interpolation]
+
+
+def symbol(theta: Real, interpolation: str) -> Real:
+    """Transform of the B-spline's values on the grid, at theta radians per step; 1 for linear."""
+    cos = jnp.cos(theta)
+    if interpolation == "cubic":
+        return (2.0 + cos) / 3.0
+    if interpolation == "quintic":
+        return (32.0 + cos * (26.0 + 2.0 * cos)) / 60.0
+    return jnp.ones_like(theta)
+
+
+def interpolation_error(theta: Real, v: Real, alpha: Real, interpolation: str) -> Real:
+    """Bound on what interpolation does to one term e^{-ivk} of the damped sum, shape of theta.
+
+    The spline of degree d through a wave keeps the share L = sinc(theta/2pi)^{d+1}/symbol of it and adds
+    its aliases, of total weight 1 - L. Between strikes dK apart a line errs by dK^2/8 times the second
+    derivative, which for the price e^{-(alpha + iv)k} is (alpha + iv)(alpha + 1 + iv).
+    """
+    if interpolation == "linear":
+        spacing = theta / jnp.where(v > 0, v, 1.0)
+        bend = jnp.sqrt((alpha**2 + v**2) * ((alpha + 1.0) ** 2 + v**2))
+        return jnp.minimum(bend * jnp.max(spacing, axis=-1, keepdims=True) ** 2 / 8.0, 2.0)
+    kept = jnp.sinc(theta / (2.0 * jnp.pi)) ** (degree_of(interpolation) + 1) / symbol(theta, interpolation)
+    return 2.0 * jnp.abs(1.0 - kept)
+
+
+def interpolate(
+    values: Real, k: Real, start: Real, spacing: Real, alpha: Real, interpolation: str
+) -> tuple[Real, Flags]:
+    """Damped prices between the nodes of each maturity's grid.
+
+    Args:
+        values: Damped prices (linear) or spline coefficients on the grid, shape (..., maturities, N).
+        k: Log-forward moneyness, shape (..., maturities, strikes).
+        start: First node, shape (..., maturities).
+        spacing: Distance of the nodes, shape (..., maturities).
+        alpha: Damping, shape (..., maturities).
+        interpolation: "linear" (of undamped prices, in the strike), "cubic" or "quintic".
+
+    Returns:
+        Damped prices of the shape of k, and whether the strike is on the grid.
+    """
+    degree = degree_of(interpolation)
+    start, spacing, alpha = (x[..., None] for x in (start, spacing, alpha))
+    position = (k - start) / spacing
+    node = jnp.floor(position)
+    below = (degree - 1) // 2
+    inside = (node >= below) & (node + degree - below <= values.shape[-1] - 1)
+    node = jnp.where(inside, node, below)
+    share = jnp.where(inside, position - node, 0.0)
+    weights = _line(share, spacing, alpha) if degree == 1 else _b_spline(share, degree)
+    first = node.astype(int) - below
+    total = jnp.zeros_like(k)
+    for i, weight in enumerate(weights):
+        total = total + weight * jnp.take_along_axis(values, first + i, axis=-1)
+    return total, inside
+
+
+def _line(share: Real, spacing: Real, alpha: Real) -> list[Real]:
+    """Weights of damped prices for a line in the strike through the undamped ones."""
+    offset = share * spacing
+    upper = jnp.expm1(offset) / jnp.expm1(spacing)
+    return [(1.0 - upper) * jnp.exp(alpha * offset), upper * jnp.exp(alpha * (offset - spacing))]
+
+
+def _b_spline(share: Real, degree: int) -> list[Real]:
+    """Values at `share` of a step of the degree + 1 B-splines around it, by de Boor's recursion (1972)."""
+    weights = [jnp.ones_like(share)]
+    for p in range(1, degree + 1):
+        raised = [jnp.zeros_like(share)] * (p + 1)
+        for i, weight in enumerate(weights):
+            # the i-th spline of degree p - 1 starts i - p + 1 steps from the node
+            rise = (share + (p - 1 - i)) / p
+            raised[i + 1] = raised[i + 1] + rise * weight
+            raised[i] = raised[i] + (1.0 - rise) * weight
+        weights = raised
+    return weights
