@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import gammaln, ndtr
 
 import neutral as nt
 from neutral.buckets import bucket
@@ -219,3 +220,36 @@ def test_load_refuses_what_it_does_not_know(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.json"]
     nt.save(HESTON, path)
     assert eqx.tree_equal(nt.load(path), HESTON)
+
+
+def poisson_mixture(sigma, lam, mu_y, sigma_y, k, t, terms=400):
+    """Merton's price (1976), out of the money, as a mixture of Black prices: no Fourier integral in it."""
+    j = np.arange(terms)
+    drift = -lam * t * np.expm1(mu_y + 0.5 * sigma_y**2) + j * (mu_y + 0.5 * sigma_y**2)
+    weight = np.exp(-lam * t + j * np.log(lam * t) - gammaln(j + 1.0))
+    stdev = np.sqrt(sigma**2 * t + j * sigma_y**2)
+    d = (drift - k) / stdev + 0.5 * stdev
+    sign = 1.0 if k >= 0 else -1.0
+    return np.sum(sign * weight * (np.exp(drift) * ndtr(sign * d) - np.exp(k) * ndtr(sign * (d - stdev))))
+
+
+LATTICES = [  # jumps of nearly one size, little diffusion: sigma, lam, mu_y, sigma_y, k, t
+    (0.0804659, 5.84658885, -0.55612284, 0.01279215, 2.3124562, 8.09436),  # phi vanishes and returns
+    (0.1093, 0.15212, -0.72999, 0.04085, -1.4264, 1.5308),  # explodes between points of a tilted line
+    (0.06617, 2.16444, -0.81204, 0.10506, 2.15043, 6.32721),
+    (0.02545, 7.64502, -0.66018, 0.07341, -0.79198, 0.30888),
+    (0.0604, 0.89447, -0.58099, 0.00406, -0.11914, 0.21545),
+]
+
+
+@pytest.mark.parametrize("terms", LATTICES)
+def test_jumps_of_one_size_are_priced_or_doubted(terms):
+    *parameters, k, t = terms
+    model, true = nt.Merton(*parameters), poisson_mixture(*terms)
+    unit = max(1.0, np.exp(k))
+    certified = nt.certify(model, 1.0, np.exp(k), t, k >= 0)
+    # the mixture itself rounds
+    assert abs(float(certified.price) - true) <= float(certified.error_bound) + 1e-13 * unit
+    assert float(certified.error_bound) <= 1e-13 * unit
+    info = nt.price_info(model, 1.0, np.exp(k), t, k >= 0)
+    assert info.status == nt.PriceStatus.inaccurate or abs(float(info.price) - true) <= 1e-10 * unit

@@ -119,6 +119,17 @@ class AbstractFourierModel(AbstractModel):
     def total_variance(self, t: Real) -> Real:
         """Expected quadratic variation of X up to t: the natural scale w of prices at maturity t."""
 
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """How far log |phi(z)| may rise without |z| falling: its distance from a bound without oscillation.
+
+        Jumps of nearly one size make phi vanish and return, as a lattice does: integrals must not end there.
+        Where |E[e^{izY}]| is known, lam t (|E| - Re E). Zero, as here, for a phi that falls steadily.
+
+        Returns:
+            At least 0, of the shape of z and t broadcast.
+        """
+        return jnp.zeros(jnp.broadcast_shapes(jnp.shape(z), jnp.shape(t)), jnp.real(z).dtype)
+
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
         """log_cf and its derivative in every parameter.
 

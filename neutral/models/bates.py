@@ -8,7 +8,7 @@ from ..parameters import Interval, Positive, Unbounded, param
 from ..typing import Frequencies, Real, Scalar
 from .base import AbstractFourierModel, Gradient, Strip, hand_differentiated
 from .heston import Heston, diffusion_gradient, diffusion_log_cf, riccati, riccati_slopes
-from .merton import compensated_jumps, jump_exponent, jump_mean
+from .merton import compensated_jumps, jump_exponent, jump_mean, slack_of
 
 
 class Bates(AbstractFourierModel):
@@ -58,6 +58,10 @@ class Bates(AbstractFourierModel):
             self.lam * t * self.sigma_y * (-z * z * m0 - 1j * z * (1.0 + mean)),
         )
         return diffusion_log_cf(self, r) + self.lam * jumps, gradient
+
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """As of `Merton`."""
+        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
 
     def strip(self, t: Real) -> Strip:
         """Heston's: normal jumps have every moment."""

@@ -30,6 +30,10 @@ class Merton(AbstractFourierModel):
         jumps = compensated_jumps(z, self.mu_y, self.sigma_y)
         return gaussian_log_cf(z, self.sigma**2 * t) + self.lam * t * jumps
 
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """lam t (|M| - Re M), M = E[e^{izY}]."""
+        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
+
     def strip(self, t: Real) -> Strip:
         """Every moment is finite."""
         return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
@@ -42,6 +46,11 @@ class Merton(AbstractFourierModel):
 def jump_exponent(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
     """log E[e^{izY}] of a normal log jump."""
     return z * (1j * mu_y - 0.5 * sigma_y**2 * z)
+
+
+def slack_of(exponent: Frequencies) -> Real:
+    """|M| - Re M of M = e^exponent."""
+    return jnp.exp(jnp.real(exponent)) * (1.0 - jnp.cos(jnp.imag(exponent)))
 
 
 def compensated_jumps(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:

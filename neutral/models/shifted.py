@@ -92,6 +92,10 @@ class Shifted(AbstractFourierModel):
         """The model's own plus that of an independent Gaussian of variance Phi(t)."""
         return WithVariance(self.model, self.added_variance(t)).log_cf(z, t)
 
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """The model's own."""
+        return self.model.phase_slack(z, t)
+
     def strip(self, t: Real) -> Strip:
         """The model's own: a Gaussian has every moment."""
         return self.model.strip(t)
@@ -124,6 +128,10 @@ class WithVariance(AbstractFourierModel):
         psi, slopes = self.model.log_cf_and_gradient(z, t)
         unit = gaussian_log_cf(z, jnp.ones_like(t))
         return psi + unit * self.variance, (*slopes, unit)
+
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """The model's own."""
+        return self.model.phase_slack(z, t)
 
     def strip(self, t: Real) -> Strip:
         """The model's own: a Gaussian has every moment."""

@@ -150,6 +150,13 @@ class SVCJ(AbstractFourierModel):
         )
         return diffusion_log_cf(self, r) + self.lam * j.total, gradient
 
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """lam (|M J| - Re M J): M = E[e^{izY} | Z = 0], J the integral over the time of the jump."""
+        r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
+        j = _jump_integral(self, z, r, t)
+        weight = j.m0 * j.time
+        return self.lam * (jnp.abs(weight) - jnp.real(weight))
+
     def strip(self, t: Real) -> Strip:
         """Where 1 - a rho_j mu_v - mu_v B(t; -ia) > 0 inside Heston's strip; binding at the end of [0, t]."""
         low, high = self.heston.strip(t)

@@ -14,6 +14,7 @@ from .contour import Line, choose, in_chunks, integrand, offset
 _BLOCK = 64  # nodes evaluated at once
 _CHUNK = 32  # options refined together: all go as far as the slowest
 _FIRST = 3  # blocks of the first rule
+_DEEP = 6  # halvings at least where the integrand comes back: 12,288 nodes step over nothing
 _LEVELS = 8  # halvings: at most 49,152 nodes
 
 
@@ -76,8 +77,10 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
     zero, step = jnp.zeros_like(k), path.length / (_FIRST * _BLOCK)
     start = _Refinement(zero, zero, step, jnp.full_like(k, jnp.inf), jnp.asarray(_FIRST), jnp.asarray(-1))
 
+    least = jnp.where(jnp.any(path.returns), _DEEP, 2)
+
     def unstable(s: _Refinement) -> Any:
-        return (s.level < 2) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
+        return (s.level < least) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
 
     def refine(s: _Refinement) -> _Refinement:
         """The first rule, or the nodes between those of the last one."""

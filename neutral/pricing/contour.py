@@ -19,6 +19,7 @@ from ..typing import Frequencies, Real
 from .base import AbstractEngine, Quadrature
 
 _FURTHEST = 1e9  # cap on the damping where every moment is finite
+_COUNTS = -28.0  # log of a size, beside the integrand's start, from which its return would be missed
 _STEEPEST = 0.25  # largest tilt of the line, radians: more slows Gaussian decay, less leaves oscillation
 
 
@@ -56,9 +57,11 @@ class Contour(AbstractEngine):
         fine, coarse = jnp.sum(f, -1) * step, 2.0 * jnp.sum(f[..., ::2], -1) * step
         size = jnp.sum(jnp.abs(f), -1) * step / jnp.pi
         gap = jnp.abs(fine - coarse) / jnp.pi
-        # halving the step squares the relative error of a geometrically convergent rule
-        share = jnp.minimum(gap / jnp.where(size > 0, size, 1.0), 1.0)
-        error = 10.0 * gap * jnp.sqrt(share) + 10.0 * jnp.finfo(k.dtype).eps * size
+        # halving the step squares the relative error of a geometrically convergent rule, unless jumps of some
+        # size make the law of the forward lumpy; both rules may step over an integrand that comes back
+        share = jnp.maximum(jnp.sqrt(jnp.minimum(gap / jnp.where(size > 0, size, 1.0), 1.0)), path.slack)
+        error = 10.0 * gap * share + 10.0 * jnp.finfo(k.dtype).eps * size
+        error = jnp.where(path.returns, size, error)
         return Quadrature(offset(path, k) - fine / jnp.pi, jax.lax.stop_gradient(error))
 
 
@@ -114,6 +117,8 @@ class Line(NamedTuple):
     tilt: Real  # radians, positive upwards
     length: Real  # y at which the integrand has decayed
     inside: Bool[Array, "..."]  # 0 < a < 1: V is the call less 1
+    returns: Bool[Array, "..."]  # the integrand vanishes and comes back before it ends
+    slack: Real  # largest `phase_slack` where the integrand counts, at most 1
 
 
 def along(c: Line, y: Real) -> tuple[Frequencies, Frequencies]:
@@ -146,16 +151,14 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
     """
     model, k, t = jax.lax.stop_gradient((model, k, t))
     a, width, height, inside = _saddle(model, k, t)
-    flat = Line(a, width, jnp.zeros_like(a), jnp.full_like(a, jnp.inf), inside)
+    flat = Line(a, width, jnp.zeros_like(a), jnp.full_like(a, jnp.inf), inside, inside, a)
 
     # both tries in one loop body: the characteristic function is compiled once for them
     def attempt(state: tuple[Line, Real], _: None) -> tuple[tuple[Line, Real], None]:
         best, tilt = state
-        length, angle = _decay(model, k, t, best._replace(tilt=tilt), height)
-        shorter = length <= best.length
-        best = best._replace(
-            tilt=jnp.where(shorter, tilt, best.tilt), length=jnp.where(shorter, length, best.length)
-        )
+        found, angle = _decay(model, k, t, best._replace(tilt=tilt), height)
+        shorter = found.length <= best.length
+        best = jax.tree.map(lambda new, old: jnp.where(shorter, new, old), found, best)
         return (best, jnp.clip(-0.5 * angle, -_STEEPEST, _STEEPEST)), None
 
     (best, _), _ = jax.lax.scan(attempt, (flat, flat.tilt), None, length=2)
@@ -210,18 +213,21 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
     return a, width, jnp.where(inside, centre, outside), inside
 
 
-def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real) -> tuple[Real, Real]:
+def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real) -> tuple[Line, Real]:
     """y where the integrand has fallen by e^-40, and the direction of its exponent there.
 
     Returns:
-        The length (inf where it is not finite, or grows above its start), and arg of -d exponent/dz.
+        The line with its length (inf where the integrand is not finite, or grows above its start), and arg of
+        -d exponent/dz.
     """
     furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # squares stay finite
     y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
     z, slope = along(c, jnp.broadcast_to(y, k.shape + y.shape))
     e = exponent(model, k, t, z)
     size = jnp.real(e) + 0.5 * jnp.log(_square(slope) / _square(z) / _square(z + 1j))
-    size = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
+    seen = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
+    slack = model.phase_slack(z, jnp.expand_dims(t, -1))
+    size = seen + slack  # may be reached nearby, between these points
     alive = size > -40.0
     last = jnp.max(jnp.where(alive, jnp.arange(y.size), 0), axis=-1)
 
@@ -235,7 +241,13 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     bad = jnp.any(~(size < 3.0), axis=-1)
     rise = jnp.maximum(last, 1)
     direction = (at(e, rise - 1) - at(e, rise)) * cm.reciprocal(at(z, rise) - at(z, rise - 1))
-    return jnp.where(bad, jnp.inf, length), jnp.nan_to_num(jnp.angle(direction))
+    counts = size > _COUNTS
+    found = c._replace(
+        length=jnp.where(bad, jnp.inf, length),
+        returns=jnp.any(counts & (seen < -40.0), axis=-1),
+        slack=jnp.max(jnp.where(counts, jnp.minimum(slack, 1.0), 0.0), axis=-1),
+    )
+    return found, jnp.nan_to_num(jnp.angle(direction))
 
 
 def _square(z: Frequencies) -> Real:
