@@ -1,9 +1,17 @@
 """What does a calibration cost beside QuantLib's Levenberg-Marquardt and scipy's global search?
 
+24 November 2026, AMD EPYC, two cores, jax 0.10.2, QuantLib 1.44 and scipy 1.17 from Python. A single warm
+Heston fit of 200 quotes: 1.1 ms, QuantLib 201 ms, 179 times as much; in a batch of 1,000 1.16 CPU-ms (0.60
+ms of wall time) a surface, 183 times. SVCJ on a Deribit snapshot, from data alone: 61 CPU-ms (37 ms of wall
+time), 1,000 to 2,200 times less than the source's 61 to 133 CPU-s. Differential evolution and Nelder-Mead
+to the same error: 793 times. First call, empty cache / warm: Black 2.2 / 0.7 s, Heston 3.3 / 0.9, SVCJ 4.5
+/ 1.1, SVCJ++ 4.9 / 1.2; a second chunk compiles nothing. 100,000 Heston surfaces stream through at 1,600 a
+second in 1.2 GiB.
+
 The table is printed and kept in results/calibration.json. Seconds are CPU seconds of the process, all
-threads together, unless they are called wall; a rival runs between two of our runs. Run
-`python benchmarks/calibration.py`, with `--quick` for a minute's worth, with `--stream 100000` for a long
-archive in bounded memory, or with `--device gpu`. Deribit's rows take the snapshots under
+threads together, unless they are called wall; a rival runs between two of our runs. Run `python
+benchmarks/calibration.py`, with `--quick` for a minute's worth, with `--stream 100000` for a long archive
+in bounded memory, or with `--device gpu`. Deribit's rows take the snapshots under
 `$NEUTRAL_DATA/deribit/run`, or those that ship with the package.
 """
 
