@@ -31,7 +31,7 @@ _HOME = {
 }  # fmt: skip
 _MODULES = ("plot",)
 _WHERE = {name: module for module, names in _HOME.items() for name in names}
-__all__ = ["__version__", *sorted(_WHERE), *_MODULES]
+__all__ = ["__version__", *sorted(_WHERE), *_MODULES]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
