@@ -23,6 +23,7 @@ _HOME = {
         "JumpMomentPenalty", "LevenbergMarquardt", "Loss", "QuasiRandom", "Search", "Tikhonov", "calibrate",
         "calibrate_batch", "nested_start", "price_surface",
     ),
+    "surfaces": ("Certificate", "ESSVI", "SSVI", "SVI", "VolSurface", "essvi_from_unconstrained"),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),
 }  # fmt: skip

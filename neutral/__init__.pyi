@@ -47,6 +47,12 @@ from .quote_surface import QuoteSurface as QuoteSurface
 from .quote_surface import stack as stack
 from .storage import load as load
 from .storage import save as save
+from .surfaces import ESSVI as ESSVI
+from .surfaces import SSVI as SSVI
+from .surfaces import SVI as SVI
+from .surfaces import Certificate as Certificate
+from .surfaces import VolSurface as VolSurface
+from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained
 
 __all__: list[str]
 __version__: str

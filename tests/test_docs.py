@@ -9,7 +9,14 @@ import pytest
 import neutral
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", "docs/index.md", "docs/guide.md", "docs/calibration.md", "docs/custom_model.md"]
+PAGES = [
+    "README.md",
+    "docs/index.md",
+    "docs/guide.md",
+    "docs/calibration.md",
+    "docs/surfaces.md",
+    "docs/custom_model.md",
+]
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]
 
 
