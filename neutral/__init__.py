@@ -23,7 +23,10 @@ _HOME = {
         "JumpMomentPenalty", "LevenbergMarquardt", "Loss", "QuasiRandom", "Search", "Tikhonov", "calibrate",
         "calibrate_batch", "nested_start", "price_surface",
     ),
-    "surfaces": ("Certificate", "ESSVI", "SSVI", "SVI", "VolSurface", "essvi_from_unconstrained"),
+    "surfaces": (
+        "Certificate", "ESSVI", "SSVI", "SVI", "SurfaceFit", "VolSurface",
+        "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch",
+    ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),
 }  # fmt: skip

@@ -51,8 +51,11 @@ from .surfaces import ESSVI as ESSVI
 from .surfaces import SSVI as SSVI
 from .surfaces import SVI as SVI
 from .surfaces import Certificate as Certificate
+from .surfaces import SurfaceFit as SurfaceFit
 from .surfaces import VolSurface as VolSurface
 from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained
+from .surfaces import fit_essvi as fit_essvi
+from .surfaces import fit_essvi_batch as fit_essvi_batch
 
 __all__: list[str]
 __version__: str

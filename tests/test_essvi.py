@@ -21,9 +21,8 @@ def columns(records, *names):
 
 
 def surface(smiles, expiries=None):
-    theta = np.asarray(smiles["theta"])
-    return nt.ESSVI(np.arange(1.0, theta.size + 1) if expiries is None else expiries, theta, *(
-        np.asarray(smiles[name]) for name in NAMES[1:]))  # fmt: skip
+    theta, psi, rho = (np.asarray(smiles[name]) for name in NAMES)
+    return nt.ESSVI(np.arange(1.0, theta.size + 1) if expiries is None else expiries, theta, psi, rho)
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..calibration import CalibrationStatus
 from ..errors import ArgumentError
 from ..typing import Flags, Real
 from .base import VolSurface
 from .certificate import Certificate
 from .essvi_slice import ROUNDING, butterfly_bound, calendar_margin, sufficient_psi, variance
+from .evidence import SurfaceFit
 
 _INSIDE = 15  # maturities tested inside an interval that no proof covers
 
@@ -31,12 +33,14 @@ class ESSVI(VolSurface):
         theta: Total variance at the money, (T,); nan where there is no smile (padded).
         psi: theta phi; slopes of the wings are psi (1 +- rho) / 2, (T,).
         rho: (T,).
+        fit: How it was fitted; None where it was not.
     """
 
     expiries: Any
     theta: Any
     psi: Any
     rho: Any
+    fit: SurfaceFit | None = None
 
     def __check_init__(self) -> None:
         """Refuse what is no surface; numbers that are traced are not looked at."""
@@ -99,6 +103,26 @@ class ESSVI(VolSurface):
         for _ in range(np.ndim(self.theta) - 1):
             certify = jax.vmap(certify)
         return eqx.filter_jit(certify)(self)
+
+    @property
+    def status(self) -> Any:
+        """`CalibrationStatus` code of the fit."""
+        return self._fit().status
+
+    @property
+    def converged(self) -> Any:
+        """Whether the fit is at a stationary point."""
+        return self._fit().status == CalibrationStatus.converged
+
+    @property
+    def loss(self) -> Any:
+        """The data term of the fit: mean of the loss over the quotes that were fitted."""
+        return self._fit().loss
+
+    def _fit(self) -> SurfaceFit:
+        if self.fit is None:
+            raise ArgumentError("This surface was not fitted to quotes; fit_essvi returns one that was.")
+        return self.fit
 
     def __len__(self) -> int:
         """Number of surfaces in a batch."""

@@ -17,6 +17,7 @@ from ..typing import Real
 
 _SHRINK = 0.6180339887498949
 _STEPS = 40  # of the golden section: leaves 1e-9 of a maximum's position, a Newton step then all digits
+_FAR = 1e8  # theta / psi: where a smile is its asymptote to the last digit
 ROUNDING = 1e-12  # relative margin below zero that a smile on the boundary may show
 
 
@@ -33,11 +34,21 @@ def variance(k: ArrayLike, theta: ArrayLike, psi: ArrayLike, rho: ArrayLike) -> 
         Broadcast shape, relative accuracy also far out in a flat wing.
     """
     k, theta, psi, rho = as_float64(k, theta, psi, rho)
-    line, square = theta + rho * psi * k, (psi * k) ** 2 * (1.0 - rho * rho)
+    return _variance(theta + rho * psi * k, (psi * k) ** 2 * (1.0 - rho * rho))[0]
+
+
+def _variance(line: Real, square: Real) -> tuple[Real, Real]:
+    """w and R from L = theta + rho psi k and P k^2, R^2 = L^2 + P k^2."""
     root = jnp.sqrt(line * line + square)
-    # w (w - line) = square / 4: the form that adds
+    # w (w - L) = P k^2 / 4: the form that adds
     falls = line < 0.0
-    return jnp.where(falls, 0.5 * square / jnp.where(falls, root - line, 1.0), 0.5 * (line + root))
+    return jnp.where(falls, 0.5 * square / jnp.where(falls, root - line, 1.0), 0.5 * (line + root)), root
+
+
+def variance_and_slopes(k: Real, theta: Real, psi: Real, tilt: Real) -> tuple[Real, tuple[Real, Real, Real]]:
+    """Total variance and its derivatives in theta, psi and tilt = rho psi; arguments of one shape."""
+    w, root = _variance(theta + tilt * k, (psi - tilt) * (psi + tilt) * k * k)
+    return w, (w / root, 0.5 * psi * k * k / root, 0.5 * k * (1.0 + theta / root))
 
 
 def theta_min(psi: ArrayLike, rho: ArrayLike) -> Real:
@@ -192,9 +203,9 @@ def _meeting_points(one: tuple[Any, ...], two: tuple[Any, ...], scale: Real) -> 
 
 
 def _ratio(top: Real, bottom: Real) -> Real:
-    """Quotient, 0 where it is not finite."""
+    """Quotient; 0 where it is so large that it belongs to the wings, which are tested beside."""
     ratio = top / jnp.where(bottom == 0.0, 1.0, bottom)
-    return jnp.where((bottom != 0.0) & jnp.isfinite(ratio), ratio, 0.0)
+    return jnp.where((bottom != 0.0) & (jnp.abs(ratio) < _FAR), ratio, 0.0)
 
 
 def anchored_theta(k: ArrayLike, w: ArrayLike, psi: ArrayLike, rho: ArrayLike) -> Real:
