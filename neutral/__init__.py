@@ -24,8 +24,8 @@ _HOME = {
         "calibrate_batch", "nested_start", "price_surface",
     ),
     "surfaces": (
-        "Certificate", "ESSVI", "SSVI", "SVI", "SurfaceFit", "VolSurface",
-        "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch",
+        "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
+        "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

@@ -18,7 +18,7 @@ from .errors import ArgumentError, DataError
 from .models import AbstractModel
 from .parameters import as_parameter
 from .quote_surface import QuoteSurface
-from .surfaces import ESSVI, SSVI, SVI, SurfaceFit
+from .surfaces import ESSVI, SSVI, SVI, ESSVIMixture, SurfaceFit
 
 FORMAT = 1
 _MODELS = {
@@ -26,7 +26,7 @@ _MODELS = {
     for name, cls in vars(models).items()
     if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
-_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, SSVI, SVI, SurfaceFit)
+_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SSVI, SVI, SurfaceFit)
 _TYPES: dict[str, Any] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
 
 
@@ -34,7 +34,8 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write an object to a JSON file, whole or not at all.
 
     Args:
-        obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `SSVI` or `SVI`.
+        obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
+            `SSVI` or `SVI`.
         path: File to write; replaced if it exists.
 
     Raises:

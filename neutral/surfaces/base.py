@@ -44,6 +44,21 @@ class VolSurface(eqx.Module):
         w_t = jax.jvp(lambda t: self.variance_at(k, t), (t,), (jnp.ones_like(t),))[1]
         return Jet(w, w_k, w_kk, w_t)
 
+    def price_at(self, k: Real, t: Real) -> Real:
+        """Normalised call, elementwise, for arguments of one shape with t > 0."""
+        return black.price(k, jnp.sqrt(self.variance_at(k, t)))
+
+    def density_at(self, k: Real, t: Real) -> Real:
+        """Density of log(F_T / F), elementwise, for arguments of one shape with t > 0."""
+        at = self.jet(k, t)
+        s = jnp.sqrt(at.w)
+        return durrleman(k, at.w, at.w_k, at.w_kk) * pdf(-k / s - 0.5 * s) / s
+
+    def local_variance_at(self, k: Real, t: Real) -> Real:
+        """Local variance, elementwise, for arguments of one shape with t > 0."""
+        at = self.jet(k, t)
+        return at.w_t / durrleman(k, at.w, at.w_k, at.w_kk)
+
     @eqx.filter_jit
     def total_variance(self, k: Any, t: Any) -> Real:
         """Total implied variance, vol^2 t.
@@ -68,16 +83,13 @@ class VolSurface(eqx.Module):
         The put is worth 1 - e^k less.
         """
         k, t, known = _points(k, t)
-        return jnp.where(known, black.price(k, jnp.sqrt(self.variance_at(k, t))), jnp.nan)
+        return jnp.where(known, self.price_at(k, t), jnp.nan)
 
     @eqx.filter_jit
     def density(self, k: Any, t: Any) -> Real:
         """Risk-neutral density of log(F_T / F) at k; arguments as in `total_variance`."""
         k, t, known = _points(k, t)
-        at = self.jet(k, t)
-        s = jnp.sqrt(at.w)
-        density = durrleman(k, at.w, at.w_k, at.w_kk) * pdf(-k / s - 0.5 * s) / s
-        return jnp.where(known, density, jnp.nan)
+        return jnp.where(known, self.density_at(k, t), jnp.nan)
 
     @eqx.filter_jit
     def local_variance(self, k: Any, t: Any) -> Real:
@@ -86,8 +98,7 @@ class VolSurface(eqx.Module):
         From the right at an expiry where the surface has a kink in time. Arguments as in `total_variance`.
         """
         k, t, known = _points(k, t)
-        at = self.jet(k, t)
-        return jnp.where(known, at.w_t / durrleman(k, at.w, at.w_k, at.w_kk), jnp.nan)
+        return jnp.where(known, self.local_variance_at(k, t), jnp.nan)
 
 
 def _points(k: Any, t: Any) -> tuple[Real, Real, Real]:

@@ -1,8 +1,6 @@
 """`fit_essvi`, `fit_essvi_batch`: all smiles of a surface at once, free of arbitrage whatever the quotes."""
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, get_args
 
 import equinox as eqx
@@ -10,19 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration import CalibrationStatus, LevenbergMarquardt, Loss
-from ..calibration.implicit import follow
-from ..calibration.solvers import AbstractSolver, Stop, gradient_norm, movable
+from ..calibration import LevenbergMarquardt, Loss
+from ..calibration.solvers import AbstractSolver
 from ..errors import ArgumentError
 from ..precision import require_precision
 from ..quote_surface import QuoteSurface, stack
 from ..typing import Flags, Real
 from .essvi import ESSVI
-from .essvi_problem import EssviSetting, build
 from .evidence import SurfaceFit
 from .global_parametrisation import Cap
-
-CHUNK = 16  # surfaces of one compiled program
+from .problem import EssviSetting, build
+from .solve import CHUNK, in_chunks, minimise, usable
 
 
 class Task(NamedTuple):
@@ -115,17 +111,7 @@ def fit_essvi_batch(
     if np.ndim(surfaces.t) != 2:
         raise ArgumentError("fit_essvi_batch takes a stack or a sequence of surfaces; one goes to fit_essvi.")
     task, method = _prepared(surfaces, loss, cap, anchor, strength, mask, solver)
-    count = len(surfaces)
-    rows = [np.minimum(np.arange(i, i + chunk), count - 1) for i in range(0, count, chunk)]
-    workers = min(len(rows), workers or os.cpu_count() or 1)
-
-    def solved(pick: np.ndarray) -> ESSVI:
-        return jax.device_get(_solve_many(method, jax.tree.map(lambda x: np.asarray(x)[pick], task)))
-
-    first = solved(rows[0])  # compiles, before there are threads
-    with ThreadPoolExecutor(workers) as pool:
-        done = [first, *pool.map(solved, rows[1:])]
-    return jax.tree.map(lambda *x: np.concatenate(x)[:count], *done)
+    return in_chunks(lambda task: _solve_many(method, task), task, len(surfaces), chunk, workers)
 
 
 def _prepared(
@@ -171,38 +157,23 @@ def _solve_one(method: Method, task: Task) -> ESSVI:
 
 def _solve(method: Method, task: Task) -> ESSVI:
     """Fit one surface, without leading axis."""
-    setting, still = method.setting, jax.lax.stop_gradient(task)
-    surface, used, fine = _usable(setting.loss, still.surface, still.used)
-    problem, start = build(setting, surface, used)
-    space = problem.space
-    center = _anchored(setting, space, still.anchor)
-    held = jnp.isfinite(center) & jnp.tile(space.known, 3)
+    setting = method.setting
+    quotes = usable(setting.loss, task.surface, task.used)
+    problem, start = build(setting.loss, setting.cap, quotes.surface, quotes.used)
+    center = _anchored(setting, problem.space, task.anchor)
+    held = jnp.isfinite(center) & jnp.tile(problem.space.known, 3)
     pull = jnp.where(held, method.strength / jnp.maximum(jnp.sum(held), 1), problem.precision)
     problem = problem._replace(precision=pull, center=jnp.where(held, center, problem.center))
-    lanes, clean = jax.tree.map(lambda x: x[None], (problem, surface))
-    objective = setting.objective(lanes)
-    state = method.solver.run(objective, method.solver.init(objective, start[None]), method.solver.max_steps)
-    found = method.solver.solution(objective, state)
-    at = found.evaluation
-    status = jnp.where(found.stop == Stop.running, int(Stop.max_steps), found.stop)
-    status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
-    moving = movable(objective, found.y, at.gradient)
-    follows = moving & jnp.expand_dims(status == Stop.converged, -1)
-    prices = jnp.where(used, task.surface.prices, 0.0)[None]
-    y = follow(setting, lanes, clean, used[None], found.y, follows, prices)  # pyright: ignore[reportArgumentType]
-    now = lanes._replace(targets=setting.loss.targets(clean.with_prices(prices), used[None]))
-    theta, psi, tilt = setting.smiles(lanes, y)[0]
-    sound = fine & (status[0] != CalibrationStatus.nonfinite)
-    known = jnp.where(space.known & sound, 1.0, jnp.nan)
-    number = jnp.where(sound, 1.0, jnp.nan)
-    return ESSVI(task.surface.t, theta * known, psi * known, tilt / psi * known, SurfaceFit(
-        status=status[0],
-        loss=setting.data_loss(now, y)[0] * number,
-        prior_loss=setting.prior(lanes, y)[0] * number,
-        steps=found.steps[0],
-        gradient_norm=gradient_norm(objective, found.y, at)[0] * number,
-        at_bound=jnp.reshape(objective.free & ~moving, (3, -1)) & sound,
-    ))  # fmt: skip
+    y, fit = minimise(setting, method.solver, problem, start, quotes)
+    return as_surface(task.surface.t, setting.local(problem.space, y), problem.space.known, fit)
+
+
+def as_surface(t: Any, smiles: Real, known: Flags, fit: SurfaceFit) -> ESSVI:
+    """The fitted surface of smiles (3, T): theta, psi, rho psi; nan where there is none or the fit failed."""
+    theta, psi, tilt = smiles * jnp.where(known & jnp.isfinite(fit.loss), 1.0, jnp.nan)[None]
+    return ESSVI(
+        t, theta, psi, tilt / psi, eqx.tree_at(lambda f: f.at_bound, fit, fit.at_bound.reshape(3, -1))
+    )
 
 
 def _anchored(setting: EssviSetting, space: Any, smiles: Real) -> Real:
@@ -212,17 +183,3 @@ def _anchored(setting: EssviSetting, space: Any, smiles: Real) -> Real:
     theta, psi, rho = (jnp.where(there, x, y) for x, y in ((theta, 1.0), (psi, 1.0), (rho, 0.0)))
     y = space.coordinates(psi * (1.0 + rho), psi * (1.0 - rho), theta / psi, setting.cap)
     return jnp.where(jnp.tile(there, 3), y, jnp.nan)
-
-
-def _usable(loss: Loss, surface: QuoteSurface, used: Flags) -> tuple[QuoteSurface, Flags, Flags]:
-    """The surface with harmless numbers elsewhere, the quotes to use, and whether it can be fitted."""
-    used = used & surface.mask
-    sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight) & jnp.isfinite(surface.k)[None]
-    if loss.needs_spread:
-        sound = sound & jnp.isfinite(surface.spread)
-    rows = jnp.any(used, axis=(0, 2))
-    time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)))
-    fine = jnp.any(used) & jnp.all(~used | sound) & time
-    clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
-    clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
-    return clean, used & fine, fine

@@ -1,5 +1,6 @@
-"""The fit of an eSSVI surface as numbers: start from the data, objective of the solver."""
+"""The fit of a surface as numbers: constants, objective of the solver, start from the data."""
 
+import abc
 from typing import NamedTuple
 
 import equinox as eqx
@@ -22,7 +23,7 @@ _LEAST_WING = 0.3  # unit of the wings' slopes in units of the standard deviatio
 _HOLD = 1e-4  # strength of that, relative to a loss of 1
 
 
-class EssviProblem(NamedTuple):
+class SurfaceProblem(NamedTuple):
     """Constants of a fit. Leading axis of lanes B on every field, then as named."""
 
     k: Real  # (T, K)
@@ -32,64 +33,68 @@ class EssviProblem(NamedTuple):
     center: Real  # (3 T,)
 
 
-class EssviSetting(eqx.Module):
-    """What is the same for all lanes and fixed at compile time."""
+class AbstractSetting(eqx.Module):
+    """What is the same for all lanes and fixed at compile time.
 
-    loss: Loss
-    cap: Cap = eqx.field(static=True)
+    Every quote knows only the few numbers of its own maturity, L of them: `local`.
+    """
 
-    def objective(self, problem: EssviProblem) -> Objective:
+    loss: eqx.AbstractVar[Loss]
+    cap: eqx.AbstractVar[Cap]
+
+    @abc.abstractmethod
+    def bounds(self, space: Monotone) -> tuple[Real, Real, Flags]:
+        """Lower and upper bounds of the coordinates of one surface, and which may move, (n,) each."""
+
+    @abc.abstractmethod
+    def local(self, space: Monotone, y: Real) -> Real:
+        """Numbers of each maturity, (L, T), from the coordinates (n,) of one surface."""
+
+    @abc.abstractmethod
+    def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
+        """Out-of-the-money prices (B, T, K) at k (B, T, K), and their slopes in `local`, (B, L, T, K)."""
+
+    def objective(self, problem: SurfaceProblem) -> Objective:
         """The problem as a solver sees it."""
-        lower, upper = jax.vmap(Monotone.bounds)(problem.space)
         return Objective(
             lambda y: self.evaluate(problem, y),
             lambda y: self.cost(problem, y),
-            lower, upper, jax.vmap(Monotone.free)(problem.space),
-        )  # fmt: skip
+            *jax.vmap(self.bounds)(problem.space),
+        )
 
-    def smiles(self, problem: EssviProblem, y: Real) -> Real:
-        """theta, psi and rho psi, (B, 3, T)."""
-        return jax.vmap(lambda space, y: space.smiles(y, self.cap))(problem.space, y)
+    def locals(self, problem: SurfaceProblem, y: Real) -> Real:
+        """`local` of every lane, (B, L, T)."""
+        return jax.vmap(self.local)(problem.space, y)
 
-    def errors(self, problem: EssviProblem, price: Real) -> Real:
+    def errors(self, problem: SurfaceProblem, price: Real) -> Real:
         """Scaled errors of the quotes, (B, 2, T, K), of out-of-the-money prices (B, T, K)."""
         price, target = jnp.expand_dims(price, -3), problem.targets
         outside = jnp.maximum(price - target.high, 0.0) + jnp.minimum(price - target.low, 0.0)
         return outside / target.scale
 
-    def prices(self, problem: EssviProblem, smiles: Real) -> tuple[Real, Real]:
-        """Out-of-the-money prices (B, T, K), and their slopes in theta, psi and rho psi, (B, 3, T, K)."""
-        rows = [
-            jnp.broadcast_to(jnp.expand_dims(row, -1), problem.k.shape) for row in jnp.moveaxis(smiles, 1, 0)
-        ]
-        w, slopes = variance_and_slopes(problem.k, *rows)
-        s = jnp.sqrt(w)
-        in_w = 0.5 * black.vega(problem.k, s) / s
-        return black.price(problem.k, s, problem.k >= 0.0), jnp.stack([in_w * x for x in slopes], axis=1)
-
-    def data_loss(self, problem: EssviProblem, y: Real) -> Real:
+    def data_loss(self, problem: SurfaceProblem, y: Real) -> Real:
         """The loss without prior, (B,)."""
-        price, _ = self.prices(problem, self.smiles(problem, y))
+        price, _ = self.prices(problem.k, self.locals(problem, y))
         value, _, _ = self.loss.rho(self.errors(problem, price))
         return jnp.sum(problem.targets.share * value, axis=(-3, -2, -1))
 
-    def prior(self, problem: EssviProblem, y: Real) -> Real:
+    def prior(self, problem: SurfaceProblem, y: Real) -> Real:
         """Squared distance from the center, (B,)."""
         return jnp.sum(problem.precision * (y - problem.center) ** 2, axis=-1)
 
-    def cost(self, problem: EssviProblem, y: Real) -> Real:
+    def cost(self, problem: SurfaceProblem, y: Real) -> Real:
         """Loss and prior, (B,); differentiable, also in the problem's targets."""
         return self.data_loss(problem, y) + self.prior(problem, y)
 
-    def evaluate(self, problem: EssviProblem, y: Real) -> Evaluation:
-        """Cost with gradient and curvature; every quote knows only the three numbers of its own smile."""
+    def evaluate(self, problem: SurfaceProblem, y: Real) -> Evaluation:
+        """Cost with gradient and curvature, from one evaluation of prices and Jacobian."""
 
         def one(space: Monotone, y: Real) -> tuple[Real, Real]:
-            smiles = space.smiles(y, self.cap)
-            return smiles, smiles
+            numbers = self.local(space, y)
+            return numbers, numbers
 
-        chain, smiles = jax.vmap(jax.jacfwd(one, argnums=1, has_aux=True))(problem.space, y)
-        price, slopes = self.prices(problem, smiles)
+        chain, local = jax.vmap(jax.jacfwd(one, argnums=1, has_aux=True))(problem.space, y)
+        price, slopes = self.prices(problem.k, local)
         target = problem.targets
         e = self.errors(problem, price)
         value, first, second = self.loss.rho(e)
@@ -119,9 +124,41 @@ class EssviSetting(eqx.Module):
 
 
 def _gram(chain: Real, slopes: Real, weight: Real) -> Real:
-    """J' W J from one 3 x 3 block per smile."""
+    """J' W J from one L x L block per maturity."""
     block = jnp.einsum("bitk,btk,bjtk->bijt", slopes, weight, slopes)
     return jnp.einsum("bitn,bitm->bnm", chain, jnp.einsum("bijt,bjtm->bitm", block, chain))
+
+
+class EssviSetting(AbstractSetting):
+    """One eSSVI surface: theta, psi and rho psi of each maturity."""
+
+    loss: Loss
+    cap: Cap = eqx.field(static=True)
+
+    def bounds(self, space: Monotone) -> tuple[Real, Real, Flags]:
+        """See `AbstractSetting.bounds`."""
+        return (*space.bounds(), space.free())
+
+    def local(self, space: Monotone, y: Real) -> Real:
+        """See `AbstractSetting.local`."""
+        return space.smiles(y, self.cap)
+
+    def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
+        """See `AbstractSetting.prices`."""
+        return smile_prices(k, local, k >= 0.0)
+
+
+def smile_prices(k: Real, smiles: Real, is_call: Flags) -> tuple[Real, Real]:
+    """Prices of one kind at k (B, T, K), and their slopes in theta, psi and rho psi (B, 3, T)."""
+    w, slopes = variance_and_slopes(k, *over_strikes(k, smiles))
+    s = jnp.sqrt(w)
+    in_w = 0.5 * black.vega(k, s) / s
+    return black.price(k, s, is_call), jnp.stack([in_w * x for x in slopes], axis=1)
+
+
+def over_strikes(k: Real, rows: Real) -> list[Real]:
+    """Rows (B, L, T) as L arrays of the shape of k, (B, T, K)."""
+    return [jnp.broadcast_to(jnp.expand_dims(row, -1), k.shape) for row in jnp.moveaxis(rows, 1, 0)]
 
 
 def data_start(surface: QuoteSurface, targets: Targets) -> tuple[Real, Real, Real]:
@@ -152,15 +189,15 @@ def data_start(surface: QuoteSurface, targets: Targets) -> tuple[Real, Real, Rea
     return up, down, isotonic(2.0 * theta * level / (up + down), quotes)
 
 
-def build(setting: EssviSetting, surface: QuoteSurface, used: Flags) -> tuple[EssviProblem, Real]:
-    """Constants of the fit of one surface, without leading axis, and its starting point (3 T,)."""
-    targets = setting.loss.targets(surface, used)
+def build(loss: Loss, cap: Cap, surface: QuoteSurface, used: Flags) -> tuple[SurfaceProblem, Real]:
+    """Constants of the fit of one eSSVI surface, without leading axis, and its starting point (3 T,)."""
+    targets = loss.targets(surface, used)
     known = jnp.any(used, axis=(0, 2))
     up, down, tau = data_start(surface, targets)
     size = jnp.maximum(0.5 * (up + down), _LEAST_WING * surface.stdev)
     level = jnp.where(known, surface.stdev**2, 1.0)
     space = Monotone(known, jnp.where(known, jnp.clip(size, 1e-6, 4.0), 1.0), level)
-    start = space.coordinates(up, down, tau, setting.cap)
+    start = space.coordinates(up, down, tau, cap)
     few = jnp.sum(jnp.any(used, axis=0), axis=-1) < _FEW
     hold = jnp.where(jnp.tile(few & known, 3), _HOLD, 0.0)
-    return EssviProblem(surface.k, targets, space, hold, start), start
+    return SurfaceProblem(surface.k, targets, space, hold, start), start
