@@ -10,5 +10,6 @@ from .fit_essvi import fit_essvi_batch as fit_essvi_batch
 from .fit_surface import fit_surface as fit_surface
 from .fit_surface import fit_surface_batch as fit_surface_batch
 from .global_parametrisation import essvi_from_unconstrained as essvi_from_unconstrained
+from .sequential import sequential_essvi as sequential_essvi
 from .ssvi import SSVI as SSVI
 from .svi import SVI as SVI

@@ -19,9 +19,10 @@ from .fit_essvi import as_surface, fit_essvi, fit_essvi_batch
 from .global_parametrisation import Cap
 from .mixture_problem import COMPONENTS, MixtureSetting
 from .problem import EssviSetting, build
+from .sequential import sequential_essvi
 from .solve import CHUNK, Quotes, in_chunks, minimise, usable
 
-Shape = Literal["mixture", "essvi"]
+Shape = Literal["mixture", "essvi", "sequential"]
 Components = Literal["auto", "two"]
 
 _PULL = 1e-4  # of the prior toward the start, on every coordinate: keeps components apart where one would do
@@ -61,7 +62,8 @@ def fit_surface(
     Args:
         surface: Quotes of one underlying at one time.
         loss: What is minimised; `Loss()` where None.
-        method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`.
+        method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`, "sequential" for smiles fitted one
+            after another (`surfaces.sequential_essvi`, for comparison), where only the mask has an effect.
         components: "auto" keeps the second component only where Akaike's criterion, over the strikes fitted,
             asks for it; "two" always. Where it is dropped its weight is 0.
         cap: As in `fit_essvi`, for each component.
@@ -69,13 +71,16 @@ def fit_surface(
         solver: `LevenbergMarquardt()` where None.
 
     Returns:
-        `ESSVIMixture` or `ESSVI`, with `status`, `converged`, `loss`, `fit` and `certificate`.
+        `ESSVIMixture` or `ESSVI`, with a `certificate` and, but for "sequential", which minimises nothing
+        jointly, `status`, `converged`, `loss` and `fit`.
 
     Raises:
         ArgumentError: an argument is wrong; trouble of the quotes is the status.
     """
     if _checked(method, components, cap) == "essvi":
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
+    if method == "sequential":
+        return sequential_essvi(surface, mask=mask)
     if np.ndim(surface.t) != 1:
         raise ArgumentError("fit_surface fits one surface; a stack of them goes to fit_surface_batch.")
     task, settings = _prepared(surface, loss, components, cap, mask, solver)
@@ -111,7 +116,9 @@ def fit_surface_batch(
         As `fit_surface`, with a leading axis of surfaces; index it for one.
     """
     options: dict[str, Any] = {"workers": workers, "chunk": chunk}
-    if _checked(method, components, cap) == "essvi":
+    if _checked(method, components, cap) == "sequential":
+        raise ArgumentError("method='sequential' fits one surface at a time; call fit_surface in a loop.")
+    if method == "essvi":
         return fit_essvi_batch(surfaces, loss, cap=cap, mask=mask, solver=solver, **options)
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if np.ndim(surfaces.t) != 2:
