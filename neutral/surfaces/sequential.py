@@ -7,9 +7,12 @@ usual procedure are necessary for the absence of calendar arbitrage, not suffici
 
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..quote_surface import QuoteSurface
+from ..typing import Real
 from .essvi import ESSVI
 from .essvi_slice import variance
 
@@ -73,23 +76,34 @@ def _fit(quotes: Slice, before: Smile | None, flattening: bool) -> Smile | None:
     k, w = quotes.k[anchor], quotes.w[anchor]
     low, high = _bounds(k, w, before, flattening)
 
-    def smiles(psi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """theta, and the weighted square error, of one psi for each rho."""
-        theta = w - _RHO * psi * k
-        at = variance(quotes.k[None], np.maximum(theta, 1e-12)[:, None], psi[:, None], _RHO[:, None])
-        return theta, np.sum(quotes.weight * (np.asarray(at) - quotes.w) ** 2, axis=-1)
-
     some = low <= high
-    a, b = np.where(some, low, 1.0), np.where(some, high, 1.0)
-    for _ in range(_STEPS):
-        one, two = b - _SHRINK * (b - a), a + _SHRINK * (b - a)
-        right = smiles(two)[1] < smiles(one)[1]
-        a, b = np.where(right, one, a), np.where(right, b, two)
-    psi = 0.5 * (a + b)
-    theta, error = smiles(psi)
+    bracket = np.where(some, low, 1.0), np.where(some, high, 1.0)
+    theta, psi, error = (np.asarray(x) for x in _search(*quotes, k, w, *bracket))
     error = np.where(some & (theta > 0.0), error, np.inf)
     best = int(np.argmin(error))
     return Smile(theta[best], psi[best], _RHO[best]) if np.isfinite(error[best]) else None
+
+
+@jax.jit
+def _search(k: Real, w: Real, weight: Real, at: Real, level: Real, low: Real, high: Real) -> tuple[Real, ...]:
+    """Golden section for each rho between low and high: theta, psi and the weighted square error, (41,)."""
+    rho = jnp.asarray(_RHO)
+
+    def smiles(psi: Real) -> tuple[Real, Real]:
+        theta = level - rho * psi * at
+        wide = variance(k[None], jnp.maximum(theta, 1e-12)[:, None], psi[:, None], rho[:, None])
+        return theta, jnp.sum(weight[None] * (wide - w[None]) ** 2, axis=-1)
+
+    def narrow(_: int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+        a, b = bracket
+        one, two = b - _SHRINK * (b - a), a + _SHRINK * (b - a)
+        right = smiles(two)[1] < smiles(one)[1]
+        return jnp.where(right, one, a), jnp.where(right, b, two)
+
+    a, b = jax.lax.fori_loop(0, _STEPS, narrow, (low, high))
+    psi = 0.5 * (a + b)
+    theta, error = smiles(psi)
+    return theta, psi, error
 
 
 def _bounds(k: float, w: float, before: Smile | None, flattening: bool) -> tuple[np.ndarray, np.ndarray]:
