@@ -83,6 +83,7 @@ def test_it_is_free_and_a_dense_scan_agrees(mixture):
     assert not moved.certificate.free
 
 
+@pytest.mark.heavy
 def test_a_mixture_is_fitted_as_a_mixture(mixture):
     quotes = quoted(mixture)
     one, two = (nt.fit_surface(quotes, method=method) for method in ("essvi", "mixture"))
@@ -142,7 +143,7 @@ def test_wrong_arguments(mixture):
         _ = mixture.converged
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_deribit_surfaces(market_data):
     from neutral.market import build_surface, load_deribit
 

@@ -136,6 +136,7 @@ def test_what_cannot_be_fitted_says_so_and_harms_no_neighbour(truth):
     assert len(fits) == 4 and "of 4 surfaces" in str(fits.certificate)
 
 
+@pytest.mark.slow
 def test_a_fit_is_differentiable_in_its_quotes(truth):
     base = quotes_of(truth, noise=0.004, seed=1)
     prices = jnp.asarray(base.prices)
@@ -163,6 +164,7 @@ def test_an_anchor_holds_what_quotes_leave_open(truth):
     np.testing.assert_allclose(pulled.theta, other.theta, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_exact_cap_reaches_smiles_beyond_the_sufficient_one():
     rho, t = -0.35, np.array([1.0])
     smile = nt.ESSVI(t, np.array([0.08]), np.array([0.9]), np.array([rho]))
@@ -208,7 +210,7 @@ def test_wrong_arguments(truth):
         _ = truth.converged
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_deribit_surfaces(market_data):
     from neutral.market import build_surface, load_deribit
 
