@@ -123,7 +123,8 @@ def _psi_ratio(v: Real, theta: Real, rho: Real) -> Real:
 
 def _wing(ratio: Callable[[Real, Real, Real], Real], size: Real, rho: Real) -> tuple[Real, Real]:
     """Largest value of a ratio on the right wing, and psi k / theta there."""
-    # beyond this end the numerator is negative; up to it both ratios rise, then fall
+    # beyond this end the numerator is negative; up to it both ratios rise, then fall (seen on 10,000 draws
+    # of psi, theta and rho up to 0.9999, not proven)
     end = jnp.sqrt((1.0 - rho) / 6.0)
 
     # the position needs no derivative: the Newton step has it
