@@ -26,6 +26,10 @@ _HOME = {
         "JumpMomentPenalty", "LevenbergMarquardt", "Loss", "QuasiRandom", "Search", "Tikhonov", "calibrate",
         "calibrate_batch", "nested_start", "price_surface",
     ),
+    "surfaces": (
+        "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
+        "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
+    ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),
 }  # fmt: skip

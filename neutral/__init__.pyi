@@ -54,6 +54,18 @@ from .quote_surface import QuoteSurface as QuoteSurface
 from .quote_surface import stack as stack
 from .storage import load as load
 from .storage import save as save
+from .surfaces import ESSVI as ESSVI
+from .surfaces import SSVI as SSVI
+from .surfaces import SVI as SVI
+from .surfaces import Certificate as Certificate
+from .surfaces import ESSVIMixture as ESSVIMixture
+from .surfaces import SurfaceFit as SurfaceFit
+from .surfaces import VolSurface as VolSurface
+from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained
+from .surfaces import fit_essvi as fit_essvi
+from .surfaces import fit_essvi_batch as fit_essvi_batch
+from .surfaces import fit_surface as fit_surface
+from .surfaces import fit_surface_batch as fit_surface_batch
 
 __all__: list[str]
 __version__: str

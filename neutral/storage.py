@@ -1,4 +1,4 @@
-"""Save and load: models, surfaces of quotes and results as JSON, read back bit for bit."""
+"""Save and load: models, quotes, surfaces and results as JSON, read back bit for bit."""
 
 import dataclasses
 import json
@@ -18,6 +18,7 @@ from .errors import ArgumentError, DataError
 from .models import AbstractModel
 from .parameters import as_parameter
 from .quote_surface import QuoteSurface
+from .surfaces import ESSVI, SSVI, SVI, ESSVIMixture, SurfaceFit
 
 FORMAT = 1
 _MODELS = {
@@ -25,14 +26,16 @@ _MODELS = {
     for name, cls in vars(models).items()
     if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
-_TYPES: dict[str, Any] = _MODELS | {"QuoteSurface": QuoteSurface, "CalibrationResult": CalibrationResult}
+_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SSVI, SVI, SurfaceFit)
+_TYPES: dict[str, Any] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
 
 
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
     """Write an object to a JSON file, whole or not at all.
 
     Args:
-        obj: A model of this package, a `QuoteSurface` or a `CalibrationResult`.
+        obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
+            `SSVI` or `SVI`.
         path: File to write; replaced if it exists.
 
     Raises:
@@ -78,6 +81,8 @@ def _encode(x: Any) -> Any:
     if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
+    if x is None:
+        return {"none": True}
     if isinstance(x, str):
         return {"text": x}
     if isinstance(x, tuple):
@@ -90,6 +95,8 @@ def _encode(x: Any) -> Any:
 
 def _decode(x: Any, typed: bool = True) -> Any:
     """The object; models inside of others may have leading axes and are not checked as typed ones."""
+    if "none" in x:
+        return None
     if "text" in x:
         return x["text"]
     if "items" in x:

@@ -15,6 +15,7 @@ PAGES = [
     "docs/guide.md",
     "docs/models.md",
     "docs/calibration.md",
+    "docs/surfaces.md",
     "docs/custom_model.md",
 ]
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]
