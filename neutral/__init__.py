@@ -24,7 +24,7 @@ _HOME = {
     "calibration": (
         "AdamLBFGS", "CalibrationResult", "CalibrationStatus", "DifferentialEvolution", "FellerPenalty",
         "JumpMomentPenalty", "LevenbergMarquardt", "Loss", "QuasiRandom", "Search", "Tikhonov", "calibrate",
-        "calibrate_batch", "nested_start", "price_surface",
+        "calibrate_batch", "data_bounds", "nested_start", "price_surface",
     ),
     "surfaces": (
         "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",

@@ -12,6 +12,7 @@ from .calibration import Search as Search
 from .calibration import Tikhonov as Tikhonov
 from .calibration import calibrate as calibrate
 from .calibration import calibrate_batch as calibrate_batch
+from .calibration import data_bounds as data_bounds
 from .calibration import nested_start as nested_start
 from .calibration import price_surface as price_surface
 from .errors import ArgumentError as ArgumentError

@@ -1,5 +1,6 @@
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -24,6 +25,18 @@ def noisy():
 
 def fit(surface, recipe: Any = nt.Heston, **options):
     return nt.calibrate(recipe, surface, engine=ENGINE, **options)
+
+
+def test_bounds_from_the_data():
+    surfaces = [heston_surface(), heston_surface(v0=0.09)]
+    one, both = nt.data_bounds(surfaces[0]), nt.data_bounds(nt.stack(surfaces))
+    low, high = one["v0"]
+    assert low < TRUTH["v0"] < high and high == pytest.approx(4.0 * low)
+    assert both["v0"][0] == one["v0"][0] and both["v0"][1] > high
+    assert one["rho"] == (-0.99, -0.01) and one["kappa"] == (0.01, 10.0) and one["sigma_v"] == (0.01, 3.0)
+    empty = eqx.tree_at(lambda s: s.mask, surfaces[0], np.zeros_like(surfaces[0].mask))
+    with pytest.raises(nt.ArgumentError, match="none has a variance"):
+        nt.data_bounds(empty)
 
 
 @pytest.mark.heavy

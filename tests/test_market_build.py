@@ -20,7 +20,7 @@ from neutral.market import (
     prepare,
     sample_folder,
 )
-from neutral.market.build import NO_FORWARD
+from neutral.market.build import NO_FORWARD, surface_table
 from neutral.market.deribit import COLUMNS
 
 TAKEN = datetime(2026, 1, 15, 15, 34, 52, tzinfo=UTC)
@@ -234,3 +234,11 @@ def test_shipped_snapshots_make_surfaces():
             listed = surface.quotes()
             assert len(listed.price) + len(rejected) == len(given)
             assert listed.train.sum() == int(0.7 * len(listed.price))
+
+
+def test_quotes_count_by_a_power_of_their_open_interest():
+    file = list_snapshots(sample_folder())[0]
+    kept, _ = prepare(load_deribit(file, "BTC"))
+    plain, weighted = surface_table(kept), surface_table(kept, 0.5)
+    np.testing.assert_array_equal(plain["weight"], 1.0)
+    np.testing.assert_allclose(weighted["weight"], np.sqrt(kept["open_interest"]), rtol=1e-6)

@@ -63,6 +63,7 @@ def test_hash_counts_what_changes_results_alone():
     for other in (
         base.replaced(run={"block": 1}),
         base.replaced(loss={"c": 0.5}),
+        base.replaced(loss={"open_interest_power": 0.5}),
         base.replaced(models=["black"]),
         base.replaced(data={"day_count": "365"}),
     ):

@@ -15,3 +15,4 @@ from .result import CalibrationStatus as CalibrationStatus
 from .search import Search as Search
 from .solvers import AdamLBFGS as AdamLBFGS
 from .solvers import LevenbergMarquardt as LevenbergMarquardt
+from .starts import data_bounds as data_bounds

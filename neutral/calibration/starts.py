@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..errors import ArgumentError
 from ..models import NIG, DoubleHeston, Kou, PiecewiseHeston, VarianceGamma
 from ..parameters import domains
 from ..quote_surface import QuoteSurface
@@ -55,6 +56,32 @@ def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
         rows = _WITH_JUMPS if "mu_v" in coordinates.parameters else _PLAIN
         models = [_known(row, level, _MOST_SIGMA_V) for row in rows]
     return jax.lax.stop_gradient(_vectors(coordinates, surface, models, (_SHIFT,) * len(models)))
+
+
+def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
+    """Intervals for Heston's parameters on an equity index, from the market's variance at the money.
+
+    v0 within a factor 2 of the variance of the shortest expiry, theta of that of the longest; kappa from 0.01
+    to 10, sigma_v from 0.01 to 3, rho from -0.99 to -0.01: a smile that slopes down.
+
+    Args:
+        surface: One surface, or a stack: the intervals then hold those of every surface.
+
+    Returns:
+        What `calibrate` and `calibrate_batch` take as `bounds`.
+
+    Raises:
+        ArgumentError: no expiry has quotes.
+    """
+    many = surface if np.ndim(surface.t) == 2 else jax.tree.map(lambda x: x[None], surface)
+    level = jax.vmap(_level)(many)
+    found = {}
+    for name, variance in (("v0", np.asarray(level.near)), ("theta", np.asarray(level.far))):
+        known = variance[np.isfinite(variance) & (variance > 0)]
+        if not known.size:
+            raise ArgumentError("data_bounds needs a surface with quotes: none has a variance at the money.")
+        found[name] = (0.5 * float(known.min()), 2.0 * float(known.max()))
+    return found | {"kappa": (0.01, 10.0), "sigma_v": (0.01, 3.0), "rho": (-0.99, -0.01)}
 
 
 def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, Real]:

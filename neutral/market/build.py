@@ -11,6 +11,8 @@ from .forwards import MIN_PAIRS, forward_columns
 from .quotes import Quotes
 from .split import Split
 
+_LEAST_INTEREST = 1e-12  # contracts: no power of it is infinite
+
 if TYPE_CHECKING:
     from ..quote_surface import QuoteSurface
 
@@ -41,8 +43,13 @@ def build_surface(
     return QuoteSurface.from_quotes(surface_table(kept), settlement="coin"), rejected
 
 
-def surface_table(kept: pd.DataFrame) -> pd.DataFrame:
-    """The columns of a prepared table that make a surface, as `QuoteSurface.from_quotes` names them."""
+def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
+    """The columns of a prepared table that make a surface, as `QuoteSurface.from_quotes` names them.
+
+    Args:
+        kept: As `prepare` returns it.
+        open_interest_power: Quotes count in proportion to this power of their open interest.
+    """
     # where the filters let crossed quotes in, they are a mid without a spread
     crossed = kept["ask_price"] < kept["bid_price"]
     return pd.DataFrame(
@@ -54,7 +61,7 @@ def surface_table(kept: pd.DataFrame) -> pd.DataFrame:
             "price": kept["mid_price_clean"],
             "bid": kept["bid_price"].mask(crossed),
             "ask": kept["ask_price"].mask(crossed),
-            "weight": 1.0,
+            "weight": (kept["open_interest"] + _LEAST_INTEREST) ** open_interest_power,
             "train": kept["split"] == "train",
         }
     )

@@ -79,13 +79,14 @@ class SplitRule(Section):
 
 
 class Loss(Section):
-    """`[loss]`: the fields of `neutral.Loss`."""
+    """`[loss]`: the fields of `neutral.Loss`, and what quotes count for."""
 
     weight: Literal["default", "spread", "vega", "price", "relative"] = "spread"
     robust: Literal["none", "soft_l1", "huber", "cauchy"] = "soft_l1"
     c: Positive = 0.4
     inside: Literal["mid", "free"] = "mid"
     vega_power: float = 0.0
+    open_interest_power: float = 0.0
 
 
 class Prior(Section):

@@ -62,7 +62,9 @@ def fit_block(
     surfaces: dict[int, QuoteSurface] = {}
     for i, frame in enumerate(frames):
         try:
-            surfaces[i] = QuoteSurface.from_quotes(surface_table(frame), settlement="coin")
+            surfaces[i] = QuoteSurface.from_quotes(
+                surface_table(frame, config.loss.open_interest_power), settlement="coin"
+            )
         except NeutralError as error:
             fits[i] = {model: lost(str(error), len(frame)) for model in config.models}
     if surfaces:
@@ -150,7 +152,7 @@ def _calibrate(
         RECIPES[name],
         block,
         engine=engine,
-        loss=Loss(**config.loss.model_dump()),
+        loss=Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
         prior=_prior(name, previous, config),
         solver=LevenbergMarquardt(**config.solver.model_dump()),
         starts=starts,
