@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
@@ -50,7 +49,7 @@ def solve_lanes(asked: Request, lanes: Lane, together: bool) -> CalibrationResul
 
 def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
     setting, still = asked.setting, jax.lax.stop_gradient(lanes)
-    fine, used, clean = _usable(setting, still)
+    fine, used, clean = setting.loss.usable(still.surface, still.used)
     problem = _problem(asked, still, clean, used)
     found = _search(asked, still, clean, problem, fine, together)
     at, objective = found.solution.evaluation, setting.objective(problem)
@@ -110,21 +109,6 @@ def _search(
     if together:
         return search_together(asked.solver, asked.setting.objective, problem, starts, valid, asked.plan)
     return search(asked.solver, asked.setting.objective(problem), starts[0], valid[0], asked.plan)
-
-
-def _usable(setting: Setting, lanes: Lane) -> tuple[Flags, Flags, QuoteSurface]:
-    """Whether a surface can be fitted, the quotes to use, and surfaces with harmless numbers elsewhere."""
-    surface, used = lanes.surface, lanes.used & lanes.surface.mask
-    sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight)
-    sound = sound & jnp.expand_dims(jnp.isfinite(surface.k), -3)
-    if setting.loss.needs_spread:
-        sound = sound & jnp.isfinite(surface.spread)
-    rows = jnp.any(used, axis=(-3, -1))
-    time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
-    fine = jnp.any(used, axis=(-3, -2, -1)) & jnp.all(~used | sound, axis=(-3, -2, -1)) & time
-    harmless = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
-    harmless = eqx.tree_at(lambda s: s.t, harmless, jnp.where(harmless.t > 0.0, harmless.t, 1.0))
-    return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), harmless
 
 
 def _problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:

@@ -3,6 +3,7 @@
 from typing import Literal, NamedTuple, get_args
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
 from .. import black
@@ -61,6 +62,28 @@ class Loss(eqx.Module):
     def needs_spread(self) -> bool:
         """Whether every quote must have bid and ask."""
         return self.weight == "spread" or self.inside == "free"
+
+    def usable(self, surface: QuoteSurface, used: Flags) -> tuple[Flags, Flags, QuoteSurface]:
+        """Whether a surface can be fitted, the quotes to use, and it with harmless numbers elsewhere.
+
+        Args:
+            surface: One surface, or surfaces with leading axes.
+            used: Quotes asked for, (..., 2, T, K).
+
+        Returns:
+            Flags (...), flags (..., 2, T, K), and the surface.
+        """
+        used = used & surface.mask
+        sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight)
+        sound = sound & jnp.expand_dims(jnp.isfinite(surface.k), -3)
+        if self.needs_spread:
+            sound = sound & jnp.isfinite(surface.spread)
+        rows = jnp.any(used, axis=(-3, -1))
+        time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
+        fine = jnp.any(used, axis=(-3, -2, -1)) & jnp.all(~used | sound, axis=(-3, -2, -1)) & time
+        clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
+        clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
+        return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), clean
 
     def targets(self, surface: QuoteSurface, used: Flags) -> Targets:
         """Price intervals, scales and normalised weights of the quotes `used`; harmless elsewhere."""

@@ -8,18 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ..calibration import CalibrationStatus
 from ..errors import ArgumentError
 from ..typing import Flags, Real
-from .base import VolSurface
 from .certificate import Certificate
 from .essvi_slice import ROUNDING, butterfly_bound, calendar_margin, sufficient_psi, variance
-from .evidence import SurfaceFit
+from .evidence import FittedSurface
 
 _INSIDE = 15  # maturities tested inside an interval that no proof covers
 
 
-class ESSVI(VolSurface):
+class ESSVI(FittedSurface):
     """Extended SSVI (Hendriks and Martini 2019): a smile per expiry; linear in theta, psi, rho psi between.
 
     Before the first expiry theta and psi shrink in proportion to t; after the last theta grows as it last
@@ -40,7 +38,6 @@ class ESSVI(VolSurface):
     theta: Any
     psi: Any
     rho: Any
-    fit: SurfaceFit | None = None
 
     def __check_init__(self) -> None:
         """Refuse what is no surface; numbers that are traced are not looked at."""
@@ -103,38 +100,6 @@ class ESSVI(VolSurface):
         for _ in range(np.ndim(self.theta) - 1):
             certify = jax.vmap(certify)
         return eqx.filter_jit(certify)(self)
-
-    @property
-    def status(self) -> Any:
-        """`CalibrationStatus` code of the fit."""
-        return self._fit().status
-
-    @property
-    def converged(self) -> Any:
-        """Whether the fit is at a stationary point."""
-        return self._fit().status == CalibrationStatus.converged
-
-    @property
-    def loss(self) -> Any:
-        """The data term of the fit: mean of the loss over the quotes that were fitted."""
-        return self._fit().loss
-
-    def _fit(self) -> SurfaceFit:
-        if self.fit is None:
-            raise ArgumentError("This surface was not fitted to quotes; fit_essvi returns one that was.")
-        return self.fit
-
-    def __len__(self) -> int:
-        """Number of surfaces in a batch."""
-        if np.ndim(self.theta) == 1:
-            raise TypeError("a single surface has no length")
-        return np.shape(self.theta)[0]
-
-    def __getitem__(self, index: Any) -> "ESSVI":
-        """One surface of a batch, or some of them."""
-        if np.ndim(self.theta) == 1:
-            raise TypeError("a single surface has no items")
-        return jax.tree.map(lambda x: x[index], self)
 
 
 def _certify(surface: ESSVI) -> Certificate:

@@ -15,15 +15,13 @@ import numpy as np
 
 from .. import black
 from ..arbitrage import durrleman
-from ..calibration import CalibrationStatus
-from ..errors import ArgumentError
 from ..inversion import implied_stdev
 from ..normal import pdf
 from ..typing import Flags, Real
-from .base import Jet, VolSurface
+from .base import Jet
 from .certificate import Certificate
 from .essvi import ESSVI
-from .evidence import SurfaceFit
+from .evidence import FittedSurface
 
 _ROUNDING = 1e-12
 
@@ -57,7 +55,7 @@ class MixtureCertificate(eqx.Module):
         return "\n".join([f"forward off by {float(self.mean_error):.1e}", *lines])
 
 
-class ESSVIMixture(VolSurface):
+class ESSVIMixture(FittedSurface):
     """A mixture of eSSVI surfaces with weights and multipliers that are constant in time.
 
     Attributes:
@@ -70,7 +68,6 @@ class ESSVIMixture(VolSurface):
     weights: Any
     multipliers: Any
     components: ESSVI
-    fit: SurfaceFit | None = None
 
     def _each(self, method: Any, k: Real, t: Real) -> tuple[Real, Real]:
         """What every component says at its own moneyness, (J, ...), and alpha of that shape."""
@@ -139,35 +136,3 @@ class ESSVIMixture(VolSurface):
         """The exact tests of every component, and the mean of the mixture."""
         mean = np.sum(np.asarray(self.weights) * np.asarray(self.multipliers), axis=-1)
         return MixtureCertificate(self.components.certificate, mean - 1.0)
-
-    @property
-    def status(self) -> Any:
-        """`CalibrationStatus` code of the fit."""
-        return self._fit().status
-
-    @property
-    def converged(self) -> Any:
-        """Whether the fit is at a stationary point."""
-        return self._fit().status == CalibrationStatus.converged
-
-    @property
-    def loss(self) -> Any:
-        """The data term of the fit: mean of the loss over the quotes that were fitted."""
-        return self._fit().loss
-
-    def _fit(self) -> SurfaceFit:
-        if self.fit is None:
-            raise ArgumentError("This surface was not fitted to quotes; fit_surface returns one that was.")
-        return self.fit
-
-    def __len__(self) -> int:
-        """Number of surfaces in a batch."""
-        if np.ndim(self.weights) == 1:
-            raise TypeError("a single surface has no length")
-        return np.shape(self.weights)[0]
-
-    def __getitem__(self, index: Any) -> "ESSVIMixture":
-        """One surface of a batch, or some of them."""
-        if np.ndim(self.weights) == 1:
-            raise TypeError("a single surface has no items")
-        return jax.tree.map(lambda x: x[index], self)

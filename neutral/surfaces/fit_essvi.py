@@ -18,7 +18,7 @@ from .essvi import ESSVI
 from .evidence import SurfaceFit
 from .global_parametrisation import Cap
 from .problem import EssviSetting, build
-from .solve import CHUNK, in_chunks, minimise, usable
+from .solve import CHUNK, asked_for, in_chunks, minimise, usable
 
 
 class Task(NamedTuple):
@@ -121,15 +121,13 @@ def _prepared(
     require_precision("float64")
     if cap not in get_args(Cap):
         raise ArgumentError(f"cap must be 'sufficient' or 'exact', got {cap!r}.")
-    used = surfaces.train if mask is None else mask
-    if np.shape(used) != np.shape(surfaces.mask):
-        raise ArgumentError(f"mask must have shape {np.shape(surfaces.mask)}, got {np.shape(used)}.")
+    used = asked_for(surfaces, mask)
     at = jnp.full((*np.shape(surfaces.t)[:-1], 3, np.shape(surfaces.t)[-1]), jnp.nan)
     if anchor is not None:
         at = _anchor_smiles(anchor, surfaces.t)
     setting = EssviSetting(Loss() if loss is None else loss, cap)
     solver = LevenbergMarquardt() if solver is None else solver
-    return Task(surfaces, jnp.asarray(used, bool), at), Method(setting, solver, jnp.asarray(strength, float))
+    return Task(surfaces, used, at), Method(setting, solver, jnp.asarray(strength, float))
 
 
 @eqx.filter_jit
@@ -171,9 +169,8 @@ def _solve(method: Method, task: Task) -> ESSVI:
 def as_surface(t: Any, smiles: Real, known: Flags, fit: SurfaceFit) -> ESSVI:
     """The fitted surface of smiles (3, T): theta, psi, rho psi; nan where there is none or the fit failed."""
     theta, psi, tilt = smiles * jnp.where(known & jnp.isfinite(fit.loss), 1.0, jnp.nan)[None]
-    return ESSVI(
-        t, theta, psi, tilt / psi, eqx.tree_at(lambda f: f.at_bound, fit, fit.at_bound.reshape(3, -1))
-    )
+    fit = eqx.tree_at(lambda f: f.at_bound, fit, fit.at_bound.reshape(3, -1))
+    return ESSVI(t, theta, psi, tilt / psi, fit=fit)
 
 
 def _anchored(setting: EssviSetting, space: Any, smiles: Real) -> Real:

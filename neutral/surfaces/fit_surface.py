@@ -20,7 +20,7 @@ from .global_parametrisation import Cap
 from .mixture_problem import COMPONENTS, MixtureSetting
 from .problem import EssviSetting, build
 from .sequential import sequential_essvi
-from .solve import CHUNK, Quotes, in_chunks, minimise, usable
+from .solve import CHUNK, Quotes, asked_for, in_chunks, minimise, usable
 
 Shape = Literal["mixture", "essvi", "sequential"]
 Components = Literal["auto", "two"]
@@ -143,11 +143,9 @@ def _prepared(
     surfaces: QuoteSurface, loss: Any, components: str, cap: Cap, mask: Any, solver: Any
 ) -> tuple[Task, Method]:
     require_precision("float64")
-    used = surfaces.train if mask is None else mask
-    if np.shape(used) != np.shape(surfaces.mask):
-        raise ArgumentError(f"mask must have shape {np.shape(surfaces.mask)}, got {np.shape(used)}.")
+    used = asked_for(surfaces, mask)
     loss, solver = Loss() if loss is None else loss, LevenbergMarquardt() if solver is None else solver
-    return Task(surfaces, jnp.asarray(used, bool)), Method(loss, solver, cap, components == "auto")
+    return Task(surfaces, used), Method(loss, solver, cap, components == "auto")
 
 
 @eqx.filter_jit
@@ -185,7 +183,7 @@ def _solve(method: Method, task: Task) -> ESSVIMixture:
     components = jax.tree.map(lambda *x: jnp.stack(x), *parts)
     fit = eqx.tree_at(lambda f: f.at_bound, status, components.fit.at_bound)
     components = eqx.tree_at(lambda c: c.fit, components, None)
-    return ESSVIMixture(jnp.where(keep, alpha, alone), jnp.where(keep, m, 1.0), components, fit)
+    return ESSVIMixture(jnp.where(keep, alpha, alone), jnp.where(keep, m, 1.0), components, fit=fit)
 
 
 def _without(fit: Any) -> Any:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,7 @@ from ..calibration import CalibrationStatus
 from ..calibration.implicit import follow
 from ..calibration.losses import Loss
 from ..calibration.solvers import AbstractSolver, Stop, gradient_norm, movable
+from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
 from .evidence import SurfaceFit
@@ -33,17 +33,20 @@ class Quotes(NamedTuple):
 
 def usable(loss: Loss, surface: QuoteSurface, used: Flags) -> Quotes:
     """What of one surface can be fitted; the surface itself is a constant, only its prices are followed."""
-    still, used = jax.lax.stop_gradient(surface), used & surface.mask
-    sound = jnp.isfinite(still.prices) & jnp.isfinite(still.weight) & jnp.isfinite(still.k)[None]
-    if loss.needs_spread:
-        sound = sound & jnp.isfinite(still.spread)
-    rows = jnp.any(used, axis=(0, 2))
-    time = jnp.all(~rows | ((still.t > 0.0) & jnp.isfinite(still.t)))
-    fine = jnp.any(used) & jnp.all(~used | sound) & time
-    clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, still)
-    clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
-    used = used & fine
+    fine, used, clean = loss.usable(jax.lax.stop_gradient(surface), used)
     return Quotes(clean, used, jnp.where(used, surface.prices, 0.0), fine)
+
+
+def asked_for(surfaces: QuoteSurface, mask: Any) -> Flags:
+    """Quotes to fit: the mask, or the surfaces' `train` where None.
+
+    Raises:
+        ArgumentError: the mask has another shape than the quotes.
+    """
+    used = surfaces.train if mask is None else mask
+    if np.shape(used) != np.shape(surfaces.mask):
+        raise ArgumentError(f"mask must have shape {np.shape(surfaces.mask)}, got {np.shape(used)}.")
+    return jnp.asarray(used, bool)
 
 
 def minimise(
