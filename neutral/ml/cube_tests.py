@@ -49,7 +49,7 @@ class CubeSummary:
 
     def __str__(self) -> str:
         """Three lines."""
-        without = f", {self.incomplete} of them without some volatility and not tested" * bool(self.incomplete)
+        without = f", {self.incomplete} of them without some volatility" * bool(self.incomplete)
         return f"{self.total} surfaces{without}\n{self.forward_moneyness}\n{self.fixed_strike}"
 
 
@@ -73,7 +73,7 @@ def fixed_strike(cube: VolCube, i: int) -> dict[str, np.ndarray]:
     t, rate = (cube.channel(name)[i] for name in ("ttm", "rate"))
     x = cube.channel("strike")[i] / cube.channel("spot")[i]
     k = cube.log_moneyness[i]
-    call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(t)))  # of spot: D F = S without dividends
+    call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(t)))  # of spot, as D F = S then
     left, right = np.diff(x)[:, :-1], np.diff(x)[:, 1:]
     chord = (right * call[:, :-2] + left * call[:, 2:]) / (left + right)
     return {

@@ -19,9 +19,7 @@ _LEVEL, _SLOPE, _TILT, _SPREAD = 0.3, 0.15, 0.2, 0.5  # standard deviations of t
 _LEVERAGE = -0.7  # correlation of the moves of spot and level
 
 
-def synthetic_history(
-    key: Any, days: int, expiries: Any = EXPIRIES, vol: float = _VOL
-) -> tuple[ESSVI, Real]:
+def synthetic_history(key: Any, days: int, expiries: Any = EXPIRIES, vol: float = _VOL) -> tuple[ESSVI, Real]:
     """A random history of eSSVI surfaces with the spot that goes with it, a step per trading day.
 
     Four factors - level, term slope, skew and width of the smile - follow Ornstein-Uhlenbeck processes in the

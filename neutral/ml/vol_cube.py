@@ -38,7 +38,7 @@ class CubeGrid:
         for name in ("moneyness", "days"):
             values = np.asarray(getattr(self, name), float)
             if values.ndim != 1 or values.size == 0 or np.any(np.diff(values, prepend=0.0) <= 0.0):
-                raise ArgumentError(f"{name} must be positive numbers that ascend, got {getattr(self, name)}.")
+                raise ArgumentError(f"{name} must be positive numbers that ascend, got {values}.")
 
     @property
     def maturities(self) -> np.ndarray:
