@@ -204,13 +204,18 @@ class Config(Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_config(path: str | Path | None = None) -> Config:
-    """Read a configuration; None reads the one shipped for Deribit files.
+def shipped(name: str) -> Any:
+    """A configuration that comes with the package: "deribit", or "markets" for all other files."""
+    return resources.files("neutral") / "configs" / f"{name}.toml"
+
+
+def load_config(path: Any = None) -> Config:
+    """Read a configuration from a path; None reads the one shipped for Deribit files.
 
     Raises:
         ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
     """
-    source = resources.files("neutral") / "configs" / "deribit.toml" if path is None else Path(path)
+    source = shipped("deribit") if path is None else Path(path) if isinstance(path, str) else path
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:

@@ -156,7 +156,7 @@ class _Run:
         self._check_stop()
         tables = self._reader.tables(number, following)
         files = self._blocks[number]
-        frames = [one[currency].frame for one in tables]
+        frames = [one[currency].frame if currency in one else None for one in tables]
         fits = iter(
             self._fit([frame for frame in frames if frame is not None], state, self._config, self._check_stop)
         )
@@ -172,7 +172,9 @@ class _Run:
     ) -> tuple[pa.Table, pa.Table]:
         config, rows, quotes = self._config, [], []
         for file, one, by_model in zip(files, tables, fits, strict=True):
-            table, seed = one[currency], config.seed(currency, file.position)
+            table, seed = one.get(currency), config.seed(currency, file.position)
+            if table is None:  # the file does not have it
+                continue
             rows += fit_rows(file, currency, seed, table, by_model, config.models, config.hash)
             if table.frame is not None:
                 quotes.append(quote_rows(file, currency, table.frame, by_model))
