@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import ArgumentError
-from ..market import Filters, Split, split_seed
+from ..market import Filters, Split, load_rates, split_seed
 from .rows import MODELS
 
 Positive = Annotated[float, Field(gt=0)]
@@ -32,6 +32,7 @@ class Data(Section):
 
     currencies: list[str] = ["BTC", "ETH"]
     day_count: Literal["file", "365", "365.25"] = "file"
+    rates: float | str | None = None
     first_index: Annotated[int, Field(ge=0)] = 0
     limit: Count | None = None
 
@@ -41,6 +42,10 @@ class Data(Section):
         if not names or len(set(names)) < len(names):
             raise ValueError("expected one currency or more, none twice")
         return names
+
+    def interest(self) -> Any:
+        """`rates` as a loader takes them: None, a flat rate, or the history in a file."""
+        return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
 
 
 class FilterRules(Section):
