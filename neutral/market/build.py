@@ -45,10 +45,16 @@ def build_surface(
     Raises:
         DataError: As `prepare`.
     """
+    kept, rejected = prepare(quotes, filters, split, rate)
+    return surface_of(kept), rejected
+
+
+def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
+    """The surface of a prepared table; arguments as of `surface_table`."""
     from ..quote_surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
-    kept, rejected = prepare(quotes, filters, split, rate)
-    return QuoteSurface.from_quotes(surface_table(kept), settlement=quotes.settlement), rejected
+    table = surface_table(kept, open_interest_power)
+    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0])
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
@@ -96,6 +102,7 @@ def prepare(
 
     Returns:
         Two tables, both with the columns of the file and: maturity (years), kind (True for a call),
+        settlement,
         mid_price_clean, spread, rel_spread (prices in the unit of the quotes), forward, forward_sd,
         forward_source, discount, discount_sd, moneyness, log_moneyness; for American options bid_price and
         ask_price are European equivalents and the quotes are in american_bid and american_ask. The kept rows
@@ -136,6 +143,7 @@ def _with_derived(
     bid, ask = frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy()
     derived = {
         "kind": (frame["option_type"] == "call").to_numpy(bool),
+        "settlement": quotes.settlement,
         "mid_price_clean": 0.5 * (bid + ask),
         "spread": ask - bid,
         "rel_spread": relative_spread(bid, ask),

@@ -1,16 +1,17 @@
-"""The archive of snapshots: which position a file has in it, and which positions make a block."""
+"""The archive: input files, the snapshots in them with their positions, and which of those make a block."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
-from ..errors import ArgumentError, NeutralError
+from ..errors import ArgumentError, DataError, NeutralError
 from ..market import list_snapshots
 from ..market.deribit import NAME, snapshot_time
 from ..market.quotes import UNKNOWN_DATE
+from ..market.sources import Source, open_source
 from .durable import sha256
-from .markets import market_files, opened
 
 UNREADABLE = "unreadable"
 Entry = tuple[int, str, str]  # position, file name, SHA-256 of the file
@@ -47,6 +48,29 @@ class SnapshotFile:
         return self.position, self.name, self.sha256
 
 
+def market_files(inputs: Iterable[str | Path]) -> list[Path]:
+    """The files that folders and files stand for: every `.csv` and `.csv.gz` of a folder, by name.
+
+    Raises:
+        DataError: there is no such file, or a folder has none of them.
+    """
+    return [file for one in map(Path, inputs) for file in _files(one)]
+
+
+def opened(path: Path) -> Source:
+    """A file of market data, read once while it is worked on."""
+    try:
+        state = path.stat()
+    except OSError:
+        return open_source(path)  # which says what is wrong
+    return _opened(path.resolve(), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, changed: int, size: int) -> Source:
+    return open_source(path)
+
+
 def read_archive(
     inputs: str | Path | Iterable[str | Path], first_index: int = 0, limit: int | None = None
 ) -> list[SnapshotFile]:
@@ -76,12 +100,34 @@ def read_archive(
     return [replace(one, position=first_index + i) for i, one in enumerate(found[:limit])]
 
 
+def assets_of(archive: Sequence[SnapshotFile]) -> list[str]:
+    """The underlyings that the files are known to have, by name."""
+    return sorted({name for file in archive for name in file.assets or ()})
+
+
+def is_deribit(archive: Sequence[SnapshotFile]) -> bool:
+    """Whether the snapshots are Deribit's, by their names."""
+    return all(file.date is None for file in archive)
+
+
 def blocks_of(archive: Sequence[SnapshotFile], size: int) -> dict[int, list[SnapshotFile]]:
     """Blocks of consecutive positions, with edges at multiples of the size, by number."""
     blocks: dict[int, list[SnapshotFile]] = {}
     for file in archive:
         blocks.setdefault(file.position // size, []).append(file)
     return blocks
+
+
+def _files(given: Path) -> list[Path]:
+    if given.is_file():
+        return [given]
+    if not given.is_dir():
+        raise DataError(f"{given}: no such file or folder")
+    names = [path for path in given.iterdir() if path.name.endswith((".csv", ".csv.gz"))]
+    files = sorted(path for path in names if not path.name.startswith("._"))
+    if not files:
+        raise DataError(f"{given}: no snapshot in it; it holds no .csv or .csv.gz file")
+    return files
 
 
 def _dates(path: Path) -> list[SnapshotFile]:

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, DataError
 from ..market import Filters, Split, load_rates, split_seed
 from .rows import MODELS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+ALL = "all"  # of currencies: those that the files have
 Model = Literal["black", "heston", "svcj", "svcj++"]
 
 
@@ -33,6 +34,7 @@ class Data(Section):
     currencies: list[str] = ["BTC", "ETH"]
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
+    spot: Positive | None = None
     first_index: Annotated[int, Field(ge=0)] = 0
     limit: Count | None = None
 
@@ -60,6 +62,8 @@ class FilterRules(Section):
     max_relative_spread: NotNegative = 0.5
     moneyness: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 2.0]
     drop_synthetic: bool = False
+    forward_agreement: NotNegative = 2e-4
+    arbitrage: bool = False
     min_quotes: Count = 50
     max_expiries: Count | None = None
     max_quotes: Count | None = None
@@ -166,6 +170,14 @@ class Config(Section):
                 f"{', '.join(self.data.currencies)}"
             )
         return self
+
+    def resolved(self, assets: Sequence[str]) -> "Config":
+        """A copy in which `ALL` is replaced by the underlyings that there are."""
+        if self.data.currencies != [ALL]:
+            return self
+        if not assets:
+            raise DataError("no file tells what underlyings it has; name them with --currency")
+        return self.replaced(data={"currencies": list(assets)})
 
     def replaced(self, **sections: Any) -> "Config":
         """A copy with some keys changed, checked anew.

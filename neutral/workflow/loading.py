@@ -76,4 +76,3 @@ class Reader:
 
     def _load_block(self, block: int) -> list[Tables]:
         return [self._load(file, self._config) for file in self._blocks[block]]
-

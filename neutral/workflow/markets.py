@@ -1,22 +1,21 @@
 """Files of every accepted kind as prepared tables: one per underlying and time, or why there is none."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, NeutralError
+from ..errors import NeutralError
 from ..market import Split, prepare
 from ..market.quotes import UNKNOWN_DATE, Quotes
-from ..market.sources import Source, open_source
+from ..market.sources import Source
+from .archive import opened
 from .config import Config, load_config, shipped
 
-DERIBIT, RATED = "deribit", ("equity chain", "surface")
 UNKNOWN = "-"  # the asset of a file that cannot be read
 
 
@@ -34,23 +33,11 @@ class Market:
     reason: str = ""
 
 
-def market_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """The files that folders and files stand for: every `.csv` and `.csv.gz` of a folder, by name.
-
-    Raises:
-        DataError: there is no such file, or a folder has none of them.
-    """
-    return [file for one in map(Path, inputs) for file in _files(one)]
-
-
-@lru_cache(maxsize=4)
-def opened(path: Path) -> Source:
-    """A file of market data, read once while it is worked on."""
-    return open_source(path)
-
-
 def read_markets(
-    files: Iterable[Path], config: Config | None = None, assets: Sequence[str] | None = None
+    files: Iterable[Path],
+    config: Config | None = None,
+    assets: Sequence[str] | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> Iterator[Market]:
     """The markets in files, in their order; nothing is raised for a file or a time that cannot be used.
 
@@ -58,6 +45,7 @@ def read_markets(
         files: As `market_files` lists them.
         config: Its day count, rates and filters; where None, what is shipped for the kind of each file.
         assets: Only these underlyings; all where None.
+        data: Keys of its `[data]` to replace, such as rates.
     """
     for path in files:
         try:
@@ -65,7 +53,8 @@ def read_markets(
         except NeutralError as error:
             yield Market(path.name, UNKNOWN, pd.NaT, reason=without_folder(error, path))  # pyright: ignore
             continue
-        settings = config or load_config(None if source.kind == DERIBIT else shipped("markets"))
+        settings = config or load_config(None if source.kind == "deribit" else shipped("markets"))
+        settings = settings.replaced(data=dict(data or {}))
         for asset, date in source.snapshots:
             if assets is None or asset in assets:
                 yield read_market(source, asset, date, settings)
@@ -94,25 +83,14 @@ def read_market(
 
 def _options(source: Source, config: Config) -> dict[str, Any]:
     """What the loader of a kind of file is told."""
-    if source.kind == DERIBIT:
-        return {"day_count": config.data.day_count}
-    return {"rates": config.data.interest()} if source.kind in RATED else {}
+    data = config.data
+    if source.kind == "deribit":
+        return {"day_count": data.day_count}
+    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest()}
 
 
 def _known(date: datetime | None) -> Any:
     return pd.NaT if date in (None, UNKNOWN_DATE) else pd.Timestamp(date)
-
-
-def _files(given: Path) -> list[Path]:
-    if given.is_file():
-        return [given]
-    if not given.is_dir():
-        raise DataError(f"{given}: no such file or folder")
-    names = [path for path in given.iterdir() if path.name.endswith((".csv", ".csv.gz"))]
-    files = sorted(path for path in names if not path.name.startswith("._"))
-    if not files:
-        raise DataError(f"{given}: no snapshot in it; it holds no .csv or .csv.gz file")
-    return files
 
 
 def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
@@ -126,4 +104,4 @@ def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
 
 def without_folder(error: NeutralError, path: Path) -> str:
     """The message with the file's name alone, so that a row does not tell where the file lay."""
-    return str(error).replace(str(path), path.name)
+    return str(error).replace(str(path.resolve()), path.name).replace(str(path), path.name)

@@ -16,7 +16,7 @@ from .config import Config
 from .rows import CODE_VERSION
 from .tables import Stored
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, PARTS, LOG, LOCK = "manifest.json", "parts", "run_log.jsonl", ".lock"
 KINDS = ("fits", "quotes")
 

@@ -28,7 +28,11 @@ def write_surfaces(fitted: Sequence[Fitted], folder: Path) -> list[Path]:
     """
     with durable.writing(folder):
         (folder / "surfaces").mkdir(parents=True, exist_ok=True)
-    tables = {"surfaces": rows(fitted), "parameters": parameters(fitted), "certificates": certificates(fitted)}
+    tables = {
+        "surfaces": rows(fitted),
+        "parameters": parameters(fitted),
+        "certificates": certificates(fitted),
+    }
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.csv"
@@ -41,6 +45,13 @@ def write_surfaces(fitted: Sequence[Fitted], folder: Path) -> list[Path]:
                 save(one.surface, path)
             paths.append(path)
     return paths
+
+
+def summary(fitted: Sequence[Fitted]) -> str:
+    """A table for a terminal: a line per market."""
+    shown = rows(fitted).reindex(columns=list(SHOWN))
+    shown.insert(0, "", [title(one) for one in fitted])
+    return shown.to_string(index=False, na_rep="-", formatters=SHOWN, max_colwidth=60)
 
 
 def title(fitted: Fitted) -> str:
@@ -68,7 +79,7 @@ def certificates(fitted: Sequence[Fitted]) -> pd.DataFrame:
 def _components(fitted: Fitted) -> list[tuple[dict[str, Any], ESSVI]]:
     """Labels and surface of each component that has a weight."""
     surface, market = fitted.surface, fitted.market
-    label = {"snapshot_ts": market.timestamp, "asset": market.asset, "component": 0}
+    label = {"snapshot_ts": market.timestamp, "currency": market.asset, "component": 0}
     if isinstance(surface, ESSVI):
         return [(label | {"weight": 1.0, "multiplier": 1.0}, surface)]
     if not isinstance(surface, ESSVIMixture):
@@ -108,3 +119,15 @@ def _margins(fitted: Fitted) -> list[dict[str, Any]]:
                 row |= {name: np.asarray(getattr(certificate, name))[i - 1] for name in PAIR}
             found.append(label | row)
     return found
+
+
+SHOWN: dict[str, Any] = {
+    "status": str,
+    "n_expiries": "{:.0f}".format,
+    "n_quotes": "{:.0f}".format,
+    "inside": "{:.1%}".format,
+    "vol_rmse": "{:.2%}".format,
+    "free": str,
+    "message": str,
+}
+TABLES = {"surfaces": rows, "parameters": parameters, "certificates": certificates}

@@ -1,7 +1,7 @@
 """Surfaces of files: fitted block by block, with the evidence of each as a row."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..calibration import CalibrationStatus, Loss
 from ..errors import NeutralError
-from ..market.build import surface_table
+from ..market.build import surface_of
 from ..quote_surface import QuoteSurface, pad, stack
 from ..surfaces import VolSurface, fit_surface, fit_surface_batch
 from ..typing import Real
@@ -31,7 +31,7 @@ class Fitted:
     quotes: QuoteSurface | None = None
     surface: Any = None
     vols: Any = None  # (T, K) the surface's volatilities at the strikes of the quotes
-    row: dict[str, Any] | None = None
+    row: dict[str, Any] = field(default_factory=dict)
 
 
 def fit_markets(
@@ -52,13 +52,13 @@ def fit_markets(
     while block := list(islice(left, BLOCK)):
         begun = [_with_quotes(market) for market in block]
         for settlement in ("cash", "coin"):
-            here = [i for i, one in enumerate(begun) if _settled(one) == settlement == settlement]
+            here = [i for i, one in enumerate(begun) if _settled(one) == settlement]
             quotes: list[Any] = [begun[i].quotes for i in here]
             # padded to the largest so far: a new shape, which compiles anew, is seldom
             shape = tuple(max([shape[axis], *(one.shape[axis] for one in quotes)]) for axis in (0, 1))
             quotes = [pad(one, *shape) for one in quotes]
             for i, one, done in zip(here, quotes, _fit(quotes, method, components, loss), strict=True):
-                row = (begun[i].row or {}) | done.pop("row")
+                row = begun[i].row | done.pop("row")
                 begun[i] = replace(begun[i], quotes=one, row=row, **done)
         yield from begun
 
@@ -71,7 +71,7 @@ def _with_quotes(market: Market) -> Fitted:
     """The market with its quotes as a surface takes them, or with the row of what cannot be used."""
     row = {
         "snapshot_ts": market.timestamp,
-        "asset": market.asset,
+        "currency": market.asset,
         "file": market.file,
         "status": REFUSED,
         "message": market.reason,
@@ -81,7 +81,7 @@ def _with_quotes(market: Market) -> Fitted:
     if market.frame is None:
         return Fitted(market, row=row)
     try:
-        quotes = QuoteSurface.from_quotes(surface_table(market.frame), settlement=market.settlement)
+        quotes = surface_of(market.frame)
     except NeutralError as error:
         return Fitted(market, row=row | {"message": str(error)})
     counts = {"n_quotes": len(market.frame), "n_expiries": market.frame["maturity"].nunique()}
