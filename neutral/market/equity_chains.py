@@ -134,7 +134,7 @@ def chain_quotes(
 
 def _one_row_per_option(table: CsvTable) -> CsvTable:
     """A table with call and put in one row, unfolded; others as they are."""
-    wide = table.frame
+    wide: Any = table.frame
     if "c_bid" not in wide:
         return table
     shared = [name for name in wide if not name.startswith(tuple(SIDES))]

@@ -189,7 +189,7 @@ def fx_smile(
         2 n + 1 points.
 
     Raises:
-        ArgumentError: A delta has no strike, or no smile meets the market strangles.
+        ArgumentError: A volatility is not positive, a delta has no strike, or no smile meets the strangles.
         PrecisionError: Double precision is off, and market strangles have to be met.
     """
     conventions = conventions or FxConventions()
@@ -203,6 +203,11 @@ def fx_smile(
 
     def points(b: np.ndarray) -> FxSmile:
         puts, calls = atm + b - 0.5 * reversals, atm + b + 0.5 * reversals
+        if not min(atm, *puts, *calls) > 0:
+            raise ArgumentError(
+                f"atm={atm:g}, risk_reversals={reversals.tolist()}, butterflies={quotes.tolist()}: make a "
+                "volatility that is not positive; are they all decimals?"
+            )
         strike = np.append(strikes_of(puts, calls), at_the_money(atm, forward, maturity, conventions))
         is_call = np.arange(len(strike)) >= len(deltas)
         order = np.argsort(strike)
@@ -242,7 +247,7 @@ def _smile_strangle(
             return b
     raise ArgumentError(
         f"no smile meets the market strangles {quotes.tolist()} at the money {atm:g} in {maturity:g} years; "
-        "are they decimals, and smile strangles perhaps (butterfly='smile')?"
+        "are they smile strangles (butterfly='smile')?"
     )
 
 

@@ -239,10 +239,8 @@ def _from_swaps(
     # a basis is quoted at few tenors: linear between, constant outside
     known = basis.notna().to_numpy()
     spread = np.interp(quoted, quoted[known], basis[known]) / 100 if known.any() else np.zeros(len(quoted))
-    domestic, foreign = (
-        swap_discounts(quoted, par.to_numpy(), maturity)
-        for par in (frame["domestic"], frame["foreign"] + spread)
-    )
+    domestic = swap_discounts(quoted, frame["domestic"].to_numpy(), maturity)
+    foreign = swap_discounts(quoted, frame["foreign"].to_numpy() + spread, maturity)
     forward = spot * foreign / domestic
     if "points" in frame:
         pip = 0.01 if pair.endswith("JPY") else 1e-4
