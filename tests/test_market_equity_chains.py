@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from neutral import ArgumentError, DataError, flat_rate, load_equity_chain
+from neutral.market import Quotes
 
 WIDE = """ [QUOTE_DATE],[UNDERLYING_LAST],[EXPIRE_DATE],[C_BID],[C_ASK],[C_IV],[STRIKE],[P_BID],[P_ASK],[P_IV]
 2020-01-02, 100, 2020-01-31, 6, 6.2, 0.21, 95, 1, 1.2, 0.22
@@ -39,8 +40,13 @@ def write(tmp_path):
     return write
 
 
+def table(quotes: Quotes) -> Any:
+    """The frame, of columns whose operators pandas' types do not know."""
+    return quotes.frame
+
+
 def refusals(quotes) -> dict[str, int]:
-    return {reason: int(count) for reason, count in quotes.frame["refused"].value_counts().items() if reason}
+    return {reason: int(count) for reason, count in table(quotes)["refused"].value_counts().items() if reason}
 
 
 def test_wide_layout_gives_a_row_per_option(write):
@@ -68,7 +74,7 @@ def test_wide_layout_gives_a_row_per_option(write):
 def test_long_layout_says_which_rows_are_no_quotes(write):
     quotes = load_equity_chain(write(LONG, "chain.csv.gz"), day_count="365.25")
     assert (quotes.currency, len(quotes), quotes.day_count) == ("ABC", 6, "365.25")
-    assert quotes.frame["refused"].tolist() == [
+    assert table(quotes)["refused"].tolist() == [
         "",
         "",
         "non-standard contract",
@@ -76,22 +82,22 @@ def test_long_layout_says_which_rows_are_no_quotes(write):
         "maturity of zero days",
         "",  # its missing expiry and unknown kind are for the filters
     ]
-    assert quotes.frame["option_type"].tolist()[-1] == "x"
-    assert np.isnan(quotes.frame["maturity"].iloc[-1]) and np.isnan(quotes.spot)
-    assert quotes.frame["maturity"].iloc[0] == pytest.approx(29 / 365.25, rel=1e-15)
+    assert table(quotes)["option_type"].tolist()[-1] == "x"
+    assert np.isnan(table(quotes)["maturity"].iloc[-1]) and np.isnan(quotes.spot)
+    assert table(quotes)["maturity"].iloc[0] == pytest.approx(29 / 365.25, rel=1e-15)
     assert {"open_interest", "vega"} <= set(quotes.frame) and "volume" not in quotes.frame
 
 
 def test_without_a_quote_time_the_first_expiry_stands_for_it(write):
     path = write(UNDATED, "spx_yahoo.csv")
     quotes = load_equity_chain(path)
-    assert quotes.snapshot_ts == datetime(2020, 1, 3, tzinfo=UTC) and quotes.frame["timestamp"].isna().all()
+    assert quotes.snapshot_ts == datetime(2020, 1, 3, tzinfo=UTC) and table(quotes)["timestamp"].isna().all()
     assert (quotes.currency, quotes.exercise) == ("SPX", "european")
     assert refusals(quotes) == {"maturity of zero days": 1}
     dated = load_equity_chain(path, "2020-01-02", symbol="XSP", exercise="american")
     assert (dated.currency, dated.exercise) == ("XSP", "american")
-    np.testing.assert_allclose(dated.frame["maturity"], [29 / 365, 1 / 365], rtol=1e-15)
-    assert (dated.frame["timestamp"] == pd.Timestamp("2020-01-02T00:00Z")).all()
+    np.testing.assert_allclose(table(dated)["maturity"], [29 / 365, 1 / 365], rtol=1e-15)
+    assert (table(dated)["timestamp"] == pd.Timestamp("2020-01-02T00:00Z")).all()
 
 
 def test_placeholder_volatilities_are_nan(write):
@@ -105,7 +111,7 @@ def test_placeholder_volatilities_are_nan(write):
 def test_duplicates_and_prices_below_intrinsic_stay(write):
     row = LONG.splitlines()[1]
     quotes = load_equity_chain(write(LONG + row + "\n" + row.replace("6,6.2", "0.1,0.2")))
-    assert len(quotes) == 8 and quotes.frame["refused"].iloc[-2:].tolist() == ["", ""]
+    assert len(quotes) == 8 and table(quotes)["refused"].iloc[-2:].tolist() == ["", ""]
 
 
 FAULTS = {
@@ -163,8 +169,8 @@ def test_spy_of_january_2015(market_data):
     live = live.assign(price=(live["bid_price"] + live["ask_price"]) / 2)
     for expiry in sorted(live["expiry_datetime"].unique())[:3]:
         rows: Any = live[live["expiry_datetime"] == expiry]
-        table: Any = rows.pivot(index="strike", columns="option_type", values="price").dropna().loc[198:206]
-        forward = (table.index + table["call"] - table["put"]).median()
+        pivot: Any = rows.pivot(index="strike", columns="option_type", values="price").dropna().loc[198:206]
+        forward = (pivot.index + pivot["call"] - pivot["put"]).median()
         assert 201.88 <= round(forward, 2) <= 201.95
 
 
@@ -173,10 +179,10 @@ def test_aapl_around_its_split(market_data):
     before, after = (load_equity_chain(path, day) for day in ("2014-06-06", "2014-06-09"))
     assert (len(before), len(after)) == (2 * 1_176, 2 * 1_090)
     assert (before.spot, after.spot) == (645.57, 93.70)
-    assert sum(int(quotes.frame["bid_price"].isna().sum()) for quotes in (before, after)) == 355
-    assert not (before.frame["ask_price"] < before.frame["bid_price"]).any()
+    assert sum(int(table(quotes)["bid_price"].isna().sum()) for quotes in (before, after)) == 355
+    assert not (table(before)["ask_price"] < table(before)["bid_price"]).any()
     assert (before.currency, before.exercise) == ("AAPL", "american")
-    assert before.frame["implied_volatility"].isna().all()
+    assert table(before)["implied_volatility"].isna().all()
 
 
 def test_spx_of_may_2026(market_data):
@@ -187,8 +193,8 @@ def test_spx_of_may_2026(market_data):
         "european",
         7444.25,
     )
-    assert quotes.frame["expiry_datetime"].nunique() == 52
-    assert (quotes.frame["bid_price"] == 0).sum() == 1_049 and quotes.frame["bid_price"].isna().sum() == 5
+    assert table(quotes)["expiry_datetime"].nunique() == 52
+    assert (table(quotes)["bid_price"] == 0).sum() == 1_049 and table(quotes)["bid_price"].isna().sum() == 5
     assert refusals(quotes) == {}
 
 
@@ -198,4 +204,4 @@ def test_spy_panel_of_2021(market_data):
         load_equity_chain(path)
     quotes = load_equity_chain(path, "2021-01-04")
     assert (len(quotes), quotes.spot, quotes.currency) == (20, 368.79, "SPY")
-    assert quotes.frame["option_type"].value_counts().to_dict() == {"call": 10, "put": 10}
+    assert table(quotes)["option_type"].value_counts().to_dict() == {"call": 10, "put": 10}

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import ndtr
 
 from neutral import ArgumentError, DataError, implied_vol, load_surface
+from neutral.market import Quotes
 from neutral.market.quotes import UNKNOWN_DATE
 
 MIDDLE = """spot,days,T,zero_rate,dividend,strike,iv
@@ -35,6 +36,11 @@ def write(tmp_path):
         return path
 
     return write
+
+
+def table(quotes: Quotes) -> Any:
+    """The frame, of columns whose operators pandas' types do not know."""
+    return quotes.frame
 
 
 def black_price(frame, vol):
@@ -73,7 +79,7 @@ def test_both_sides_are_kept(write):
     np.testing.assert_allclose(frame["ask_price"], black_price(frame, np.array([0.6, 0.7])), rtol=1e-12)
     np.testing.assert_allclose(frame["implied_volatility"], [0.55, np.nan], rtol=1e-15)
     dated = load_surface(write(SIDES, "vix_sample.csv"), date="2022-07-15")
-    assert dated.snapshot_ts == datetime(2022, 7, 15, tzinfo=UTC) and dated.frame["timestamp"].notna().all()
+    assert dated.snapshot_ts == datetime(2022, 7, 15, tzinfo=UTC) and table(dated)["timestamp"].notna().all()
 
 
 def test_prices_without_sides_are_calls(write):
@@ -88,10 +94,10 @@ def test_prices_without_sides_are_calls(write):
 
 
 def test_rates_fill_what_a_file_leaves_open(write):
-    with_rates = load_surface(write(PRICES), rates=0.05).frame
+    with_rates: Any = load_surface(write(PRICES), rates=0.05).frame
     np.testing.assert_allclose(with_rates["discount"], np.exp(-0.01), rtol=1e-15)
     np.testing.assert_allclose(with_rates["futures_price"], 100 * np.exp(0.01), rtol=1e-15)
-    two = load_surface(write(TWO), "SPX", rates=0.05).frame
+    two: Any = load_surface(write(TWO), "SPX", rates=0.05).frame
     np.testing.assert_allclose(two["discount"], np.exp(-0.05 * 0.0959), rtol=1e-15)
     assert two["futures_price"].isna().all()
 
