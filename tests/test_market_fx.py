@@ -177,6 +177,11 @@ def test_smile_strangles_are_taken_as_they_are():
     np.testing.assert_allclose(smile.vol, [0.067, 0.06, 0.057], rtol=1e-15)
 
 
+def test_quotes_that_are_no_decimals_are_refused():
+    with pytest.raises(ArgumentError, match="expected 0 to 10"):
+        fx_smile(21.0, [0.25], [-0.5], [0.7], 1.3, 1.0)
+
+
 def test_negative_volatilities_are_refused():
-    with pytest.raises(ArgumentError, match="risk_reversals=.*not positive"):
+    with pytest.raises(ArgumentError, match="volatilities -0.033 to 0.467, expected 0 to 10"):
         fx_smile(0.21, [0.25], [-0.5], [0.007], 1.3, 1.0)

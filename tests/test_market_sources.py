@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neutral import (
     ArgumentError,
     DataError,
+    NeutralError,
     Source,
     load_equity_chain,
     load_fx_vols,
@@ -84,6 +87,25 @@ def test_options_of_another_kind_are_refused(opened):
 def test_what_is_accepted_is_said(opened, text):
     with pytest.raises(DataError, match=r"not known by its header .*; accepted are Deribit.*option chains"):
         opened(text)
+
+
+@settings(max_examples=60)
+@given(
+    text=st.sampled_from([CHAIN, SURFACE, FX]),
+    place=st.floats(0, 1),
+    removed=st.integers(0, 6),
+    put=st.text(max_size=6) | st.sampled_from(["nan", "-1", "1e400", "inf", "0", ",", "\n", "2020-13-01"]),
+)
+def test_damaged_files_are_read_or_refused(tmp_path_factory, text, place, removed, put):
+    at = int(place * len(text))
+    path = tmp_path_factory.getbasetemp() / "damaged.csv"
+    path.write_bytes((text[:at] + put + text[at + removed :]).encode("utf-8", "surrogatepass"))
+    try:
+        source = open_source(path)
+        for asset, date in source.snapshots:
+            assert set(source.quotes(asset, date).frame) >= {"bid_price", "ask_price", "refused"}
+    except NeutralError as error:
+        assert str(path) in str(error)
 
 
 def test_every_file_of_options_opens(market_data):

@@ -36,7 +36,7 @@ class CsvTable:
     def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> Any:
         """The columns of `names` that the file has, under the keys of `names`.
 
-        Columns named in `text` become text, all others float64 with nan for what is no number.
+        Columns named in `text` become text, all others float64 with nan for what is no finite number.
 
         Raises:
             DataError: A required column is missing.
@@ -52,7 +52,7 @@ class CsvTable:
         for key in names:
             name = self.name_of(key, names)
             if name is not None:
-                columns[key] = (texts if key in text else numbers)(self.frame[name])
+                columns[key] = texts(self.frame[name]) if key in text else _finite(self.frame[name])
         return pd.DataFrame(columns)
 
     def name_of(self, key: str, names: Names) -> str | None:
@@ -149,6 +149,11 @@ def numbers(values: Any) -> Any:
         return pd.Series(np.nan, index=values.index)
     found: Any = pd.to_numeric(values, errors="coerce")
     return found.astype("float64")
+
+
+def _finite(values: Any) -> Any:
+    found = numbers(values)
+    return found.where(np.isfinite(found))
 
 
 def dates(values: Any, path: Path, column: str) -> Any:

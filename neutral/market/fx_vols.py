@@ -41,7 +41,7 @@ RATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "points": ("fx_swap_points", "swap_points"),
     "basis": ("xccy_bp",),
 }
-TENOR = re.compile(r"(\d+)([dwmy])", re.IGNORECASE)
+TENOR = re.compile(r"([1-9]\d{0,2})([dwmy])", re.IGNORECASE)
 UNITS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
 SPOT_DELTAS_UNTIL = 1.01  # years: the tenor of a year and what is shorter
 SPREAD = 0.005
@@ -93,10 +93,10 @@ def load_fx_vols(
         foreign.
 
     Raises:
-        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor
-            or no row of that pair or date; names the file, and the line or column.
-        ArgumentError: No spot, a wrong spread, or several pairs or dates and none was asked for; volatilities
-            that no smile meets.
+        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor,
+            volatilities that no smile meets, or no row of that pair or date; names the file, and the line,
+            column or tenor.
+        ArgumentError: No spot, a wrong spread, or several pairs or dates and none was asked for.
         PrecisionError: Double precision is off.
     """
     return fx_quotes(read_fx_vols(path), pair, date, spread, rates, spot, conventions)
@@ -133,10 +133,12 @@ def fx_quotes(
         market = _from_rates(rows, maturity, spot)
     else:
         market = _from_swaps(_beside(vols.path, rates), rows["tenor"], maturity, spot, start, pair)
-    smiles = [
-        _smile(row, t, pair, conventions, *known)
-        for row, t, *known in zip(rows.to_dict("records"), maturity, *market, strict=True)
-    ]
+    smiles = []
+    for row, t, *known in zip(rows.to_dict("records"), maturity, *market, strict=True):
+        try:
+            smiles.append(_smile(row, t, pair, conventions, *known))
+        except ArgumentError as error:
+            raise DataError(f"{vols.path}: tenor {row['tenor']}: {error}") from error
     strike, vol, is_call = (np.concatenate(part) for part in zip(*smiles, strict=True))
     tenor = np.repeat(np.arange(len(rows)), [len(smile[0]) for smile in smiles])
     unit = (market.forward[tenor], market.domestic[tenor], strike, maturity[tenor], is_call)
@@ -214,8 +216,16 @@ def _spot(path: Path, rows: Any, spot: float | None) -> float:
 
 
 def _from_rates(rows: Any, maturity: np.ndarray, spot: float) -> Market:
-    domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
-    return Market(spot * foreign / domestic, domestic, foreign)
+    with np.errstate(all="ignore"):  # of rates that are none
+        domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
+        return _market(spot * foreign / domestic, domestic, spot)
+
+
+def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
+    """Foreign discount factors as the forward has them; nan where a number is none that a market has."""
+    found = (forward, domestic, forward * domestic / spot)
+    usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in found])
+    return Market(*(np.where(usable, x, np.nan) for x in found))
 
 
 def _beside(path: Path, rates: str | Path | None) -> Path:
@@ -247,4 +257,4 @@ def _from_swaps(
         points = dict(zip(frame["tenor"].str.lower(), frame["points"] * pip, strict=True))
         stated = spot + np.array([points.get(str(tenor).lower(), np.nan) for tenor in tenors])
         forward = np.where(np.isnan(stated), forward, stated)
-    return Market(forward, domestic, forward * domestic / spot)
+    return _market(forward, domestic, spot)

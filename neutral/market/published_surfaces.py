@@ -41,6 +41,7 @@ QUOTED = (("bid", "ask"), ("bid_vol", "ask_vol"), ("price",), ("vol",))  # what 
 MIDDLES = QUOTED[2:]
 SPREAD = 0.005
 YEAR = 365.0
+LONGEST = 200.0  # years
 
 
 def load_surface(
@@ -153,16 +154,18 @@ def _quoted(rows: Any) -> tuple[str, ...] | None:
 def _forward_discount(rows: Any, maturity: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Forward and discount factor, shape (rows,) each, as `load_surface` describes them."""
     open_prices = _quoted(rows) == QUOTED[0]
-    stated = np.exp(-rows["rate"] * maturity).to_numpy() if "rate" in rows else given
-    discount = rows["discount"].to_numpy() if "discount" in rows else stated
-    if not open_prices and np.isnan(discount).all():
-        discount = np.ones(len(rows))
-    if "forward" in rows:
-        return rows["forward"].to_numpy(), discount
-    if open_prices:
-        return np.full(len(rows), np.nan), discount
-    carry = np.exp(-rows["dividend"] * maturity).to_numpy() if "dividend" in rows else 1.0
-    return rows["spot"].to_numpy() * carry / discount, discount
+    with np.errstate(all="ignore"):  # of rates and maturities that are none
+        stated = np.exp(-rows["rate"] * maturity).to_numpy() if "rate" in rows else given
+        discount = rows["discount"].to_numpy() if "discount" in rows else stated
+        if not open_prices and np.isnan(discount).all():
+            discount = np.ones(len(rows))
+        if "forward" in rows:
+            return rows["forward"].to_numpy(), discount
+        if open_prices:
+            return np.full(len(rows), np.nan), discount
+        carry = np.exp(-rows["dividend"] * maturity).to_numpy() if "dividend" in rows else 1.0
+        forward = rows["spot"].to_numpy() * carry / discount
+    return np.where(np.isfinite(forward), forward, np.nan), discount
 
 
 def _kinds(rows: Any, forward: np.ndarray) -> np.ndarray:
@@ -201,6 +204,7 @@ def _vols(rows: Any) -> Any:
 
 
 def _days(maturity: np.ndarray) -> pd.Series:
-    """Maturities as time spans, to the second; NaT where there is none."""
-    spans = pd.to_timedelta(pd.Series(np.round(maturity * YEAR * 86400)), unit="s")
+    """Maturities as time spans, to the second; NaT where there is none, or one beyond the calendar."""
+    known = pd.Series(maturity).where(np.abs(maturity) < LONGEST)
+    spans = pd.to_timedelta((known * YEAR * 86400).round(), unit="s")
     return spans.dt.as_unit("us")

@@ -23,7 +23,7 @@ def cash_price(
     """
     from .. import black
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # strikes that are refused for being <= 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # strikes and forwards <= 0, refused later
         k, stdev = np.log(strike / forward), vol * np.sqrt(np.maximum(maturity, 0.0))
     return discount * forward * np.asarray(black.price(k, stdev, is_call))
 
@@ -44,7 +44,7 @@ def cash_vega(
     from ..inversion import implied_stdev
 
     unit = discount * forward
-    with np.errstate(divide="ignore", invalid="ignore"):
-        k = np.log(strike / forward)
-    vega = np.asarray(black.vega(k, implied_stdev(price / unit, k, is_call)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # as above
+        k, relative = np.log(strike / forward), price / unit
+    vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
     return np.nan_to_num(unit * vega * np.sqrt(np.maximum(maturity, 0.0)))
