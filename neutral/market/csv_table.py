@@ -177,7 +177,8 @@ def dates(values: Any, path: Path, column: str) -> Any:
 
 
 def _plain(name: str) -> str:
-    return name.strip().strip('"').strip().strip("[]").strip().lower()
+    words = name.strip().strip('"').strip().strip("[]").lower().split()
+    return " ".join(words)  # one line, also of a name that a stray quote drew over several
 
 
 def _line(data: bytes, position: int) -> int:

@@ -15,7 +15,7 @@ from .fx import FxConventions, fx_smile
 from .option_table import DAY, Listing, listing, option_table
 from .quotes import UNKNOWN_DATE, Quotes
 from .rates import YEAR, swap_discounts
-from .vol_quotes import cash_price
+from .vol_quotes import SPREAD, bid_ask_around, check_spread
 
 DELTAS = (25, 10)
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -44,7 +44,6 @@ RATE_NAMES: Mapping[str, tuple[str, ...]] = {
 TENOR = re.compile(r"([1-9]\d{0,2})([dwmy])", re.IGNORECASE)
 UNITS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
 SPOT_DELTAS_UNTIL = 1.01  # years: the tenor of a year and what is shorter
-SPREAD = 0.005
 
 
 class Market(NamedTuple):
@@ -122,8 +121,7 @@ def fx_quotes(
     conventions: FxConventions | None = None,
 ) -> Quotes:
     """The quotes of one pair and date; other arguments as `load_fx_vols`."""
-    if not 0 <= spread < np.inf:
-        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+    check_spread(spread)
     rows, pair, taken = vols.pick("pair", pair, date)
     start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
     expiry = _expiries(vols.path, rows["tenor"], start)
@@ -134,22 +132,25 @@ def fx_quotes(
     else:
         market = _from_swaps(_beside(vols.path, rates), rows["tenor"], maturity, spot, start, pair)
     smiles = []
-    for row, t, *known in zip(rows.to_dict("records"), maturity, *market, strict=True):
+    for row, t, forward, foreign in zip(
+        rows.to_dict("records"), maturity, market.forward, market.foreign, strict=True
+    ):
         try:
-            smiles.append(_smile(row, t, pair, conventions, *known))
+            smiles.append(_smile(row, t, pair, conventions, forward, foreign))
         except ArgumentError as error:
             raise DataError(f"{vols.path}: tenor {row['tenor']}: {error}") from error
     strike, vol, is_call = (np.concatenate(part) for part in zip(*smiles, strict=True))
     tenor = np.repeat(np.arange(len(rows)), [len(smile[0]) for smile in smiles])
     unit = (market.forward[tenor], market.domestic[tenor], strike, maturity[tenor], is_call)
+    bid, ask = bid_ask_around(vol, spread, *unit)
     columns = {
         "timestamp": pd.NaT if taken is None else start,
         "expiry_datetime": expiry.iloc[tenor].reset_index(drop=True),
         "option_type": np.where(is_call, "call", "put"),
         "strike": strike,
         "maturity": maturity[tenor],
-        "bid_price": cash_price(np.maximum(vol - 0.5 * spread, 0.0), *unit),
-        "ask_price": cash_price(vol + 0.5 * spread, *unit),
+        "bid_price": bid,
+        "ask_price": ask,
         "futures_price": market.forward[tenor],
         "discount": market.domestic[tenor],
         "implied_volatility": vol,
@@ -167,7 +168,6 @@ def _smile(
     pair: str,
     conventions: FxConventions | None,
     forward: float,
-    domestic: float,
     foreign: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Strikes, volatilities and kinds of a tenor; nan where a number is missing."""

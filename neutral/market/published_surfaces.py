@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, DataError
+from ..errors import DataError
 from .csv_table import read_csv
 from .option_table import Listing, listing, option_table, option_types
 from .quotes import UNKNOWN_DATE, Quotes
 from .rates import Rates, discount_factors
-from .vol_quotes import cash_price, cash_vega
+from .vol_quotes import SPREAD, bid_ask_around, cash_price, cash_vega, check_spread
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "date": ("date", "snap_date"),
@@ -39,7 +39,6 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 TEXTS = ("date", "underlying", "expiry", "option_type")
 QUOTED = (("bid", "ask"), ("bid_vol", "ask_vol"), ("price",), ("vol",))  # what is used, best first
 MIDDLES = QUOTED[2:]
-SPREAD = 0.005
 YEAR = 365.0
 LONGEST = 200.0  # years
 
@@ -115,8 +114,7 @@ def surface_quotes(
     rates: Rates | float | None = None,
 ) -> Quotes:
     """The quotes of one underlying of a surface; other arguments as `load_surface`."""
-    if not 0 <= spread < np.inf:
-        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+    check_spread(spread)
     rows, name, taken = surface.pick("name", name, date)
     quoted = _quoted(rows) or ()
     start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
@@ -186,12 +184,9 @@ def _bid_ask(
         price = rows["price"].to_numpy()
         half = 0.5 * spread * cash_vega(price, *unit)
         return np.maximum(price - half, 0.0), price + half
-    if quoted == ("bid_vol", "ask_vol"):
-        bid, ask = (rows[name].to_numpy() for name in quoted)
-    else:
-        middle = rows["vol"].to_numpy()
-        bid, ask = np.maximum(middle - 0.5 * spread, 0.0), middle + 0.5 * spread
-    return cash_price(bid, *unit), cash_price(ask, *unit)
+    if quoted == ("vol",):
+        return bid_ask_around(rows["vol"].to_numpy(), spread, *unit)
+    return cash_price(rows["bid_vol"].to_numpy(), *unit), cash_price(rows["ask_vol"].to_numpy(), *unit)
 
 
 def _vols(rows: Any) -> Any:

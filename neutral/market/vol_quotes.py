@@ -2,6 +2,22 @@
 
 import numpy as np
 
+from ..errors import ArgumentError
+
+SPREAD = 0.005
+"""Volatility between bid and ask, decimal, that is laid around a quoted middle."""
+
+
+def check_spread(spread: float) -> None:
+    """A spread is a volatility, at least 0; ArgumentError otherwise."""
+    if not 0 <= spread < np.inf:
+        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+
+
+def bid_ask_around(vol: np.ndarray, spread: float, *unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cash prices half of a spread below and above a volatility; `unit` as the other args of `cash_price`."""
+    return cash_price(np.maximum(vol - 0.5 * spread, 0.0), *unit), cash_price(vol + 0.5 * spread, *unit)
+
 
 def cash_price(
     vol: np.ndarray,
