@@ -21,6 +21,17 @@ from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
 from .inversion import ImpliedVolStatus as ImpliedVolStatus
+from .market import FxConventions as FxConventions
+from .market import Rates as Rates
+from .market import Source as Source
+from .market import delta_of_strike as delta_of_strike
+from .market import flat_rate as flat_rate
+from .market import load_equity_chain as load_equity_chain
+from .market import load_fx_vols as load_fx_vols
+from .market import load_rates as load_rates
+from .market import load_surface as load_surface
+from .market import open_source as open_source
+from .market import strike_from_delta as strike_from_delta
 from .models import NIG as NIG
 from .models import SVCJ as SVCJ
 from .models import AbstractFourierModel as AbstractFourierModel

@@ -1,10 +1,7 @@
 """Reads Deribit option snapshots: CSV files, plain or gzip, with one row per listed option."""
 
-import gzip
 import hashlib
-import io
 import re
-import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError, DataError
+from .csv_table import header_of, numbers, parse, read_bytes, texts
 from .quotes import Quotes, Snapshot
 
 DATES = ("timestamp", "expiry_datetime")
@@ -63,7 +61,6 @@ REQUIRED = (
 )
 YEAR_DAYS = {"365": 365.0, "365.25": 365.25}
 DAY_COUNTS = ("file", *YEAR_DAYS)
-GZIP_MAGIC = b"\x1f\x8b"
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
 
 
@@ -117,7 +114,7 @@ def read_snapshot(path: str | Path) -> Snapshot:
         DataError: As `load_deribit`.
     """
     path = Path(path)
-    data = _content(path)
+    data = read_bytes(path)
     _check_header(path, data)
     frame = _parse(path, data)
     if frame.empty:
@@ -177,32 +174,9 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     return [path for _, path in times]
 
 
-def _content(path: Path) -> bytes:
-    """The uncompressed bytes of a file, which are UTF-8 text."""
-    try:
-        data = path.read_bytes()
-        if data.startswith(GZIP_MAGIC):
-            data = gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged gzip file: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if not data.strip():
-        raise DataError(f"{path}: is empty")
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise DataError(f"{path}: line {_line(data, nul)}: zero bytes; this is not a CSV file")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: line {_line(data, error.start)}: not UTF-8 text") from error
-    return data
-
-
 def _check_header(path: Path, data: bytes) -> None:
     """Every required column is there, and none twice."""
-    header = data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")
-    names = [name.strip('"') for name in header.split(",")]
+    names = [name.strip('"') for name in header_of(data).split(",")]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         plural = "s" if len(missing) > 1 else ""
@@ -214,35 +188,15 @@ def _check_header(path: Path, data: bytes) -> None:
 
 def _parse(path: Path, data: bytes) -> Any:
     """The rows as a table with all `COLUMNS`: numbers are float64, all else text."""
-    try:
-        frame: Any = pd.read_csv(io.BytesIO(data), low_memory=False)  # in one piece: one type per column
-    except ValueError as error:  # with pandas' ParserError
-        raise DataError(f"{path}: not a readable CSV file: {str(error).strip()}") from error
-    if not isinstance(frame.index, pd.RangeIndex):  # how pandas takes one field too many in every row
-        raise DataError(f"{path}: line 2: more fields than the header has columns")
+    frame = parse(path, data)
     for name in COLUMNS:
         if name not in frame:  # an optional one: the header has been checked
             frame[name] = np.nan
         values = frame[name]
-        typed = _text(values) if name in DATES + TEXTS else _numbers(values)
+        typed = texts(values) if name in DATES + TEXTS else numbers(values)
         if typed is not values:
             frame[name] = typed
     return frame
-
-
-def _text(values: Any) -> Any:
-    """A column as text; itself if it is."""
-    return values if isinstance(values.dtype, pd.StringDtype) else values.astype("str")
-
-
-def _numbers(values: Any) -> Any:
-    """A column as float64, itself if it is; what is no number becomes nan."""
-    if values.dtype == np.float64:
-        return values
-    if pd.api.types.is_bool_dtype(values):
-        return pd.Series(np.nan, index=values.index)
-    found: Any = pd.to_numeric(values, errors="coerce")
-    return found.astype("float64")
 
 
 def _dates(text: Any) -> Any:
@@ -266,8 +220,3 @@ def _maturity(frame: Any, snapshot_ts: datetime, day_count: str) -> pd.Series:
         return frame["time_to_maturity"]
     taken = frame["timestamp"].fillna(pd.Timestamp(snapshot_ts))
     return (frame["expiry_datetime"] - taken).dt.total_seconds() / (86400 * YEAR_DAYS[day_count])
-
-
-def _line(data: bytes, position: int) -> int:
-    """The line, counted from 1, of a byte."""
-    return data.count(b"\n", 0, position) + 1

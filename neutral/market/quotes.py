@@ -1,10 +1,17 @@
 """What a loader returns: one table of quotes with where, when and how it was read."""
 
 import dataclasses
-from datetime import datetime
+import math
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
+
+Settlement = Literal["coin", "cash"]
+Exercise = Literal["european", "american"]
+UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a file of maturities in years has no date, expiries are counted from here."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,18 +31,27 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Quotes:
-    """The quotes of one currency at one time; nothing is filtered out yet.
+    """The quotes of one underlying at one time; nothing is filtered out yet.
 
-    `frame` has the columns of the file plus `maturity`, in years of the day count named by `day_count`.
-    Rows are in the order of the file and the index counts from 0.
+    `frame` has one row per listed option, in the order of the file, the index counting from 0. All files
+    give it the columns timestamp, expiry_datetime (both UTC), option_type, strike, maturity (years of the day
+    count named by `day_count`), bid_price, ask_price, futures_price (the forward, nan where the file has
+    none) and underlying_name; Deribit files all of theirs. All others give it discount (nan where unknown),
+    implied_volatility (the vendor's, decimal) and refused (why the row is no quote, "" where it is one), and
+    open_interest, volume and vega only where the file has them. Prices are in coin or, discounted as traded,
+    in the payment currency: see `settlement`.
     """
 
     frame: pd.DataFrame
-    currency: str
-    snapshot_ts: datetime  # UTC; from the file name where it tells, else the earliest timestamp of the rows
+    currency: str  # the underlying: BTC, SPX, AAPL, EURUSD, ...
+    snapshot_ts: datetime  # UTC; `UNKNOWN_DATE` where neither file nor caller tell, and timestamp is NaT then
     path: Path
-    day_count: str  # "file", "365" or "365.25"
+    day_count: str  # "365" or "365.25" days a year; "file": as the file states maturities
     sha256: str  # of the uncompressed bytes of the file
+    settlement: Settlement = "coin"
+    exercise: Exercise = "european"
+    spot: float = math.nan  # of the underlying, nan where the file has none
+    assumed_spread: float = math.nan  # of volatility, where the file has a middle and no bid and ask
 
     def __len__(self) -> int:
         return len(self.frame)
