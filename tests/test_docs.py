@@ -14,6 +14,7 @@ PAGES = [
     "docs/index.md",
     "docs/guide.md",
     "docs/models.md",
+    "docs/market_data.md",
     "docs/calibration.md",
     "docs/surfaces.md",
     "docs/custom_model.md",

@@ -36,7 +36,7 @@ class CsvTable:
     def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> Any:
         """The columns of `names` that the file has, under the keys of `names`.
 
-        Columns named in `text` become text, all others float64 with nan for what is no number.
+        Columns named in `text` become text, all others float64 with nan for what is no finite number.
 
         Raises:
             DataError: A required column is missing.
@@ -52,7 +52,7 @@ class CsvTable:
         for key in names:
             name = self.name_of(key, names)
             if name is not None:
-                columns[key] = (texts if key in text else numbers)(self.frame[name])
+                columns[key] = texts(self.frame[name]) if key in text else _finite(self.frame[name])
         return pd.DataFrame(columns)
 
     def name_of(self, key: str, names: Names) -> str | None:
@@ -151,6 +151,11 @@ def numbers(values: Any) -> Any:
     return found.astype("float64")
 
 
+def _finite(values: Any) -> Any:
+    found = numbers(values)
+    return found.where(np.isfinite(found))
+
+
 def dates(values: Any, path: Path, column: str) -> Any:
     """As `CsvTable.dates`."""
     codes, distinct = pd.factorize(texts(values))  # a file repeats a handful of dates
@@ -172,7 +177,8 @@ def dates(values: Any, path: Path, column: str) -> Any:
 
 
 def _plain(name: str) -> str:
-    return name.strip().strip('"').strip().strip("[]").strip().lower()
+    words = name.strip().strip('"').strip().strip("[]").lower().split()
+    return " ".join(words)  # one line, also of a name that a stray quote drew over several
 
 
 def _line(data: bytes, position: int) -> int:

@@ -134,13 +134,14 @@ def chain_quotes(
 
 def _one_row_per_option(table: CsvTable) -> CsvTable:
     """A table with call and put in one row, unfolded; others as they are."""
-    wide = table.frame
+    wide: Any = table.frame
     if "c_bid" not in wide:
         return table
-    shared = [name for name in wide if not name.startswith(tuple(SIDES))]
+    sided = {name: name[2:] for name in wide if name.startswith(tuple(SIDES))}
+    shared = [name for name in wide if name not in sided and name not in sided.values()]
     sides = []
     for prefix, kind in SIDES.items():
-        own = {name: name.removeprefix(prefix) for name in wide if name.startswith(prefix)}
+        own = {name: plain for name, plain in sided.items() if name.startswith(prefix)}
         sides.append(wide[[*shared, *own]].rename(columns=own).assign(type=kind))
     frame = pd.concat(sides).sort_index(kind="stable").reset_index(drop=True)
     return dataclasses.replace(table, frame=frame)

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ArgumentError
 
 STEPS = 100
+HIGHEST = 10.0  # volatility, decimal
 DELTA_TOLERANCE = 1e-14  # of log strike
 STRANGLE_TOLERANCE = 1e-13  # of volatility
 _CHOICES = {
@@ -189,7 +190,8 @@ def fx_smile(
         2 n + 1 points.
 
     Raises:
-        ArgumentError: A delta has no strike, or no smile meets the market strangles.
+        ArgumentError: A volatility is not between 0 and 10, a delta has no strike, or no smile meets the
+            strangles.
         PrecisionError: Double precision is off, and market strangles have to be met.
     """
     conventions = conventions or FxConventions()
@@ -198,6 +200,11 @@ def fx_smile(
     def strikes_of(put_vols: np.ndarray, call_vols: np.ndarray) -> np.ndarray:
         calls = np.arange(2 * len(deltas)) >= len(deltas)
         vols = np.concatenate([put_vols, call_vols])
+        if not (min(atm, *vols) > 0 and max(atm, *vols) < HIGHEST):
+            raise ArgumentError(
+                f"atm={atm:g}, risk_reversals={reversals.tolist()}, butterflies={quotes.tolist()}: give "
+                f"volatilities {min(atm, *vols):g} to {max(atm, *vols):g}, expected 0 to {HIGHEST:g}"
+            )
         signed = np.concatenate([-deltas, deltas])
         return strike_from_delta(signed, vols, forward, maturity, calls, conventions, foreign_discount)
 
@@ -242,7 +249,7 @@ def _smile_strangle(
             return b
     raise ArgumentError(
         f"no smile meets the market strangles {quotes.tolist()} at the money {atm:g} in {maturity:g} years; "
-        "are they decimals, and smile strangles perhaps (butterfly='smile')?"
+        "are they smile strangles (butterfly='smile')?"
     )
 
 

@@ -15,7 +15,7 @@ from .fx import FxConventions, fx_smile
 from .option_table import DAY, Listing, listing, option_table
 from .quotes import UNKNOWN_DATE, Quotes
 from .rates import YEAR, swap_discounts
-from .vol_quotes import cash_price
+from .vol_quotes import SPREAD, bid_ask_around, check_spread
 
 DELTAS = (25, 10)
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -41,10 +41,9 @@ RATE_NAMES: Mapping[str, tuple[str, ...]] = {
     "points": ("fx_swap_points", "swap_points"),
     "basis": ("xccy_bp",),
 }
-TENOR = re.compile(r"(\d+)([dwmy])", re.IGNORECASE)
+TENOR = re.compile(r"([1-9]\d{0,2})([dwmy])", re.IGNORECASE)
 UNITS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
 SPOT_DELTAS_UNTIL = 1.01  # years: the tenor of a year and what is shorter
-SPREAD = 0.005
 
 
 class Market(NamedTuple):
@@ -93,10 +92,10 @@ def load_fx_vols(
         foreign.
 
     Raises:
-        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor
-            or no row of that pair or date; names the file, and the line or column.
-        ArgumentError: No spot, a wrong spread, or several pairs or dates and none was asked for; volatilities
-            that no smile meets.
+        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor,
+            volatilities that no smile meets, or no row of that pair or date; names the file, and the line,
+            column or tenor.
+        ArgumentError: No spot, a wrong spread, or several pairs or dates and none was asked for.
         PrecisionError: Double precision is off.
     """
     return fx_quotes(read_fx_vols(path), pair, date, spread, rates, spot, conventions)
@@ -122,8 +121,7 @@ def fx_quotes(
     conventions: FxConventions | None = None,
 ) -> Quotes:
     """The quotes of one pair and date; other arguments as `load_fx_vols`."""
-    if not 0 <= spread < np.inf:
-        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+    check_spread(spread)
     rows, pair, taken = vols.pick("pair", pair, date)
     start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
     expiry = _expiries(vols.path, rows["tenor"], start)
@@ -133,21 +131,26 @@ def fx_quotes(
         market = _from_rates(rows, maturity, spot)
     else:
         market = _from_swaps(_beside(vols.path, rates), rows["tenor"], maturity, spot, start, pair)
-    smiles = [
-        _smile(row, t, pair, conventions, *known)
-        for row, t, *known in zip(rows.to_dict("records"), maturity, *market, strict=True)
-    ]
+    smiles = []
+    for row, t, forward, foreign in zip(
+        rows.to_dict("records"), maturity, market.forward, market.foreign, strict=True
+    ):
+        try:
+            smiles.append(_smile(row, t, pair, conventions, forward, foreign))
+        except ArgumentError as error:
+            raise DataError(f"{vols.path}: tenor {row['tenor']}: {error}") from error
     strike, vol, is_call = (np.concatenate(part) for part in zip(*smiles, strict=True))
     tenor = np.repeat(np.arange(len(rows)), [len(smile[0]) for smile in smiles])
     unit = (market.forward[tenor], market.domestic[tenor], strike, maturity[tenor], is_call)
+    bid, ask = bid_ask_around(vol, spread, *unit)
     columns = {
         "timestamp": pd.NaT if taken is None else start,
         "expiry_datetime": expiry.iloc[tenor].reset_index(drop=True),
         "option_type": np.where(is_call, "call", "put"),
         "strike": strike,
         "maturity": maturity[tenor],
-        "bid_price": cash_price(np.maximum(vol - 0.5 * spread, 0.0), *unit),
-        "ask_price": cash_price(vol + 0.5 * spread, *unit),
+        "bid_price": bid,
+        "ask_price": ask,
         "futures_price": market.forward[tenor],
         "discount": market.domestic[tenor],
         "implied_volatility": vol,
@@ -165,7 +168,6 @@ def _smile(
     pair: str,
     conventions: FxConventions | None,
     forward: float,
-    domestic: float,
     foreign: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Strikes, volatilities and kinds of a tenor; nan where a number is missing."""
@@ -214,8 +216,16 @@ def _spot(path: Path, rows: Any, spot: float | None) -> float:
 
 
 def _from_rates(rows: Any, maturity: np.ndarray, spot: float) -> Market:
-    domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
-    return Market(spot * foreign / domestic, domestic, foreign)
+    with np.errstate(all="ignore"):  # of rates that are none
+        domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
+        return _market(spot * foreign / domestic, domestic, spot)
+
+
+def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
+    """Foreign discount factors as the forward has them; nan where a number is none that a market has."""
+    found = (forward, domestic, forward * domestic / spot)
+    usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in found])
+    return Market(*(np.where(usable, x, np.nan) for x in found))
 
 
 def _beside(path: Path, rates: str | Path | None) -> Path:
@@ -239,14 +249,12 @@ def _from_swaps(
     # a basis is quoted at few tenors: linear between, constant outside
     known = basis.notna().to_numpy()
     spread = np.interp(quoted, quoted[known], basis[known]) / 100 if known.any() else np.zeros(len(quoted))
-    domestic, foreign = (
-        swap_discounts(quoted, par.to_numpy(), maturity)
-        for par in (frame["domestic"], frame["foreign"] + spread)
-    )
+    domestic = swap_discounts(quoted, frame["domestic"].to_numpy(), maturity)
+    foreign = swap_discounts(quoted, frame["foreign"].to_numpy() + spread, maturity)
     forward = spot * foreign / domestic
     if "points" in frame:
         pip = 0.01 if pair.endswith("JPY") else 1e-4
         points = dict(zip(frame["tenor"].str.lower(), frame["points"] * pip, strict=True))
         stated = spot + np.array([points.get(str(tenor).lower(), np.nan) for tenor in tenors])
         forward = np.where(np.isnan(stated), forward, stated)
-    return Market(forward, domestic, forward * domestic / spot)
+    return _market(forward, domestic, spot)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import ArgumentError, DataError
+from ..errors import DataError
 from .csv_table import read_csv
 from .option_table import Listing, listing, option_table, option_types
 from .quotes import UNKNOWN_DATE, Quotes
 from .rates import Rates, discount_factors
-from .vol_quotes import cash_price, cash_vega
+from .vol_quotes import SPREAD, bid_ask_around, cash_price, cash_vega, check_spread
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "date": ("date", "snap_date"),
@@ -39,8 +39,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 TEXTS = ("date", "underlying", "expiry", "option_type")
 QUOTED = (("bid", "ask"), ("bid_vol", "ask_vol"), ("price",), ("vol",))  # what is used, best first
 MIDDLES = QUOTED[2:]
-SPREAD = 0.005
 YEAR = 365.0
+LONGEST = 200.0  # years
 
 
 def load_surface(
@@ -114,8 +114,7 @@ def surface_quotes(
     rates: Rates | float | None = None,
 ) -> Quotes:
     """The quotes of one underlying of a surface; other arguments as `load_surface`."""
-    if not 0 <= spread < np.inf:
-        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+    check_spread(spread)
     rows, name, taken = surface.pick("name", name, date)
     quoted = _quoted(rows) or ()
     start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
@@ -153,16 +152,18 @@ def _quoted(rows: Any) -> tuple[str, ...] | None:
 def _forward_discount(rows: Any, maturity: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Forward and discount factor, shape (rows,) each, as `load_surface` describes them."""
     open_prices = _quoted(rows) == QUOTED[0]
-    stated = np.exp(-rows["rate"] * maturity).to_numpy() if "rate" in rows else given
-    discount = rows["discount"].to_numpy() if "discount" in rows else stated
-    if not open_prices and np.isnan(discount).all():
-        discount = np.ones(len(rows))
-    if "forward" in rows:
-        return rows["forward"].to_numpy(), discount
-    if open_prices:
-        return np.full(len(rows), np.nan), discount
-    carry = np.exp(-rows["dividend"] * maturity).to_numpy() if "dividend" in rows else 1.0
-    return rows["spot"].to_numpy() * carry / discount, discount
+    with np.errstate(all="ignore"):  # of rates and maturities that are none
+        stated = np.exp(-rows["rate"] * maturity).to_numpy() if "rate" in rows else given
+        discount = rows["discount"].to_numpy() if "discount" in rows else stated
+        if not open_prices and np.isnan(discount).all():
+            discount = np.ones(len(rows))
+        if "forward" in rows:
+            return rows["forward"].to_numpy(), discount
+        if open_prices:
+            return np.full(len(rows), np.nan), discount
+        carry = np.exp(-rows["dividend"] * maturity).to_numpy() if "dividend" in rows else 1.0
+        forward = rows["spot"].to_numpy() * carry / discount
+    return np.where(np.isfinite(forward), forward, np.nan), discount
 
 
 def _kinds(rows: Any, forward: np.ndarray) -> np.ndarray:
@@ -183,12 +184,9 @@ def _bid_ask(
         price = rows["price"].to_numpy()
         half = 0.5 * spread * cash_vega(price, *unit)
         return np.maximum(price - half, 0.0), price + half
-    if quoted == ("bid_vol", "ask_vol"):
-        bid, ask = (rows[name].to_numpy() for name in quoted)
-    else:
-        middle = rows["vol"].to_numpy()
-        bid, ask = np.maximum(middle - 0.5 * spread, 0.0), middle + 0.5 * spread
-    return cash_price(bid, *unit), cash_price(ask, *unit)
+    if quoted == ("vol",):
+        return bid_ask_around(rows["vol"].to_numpy(), spread, *unit)
+    return cash_price(rows["bid_vol"].to_numpy(), *unit), cash_price(rows["ask_vol"].to_numpy(), *unit)
 
 
 def _vols(rows: Any) -> Any:
@@ -201,6 +199,7 @@ def _vols(rows: Any) -> Any:
 
 
 def _days(maturity: np.ndarray) -> pd.Series:
-    """Maturities as time spans, to the second; NaT where there is none."""
-    spans = pd.to_timedelta(pd.Series(np.round(maturity * YEAR * 86400)), unit="s")
+    """Maturities as time spans, to the second; NaT where there is none, or one beyond the calendar."""
+    known = pd.Series(maturity).where(np.abs(maturity) < LONGEST)
+    spans = pd.to_timedelta((known * YEAR * 86400).round(), unit="s")
     return spans.dt.as_unit("us")

@@ -97,25 +97,29 @@ def discount_factors(
 def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray) -> np.ndarray:
     """Discount factors bootstrapped from par rates of overnight swaps.
 
-    To a year a swap pays once, beyond every year: 1 - D(n) = rate x (D(1) + ... + D(n)). Par rates are linear
-    between tenors, logarithms of discount factors between tenors to a year, whole years beyond.
+    To a year a swap pays once, beyond every year: 1 - D(n) = coupon x (D(1) + ... + D(n)). Par rates are
+    linear between tenors; so are logarithms of discount factors, between tenors to a year and whole years
+    beyond.
 
     Args:
-        quoted: Tenors in years, ascending, shape (tenors,).
+        quoted: Tenors in years of 365 days, ascending, shape (tenors,).
         percent: Par rates, act/360, shape (tenors,).
         maturity: Years, any shape.
 
     Returns:
-        Shape of maturity; constant beyond the last whole year that is quoted.
+        Shape of maturity; constant beyond the last tenor.
     """
-    coupon = percent / 100 * YEAR / MONEY_MARKET_YEAR
-    short = quoted <= LONGEST_SINGLE_PAYMENT
+    count = max(1, round(float(quoted[-1])))
+    year = quoted[-1] / count  # with its leap days
+    grid = year * np.arange(1, count + 1)
     factors: list[float] = []
-    for rate in np.interp(np.arange(1, int(quoted[-1]) + 1), quoted, coupon):
-        factors.append((1 - rate * sum(factors)) / (1 + rate))
-    times = np.concatenate([[0.0], quoted[short], np.arange(2, len(factors) + 1)])
-    logs = np.concatenate([[0.0], -np.log1p(coupon[short] * quoted[short]), np.log(factors[1:])])
-    return np.exp(np.interp(maturity, times, logs))
+    for rate in np.interp(grid, quoted, percent):
+        coupon = rate / 100 * year * YEAR / MONEY_MARKET_YEAR
+        factors.append((1 - coupon * sum(factors)) / (1 + coupon))
+    short = quoted <= LONGEST_SINGLE_PAYMENT
+    single = percent[short] / 100 * quoted[short] * YEAR / MONEY_MARKET_YEAR
+    times = np.concatenate([[0.0], quoted[short], grid[1:]])
+    return np.exp(np.interp(maturity, times, np.concatenate([[0.0], -np.log1p(single), np.log(factors[1:])])))
 
 
 def _day(date: Any) -> float:

@@ -2,6 +2,22 @@
 
 import numpy as np
 
+from ..errors import ArgumentError
+
+SPREAD = 0.005
+"""Volatility between bid and ask, decimal, that is laid around a quoted middle."""
+
+
+def check_spread(spread: float) -> None:
+    """A spread is a volatility, at least 0; ArgumentError otherwise."""
+    if not 0 <= spread < np.inf:
+        raise ArgumentError(f"spread={spread!r}: expected a volatility, at least 0, for example {SPREAD}")
+
+
+def bid_ask_around(vol: np.ndarray, spread: float, *unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cash prices half of a spread below and above a volatility; `unit` as the other args of `cash_price`."""
+    return cash_price(np.maximum(vol - 0.5 * spread, 0.0), *unit), cash_price(vol + 0.5 * spread, *unit)
+
 
 def cash_price(
     vol: np.ndarray,
@@ -23,7 +39,7 @@ def cash_price(
     """
     from .. import black
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # strikes that are refused for being <= 0
+    with np.errstate(divide="ignore", invalid="ignore"):  # strikes and forwards <= 0, refused later
         k, stdev = np.log(strike / forward), vol * np.sqrt(np.maximum(maturity, 0.0))
     return discount * forward * np.asarray(black.price(k, stdev, is_call))
 
@@ -44,7 +60,7 @@ def cash_vega(
     from ..inversion import implied_stdev
 
     unit = discount * forward
-    with np.errstate(divide="ignore", invalid="ignore"):
-        k = np.log(strike / forward)
-    vega = np.asarray(black.vega(k, implied_stdev(price / unit, k, is_call)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # as above
+        k, relative = np.log(strike / forward), price / unit
+    vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
     return np.nan_to_num(unit * vega * np.sqrt(np.maximum(maturity, 0.0)))
