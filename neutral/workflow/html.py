@@ -21,6 +21,7 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e3e
 th { color: #5a6472; font-weight: 600; } td.text, th.text { text-align: left; }
 td:first-child { white-space: nowrap; }
 img { max-width: 100%; display: block; margin: .8rem 0; }
+.row { display: flex; flex-wrap: wrap; gap: 1rem; } .row img { max-width: calc(50% - .5rem); margin: 0; }
 """
 Cell = str | tuple[float, str]  # text, or a number and its format
 
@@ -55,3 +56,8 @@ def image(figure: "Figure", alt: str = "") -> str:
     figure.savefig(content, format="png", dpi=110)
     encoded = base64.b64encode(content.getvalue()).decode()
     return f"<img alt='{escape(alt)}' src='data:image/png;base64,{encoded}'>"
+
+
+def row(images: Sequence[str]) -> str:
+    """Pictures beside one another, two to a line."""
+    return f"<div class='row'>{''.join(images)}</div>"
