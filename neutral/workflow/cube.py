@@ -51,7 +51,7 @@ def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **option
 
 
 def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> CubeBuild:
-    """The cube of a random history (`neutral.ml.synthetic_history`), on weekdays from 2020 on, without carry."""
+    """The cube of a random history (`synthetic_history`), on weekdays from 2020 on, without carry."""
     grid = grid or CubeGrid()
     surfaces, spot = synthetic_history(jax.random.key(seed), days)
     dates = pd.bdate_range("2020-01-01", periods=days)
