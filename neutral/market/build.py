@@ -159,10 +159,8 @@ def _with_forwards(
         flat = np.exp(-rate * frame["maturity"])
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
-        frame, found = european_quotes(frame, quotes.spot, filters.forward_agreement)
-    else:
-        found = implied_forwards(frame, quotes.spot, filters.forward_agreement)
-    return frame, found.table
+        return european_quotes(frame, quotes.spot)
+    return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:
