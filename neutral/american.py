@@ -217,7 +217,7 @@ def _flat_boundary(tau: Real, vol: Real, r: Real, q: Real, end: Real, lowest: Re
 
 
 class _Search(NamedTuple):
-    """The European price to try next, the last one tried with what its American price misses, and a bracket."""
+    """The European price to try next, the last tried with the error of its American price, a bracket."""
 
     at: Real
     tried: Real

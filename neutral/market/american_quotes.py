@@ -35,17 +35,15 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
     """
     _check_discounts(frame)
     frame = frame.assign(american_bid=frame["bid_price"], american_ask=frame["ask_price"])
-    forwards = implied_forwards(frame, spot, np.inf)
-    if not np.isfinite(spot):
-        spot = _spot(forwards.table)
+    table = implied_forwards(frame, spot, np.inf).table
     for _ in range(MAX_ROUNDS):
-        before = forwards.table["forward"]
-        forwards = implied_forwards(_shifted(frame, before, spot, WINDOW), spot, np.inf)
-        if not ((forwards.table["forward"] / before - 1.0).abs() > TOLERANCE).any():
+        before, asset = table["forward"], spot if np.isfinite(spot) else _spot(table)
+        table = implied_forwards(_shifted(frame, before, asset, WINDOW), asset, np.inf).table
+        if not ((table["forward"] / before - 1.0).abs() > TOLERANCE).any():
             break
-    table = forwards.table
     table = table.assign(forward_sd=np.hypot(table["forward_sd"], table["scatter"]))
-    return _shifted(frame, table["forward"], spot, np.inf), table
+    asset = spot if np.isfinite(spot) else _spot(table)
+    return _shifted(frame, table["forward"], asset, np.inf), table
 
 
 def _check_discounts(frame: pd.DataFrame) -> None:

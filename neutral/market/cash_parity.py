@@ -200,7 +200,7 @@ def _smooth_rates(t: np.ndarray, rate: np.ndarray, sd: np.ndarray) -> tuple[np.n
     prior[np.arange(1, n), np.arange(1, n)] += step
     prior[np.arange(n - 1), np.arange(1, n)] -= step
     prior[np.arange(1, n), np.arange(n - 1)] -= step
-    prior += RATE_SD**-2 / n * np.eye(n)
+    prior += RATE_SD**-2 / max(n, 1) * np.eye(n)
     seen = np.isfinite(rate) & (sd > 0)
     observed, weight = np.where(seen, rate, 0.0), np.where(seen, np.where(seen, sd, 1.0) ** -2, 0.0)
     robust, centre = weight, np.zeros(n)
