@@ -91,8 +91,8 @@ def price(
         yields between -2 % and 12 %, up to ten years; nan where the option has two exercise boundaries.
     """
     columns = as_float64(spot, strike, maturity, vol, rate, dividend, is_call)
-    *numbers, flag = (jnp.ravel(a) for a in columns)
-    return _price(*numbers, flag != 0.0).reshape(columns[0].shape)
+    spot, strike, t, vol, r, q, flag = (jnp.ravel(a) for a in columns)
+    return _price(spot, strike, t, vol, r, q, flag != 0.0).reshape(columns[0].shape)
 
 
 @jax.jit
@@ -121,8 +121,8 @@ def european_equivalent(
         volatility gives it, at or above its upper bound, or where the option has two exercise boundaries.
     """
     columns = as_float64(price, spot, strike, maturity, rate, dividend, is_call)
-    *numbers, flag = (jnp.ravel(a) for a in columns)
-    found = _equivalent(*numbers, flag != 0.0)
+    target, spot, strike, t, r, q, flag = (jnp.ravel(a) for a in columns)
+    found = _equivalent(target, spot, strike, t, r, q, flag != 0.0)
     return Equivalent(*(a.reshape(columns[0].shape) for a in found))
 
 

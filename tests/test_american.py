@@ -16,7 +16,8 @@ TREE_STEPS = 2000
 def grid(**axes):
     """Every combination of the axes, in columns; in the order of the arguments of `american.price`."""
     names = ("strike", "maturity", "vol", "rate", "dividend", "is_call")
-    return dict(zip(names, np.array(list(itertools.product(*(axes[n] for n in names)))).T, strict=True))
+    columns = np.array(list(itertools.product(*(axes[n] for n in names)))).T
+    return dict(zip(names, [*columns[:-1], columns[-1] == 1], strict=True))
 
 
 def on_one_shape(function, *columns):

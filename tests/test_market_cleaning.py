@@ -1,5 +1,7 @@
 """Static arbitrage among quotes: planted violations are found and named, clean quotes are left alone."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +30,7 @@ def normalised_call(x, t):
     return ndtr(d1) - x * ndtr(d1 - stdev)
 
 
-def chain(moneyness=MONEYNESS, half_spread=HALF_SPREAD):
+def chain(moneyness=MONEYNESS, half_spread=HALF_SPREAD) -> Any:
     """135 out-of-the-money quotes at five maturities, with their mids."""
     rows = []
     for t, forward in zip(MATURITIES, FORWARDS, strict=True):
@@ -52,7 +54,7 @@ def chain(moneyness=MONEYNESS, half_spread=HALF_SPREAD):
     return quoted(pd.concat(rows, ignore_index=True), half_spread)
 
 
-def quoted(frame, half_spread=HALF_SPREAD):
+def quoted(frame, half_spread=HALF_SPREAD) -> Any:
     return frame.assign(bid_price=frame["mid"] - half_spread, ask_price=frame["mid"] + half_spread)
 
 
@@ -73,7 +75,7 @@ PLANTED = {
 }
 
 
-def planted():
+def planted() -> Any:
     frame = chain()
     unit = frame["forward"] * frame["discount"]
     mid = frame["mid"].to_numpy(copy=True)

@@ -3,15 +3,17 @@
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from neutral import market
 from neutral.errors import DataError
-from neutral.market import Filters, Quotes, Split, build_surface, list_snapshots, prepare
+from neutral.market import Filters, Quotes, Split, build_surface, cash_parity, list_snapshots
 from neutral.market.build import MIXED
-from neutral.market.cash_parity import WINDOW, implied_forwards
+from neutral.market.cash_parity import WINDOW
 from neutral.market.deribit import quotes_of, read_snapshot
 from neutral.market.forwards import call_put_pairs, parity_forward
 
@@ -25,7 +27,7 @@ def forward(t):
     return SPOT * np.exp((RATE - DIVIDEND) * t)
 
 
-def chain(days=DAYS, noise=0.0, half_spread=1.0, seed=0, spacing=20.0):
+def chain(days=DAYS, noise=0.0, half_spread=1.0, seed=0, spacing=20.0) -> Any:
     """Calls and puts that obey parity up to noise uniform within `noise` half-spreads."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -58,6 +60,14 @@ def chain(days=DAYS, noise=0.0, half_spread=1.0, seed=0, spacing=20.0):
 def quotes(frame, spot=SPOT, **changes):
     made = Quotes(frame, "INDEX", TAKEN, Path("made up"), "365", "", settlement="cash", spot=spot)
     return dataclasses.replace(made, **changes)
+
+
+def prepare(*args, **kwargs) -> tuple[Any, Any]:
+    return market.prepare(*args, **kwargs)
+
+
+def implied_forwards(*args, **kwargs) -> Any:
+    return cash_parity.implied_forwards(*args, **kwargs)
 
 
 def truth(table):
@@ -189,7 +199,7 @@ def test_no_usable_quote_is_one_clear_error():
         prepare(quotes(chain().iloc[:0]), LOOSE)
 
 
-def spx(market_data):
+def spx(market_data) -> Any:
     """S&P 500 options; the file states no time, so a day before its first expiry is taken."""
     raw = pd.read_csv(market_data / "equity_chains" / "spx_yahoo_202605.csv.gz")
     taken = pd.Timestamp("2026-05-13T20:00Z")

@@ -1,5 +1,7 @@
 """American quotes to European ones, jointly with the forwards that parity gives."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -35,7 +37,7 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
     """
     _check_discounts(frame)
     frame = frame.assign(american_bid=frame["bid_price"], american_ask=frame["ask_price"])
-    table = implied_forwards(frame, spot, np.inf).table
+    table: Any = implied_forwards(frame, spot, np.inf).table
     for _ in range(MAX_ROUNDS):
         before, asset = table["forward"], spot if np.isfinite(spot) else _spot(table)
         table = implied_forwards(_shifted(frame, before, asset, WINDOW), asset, np.inf).table
@@ -46,7 +48,7 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
     return _shifted(frame, table["forward"], asset, np.inf), table
 
 
-def _check_discounts(frame: pd.DataFrame) -> None:
+def _check_discounts(frame: Any) -> None:
     dated = frame[frame["expiry_datetime"].notna() & (frame["maturity"] > 0)]
     known = dated["discount"].notna() if "discount" in dated else pd.Series(False, index=dated.index)
     if not known.all():
@@ -57,13 +59,13 @@ def _check_discounts(frame: pd.DataFrame) -> None:
         )
 
 
-def _spot(table: pd.DataFrame) -> float:
+def _spot(table: Any) -> float:
     """The discounted forward of the first expiry that has one: before it nothing is taken to be paid."""
     first = table[table["forward"].notna()].head(1)
     return float((first["forward"] * first["discount"]).iloc[0]) if len(first) else np.nan
 
 
-def _shifted(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: float) -> pd.DataFrame:
+def _shifted(frame: Any, forwards: Any, spot: float, window: float) -> pd.DataFrame:
     """The frame with European quotes where strike / forward is within the window, nan elsewhere."""
     forward = frame["expiry_datetime"].map(forwards).to_numpy(float)
     bid, ask = frame["american_bid"].to_numpy(), frame["american_ask"].to_numpy()

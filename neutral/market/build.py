@@ -1,6 +1,6 @@
 """From quotes to a surface: prices, forwards, filters and the split, with every refused row kept."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -132,6 +132,7 @@ def _with_derived(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The table with kind, prices and forward, and the rows of mixed expiries, bool."""
+    table: Any
     frame, table = _with_forwards(quotes, passed, filters, rate)
     bid, ask = frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy()
     derived = {
@@ -154,7 +155,7 @@ def _with_forwards(
     """European quotes, and the forward of each expiry."""
     if quotes.settlement == "coin":
         return quotes.frame, forward_table(quotes.frame, passed)
-    frame = quotes.frame
+    frame: Any = quotes.frame
     if rate is not None:
         flat = np.exp(-rate * frame["maturity"])
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)

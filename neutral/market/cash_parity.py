@@ -77,7 +77,7 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
     Returns:
         The forwards of all expiries, those without two pairs included.
     """
-    groups = list(frame[frame["expiry_datetime"].notna()].groupby("expiry_datetime"))
+    groups: list[Any] = list(frame[frame["expiry_datetime"].notna()].groupby("expiry_datetime"))
     pairs = [_pairs(group) for _, group in groups]
     t = np.array([one.maturity for one in pairs])
     discount, discount_sd = _discounts(groups, pairs, t, agreement)
@@ -99,7 +99,7 @@ _COLUMNS = (
 _REJECTION = ("expiry_datetime", "strike", "forward", "reason")
 
 
-def _pairs(group: pd.DataFrame) -> _Pairs:
+def _pairs(group: Any) -> _Pairs:
     strike, call_bid, call_ask, put_bid, put_ask = call_put_pairs(group)
     half_spread = 0.5 * (call_ask - call_bid + put_ask - put_bid)
     difference = 0.5 * (call_bid + call_ask - put_bid - put_ask)
@@ -123,16 +123,10 @@ def _row(group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: f
 def _rejections(expiry: Any, pairs: _Pairs, reading: _Reading) -> list[tuple[Any, float, float, str]]:
     """The pairs outside the band, as rows of `_REJECTION`."""
     where = f"outside the {1e4 * reading.band:.3g} bp in which most pairs lie"
-    return [
-        (
-            expiry,
-            pairs.strike[i],
-            own,
-            f"{1e4 * (own / reading.forward - 1.0):+.2f} bp from the forward, {where}",
-        )
-        for i, own in enumerate(reading.own)
-        if reading.outside[i]
-    ]
+    strike, own = pairs.strike[reading.outside], reading.own[reading.outside]
+    away = 1e4 * (own / reading.forward - 1.0)
+    reasons = [f"{distance:+.2f} bp from the forward, {where}" for distance in away]
+    return [(expiry, *row) for row in zip(strike, own, reasons, strict=True)]
 
 
 def _discounts(
@@ -154,7 +148,7 @@ def _discounts(
     return discount, np.where(known, 0.0, discount * t * smooth_sd)
 
 
-def _stated(group: pd.DataFrame) -> float:
+def _stated(group: Any) -> float:
     return float(group["discount"].median()) if "discount" in group else np.nan
 
 

@@ -8,7 +8,7 @@ itself (x = 0, price 1), or worthless (x without bound). Spread, butterfly, pari
 all of this form, and nothing is interpolated: a violation is a trade that could be made.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -161,7 +161,7 @@ def _to_remove(trades: _Trades, half_spread: np.ndarray, interest: np.ndarray) -
     return np.flatnonzero((led > 0) & (led == count))
 
 
-def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int) -> str:
+def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: Any) -> str:
     mine = np.flatnonzero((trades.sold == row) | (trades.left == row) | (trades.right == row))
     largest = mine[np.argmax(trades.size[mine])]
     kinds = [KINDS[code] for code in np.unique(trades.kind[mine])]
@@ -172,12 +172,12 @@ def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int) -> 
     )
 
 
-def _name(frame: pd.DataFrame, row: int) -> str:
+def _name(frame: pd.DataFrame, row: Any) -> str:
     quote = frame.iloc[row]
     return f"{'call' if quote['kind'] else 'put'} {quote['strike']:g} of {quote['expiry_datetime']:%Y-%m-%d}"
 
 
-def _size(size: float, quotes: _Quotes, row: int) -> str:
+def _size(size: Any, quotes: _Quotes, row: Any) -> str:
     """A size over the forward as price and in half-spreads of the quote."""
     half = quotes.half_spread[row]
     spreads = f"{size / half:.3g} half-spreads" if half > 0 else "no spread"
