@@ -55,6 +55,8 @@ class FilterRules(Section):
     max_relative_spread: NotNegative = 0.5
     moneyness: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 2.0]
     drop_synthetic: bool = False
+    forward_agreement: NotNegative = 2e-4
+    arbitrage: bool = False
     min_quotes: Count = 50
     max_expiries: Count | None = None
     max_quotes: Count | None = None
