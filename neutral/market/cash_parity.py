@@ -112,7 +112,7 @@ def _row(group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: f
     mixed = outside > MAX_REJECTED * (inside + outside)
     forward, sd = (np.nan, np.nan) if mixed else (reading.forward, reading.sd)
     source = "parity" if np.isfinite(forward) else ""
-    if "futures_price" in group and (own := has_futures(group)).any():
+    if (own := has_futures(group)).any():
         quoted = group["futures_price"].to_numpy()[own]
         forward, sd, source, mixed = float(np.median(quoted)), float(np.std(quoted)), "futures", False
     away = np.abs(reading.own[reading.used] - reading.forward)

@@ -16,9 +16,11 @@ import pandas as pd
 TOLERANCE = 1e-10  # over the forward
 ROUNDING = 9  # decimals to which spreads over the forward are compared
 SDS = 2.0  # standard uncertainties of the forward that a violation must exceed
-# Places, counted from the quote sold, of the quotes bought on either side: all near ones, some far ones.
-NEIGHBOURS = np.array([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
-LATER_NEIGHBOURS = NEIGHBOURS[:4]
+# Places, counted from the quote sold, of the quotes bought on either side: all near ones, some far ones, and
+# last the forward or the worthless leg.
+_OUTERMOST = 2**40
+NEIGHBOURS = np.array([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, _OUTERMOST])
+LATER_NEIGHBOURS = np.array([1, 2, 3, 4, _OUTERMOST])
 _FAR = 1e6  # strike over forward of the worthless leg
 KINDS = ("parity", "spread", "butterfly", "calendar")
 
@@ -51,8 +53,8 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarr
     A quote whose mid is not positive, whose ask is below intrinsic value or whose bid is above the upper
     bound is refused at once. Of every other violation one leg has to go: the quote that takes part in most
     of them; of equals the one with the wider spread, then the one that need be wrong by least, then the one
-    with the smaller open interest. This is repeated until no violation is left. Violations must exceed
-    twice the uncertainty of the forward.
+    with the smaller open interest. This is repeated until no violation is left among quotes up to six
+    places apart and a choice of farther ones. Violations must exceed twice the uncertainty of the forward.
 
     Args:
         frame: Quotes as `prepare` lays them out: expiry_datetime, maturity, strike, kind, bid_price,
@@ -125,18 +127,18 @@ def _trades(quotes: _Quotes, sold: np.ndarray, bought: np.ndarray, same: bool) -
     ask = np.concatenate([[1.0], quotes.ask[bought], [0.0]])
     name = np.concatenate([[-1], bought, [-1]])
     place = np.searchsorted(x, quotes.x[sold], side="right")
-    left, right = place[:, None] - steps, place[:, None] + steps - 1
-    left_ok, right_ok = left >= 0, right < len(x)
-    left, right = np.maximum(left, 0), np.minimum(right, len(x) - 1)
-    left_ok &= (name[left] != sold[:, None]) | (name[left] < 0)
+    left = np.maximum(place[:, None] - steps, 0)
+    right = np.minimum(place[:, None] + steps - 1, len(x) - 1)
+    outermost = steps == _OUTERMOST
+    left_ok = ((left > 0) & (name[left] != sold[:, None])) | outermost
+    right_ok = (right < len(x) - 1) | outermost
     at = quotes.x[sold][:, None, None]
     x_left, x_right = x[left][:, :, None], x[right][:, None, :]
     share = (x_right - at) / (x_right - x_left)
-    size = (
-        quotes.bid[sold][:, None, None] - share * ask[left][:, :, None] - (1 - share) * ask[right][:, None, :]
-    )
+    cost = share * ask[left][:, :, None] + (1 - share) * ask[right][:, None, :]
+    size = quotes.bid[sold][:, None, None] - cost
     single = x_left == at  # one leg at the same strike: what is on the right does not matter
-    ok = left_ok[:, :, None] & right_ok[:, None, :] & (~single | (np.arange(len(steps)) == 0))
+    ok = left_ok[:, :, None] & right_ok[:, None, :] & (~single | outermost)
     i, j, k = np.nonzero(ok & (size > TOLERANCE))
     legs = name[left[i, j]], np.where(single[i, j, 0], -1, name[right[i, k]])
     butterfly = (legs[0] >= 0) & (legs[1] >= 0)
@@ -153,9 +155,8 @@ def _to_remove(trades: _Trades, half_spread: np.ndarray, interest: np.ndarray) -
     count = np.bincount(legs[there], minlength=rows)
     weight = np.bincount(legs[there], weights[there], minlength=rows)
     order = np.full(rows + 1, -1)  # the last entry is of the leg -1
-    order[np.lexsort([np.arange(rows), -interest, weight, half_spread.round(ROUNDING), count])] = np.arange(
-        rows
-    )
+    keys = [np.arange(rows), -interest, weight, half_spread.round(ROUNDING), count]
+    order[np.lexsort(keys)] = np.arange(rows)
     worst = np.take_along_axis(legs, np.argmax(order[legs], axis=0)[None], axis=0)[0]
     led = np.bincount(worst, minlength=rows)
     return np.flatnonzero((led > 0) & (led == count))
