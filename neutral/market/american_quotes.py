@@ -28,12 +28,13 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
         spot: Price of the underlying; where it is nan, the discounted forward of the earliest expiry.
 
     Returns:
-        The frame with European bid_price and ask_price (nan where the mid is at or below exercise value,
-        which no volatility explains) and the quotes themselves in american_bid and american_ask; and the
-        table of `ImpliedForwards`.
+        The frame with European bid_price and ask_price (nan where no volatility explains the mid, as at or
+        below exercise value, and where the expiry has no forward) and the quotes themselves in american_bid
+        and american_ask; and the table of `ImpliedForwards`.
 
     Raises:
         DataError: An expiry has no discount factor.
+        PrecisionError: Double precision is off.
     """
     _check_discounts(frame)
     frame = frame.assign(american_bid=frame["bid_price"], american_ask=frame["ask_price"])

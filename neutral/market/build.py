@@ -24,7 +24,7 @@ MIXED = (
     "mixed settlement series under one date, or stale quotes: more than "
     f"{MAX_REJECTED:.0%} of the call-put pairs disagree on the forward"
 )
-NO_EQUIVALENT = "no European equivalent: American price at or below exercise value"
+NO_EQUIVALENT = "no European equivalent: no volatility explains the American price"
 SHOWN_REASONS = 3
 
 
@@ -104,6 +104,7 @@ def prepare(
 
     Raises:
         DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes without a rate.
+        PrecisionError: American quotes, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
