@@ -80,7 +80,7 @@ def test_premium_of_the_paper():
     """Andersen, Lake and Offengenden (2016), table 2: put, S = K = 100, r = q = 5 %, vol 25 %, one year."""
     option = grid(strike=[100.0], maturity=[1.0], vol=[0.25], rate=[0.05], dividend=[0.05], is_call=[0])
     premium = american_price(option) - black_price(**option)
-    assert premium == pytest.approx(0.106952702747, abs=1e-5)
+    assert premium == pytest.approx(0.106952702747, abs=1e-6)
 
 
 def test_error_against_a_binomial_tree():
