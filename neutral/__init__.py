@@ -31,8 +31,10 @@ _HOME = {
         "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
     ),
     "market": (
-        "FxConventions", "Rates", "Source", "delta_of_strike", "flat_rate", "load_equity_chain",
-        "load_fx_vols", "load_rates", "load_surface", "open_source", "strike_from_delta",
+        "Filters", "FxConventions", "Quotes", "Rates", "Source", "Split", "build_surface",
+        "delta_of_strike", "flat_rate", "list_snapshots", "load_deribit", "load_equity_chain",
+        "load_fx_vols", "load_rates", "load_surface", "open_source", "prepare", "sample_folder",
+        "strike_from_delta",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

@@ -58,11 +58,11 @@ def _interpolation(at: np.ndarray) -> np.ndarray:
 
 
 _ALL_POINTS = 0.5 - 0.5 * np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)  # sqrt(tau / maturity)
-_POINTS = _ALL_POINTS[1:]
-_ELAPSED, _WEIGHTS, _ROOT_LEFT = _quadrature(_NODES)
-_INNER = _interpolation(_POINTS[:, None] * _ROOT_LEFT)
-_PRICE_ELAPSED, _PRICE_WEIGHTS, _PRICE_ROOT_LEFT = _quadrature(_PRICE_NODES)
-_PRICE_INNER = _interpolation(_PRICE_ROOT_LEFT)
+_POINTS = _ALL_POINTS[None, 1:]  # axes from here: option, collocation point, quadrature node
+_ELAPSED, _WEIGHTS, _ROOT_LEFT = (a[None, None] for a in _quadrature(_NODES))
+_INNER = _interpolation(_POINTS[0, :, None] * _ROOT_LEFT[0])
+_PRICE_ELAPSED, _PRICE_WEIGHTS, _PRICE_ROOT_LEFT = (a[None] for a in _quadrature(_PRICE_NODES))
+_PRICE_INNER = _interpolation(_PRICE_ROOT_LEFT[0])
 
 
 @jax.jit
@@ -90,8 +90,9 @@ def price(
         In the unit of the strike, error below 1 bp of spot for volatilities of 5 % to 100 % and rates and
         yields between -2 % and 12 %, up to ten years; nan where the option has two exercise boundaries.
     """
-    *numbers, flag = as_float64(spot, strike, maturity, vol, rate, dividend, is_call)
-    return _price(*numbers, flag != 0.0)
+    columns = as_float64(spot, strike, maturity, vol, rate, dividend, is_call)
+    spot, strike, t, vol, r, q, flag = (jnp.ravel(a) for a in columns)
+    return _price(spot, strike, t, vol, r, q, flag != 0.0).reshape(columns[0].shape)
 
 
 @jax.jit
@@ -119,8 +120,10 @@ def european_equivalent(
         Price and volatility; nan where the price is at or below exercise value, where any small enough
         volatility gives it, at or above its upper bound, or where the option has two exercise boundaries.
     """
-    *numbers, flag = as_float64(price, spot, strike, maturity, rate, dividend, is_call)
-    return _equivalent(*numbers, flag != 0.0)
+    columns = as_float64(price, spot, strike, maturity, rate, dividend, is_call)
+    target, spot, strike, t, r, q, flag = (jnp.ravel(a) for a in columns)
+    found = _equivalent(target, spot, strike, t, r, q, flag != 0.0)
+    return Equivalent(*(a.reshape(columns[0].shape) for a in found))
 
 
 def implied_vol(
@@ -161,10 +164,9 @@ def _put(x: Real, european: Real, t: Real, vol: Real, r: Real, q: Real) -> Real:
     r, q, at = r[..., None], q[..., None], x[..., None]
     level = jnp.log(end)[..., None] - jnp.sqrt(jnp.maximum(bent @ _PRICE_INNER.T, 0.0))
     middle = (jnp.log(at) - level + (r - q) * s) / root
-    gain = r * jnp.exp(-r * s) * cdf(0.5 * root - middle) - q * at * jnp.exp(-q * s) * cdf(
-        -0.5 * root - middle
-    )
-    premium = t * (gain @ _PRICE_WEIGHTS)
+    interest = r * jnp.exp(-r * s) * cdf(0.5 * root - middle)
+    yielded = q * at * jnp.exp(-q * s) * cdf(-0.5 * root - middle)
+    premium = t * ((interest - yielded) @ _PRICE_WEIGHTS[0])
     exercised = jnp.log(x) <= jnp.log(end) - jnp.sqrt(bent[..., -1])
     held = jnp.maximum(european + jnp.maximum(premium, 0.0), 1.0 - x)
     return jnp.where(exercised, 1.0 - x, held)
@@ -187,7 +189,7 @@ def _boundary(t: Real, vol: Real, r: Real, q: Real) -> tuple[Real, Real]:
     by_yield = q[..., None] * weight * jnp.exp(q[..., None] * left)
 
     def iterate(_: int, level: Real) -> Real:
-        bent = jnp.einsum("...k,ijk->...ij", (level - jnp.log(end)) ** 2, _INNER)
+        bent = jnp.einsum("ok,ijk->oij", (level - jnp.log(end)) ** 2, _INNER)
         inner = jnp.log(end)[..., None] - jnp.sqrt(jnp.maximum(bent, 0.0))
         middle, whole = (level[..., None] - inner + drift) / step, (level + growth) / root
         paid = cdf(whole - 0.5 * root) + jnp.sum(by_rate * cdf(middle - 0.5 * step), -1)
@@ -215,12 +217,11 @@ def _flat_boundary(tau: Real, vol: Real, r: Real, q: Real, end: Real, lowest: Re
 
 
 class _Search(NamedTuple):
-    """European prices tried, what the American price is above its target there, and a bracket."""
+    """The European price to try next, the last tried with the error of its American price, a bracket."""
 
     at: Real
+    tried: Real
     excess: Real
-    before: Real
-    excess_before: Real
     low: Real
     high: Real
     steps: Real
@@ -247,20 +248,20 @@ def _equivalent(
         return _price(spot, strike, t, vol_of(european), r, q, is_call) - target
 
     def advance(state: _Search) -> _Search:
-        secant = state.at - state.excess * (state.at - state.before) / (state.excess - state.excess_before)
-        inside = (secant > state.low) & (secant < state.high)
-        at = jnp.where(inside, secant, 0.5 * (state.low + state.high))
-        at = jnp.where(jnp.abs(state.excess) > fine, at, state.at)
-        new = excess(at)
-        low, high = jnp.where(new < 0.0, at, state.low), jnp.where(new > 0.0, at, state.high)
-        return _Search(at, new, state.at, state.excess, low, high, state.steps + 1)
+        new = excess(state.at)
+        low, high = jnp.where(new < 0.0, state.at, state.low), jnp.where(new > 0.0, state.at, state.high)
+        slope = (new - state.excess) / (state.at - state.tried)
+        # the first step is of slope 1: the premium counts as constant
+        secant = state.at - new / jnp.where(state.steps == 0, 1.0, slope)
+        at = jnp.where((secant > low) & (secant < high), secant, 0.5 * (low + high))
+        at = jnp.where(jnp.abs(new) > fine, at, state.at)
+        return _Search(at, state.at, new, low, high, state.steps + 1)
 
     def searching(state: _Search) -> Flags:
-        return (state.steps < _MAX_STEPS) & jnp.any(valid & (jnp.abs(state.excess) > fine))
+        return (state.steps < _MAX_STEPS) & jnp.any(valid & ~(jnp.abs(state.excess) <= fine))
 
-    # the first step is of slope 1: the premium counts as constant
-    first = excess(high)
-    state = _Search(high, first, high + 1.0, first + 1.0, floor, high, jnp.zeros((), int))
-    found = jax.lax.while_loop(searching, advance, state)
+    start = _Search(high, high, jnp.full_like(high, jnp.inf), floor, high, jnp.zeros((), int))
+    found = jax.lax.while_loop(searching, advance, start)
     solved = valid & (jnp.abs(found.excess) <= fine)
-    return Equivalent(jnp.where(solved, found.at, jnp.nan), jnp.where(solved, vol_of(found.at), jnp.nan))
+    price = jnp.where(solved, found.tried, jnp.nan)
+    return Equivalent(price, vol_of(price))

@@ -31,6 +31,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
         "black",
         "bachelier",
         "inversion",
+        "american",
         "arbitrage",
     ),
     ("quote_surface",),

@@ -65,7 +65,9 @@ def test_a_cube_of_files(call, files, tmp_path, capsys):
     assert call("cube", *files, "--out", out, *options, "--test-from", "2026-01-14T18:00") == 0
     shown = capsys.readouterr().out
     assert "2 surfaces of 3 (2 x 5 x 2 x 3), 2 certified free" in shown
-    assert "1 x fruit.csv: not known by its header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
+    assert (
+        "1 x fruit.csv: not known by its header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
+    )
     cube, rows = VolCube.load(out), pd.read_csv(tmp_path / "cube_rows.csv")
     assert list(cube.dates) == [np.datetime64("2026-01-14T15:34:05"), np.datetime64("2026-01-14T21:22:07")]
     assert rows["position"].isna().sum() == 1

@@ -1,55 +1,55 @@
 """American quotes to European ones, jointly with the forwards that parity gives."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
-from .cash_parity import WINDOW, ImpliedForwards, implied_forwards
+from .cash_parity import WINDOW, implied_forwards
 
 MAX_ROUNDS = 20
 TOLERANCE = 1e-6  # over the forward, in its change from one round to the next
-HALF_SPREADS = 1.0  # pairs need not agree more closely than their spread: the equivalents are of a model
 CHUNK = 512  # options priced at once: one shape, compiled once
 
 
-def european_quotes(
-    frame: pd.DataFrame, spot: float, agreement: float = 2e-4
-) -> tuple[pd.DataFrame, ImpliedForwards]:
+def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Replace American quotes by those of European options with the same volatilities.
 
     Parity holds for the European options, so the forward depends on their prices, and these depend on the
     forward through the yield: both are iterated to a fixed point, over the strikes near the money. A quote
     gives up the early-exercise premium of its mid price; its spread stays. The yield of an expiry is constant
-    and stands for dividends and borrow cost; discrete dividends are not modelled.
+    and stands for dividends and borrow cost; discrete dividends are not modelled. Around one the pairs
+    disagree on the forward along the strikes, which no average removes: none is rejected, the average is
+    robust, and the uncertainty of the forward counts the scatter of the pairs in full.
 
     Args:
         frame: As for `implied_forwards`, with `discount` for every expiry.
         spot: Price of the underlying; where it is nan, the discounted forward of the earliest expiry.
-        agreement: As for `implied_forwards`; or a median half-spread of the pairs, if that is wider.
 
     Returns:
-        The frame with European bid_price and ask_price (nan where the mid is at or below exercise value,
-        which no volatility explains) and the quotes themselves in american_bid and american_ask; and the
-        forwards.
+        The frame with European bid_price and ask_price (nan where no volatility explains the mid, as at or
+        below exercise value, and where the expiry has no forward) and the quotes themselves in american_bid
+        and american_ask; and the table of `ImpliedForwards`.
 
     Raises:
         DataError: An expiry has no discount factor.
+        PrecisionError: Double precision is off.
     """
     _check_discounts(frame)
     frame = frame.assign(american_bid=frame["bid_price"], american_ask=frame["ask_price"])
-    forwards = implied_forwards(frame, spot, np.inf)
-    if not np.isfinite(spot):
-        spot = _spot(forwards.table)
+    table: Any = implied_forwards(frame, spot, np.inf).table
     for _ in range(MAX_ROUNDS):
-        before = forwards.table["forward"]
-        forwards = implied_forwards(_shifted(frame, before, spot, WINDOW), spot, np.inf)
-        if not ((forwards.table["forward"] / before - 1.0).abs() > TOLERANCE).any():
+        before, asset = table["forward"], spot if np.isfinite(spot) else _spot(table)
+        table = implied_forwards(_shifted(frame, before, asset, WINDOW), asset, np.inf).table
+        if not ((table["forward"] / before - 1.0).abs() > TOLERANCE).any():
             break
-    frame = _shifted(frame, forwards.table["forward"], spot, np.inf)
-    return frame, implied_forwards(frame, spot, agreement, HALF_SPREADS)
+    table = table.assign(forward_sd=np.hypot(table["forward_sd"], table["scatter"]))
+    asset = spot if np.isfinite(spot) else _spot(table)
+    return _shifted(frame, table["forward"], asset, np.inf), table
 
 
-def _check_discounts(frame: pd.DataFrame) -> None:
+def _check_discounts(frame: Any) -> None:
     dated = frame[frame["expiry_datetime"].notna() & (frame["maturity"] > 0)]
     known = dated["discount"].notna() if "discount" in dated else pd.Series(False, index=dated.index)
     if not known.all():
@@ -60,13 +60,13 @@ def _check_discounts(frame: pd.DataFrame) -> None:
         )
 
 
-def _spot(table: pd.DataFrame) -> float:
+def _spot(table: Any) -> float:
     """The discounted forward of the first expiry that has one: before it nothing is taken to be paid."""
     first = table[table["forward"].notna()].head(1)
     return float((first["forward"] * first["discount"]).iloc[0]) if len(first) else np.nan
 
 
-def _shifted(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: float) -> pd.DataFrame:
+def _shifted(frame: Any, forwards: Any, spot: float, window: float) -> pd.DataFrame:
     """The frame with European quotes where strike / forward is within the window, nan elsewhere."""
     forward = frame["expiry_datetime"].map(forwards).to_numpy(float)
     bid, ask = frame["american_bid"].to_numpy(), frame["american_ask"].to_numpy()

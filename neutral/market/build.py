@@ -1,6 +1,6 @@
 """From quotes to a surface: prices, forwards, filters and the split, with every refused row kept."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ MIXED = (
     "mixed settlement series under one date, or stale quotes: more than "
     f"{MAX_REJECTED:.0%} of the call-put pairs disagree on the forward"
 )
-NO_EQUIVALENT = "no European equivalent: American price at or below exercise value"
+NO_EQUIVALENT = "no European equivalent: no volatility explains the American price"
 SHOWN_REASONS = 3
 
 
@@ -111,6 +111,7 @@ def prepare(
 
     Raises:
         DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes without a rate.
+        PrecisionError: American quotes, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
@@ -139,6 +140,7 @@ def _with_derived(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The table with kind, prices and forward, and the rows of mixed expiries, bool."""
+    table: Any
     frame, table = _with_forwards(quotes, passed, filters, rate)
     bid, ask = frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy()
     derived = {
@@ -162,15 +164,13 @@ def _with_forwards(
     """European quotes, and the forward of each expiry."""
     if quotes.settlement == "coin":
         return quotes.frame, forward_table(quotes.frame, passed)
-    frame = quotes.frame
+    frame: Any = quotes.frame
     if rate is not None:
         flat = np.exp(-rate * frame["maturity"])
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
-        frame, found = european_quotes(frame, quotes.spot, filters.forward_agreement)
-    else:
-        found = implied_forwards(frame, quotes.spot, filters.forward_agreement)
-    return frame, found.table
+        return european_quotes(frame, quotes.spot)
+    return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """Forward and discount factor of each expiry of cash-settled options, jointly from put-call parity.
 
-C - P = D (F - K): over strikes near the money the slope gives D and the crossing gives F. A slope over a narrow
-window leaves the rate of a short expiry open, so the rates of all expiries are smoothed along the maturity
-before the forwards are read with them.
+C - P = D (F - K): over strikes near the money the slope gives D and the crossing gives F. A slope over a
+narrow window leaves the rate of a short expiry open, so the rates of all expiries are smoothed along the
+maturity before the forwards are read with them.
 """
 
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ MAX_ROUNDS = 20
 # The curve of rates: standard deviations of its level, and of its change where the maturity grows e-fold.
 RATE_SD = 0.10
 RATE_STEP_SD = 0.01
+MAD_TO_SD = 1.4826  # median absolute to standard deviation of normal errors
 HUBER_RATE = 2.0  # standard deviations beyond which an expiry's own rate loses weight
 
 
@@ -49,14 +50,13 @@ class ImpliedForwards(NamedTuple):
     """One row per expiry, indexed by `expiry_datetime`: forward and discount with their standard
     uncertainties forward_sd and discount_sd (forward nan where there is none), source ("futures", "parity" or
     ""), dividend_yield (with borrow cost, 1/yr; nan without a spot), pairs (in the window), rejected (of
-    them) and mixed (more than 15 % of them rejected)."""
+    them), mixed (more than 15 % of them rejected) and scatter (robust standard deviation of the forwards of
+    the pairs used)."""
     rejected: pd.DataFrame
     """One row per pair left out: expiry_datetime, strike, forward (of the pair) and reason."""
 
 
-def implied_forwards(
-    frame: pd.DataFrame, spot: float = np.nan, agreement: float = 2e-4, half_spreads: float = 0.0
-) -> ImpliedForwards:
+def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float = 2e-4) -> ImpliedForwards:
     """Forward and discount factor of each expiry from European quotes in cash.
 
     The forward of a pair is K + (C - P) / D. Near the money (strikes within 7 % of the forward, iterated) the
@@ -73,37 +73,33 @@ def implied_forwards(
             futures_price (its median over the expiry is the forward then) and discount.
         spot: Price of the underlying, for the dividend yield.
         agreement: Width of the band over the forward.
-        half_spreads: The band is at least so many times the median half-spread of the pairs wide.
 
     Returns:
         The forwards of all expiries, those without two pairs included.
     """
-    groups = list(frame[frame["expiry_datetime"].notna()].groupby("expiry_datetime"))
+    groups: list[Any] = list(frame[frame["expiry_datetime"].notna()].groupby("expiry_datetime"))
     pairs = [_pairs(group) for _, group in groups]
     t = np.array([one.maturity for one in pairs])
     discount, discount_sd = _discounts(groups, pairs, t, agreement)
     rows, left_out = [], []
     for (expiry, group), one, d, d_sd in zip(groups, pairs, discount, discount_sd, strict=True):
-        reading = _forward(one, d, d_sd, agreement, half_spreads)
-        rows.append(_row(group, one, reading, d, d_sd))
-        left_out.append(_rejections(expiry, one, reading))
+        reading = _forward(one, d, d_sd, agreement)
+        rows.append(_row(group, reading, d, d_sd))
+        left_out.extend(_rejections(expiry, one, reading))
     index = pd.Index([expiry for expiry, _ in groups], name="expiry_datetime")
     table: Any = pd.DataFrame(rows, index=index, columns=list(_COLUMNS))
     with np.errstate(divide="ignore", invalid="ignore"):  # expired rows
         table["dividend_yield"] = -np.log(discount * table["forward"] / spot) / t
-    return ImpliedForwards(table, pd.concat([_NO_REJECTION, *left_out], ignore_index=True))
+    return ImpliedForwards(table, pd.DataFrame(left_out, columns=list(_REJECTION)))
 
 
-_COLUMNS = {
-    "forward": float, "forward_sd": float, "discount": float, "discount_sd": float, "source": object,
-    "pairs": int, "rejected": int, "mixed": bool,
-}  # fmt: skip
-_NO_REJECTION = pd.DataFrame({"expiry_datetime": [], "strike": [], "forward": [], "reason": []}).astype(
-    object
-)
+_COLUMNS = (
+    "forward", "forward_sd", "discount", "discount_sd", "source", "pairs", "rejected", "mixed", "scatter",
+)  # fmt: skip
+_REJECTION = ("expiry_datetime", "strike", "forward", "reason")
 
 
-def _pairs(group: pd.DataFrame) -> _Pairs:
+def _pairs(group: Any) -> _Pairs:
     strike, call_bid, call_ask, put_bid, put_ask = call_put_pairs(group)
     half_spread = 0.5 * (call_ask - call_bid + put_ask - put_bid)
     difference = 0.5 * (call_bid + call_ask - put_bid - put_ask)
@@ -111,34 +107,26 @@ def _pairs(group: pd.DataFrame) -> _Pairs:
     return _Pairs(strike, difference, sd, float(group["maturity"].median()))
 
 
-def _row(
-    group: pd.DataFrame, pairs: _Pairs, reading: _Reading, discount: float, sd: float
-) -> tuple[Any, ...]:
+def _row(group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: float) -> tuple[Any, ...]:
     inside, outside = int(reading.used.sum()), int(reading.outside.sum())
     mixed = outside > MAX_REJECTED * (inside + outside)
-    forward, forward_sd = (np.nan, np.nan) if mixed else (reading.forward, reading.sd)
+    forward, sd = (np.nan, np.nan) if mixed else (reading.forward, reading.sd)
     source = "parity" if np.isfinite(forward) else ""
-    if "futures_price" in group and (own := has_futures(group)).any():
+    if (own := has_futures(group)).any():
         quoted = group["futures_price"].to_numpy()[own]
-        forward, forward_sd, source = float(np.median(quoted)), float(np.std(quoted)), "futures"
-    return forward, forward_sd, discount, sd, source, inside + outside, outside, mixed and source != "futures"
+        forward, sd, source, mixed = float(np.median(quoted)), float(np.std(quoted)), "futures", False
+    away = np.abs(reading.own[reading.used] - reading.forward)
+    scatter = MAD_TO_SD * float(np.median(away)) if inside else np.nan
+    return forward, sd, discount, discount_sd, source, inside + outside, outside, mixed, scatter
 
 
-def _rejections(expiry: Any, pairs: _Pairs, reading: _Reading) -> pd.DataFrame:
-    at = np.flatnonzero(reading.outside)
-    away = 1e4 * (reading.own[at] / reading.forward - 1.0)
-    limit = 1e4 * reading.band
-    return pd.DataFrame(
-        {
-            "expiry_datetime": expiry,
-            "strike": pairs.strike[at],
-            "forward": reading.own[at],
-            "reason": [
-                f"{x:+.2f} bp from the forward, outside the {limit:.3g} bp in which most pairs lie"
-                for x in away
-            ],
-        }
-    )
+def _rejections(expiry: Any, pairs: _Pairs, reading: _Reading) -> list[tuple[Any, float, float, str]]:
+    """The pairs outside the band, as rows of `_REJECTION`."""
+    where = f"outside the {1e4 * reading.band:.3g} bp in which most pairs lie"
+    strike, own = pairs.strike[reading.outside], reading.own[reading.outside]
+    away = 1e4 * (own / reading.forward - 1.0)
+    reasons = [f"{distance:+.2f} bp from the forward, {where}" for distance in away]
+    return [(expiry, *row) for row in zip(strike, own, reasons, strict=True)]
 
 
 def _discounts(
@@ -160,7 +148,7 @@ def _discounts(
     return discount, np.where(known, 0.0, discount * t * smooth_sd)
 
 
-def _stated(group: pd.DataFrame) -> float:
+def _stated(group: Any) -> float:
     return float(group["discount"].median()) if "discount" in group else np.nan
 
 
@@ -206,7 +194,7 @@ def _smooth_rates(t: np.ndarray, rate: np.ndarray, sd: np.ndarray) -> tuple[np.n
     prior[np.arange(1, n), np.arange(1, n)] += step
     prior[np.arange(n - 1), np.arange(1, n)] -= step
     prior[np.arange(1, n), np.arange(n - 1)] -= step
-    prior += RATE_SD**-2 / n * np.eye(n)
+    prior += RATE_SD**-2 / max(n, 1) * np.eye(n)
     seen = np.isfinite(rate) & (sd > 0)
     observed, weight = np.where(seen, rate, 0.0), np.where(seen, np.where(seen, sd, 1.0) ** -2, 0.0)
     robust, centre = weight, np.zeros(n)
@@ -219,21 +207,17 @@ def _smooth_rates(t: np.ndarray, rate: np.ndarray, sd: np.ndarray) -> tuple[np.n
     return centre, np.sqrt(np.diag(covariance))
 
 
-def _forward(
-    pairs: _Pairs, discount: float, discount_sd: float, agreement: float, half_spreads: float
-) -> _Reading:
+def _forward(pairs: _Pairs, discount: float, discount_sd: float, agreement: float) -> _Reading:
     """Forward of an expiry whose discount factor is known."""
     own = pairs.strike + pairs.difference / discount
     nobody = np.zeros(len(own), bool)
     if len(own) < MIN_PAIRS or not pairs.maturity > 0:
         return _Reading(np.nan, np.nan, nobody, nobody, own, agreement)
     forward = float(own[np.argmin(np.abs(pairs.difference))])
-    used, near, sd, width = nobody, nobody, np.nan, agreement * forward
+    used, near, sd = nobody, nobody, np.nan
     for _ in range(MAX_ROUNDS):
         near = np.abs(pairs.strike / forward - 1.0) <= WINDOW
-        if near.any():
-            width = max(agreement * forward, half_spreads * np.median(pairs.sd[near]) / SPREAD_TO_SD)
-        before, used = used, near & _in_band(own, near, width)
+        before, used = used, near & _in_band(own, near, agreement * forward)
         if used.sum() < MIN_PAIRS:
             return _Reading(np.nan, np.nan, nobody, nobody, own, agreement)
         if np.array_equal(before, used):
@@ -242,7 +226,7 @@ def _forward(
     # the forward is read at the average strike of the pairs, and carried from there by the discount factor
     lever = np.average(pairs.difference[used], weights=pairs.sd[used] ** -2) / discount**2
     sd = float(np.hypot(sd, lever * discount_sd))
-    return _Reading(forward, sd, used, near & ~used, own, width / forward)
+    return _Reading(forward, sd, used, near & ~used, own, agreement)
 
 
 def _in_band(values: np.ndarray, among: np.ndarray, width: float) -> np.ndarray:

@@ -8,16 +8,19 @@ itself (x = 0, price 1), or worthless (x without bound). Spread, butterfly, pari
 all of this form, and nothing is interpolated: a violation is a trade that could be made.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 TOLERANCE = 1e-10  # over the forward
+ROUNDING = 9  # decimals to which spreads over the forward are compared
 SDS = 2.0  # standard uncertainties of the forward that a violation must exceed
-# Places, counted from the quote sold, of the quotes bought on either side: all near ones, some far ones.
-NEIGHBOURS = np.array([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256])
-LATER_NEIGHBOURS = NEIGHBOURS[:4]
+# Places, counted from the quote sold, of the quotes bought on either side: all near ones, some far ones, and
+# last the forward or the worthless leg.
+_OUTERMOST = 2**40
+NEIGHBOURS = np.array([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, _OUTERMOST])
+LATER_NEIGHBOURS = np.array([1, 2, 3, 4, _OUTERMOST])
 _FAR = 1e6  # strike over forward of the worthless leg
 KINDS = ("parity", "spread", "butterfly", "calendar")
 
@@ -39,6 +42,7 @@ class _Trades(NamedTuple):
     sold: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    share: np.ndarray  # of the left leg
     size: np.ndarray
     kind: np.ndarray  # position in KINDS
 
@@ -46,10 +50,11 @@ class _Trades(NamedTuple):
 def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarray:
     """For each row the static arbitrage it is refused for, or "".
 
-    A quote whose mid is not positive, whose ask is below intrinsic value or whose bid is above the upper bound
-    is refused at once. Of every other violation one leg has to go: the quote that takes part in most of them,
-    of equals the one with the wider spread, then the one with the smaller open interest; repeated until no
-    violation is left. Violations must exceed twice the uncertainty of the forward.
+    A quote whose mid is not positive, whose ask is below intrinsic value or whose bid is above the upper
+    bound is refused at once. Of every other violation one leg has to go: the quote that takes part in most
+    of them; of equals the one with the wider spread, then the one that need be wrong by least, then the one
+    with the smaller open interest. This is repeated until no violation is left among quotes up to six
+    places apart and a choice of farther ones. Violations must exceed twice the uncertainty of the forward.
 
     Args:
         frame: Quotes as `prepare` lays them out: expiry_datetime, maturity, strike, kind, bid_price,
@@ -64,7 +69,7 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarr
     quotes = _normalised(frame, settlement)
     reasons = _single_reasons(frame, quotes)
     alive = reasons == ""
-    rank = _fewest_regrets(frame, quotes)
+    interest = frame["open_interest"].to_numpy(float) if "open_interest" in frame else np.zeros(len(frame))
     members = [np.flatnonzero(alive & (quotes.expiry == e)) for e in range(quotes.expiry.max(initial=-1) + 1)]
     members = [rows[np.argsort(quotes.x[rows], kind="stable")] for rows in members]
     found: dict[tuple[int, int], _Trades] = {}
@@ -75,7 +80,7 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarr
                 if early in changed or late in changed:
                     found[early, late] = _trades(quotes, members[early], members[late], early == late)
         trades = _Trades(*(np.concatenate(part) for part in zip(*found.values(), strict=True)))
-        out = _to_remove(trades, rank)
+        out = _to_remove(trades, quotes.half_spread, interest)
         for row in out:
             reasons[row] = _reason(frame, quotes, trades, row)
         changed = set(quotes.expiry[out].tolist())
@@ -115,14 +120,6 @@ def _single_reasons(frame: pd.DataFrame, quotes: _Quotes) -> np.ndarray:
     return reasons
 
 
-def _fewest_regrets(frame: pd.DataFrame, quotes: _Quotes) -> np.ndarray:
-    """Order in which equals are given up, the widest spread and smallest open interest last; a permutation."""
-    interest = frame["open_interest"].to_numpy(float) if "open_interest" in frame else np.zeros(len(frame))
-    rank = np.empty(len(frame), int)
-    rank[np.lexsort([np.arange(len(frame)), -interest, quotes.half_spread])] = np.arange(len(frame))
-    return rank
-
-
 def _trades(quotes: _Quotes, sold: np.ndarray, bought: np.ndarray, same: bool) -> _Trades:
     """Violations between quotes `sold` and `bought`, both in the order of x."""
     steps = NEIGHBOURS if same else LATER_NEIGHBOURS
@@ -130,36 +127,42 @@ def _trades(quotes: _Quotes, sold: np.ndarray, bought: np.ndarray, same: bool) -
     ask = np.concatenate([[1.0], quotes.ask[bought], [0.0]])
     name = np.concatenate([[-1], bought, [-1]])
     place = np.searchsorted(x, quotes.x[sold], side="right")
-    left, right = place[:, None] - steps, place[:, None] + steps - 1
-    left_ok, right_ok = left >= 0, right < len(x)
-    left, right = np.maximum(left, 0), np.minimum(right, len(x) - 1)
-    left_ok &= (name[left] != sold[:, None]) | (name[left] < 0)
+    left = np.maximum(place[:, None] - steps, 0)
+    right = np.minimum(place[:, None] + steps - 1, len(x) - 1)
+    outermost = steps == _OUTERMOST
+    left_ok = ((left > 0) & (name[left] != sold[:, None])) | outermost
+    right_ok = (right < len(x) - 1) | outermost
     at = quotes.x[sold][:, None, None]
     x_left, x_right = x[left][:, :, None], x[right][:, None, :]
     share = (x_right - at) / (x_right - x_left)
-    size = (
-        quotes.bid[sold][:, None, None] - share * ask[left][:, :, None] - (1 - share) * ask[right][:, None, :]
-    )
+    cost = share * ask[left][:, :, None] + (1 - share) * ask[right][:, None, :]
+    size = quotes.bid[sold][:, None, None] - cost
     single = x_left == at  # one leg at the same strike: what is on the right does not matter
-    ok = left_ok[:, :, None] & right_ok[:, None, :] & (~single | (np.arange(len(steps)) == 0))
+    ok = left_ok[:, :, None] & right_ok[:, None, :] & (~single | outermost)
     i, j, k = np.nonzero(ok & (size > TOLERANCE))
     legs = name[left[i, j]], np.where(single[i, j, 0], -1, name[right[i, k]])
     butterfly = (legs[0] >= 0) & (legs[1] >= 0)
     kind = np.where(single[i, j, 0], 0, np.where(butterfly, 2, 1)) if same else np.full(len(i), 3)
-    return _Trades(sold[i], *legs, size[i, j, k], kind)
+    return _Trades(sold[i], *legs, share[i, j, k], size[i, j, k], kind)
 
 
-def _to_remove(trades: _Trades, rank: np.ndarray) -> np.ndarray:
-    """The quotes that take part in more violations than any they share one with."""
+def _to_remove(trades: _Trades, half_spread: np.ndarray, interest: np.ndarray) -> np.ndarray:
+    """The quotes that are the worst leg of every violation they take part in."""
+    rows = len(half_spread)
     legs = np.stack([trades.sold, trades.left, trades.right])
-    count = np.bincount(legs[legs >= 0], minlength=len(rank))
-    order = np.append(count * len(rank) + rank, -1)  # the last entry is of the leg -1
-    worst = legs[np.argmax(order[legs], axis=0), np.arange(legs.shape[1])] if legs.size else legs[0]
-    led = np.bincount(worst, minlength=len(rank))
+    weights = np.stack([np.ones(len(trades.share)), trades.share, 1.0 - trades.share])
+    there = legs >= 0
+    count = np.bincount(legs[there], minlength=rows)
+    weight = np.bincount(legs[there], weights[there], minlength=rows)
+    order = np.full(rows + 1, -1)  # the last entry is of the leg -1
+    keys = [np.arange(rows), -interest, weight, half_spread.round(ROUNDING), count]
+    order[np.lexsort(keys)] = np.arange(rows)
+    worst = np.take_along_axis(legs, np.argmax(order[legs], axis=0)[None], axis=0)[0]
+    led = np.bincount(worst, minlength=rows)
     return np.flatnonzero((led > 0) & (led == count))
 
 
-def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int) -> str:
+def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: Any) -> str:
     mine = np.flatnonzero((trades.sold == row) | (trades.left == row) | (trades.right == row))
     largest = mine[np.argmax(trades.size[mine])]
     kinds = [KINDS[code] for code in np.unique(trades.kind[mine])]
@@ -170,12 +173,12 @@ def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int) -> 
     )
 
 
-def _name(frame: pd.DataFrame, row: int) -> str:
+def _name(frame: pd.DataFrame, row: Any) -> str:
     quote = frame.iloc[row]
     return f"{'call' if quote['kind'] else 'put'} {quote['strike']:g} of {quote['expiry_datetime']:%Y-%m-%d}"
 
 
-def _size(size: float, quotes: _Quotes, row: int) -> str:
+def _size(size: Any, quotes: _Quotes, row: Any) -> str:
     """A size over the forward as price and in half-spreads of the quote."""
     half = quotes.half_spread[row]
     spreads = f"{size / half:.3g} half-spreads" if half > 0 else "no spread"

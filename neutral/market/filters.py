@@ -39,8 +39,8 @@ class Filters:
     drop_synthetic: bool = False
     """Whether options priced against a synthetic forward (underlying named `SYN.`) are left out."""
     forward_agreement: float = 2e-4
-    """Width of the band, over the forward, in which the call-put pairs of a cash-settled expiry must agree on
-    its forward; an expiry of which more than 15 % do not is refused."""
+    """Width of the band, over the forward, in which the call-put pairs of a European cash-settled expiry must
+    agree on its forward; an expiry of which more than 15 % do not is refused."""
     arbitrage: bool = False
     """Whether quotes that static arbitrage at bid and ask condemns are refused (`arbitrage_reasons`)."""
     min_quotes: int = 50

@@ -97,6 +97,8 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
 
 def has_futures(frame: pd.DataFrame) -> np.ndarray:
     """Rows with a `futures_price` of their own that can be one, bool, shape (rows,)."""
+    if "futures_price" not in frame:
+        return np.zeros(len(frame), bool)
     futures = frame["futures_price"].to_numpy()
     return np.isfinite(futures) & (futures > 0)
 
