@@ -275,3 +275,20 @@ def test_recovered_forwards_cover_the_quoted_futures(market_data):
     covered = np.mean(np.abs(distance) <= 1.96)
     assert len(distance) > 4000
     assert 0.95 <= covered <= 0.98
+
+
+def test_without_pairs_the_forward_is_that_of_the_spot_where_rates_are_known():
+    expiry = pd.to_datetime(["2026-07-02", "2026-07-02"], utc=True)
+    quotes = pd.DataFrame(
+        {
+            "expiry_datetime": expiry, "maturity": 0.5, "option_type": ["call", "put"],
+            "strike": [110.0, 90.0], "bid_price": [1.0, 1.0], "ask_price": [1.1, 1.1],
+            "futures_price": np.nan,
+        }
+    )  # fmt: skip
+    stated = implied_forwards(quotes.assign(discount=0.98), 100.0).table.iloc[0]
+    assert stated["forward"] == pytest.approx(100.0 / 0.98) and stated["source"] == "spot"
+    assert np.isnan(stated["forward_sd"])
+    for frame, spot in ((quotes, 100.0), (quotes.assign(discount=0.98), np.nan)):
+        row = implied_forwards(frame, spot).table.iloc[0]
+        assert np.isnan(row["forward"]) and row["source"] == ""

@@ -19,7 +19,7 @@ _LEAST_INTEREST = 1e-12  # contracts: no power of it is infinite
 if TYPE_CHECKING:
     from ..quote_surface import QuoteSurface
 
-NO_FORWARD = f"no forward: no futures price and fewer than {MIN_PAIRS} call-put pairs"
+NO_FORWARD = f"no forward: none stated, and fewer than {MIN_PAIRS} call-put pairs"
 MIXED = (
     "mixed settlement series under one date, or stale quotes: more than "
     f"{MAX_REJECTED:.0%} of the call-put pairs disagree on the forward"

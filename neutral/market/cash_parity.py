@@ -68,10 +68,13 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
     expiry's slope gives, with its uncertainty, smoothed by a random walk in log maturity about a level of
     0 +- 10 %, so that an expiry that does not determine its rate takes its neighbours'.
 
+    An expiry without two pairs, but with a discount factor stated, has the forward spot / discount, source
+    "spot" and no uncertainty: dividends and borrow cost are not in it.
+
     Args:
         frame: Columns expiry_datetime, maturity, option_type, strike, bid_price, ask_price; optional
             futures_price (its median over the expiry is the forward then) and discount.
-        spot: Price of the underlying, for the dividend yield.
+        spot: Price of the underlying, for the dividend yield and expiries without pairs.
         agreement: Width of the band over the forward.
 
     Returns:
@@ -84,7 +87,7 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
     rows, left_out = [], []
     for (expiry, group), one, d, d_sd in zip(groups, pairs, discount, discount_sd, strict=True):
         reading = _forward(one, d, d_sd, agreement)
-        rows.append(_row(group, reading, d, d_sd))
+        rows.append(_row(group, reading, d, d_sd, spot))
         left_out.extend(_rejections(expiry, one, reading))
     index = pd.Index([expiry for expiry, _ in groups], name="expiry_datetime")
     table: Any = pd.DataFrame(rows, index=index, columns=list(_COLUMNS))
@@ -107,7 +110,9 @@ def _pairs(group: Any) -> _Pairs:
     return _Pairs(strike, difference, sd, float(group["maturity"].median()))
 
 
-def _row(group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: float) -> tuple[Any, ...]:
+def _row(
+    group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: float, spot: float
+) -> tuple[Any, ...]:
     inside, outside = int(reading.used.sum()), int(reading.outside.sum())
     mixed = outside > MAX_REJECTED * (inside + outside)
     forward, sd = (np.nan, np.nan) if mixed else (reading.forward, reading.sd)
@@ -115,6 +120,8 @@ def _row(group: pd.DataFrame, reading: _Reading, discount: float, discount_sd: f
     if (own := has_futures(group)).any():
         quoted = group["futures_price"].to_numpy()[own]
         forward, sd, source, mixed = float(np.median(quoted)), float(np.std(quoted)), "futures", False
+    elif inside + outside < MIN_PAIRS and discount_sd == 0.0 and np.isfinite(spot):
+        forward, source = spot / discount, "spot"
     away = np.abs(reading.own[reading.used] - reading.forward)
     scatter = MAD_TO_SD * float(np.median(away)) if inside else np.nan
     return forward, sd, discount, discount_sd, source, inside + outside, outside, mixed, scatter

@@ -34,8 +34,8 @@ def write_page(fitted: Sequence[Fitted], folder: Path, pictures: int = 4) -> Pat
     free = sum(one.row["free"] for one in done)
     body = [
         "<h1>Volatility surfaces</h1>",
-        f"<p class='note'>{len(done)} surfaces of {len(fitted)} sets of quotes, {free} of them certified free "
-        f"of static arbitrage; neutral {escape(CODE_VERSION)}</p>",
+        f"<p class='note'>{len(done)} surfaces of {len(fitted)} sets of quotes, {free} of them certified "
+        f"free of static arbitrage; neutral {escape(CODE_VERSION)}</p>",
         "<p class='note'>Inside bid-ask: share of quotes, calls and puts apart, that the surface prices "
         "within half the spread of the mid price. Vol RMSE: of out-of-the-money quotes. Margin: of the "
         "no-arbitrage condition that holds most narrowly, relative; 0 where one binds.</p>",
