@@ -35,10 +35,10 @@ from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
 from .precision import enable_x64 as enable_x64
 from .pricing import COS as COS
+from .pricing import AbstractScheme as AbstractScheme
 from .pricing import CarrMadan as CarrMadan
 from .pricing import Certify as Certify
 from .pricing import Contour as Contour
-from .pricing import AbstractScheme as AbstractScheme
 from .pricing import Estimate as Estimate
 from .pricing import Greeks as Greeks
 from .pricing import Lewis as Lewis

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ class AbstractScheme(eqx.Module):
         normals: Independent standard normals that one step of one path takes.
     """
 
-    normals: eqx.AbstractVar[int]
+    normals: eqx.AbstractClassVar[int]
 
     @abc.abstractmethod
     def start(self, u: Real) -> Any:
@@ -45,11 +45,11 @@ class AbstractScheme(eqx.Module):
 
 
 class LocalVolatility(AbstractScheme):
-    """Local volatility, dX = -v/2 dt + sqrt(v) dW with v = v(X, t), by Platen's explicit weak scheme of order 2.
+    """Local volatility, dX = -v/2 dt + sqrt(v) dW with v = v(X, t), by Platen's weak scheme of order 2.
 
-    Kloeden and Platen (1992, 15.1.1), each step with the local variance of its middle: v is never asked for
-    at t = 0, nor on both sides of an expiry that is on the grid. A variance below 0, which a surface free of
-    arbitrage shows by rounding at most, counts as 0.
+    The explicit one (Kloeden and Platen 1992, 15.1.1), each step with the local variance of its middle: v is
+    never asked for at t = 0, nor on both sides of an expiry that is on the grid. A variance below 0, which a
+    surface free of arbitrage shows by rounding at most, counts as 0.
 
     Attributes:
         local_variance: v(k, t), 1/yr, elementwise for arguments of one shape.
@@ -60,7 +60,7 @@ class LocalVolatility(AbstractScheme):
     local_variance: Callable[[Real, Real], Real]
     places: Any = (0.0,)
     weights: Any = (1.0,)
-    normals: int = eqx.field(static=True, default=1)
+    normals: ClassVar[int] = 1
 
     def start(self, u: Real) -> Real:
         """See `AbstractScheme.start`."""

@@ -125,7 +125,7 @@ class ESSVIMixture(FittedSurface):
         return jnp.sum(weight * w_t, axis=0) / jnp.sum(weight * g, axis=0)
 
     def local_volatility(self) -> LocalVolatility:
-        """See `VolSurface.local_volatility`: starts at the multipliers, which are the law just after t = 0."""
+        """See `VolSurface.local_volatility`: starts at the multipliers, the law just after 0."""
         return LocalVolatility(self.local_variance_at, jnp.log(jnp.asarray(self.multipliers)), self.weights)
 
     @property
