@@ -18,7 +18,7 @@ _HOME = {
     "pricing": (
         "COS", "CarrMadan", "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density",
         "digital", "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
-        "price_info",
+        "price_info", "AbstractScheme", "Estimate", "LocalVolatility", "monte_carlo", "time_grid",
     ),
     "quote_surface": ("QuoteSurface", "stack"),
     "calibration": (
@@ -29,10 +29,13 @@ _HOME = {
     "surfaces": (
         "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
         "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
+        "VarianceSwap", "strike_at_delta", "variance_swap",
     ),
     "market": (
-        "FxConventions", "Rates", "Source", "delta_of_strike", "flat_rate", "load_equity_chain",
-        "load_fx_vols", "load_rates", "load_surface", "open_source", "strike_from_delta",
+        "Filters", "FxConventions", "Quotes", "Rates", "Source", "Split", "build_surface",
+        "delta_of_strike", "flat_rate", "list_snapshots", "load_deribit", "load_equity_chain",
+        "load_fx_vols", "load_rates", "load_surface", "open_source", "prepare", "sample_folder",
+        "strike_from_delta",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

@@ -21,16 +21,24 @@ from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
 from .inversion import ImpliedVolStatus as ImpliedVolStatus
+from .market import Filters as Filters
 from .market import FxConventions as FxConventions
+from .market import Quotes as Quotes
 from .market import Rates as Rates
 from .market import Source as Source
+from .market import Split as Split
+from .market import build_surface as build_surface
 from .market import delta_of_strike as delta_of_strike
 from .market import flat_rate as flat_rate
+from .market import list_snapshots as list_snapshots
+from .market import load_deribit as load_deribit
 from .market import load_equity_chain as load_equity_chain
 from .market import load_fx_vols as load_fx_vols
 from .market import load_rates as load_rates
 from .market import load_surface as load_surface
 from .market import open_source as open_source
+from .market import prepare as prepare
+from .market import sample_folder as sample_folder
 from .market import strike_from_delta as strike_from_delta
 from .models import NIG as NIG
 from .models import SVCJ as SVCJ
@@ -46,11 +54,14 @@ from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
 from .precision import enable_x64 as enable_x64
 from .pricing import COS as COS
+from .pricing import AbstractScheme as AbstractScheme
 from .pricing import CarrMadan as CarrMadan
 from .pricing import Certify as Certify
 from .pricing import Contour as Contour
+from .pricing import Estimate as Estimate
 from .pricing import Greeks as Greeks
 from .pricing import Lewis as Lewis
+from .pricing import LocalVolatility as LocalVolatility
 from .pricing import PriceStatus as PriceStatus
 from .pricing import certify as certify
 from .pricing import density as density
@@ -60,8 +71,10 @@ from .pricing import greeks as greeks
 from .pricing import implied_normal_vol as implied_normal_vol
 from .pricing import implied_vol as implied_vol
 from .pricing import implied_vol_info as implied_vol_info
+from .pricing import monte_carlo as monte_carlo
 from .pricing import price as price
 from .pricing import price_info as price_info
+from .pricing import time_grid as time_grid
 from .quote_surface import QuoteSurface as QuoteSurface
 from .quote_surface import stack as stack
 from .storage import load as load
@@ -72,12 +85,15 @@ from .surfaces import SVI as SVI
 from .surfaces import Certificate as Certificate
 from .surfaces import ESSVIMixture as ESSVIMixture
 from .surfaces import SurfaceFit as SurfaceFit
+from .surfaces import VarianceSwap as VarianceSwap
 from .surfaces import VolSurface as VolSurface
 from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained
 from .surfaces import fit_essvi as fit_essvi
 from .surfaces import fit_essvi_batch as fit_essvi_batch
 from .surfaces import fit_surface as fit_surface
 from .surfaces import fit_surface_batch as fit_surface_batch
+from .surfaces import strike_at_delta as strike_at_delta
+from .surfaces import variance_swap as variance_swap
 
 __all__: list[str]
 __version__: str

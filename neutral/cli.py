@@ -4,9 +4,9 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from .errors import NeutralError
+from .errors import ArgumentError, NeutralError
 
 try:
     import typer
@@ -15,6 +15,21 @@ except ModuleNotFoundError as error:
         raise
     print("neutral: the command line needs typer: pip install 'neutral[cli]'", file=sys.stderr)
     raise SystemExit(2) from None
+
+Inputs = Annotated[list[Path], typer.Argument(help="Folder of files, or files, of market data.", exists=True)]
+SurfaceMethod = Annotated[str, typer.Option(help="mixture, essvi, sanos or sequential.")]
+Currencies = Annotated[
+    list[str] | None, typer.Option(help="Only this underlying (BTC, ETH, SPX ...); once for each.")
+]
+Markets = Annotated[
+    Path | None, typer.Option(help="TOML file; by default the one shipped for the kind of each file.")
+]
+Rates = Annotated[
+    str | None,
+    typer.Option(help="Interest rate, decimal, or a file of its history; American quotes need it."),
+]
+Spot = Annotated[float | None, typer.Option(help="Spot, for FX volatilities whose file has none.")]
+Files = Annotated[int | None, typer.Option(min=1, help="Only so many files, the first ones.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -71,10 +86,13 @@ def calibrate(
     model: Annotated[
         list[str] | None, typer.Option(help="black, heston, svcj or svcj++; once for each.")
     ] = None,
-    currency: Annotated[list[str] | None, typer.Option(help="BTC or ETH; once for each.")] = None,
+    currency: Currencies = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file; the configuration shipped for Deribit by default.")
+        Path | None,
+        typer.Option(help="TOML file; by default the one shipped for Deribit, or for other files."),
     ] = None,
+    rates: Rates = None,
+    spot: Spot = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many snapshots, the first ones.")] = None,
     first_index: Annotated[
         int | None, typer.Option(min=0, help="Position of the first file in its archive; it seeds the split.")
@@ -91,14 +109,14 @@ def calibrate(
     Exit code 0: done, and every fit that was tried converged. 1: done, but some did not. 2: wrong use or
     unreadable input. 130: interrupted; what was finished is stored, and the same command goes on.
     """
-    from .workflow import load_config, open_store, run
+    from .workflow import config_for, open_store, run
     from .workflow.progress import shown
     from .workflow.sinks import check_kinds, write_reports
 
     kinds = report or []
     check_kinds(kinds)
-    data = {"limit": limit, "first_index": first_index}
-    settings = load_config(config).replaced(models=model, data=data, run={"currencies": currency})
+    data = {"limit": limit, "first_index": first_index, "rates": _number(rates), "spot": spot}
+    settings = config_for(inputs, config).replaced(models=model, data=data, run={"currencies": currency})
     _start_jax()
     try:
         with shown() as progress:
@@ -110,6 +128,114 @@ def calibrate(
         raise typer.Exit(130) from None
     print(summary)
     raise typer.Exit(0 if summary.complete else 1)
+
+
+@app.command()
+def surface(
+    inputs: Inputs,
+    out: Annotated[Path, typer.Option(help="Folder of the results, made if missing.", file_okay=False)],
+    method: SurfaceMethod = "mixture",
+    currency: Currencies = None,
+    config: Markets = None,
+    rates: Rates = None,
+    spot: Spot = None,
+    limit: Files = None,
+    pictures: Annotated[int, typer.Option(min=0, help="Surfaces drawn on the page, the first ones.")] = 4,
+) -> None:
+    """Fit a surface free of arbitrage to each set of quotes: parameters, certificates and a page, in OUT.
+
+    Any file of market data: Deribit snapshots, equity chains, published surfaces, FX volatilities. Exit codes
+    are those of calibrate.
+    """
+    _start_jax()
+    from .workflow.surface_page import write_page
+    from .workflow.surface_tables import summary, write_surfaces
+    from .workflow.surfaces import fit_markets
+
+    markets = _markets(inputs, config, rates, spot, currency, limit)
+    fitted = list(fit_markets(markets, method))
+    write_surfaces(fitted, out)
+    print(f"{summary(fitted)}\n{write_page(fitted, out, pictures)}")
+    raise typer.Exit(_outcome(one.row for one in fitted))
+
+
+@app.command()
+def cube(
+    inputs: Annotated[
+        list[Path] | None, typer.Argument(help="Folder of files, or files, of market data.", exists=True)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The cube; its rows go beside it.", dir_okay=False)] = Path(
+        "cube.npz"
+    ),
+    moneyness: Annotated[
+        str, typer.Option(help="Strike / spot, as first:last:step or a,b,c.")
+    ] = "0.9:1.09:0.01",
+    days: Annotated[str, typer.Option(help="Days to maturity, likewise.")] = "30:600:30",
+    method: SurfaceMethod = "mixture",
+    currency: Currencies = None,
+    config: Markets = None,
+    rates: Rates = None,
+    spot: Spot = None,
+    limit: Files = None,
+    test_from: Annotated[
+        str | None, typer.Option(help="Date: the summary tells what lies before and after apart.")
+    ] = None,
+    synthetic: Annotated[
+        int | None, typer.Option(min=1, help="So many days of a random history, in place of files.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random history.")] = 0,
+) -> None:
+    """Fit surfaces to files and read them on one grid of dates x channels x maturities x moneyness.
+
+    Exit codes are those of calibrate.
+    """
+    _start_jax()
+    from .workflow.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
+
+    grid = cube_grid(moneyness, days)
+    if (synthetic is None) == (not inputs):
+        raise ArgumentError("give files, or --synthetic with a number of days; one of the two.")
+    if synthetic:
+        built = synthetic_cube(synthetic, seed, grid)
+    else:
+        built = build_cube(_markets(inputs or [], config, rates, spot, currency, limit), grid, method=method)
+    for path in write_cube(built, out):
+        print(path)
+    print(described(built, test_from))
+    raise typer.Exit(_outcome(built.rows.to_dict("records")))
+
+
+def _markets(
+    inputs: list[Path],
+    config: Path | None,
+    rates: str | None,
+    spot: float | None,
+    currencies: list[str] | None,
+    limit: int | None,
+) -> Any:
+    """The markets of the files, counted as they are read."""
+    from .workflow import load_config
+    from .workflow.archive import market_files
+    from .workflow.markets import read_markets
+    from .workflow.progress import counted
+
+    files = market_files(inputs)[:limit]
+    settings = load_config(config) if config else None
+    data = {"rates": _number(rates), "spot": spot}
+    return read_markets(counted(files, "files"), settings, currencies, data)
+
+
+def _number(text: str | None) -> float | str | None:
+    """A rate, or the path of a file of rates."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _outcome(rows: Any) -> int:
+    """0: every surface that was tried converged."""
+    return int(any(row["status"] not in ("refused", "fitted", "converged") for row in rows))
 
 
 @app.command()

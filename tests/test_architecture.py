@@ -31,6 +31,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
         "black",
         "bachelier",
         "inversion",
+        "american",
         "arbitrage",
     ),
     ("quote_surface",),
@@ -39,7 +40,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
     ("calibration",),
     ("surfaces",),
     ("diagnostics",),
-    ("hedging", "ml", "plot", "storage"),
+    ("hedging", "ml", "plot", "plot_frame", "plot_surface", "storage"),
 ]
 BASE, QUOTES = DEVICE_CHAIN[:2]
 DEVICE = tuple(name for group in DEVICE_CHAIN for name in group)

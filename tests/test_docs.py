@@ -17,6 +17,7 @@ PAGES = [
     "docs/market_data.md",
     "docs/calibration.md",
     "docs/surfaces.md",
+    "docs/forwards.md",
     "docs/custom_model.md",
 ]
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]

@@ -110,7 +110,8 @@ def test_two_underlyings_are_told_apart(write):
         load_surface(path, "DAX")
     quotes = load_surface(path, "VIX")
     row = quotes.frame.iloc[0]
-    assert (len(quotes), quotes.spot, row["bid_price"], row["ask_price"]) == (1, 22.4, 1.2, 1.3)
+    assert (len(quotes), row["bid_price"], row["ask_price"]) == (1, 1.2, 1.3)
+    assert np.isnan(quotes.spot)  # of the index; the options are on its futures
     assert np.isnan(row["futures_price"]) and np.isnan(row["implied_volatility"])
     assert load_surface(path, "SPX").frame["implied_volatility"].iloc[0] == pytest.approx(0.2629, rel=1e-15)
 
@@ -144,7 +145,7 @@ FILES = {  # underlying, date, rows, maturities, spot
     "dax_20020705_sepp.csv": ("DAX", "2002-07-05", 104, 8, 4468.17),
     "sx5e_20100301_andreasen_huge.csv": ("SX5E", "2010-03-01", 155, 12, 2772.70),
     "spx_20210312_paggiaro.csv": ("SPX", "2021-03-12", 40, 8, 3939.34),
-    "spx_20210316_paggiaro.csv": ("VIX", "2021-03-16", 20, 4, 20.18),
+    "spx_20210316_paggiaro.csv": ("VIX", "2021-03-16", 20, 4, np.nan),
     "spy_20220715_sepp.csv": ("SPY", "2022-07-15", 427, 4, np.nan),
     "vix_sample_sepp.csv": ("VIX", "1970-01-01", 92, 4, np.nan),
     "btc_sample_sepp.csv": ("BTC", "1970-01-01", 49, 4, np.nan),

@@ -130,7 +130,7 @@ def test_unusable_inputs_are_refused_at_once(archive, tmp_path):
     (tmp_path / "empty").mkdir()
     for inputs, message in (
         (tmp_path / "empty", "no snapshot"),
-        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "nowhere", "no such file or folder"),
         ([archive, archive], "two snapshots of the same time"),
     ):
         with pytest.raises(DataError, match=message):

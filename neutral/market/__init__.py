@@ -1,7 +1,11 @@
 """The market side: files to tables, tables to surfaces."""
 
+from .american_quotes import european_quotes as european_quotes
 from .build import build_surface as build_surface
 from .build import prepare as prepare
+from .cash_parity import ImpliedForwards as ImpliedForwards
+from .cash_parity import implied_forwards as implied_forwards
+from .cleaning import arbitrage_reasons as arbitrage_reasons
 from .deribit import list_snapshots as list_snapshots
 from .deribit import load_deribit as load_deribit
 from .equity_chains import load_equity_chain as load_equity_chain

@@ -1,13 +1,16 @@
 """From quotes to a surface: prices, forwards, filters and the split, with every refused row kept."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ..errors import DataError
+from .american_quotes import european_quotes
+from .cash_parity import MAX_REJECTED, implied_forwards
+from .cleaning import arbitrage_reasons
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
-from .forwards import MIN_PAIRS, forward_columns
+from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes
 from .split import Split
 
@@ -16,31 +19,42 @@ _LEAST_INTEREST = 1e-12  # contracts: no power of it is infinite
 if TYPE_CHECKING:
     from ..quote_surface import QuoteSurface
 
-NO_FORWARD = f"no forward: no futures price and fewer than {MIN_PAIRS} call-put pairs"
+NO_FORWARD = f"no forward: none stated, and fewer than {MIN_PAIRS} call-put pairs"
+MIXED = (
+    "mixed settlement series under one date, or stale quotes: more than "
+    f"{MAX_REJECTED:.0%} of the call-put pairs disagree on the forward"
+)
+NO_EQUIVALENT = "no European equivalent: no volatility explains the American price"
 SHOWN_REASONS = 3
 
 
 def build_surface(
-    quotes: Quotes, filters: Filters | None = None, split: Split | None = None
+    quotes: Quotes, filters: Filters | None = None, split: Split | None = None, rate: float | None = None
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """The surface of a snapshot's liquid quotes, and the rows that are not in it.
 
     Args:
-        quotes: As `load_deribit` returns them.
+        quotes: As a loader returns them.
         filters: Liquidity rules; None takes the defaults of `Filters`.
         split: Which quotes train; None trains on all.
+        rate: As for `prepare`.
 
     Returns:
-        The surface, prices in coin (the normalised price), weights 1; and the rejected rows with the column
-        `reason`.
+        The surface, weights 1; and the rejected rows with the column `reason`.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left.
+        DataError: As `prepare`.
     """
+    kept, rejected = prepare(quotes, filters, split, rate)
+    return surface_of(kept), rejected
+
+
+def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
+    """The surface of a prepared table; arguments as of `surface_table`."""
     from ..quote_surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
-    kept, rejected = prepare(quotes, filters, split)
-    return QuoteSurface.from_quotes(surface_table(kept), settlement="coin"), rejected
+    table = surface_table(kept, open_interest_power)
+    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0])
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
@@ -48,52 +62,67 @@ def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.Da
 
     Args:
         kept: As `prepare` returns it.
-        open_interest_power: Quotes count in proportion to this power of their open interest.
+        open_interest_power: Quotes count in proportion to this power of their open interest; equally where
+            the source has none.
     """
+    interest = kept["open_interest"] if "open_interest" in kept else 1.0
     # where the filters let crossed quotes in, they are a mid without a spread
     crossed = kept["ask_price"] < kept["bid_price"]
     return pd.DataFrame(
         {
             "forward": kept["forward"],
+            "discount": kept["discount"],
             "strike": kept["strike"],
             "maturity": kept["maturity"],
             "kind": kept["kind"],
             "price": kept["mid_price_clean"],
             "bid": kept["bid_price"].mask(crossed),
             "ask": kept["ask_price"].mask(crossed),
-            "weight": (kept["open_interest"] + _LEAST_INTEREST) ** open_interest_power,
+            "weight": (interest + _LEAST_INTEREST) ** open_interest_power,
             "train": kept["split"] == "train",
         }
     )
 
 
 def prepare(
-    quotes: Quotes, filters: Filters | None = None, split: Split | None = None
+    quotes: Quotes, filters: Filters | None = None, split: Split | None = None, rate: float | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Filter a snapshot's quotes and add what a calibration needs.
 
-    The quote rules come first, then each expiry's forward from what is left, then the rule on moneyness and
-    the limits on size. No row is lost: kept and rejected together are the quotes.
+    The quote rules come first, then each expiry's forward (and American quotes' European equivalents), then
+    the rules on moneyness and static arbitrage and the limits on size. No row is lost: kept and rejected
+    together are the quotes.
 
     Args:
-        quotes: As `load_deribit` returns them.
+        quotes: As a loader returns them.
         filters: Liquidity rules; None takes the defaults of `Filters`.
         split: Which quotes train; None trains on all.
+        rate: Continuously compounded rate, 1/yr, for the expiries of cash-settled options whose discount
+            factor the quotes do not state. Without it European quotes take theirs from put-call parity.
 
     Returns:
         Two tables, both with the columns of the file and: maturity (years), kind (True for a call),
-        mid_price_clean, spread (coin), rel_spread, forward (USD), forward_source, forward_sd, moneyness,
-        log_moneyness. The kept rows have `split` ("train", "test" or "extra"), one maturity per expiry, and
-        the order expiry, strike, type; the rejected ones have `reason` and the order of the file.
+        settlement,
+        mid_price_clean, spread, rel_spread (prices in the unit of the quotes), forward, forward_sd,
+        forward_source, discount, discount_sd, moneyness, log_moneyness; for American options bid_price and
+        ask_price are European equivalents and the quotes are in american_bid and american_ask. The kept rows
+        have `split` ("train", "test" or "extra"), one maturity per expiry, and the order expiry, strike,
+        type; the rejected ones have `reason` and the order of the file.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left.
+        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes without a rate.
+        PrecisionError: American quotes, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
-    frame = _with_derived(quotes.frame, reason == "")
+    frame, mixed = _with_derived(quotes, reason == "", filters, rate)
+    _refuse(reason, np.where(mixed, MIXED, ""))
     _refuse(reason, np.where(np.isnan(frame["forward"].to_numpy()), NO_FORWARD, ""))
+    _refuse(reason, np.where(np.isnan(frame["mid_price_clean"].to_numpy()), NO_EQUIVALENT, ""))
     _refuse(reason, moneyness_reasons(frame["moneyness"].to_numpy(), filters))
+    if filters.arbitrage:
+        left = np.flatnonzero(reason == "")
+        reason[left] = arbitrage_reasons(frame.iloc[left], quotes.settlement)
 
     passed = np.flatnonzero(reason == "")
     reason[passed] = guard_reasons(frame, passed, filters)
@@ -107,17 +136,41 @@ def prepare(
     return kept, refused
 
 
-def _with_derived(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
-    """The table with kind, prices and forward; the forward is read from the rows `passed`."""
+def _with_derived(
+    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The table with kind, prices and forward, and the rows of mixed expiries, bool."""
+    table: Any
+    frame, table = _with_forwards(quotes, passed, filters, rate)
     bid, ask = frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy()
     derived = {
         "kind": (frame["option_type"] == "call").to_numpy(bool),
+        "settlement": quotes.settlement,
         "mid_price_clean": 0.5 * (bid + ask),
         "spread": ask - bid,
         "rel_spread": relative_spread(bid, ask),
-        **forward_columns(frame, passed),
+        **forward_columns(frame, table),
     }
-    return pd.concat([frame, pd.DataFrame(derived, index=frame.index)], axis=1)
+    mixed = table.index[table["mixed"]] if "mixed" in table else []
+    stated = frame.drop(columns="discount", errors="ignore")
+    return pd.concat([stated, pd.DataFrame(derived, index=frame.index)], axis=1), (
+        frame["expiry_datetime"].isin(mixed).to_numpy()
+    )
+
+
+def _with_forwards(
+    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """European quotes, and the forward of each expiry."""
+    if quotes.settlement == "coin":
+        return quotes.frame, forward_table(quotes.frame, passed)
+    frame: Any = quotes.frame
+    if rate is not None:
+        flat = np.exp(-rate * frame["maturity"])
+        frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
+    if quotes.exercise == "american":
+        return european_quotes(frame, quotes.spot)
+    return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 from ..errors import ArgumentError, DataError
 from .csv_table import CsvTable, read_csv
 from .deribit import YEAR_DAYS
-from .option_table import Listing, listing, option_table, option_types, whole_days
+from .option_table import Listing, listing, option_table, option_types, spot_of, whole_days
 from .quotes import Exercise, Quotes
 from .rates import Rates, discount_factors
 
@@ -128,7 +128,7 @@ def chain_quotes(
         option_table(columns, len(rows), _non_standard(rows, name)),
         name, taken, chain.path, day_count, chain.sha256, settlement="cash",
         exercise=exercise or ("european" if name in EUROPEAN else "american"),
-        spot=float(rows["spot"].median()) if "spot" in rows else np.nan,
+        spot=spot_of(rows, name),
     )  # fmt: skip
 
 

@@ -15,12 +15,13 @@ SYNTHETIC = "SYN."
 class Filters:
     """Rules a quote must pass; a missing or non-numeric value breaks the rule that needs it.
 
-    The defaults are the rules behind the published fits of these snapshots. Bid and ask must be there
-    whatever the settings: without both there is no mid price.
+    The defaults are the rules behind the published fits of Deribit snapshots. Bid and ask must be there
+    whatever the settings: without both there is no mid price. Rules on open interest, vega or the name of the
+    underlying do not apply to a source that has no such column.
     """
 
     min_price: float = 0.0
-    """Bid and ask must be above it, in coin."""
+    """Bid and ask must be above it, in the unit of the prices."""
     allow_crossed: bool = False
     """Whether an ask below the bid is let through."""
     min_maturity: float = 1 / 365
@@ -28,15 +29,20 @@ class Filters:
     max_maturity: float | None = None
     """Years; None sets no bound."""
     min_open_interest: float = 1.0
-    """Contracts, in coin."""
+    """Contracts."""
     min_vega: float = 0.0
-    """USD per volatility point."""
+    """Payment currency per volatility point."""
     max_relative_spread: float = 0.5
     """(ask - bid) / mid."""
     moneyness: tuple[float, float] = (0.5, 2.0)
     """Lowest and highest strike / forward."""
     drop_synthetic: bool = False
     """Whether options priced against a synthetic forward (underlying named `SYN.`) are left out."""
+    forward_agreement: float = 2e-4
+    """Width of the band, over the forward, in which the call-put pairs of a European cash-settled expiry must
+    agree on its forward; an expiry of which more than 15 % do not is refused."""
+    arbitrage: bool = False
+    """Whether quotes that static arbitrage at bid and ask condemns are refused (`arbitrage_reasons`)."""
     min_quotes: int = 50
     """A surface of fewer quotes is refused."""
     max_expiries: int | None = None
@@ -47,7 +53,7 @@ class Filters:
     """Seed of that draw."""
 
     def __post_init__(self) -> None:
-        for name in ("min_price", "min_maturity", "max_relative_spread"):
+        for name in ("min_price", "min_maturity", "max_relative_spread", "forward_agreement"):
             _check(name, getattr(self, name), low=0.0)
         for name in ("min_open_interest", "min_vega"):
             _check(name, getattr(self, name))
@@ -71,13 +77,11 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
     Returns:
         Strings, shape (rows,), dtype object.
     """
-    column = {
-        name: frame[name].to_numpy()
-        for name in ("strike", "maturity", "bid_price", "ask_price", "open_interest", "vega")
-    }
+    column = {name: frame[name].to_numpy() for name in ("strike", "maturity", "bid_price", "ask_price")}
     bid, ask, maturity = column["bid_price"], column["ask_price"], column["maturity"]
     longest = math.inf if filters.max_maturity is None else filters.max_maturity
     rules = [
+        *_loader_rules(frame),
         ("option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
         ("strike missing or not positive", ~(np.isfinite(column["strike"]) & (column["strike"] > 0))),
         ("expiry missing or not a date", frame["expiry_datetime"].isna().to_numpy()),
@@ -89,14 +93,14 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
         ("ask below bid", (ask < bid) & (not filters.allow_crossed)),
         (f"maturity below {filters.min_maturity:.4g} years", ~(maturity >= filters.min_maturity)),
         (f"maturity above {longest:.4g} years", ~(maturity <= longest)),
-        _at_least("open interest", column["open_interest"], filters.min_open_interest),
-        _at_least("vega", column["vega"], filters.min_vega),
+        *_at_least("open interest", frame, filters.min_open_interest),
+        *_at_least("vega", frame, filters.min_vega),
         (
             f"spread above {filters.max_relative_spread:g} of mid",
             ~(relative_spread(bid, ask) <= filters.max_relative_spread),
         ),
     ]
-    if filters.drop_synthetic:
+    if filters.drop_synthetic and "underlying_name" in frame:
         names = frame["underlying_name"]
         rules.append(("synthetic underlying", names.str.startswith(SYNTHETIC, na=False).to_numpy(bool)))
     reasons = first_reason(rules, len(frame))
@@ -121,7 +125,8 @@ def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> 
     """As `quote_reasons`, for the limits on the size of a surface.
 
     Args:
-        frame: Columns expiry_datetime, strike, option_type, open_interest.
+        frame: Columns expiry_datetime, strike, option_type and, if the source has it, open_interest; without
+            it the expiries with the most quotes count as the largest.
         passed: Positions of the rows still in, shape (passed,).
         filters: The rules.
 
@@ -135,7 +140,8 @@ def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> 
     left = frame.iloc[passed].reset_index(drop=True)
     left = left.iloc[sorted_rows(left, np.arange(len(left)))]
     if filters.max_expiries is not None:
-        interest = left.groupby("expiry_datetime")["open_interest"].sum()
+        expiries = left.groupby("expiry_datetime")
+        interest = expiries["open_interest"].sum() if "open_interest" in left else expiries.size()
         # ties go to the earlier expiry
         largest = interest.sort_values(ascending=False, kind="stable").index[: filters.max_expiries]
         small = ~left["expiry_datetime"].isin(largest)
@@ -176,8 +182,20 @@ def _option_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return expiry, frame["strike"].to_numpy(), (frame["option_type"] != "call").to_numpy(bool)
 
 
-def _at_least(name: str, values: np.ndarray, bound: float) -> tuple[str, np.ndarray]:
-    return f"{name} missing or below {bound:g}", ~(values >= bound)
+def _loader_rules(frame: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """One rule per reason that the loader gave."""
+    if "refused" not in frame:
+        return []
+    given = frame["refused"].fillna("").to_numpy(object)
+    return [(reason, given == reason) for reason in pd.unique(given) if reason]
+
+
+def _at_least(name: str, frame: pd.DataFrame, bound: float) -> list[tuple[str, np.ndarray]]:
+    """The rule on a column, none where the source has no such column."""
+    column = name.replace(" ", "_")
+    if column not in frame:
+        return []
+    return [(f"{name} missing or below {bound:g}", ~(frame[column].to_numpy() >= bound))]
 
 
 def _check(name: str, value: object, low: float = -math.inf) -> None:

@@ -31,6 +31,13 @@ WHERE_PRESENT = ("open_interest", "volume", "vega")
 KINDS = {"c": "call", "call": "call", "calls": "call", "p": "put", "put": "put", "puts": "put"}
 DAY = pd.Timedelta(days=1)
 SHOWN = 10
+ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # options on futures of an index that is no asset
+
+
+def spot_of(rows: pd.DataFrame, name: str) -> float:
+    """Price of the underlying, the median over rows; nan where there is none, or it is not the underlying."""
+    known = "spot" in rows and name not in ON_FUTURES
+    return float(rows["spot"].median()) if known else np.nan
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .csv_table import read_csv
-from .option_table import Listing, listing, option_table, option_types
+from .option_table import Listing, listing, option_table, option_types, spot_of
 from .quotes import UNKNOWN_DATE, Quotes
 from .rates import Rates, discount_factors
 from .vol_quotes import SPREAD, bid_ask_around, cash_price, cash_vega, check_spread
@@ -138,7 +138,7 @@ def surface_quotes(
     }
     return Quotes(
         option_table(columns, len(rows)), name, start.to_pydatetime(), surface.path, "file", surface.sha256,
-        settlement="cash", spot=float(rows["spot"].median()) if "spot" in rows else np.nan,
+        settlement="cash", spot=spot_of(rows, name),
         assumed_spread=spread if quoted in MIDDLES else np.nan,
     )  # fmt: skip
 

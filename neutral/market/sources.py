@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..errors import ArgumentError, DataError
 from .csv_table import header_names, read_bytes
-from .deribit import quotes_of, read_snapshot
+from .deribit import NAME, quotes_of, read_snapshot
 from .equity_chains import NAMES as CHAIN_NAMES
 from .equity_chains import chain_quotes, read_chain
 from .fx_vols import fx_quotes, read_fx_vols
@@ -87,6 +87,8 @@ def open_source(path: str | Path) -> Source:
 
 
 def _kind(path: Path) -> Kind:
+    if NAME.fullmatch(path.name):
+        return "deribit"
     _, header = header_names(read_bytes(path))
     names = set(header)
     if "expiry_datetime" in names:

@@ -19,7 +19,8 @@ class Split:
 
     - "random": quotes are shuffled and the first floor(train_share n) train. A call can then be tested while
       the put of its strike trains, and the two are one number by parity. Only quotes with a futures price of
-      their own are drawn, as in the published fits; the others are "extra", in neither set.
+      their own are drawn, as in the published fits; the others are "extra", in neither set. Where no quote
+      has one, all are drawn.
     - "strikes": neighbouring strikes of an expiry form blocks, calls and puts together; blocks are drawn.
     - "expiries": whole expiries are drawn.
 
@@ -61,7 +62,8 @@ class Split:
 
     def _random(self, frame: pd.DataFrame) -> np.ndarray:
         labels = np.full(len(frame), "extra", dtype=object)
-        drawn = np.flatnonzero(frame["forward_source"].to_numpy(object) == "futures")
+        own = frame["forward_source"].to_numpy(object) == "futures"
+        drawn = np.flatnonzero(own if own.any() else np.ones(len(frame), bool))
         # pandas' own shuffle: the published splits were drawn with it
         shuffled = pd.Series(drawn).sample(frac=1, random_state=self.seed).to_numpy()
         n_train = int(self.train_share * len(drawn))

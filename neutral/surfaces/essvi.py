@@ -96,13 +96,18 @@ class ESSVI(FittedSurface):
     @property
     def certificate(self) -> Certificate:
         """The exact tests of all smiles and neighbours, and of the intervals between them."""
-        certify = _certify
-        for _ in range(np.ndim(self.theta) - 1):
-            certify = jax.vmap(certify)
-        return eqx.filter_jit(certify)(self)
+        return _certify(self)
 
 
+@eqx.filter_jit
 def _certify(surface: ESSVI) -> Certificate:
+    certify = _certify_one
+    for _ in range(np.ndim(surface.theta) - 1):
+        certify = jax.vmap(certify)
+    return certify(surface)
+
+
+def _certify_one(surface: ESSVI) -> Certificate:
     t, (theta, psi, tilt) = surface.nodes()
     known = jnp.isfinite(t)
     rho = tilt / psi

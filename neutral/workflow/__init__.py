@@ -3,6 +3,7 @@
 from .config import Config as Config
 from .config import load_config as load_config
 from .runner import Progress as Progress
+from .runner import config_for as config_for
 from .runner import run as run
 from .store import Store as Store
 from .summary import Summary as Summary

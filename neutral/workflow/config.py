@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import ArgumentError
-from ..market import Filters, Split, split_seed
+from ..errors import ArgumentError, DataError
+from ..market import Filters, Split, load_rates, split_seed
 from .rows import MODELS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+ALL = "all"  # of currencies: those that the files have
 Model = Literal["black", "heston", "svcj", "svcj++"]
 
 
@@ -32,6 +33,8 @@ class Data(Section):
 
     currencies: list[str] = ["BTC", "ETH"]
     day_count: Literal["file", "365", "365.25"] = "file"
+    rates: float | str | None = None
+    spot: Positive | None = None
     first_index: Annotated[int, Field(ge=0)] = 0
     limit: Count | None = None
 
@@ -41,6 +44,10 @@ class Data(Section):
         if not names or len(set(names)) < len(names):
             raise ValueError("expected one currency or more, none twice")
         return names
+
+    def interest(self) -> Any:
+        """`rates` as a loader takes them: None, a flat rate, or the history in a file."""
+        return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
 
 
 class FilterRules(Section):
@@ -55,6 +62,8 @@ class FilterRules(Section):
     max_relative_spread: NotNegative = 0.5
     moneyness: Annotated[list[NotNegative], Field(min_length=2, max_length=2)] = [0.5, 2.0]
     drop_synthetic: bool = False
+    forward_agreement: NotNegative = 2e-4
+    arbitrage: bool = False
     min_quotes: Count = 50
     max_expiries: Count | None = None
     max_quotes: Count | None = None
@@ -162,6 +171,14 @@ class Config(Section):
             )
         return self
 
+    def resolved(self, assets: Sequence[str]) -> "Config":
+        """A copy in which `ALL` is replaced by the underlyings that there are."""
+        if self.data.currencies != [ALL]:
+            return self
+        if not assets:
+            raise DataError("no file tells what underlyings it has; name them with --currency")
+        return self.replaced(data={"currencies": list(assets)})
+
     def replaced(self, **sections: Any) -> "Config":
         """A copy with some keys changed, checked anew.
 
@@ -204,13 +221,18 @@ class Config(Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def load_config(path: str | Path | None = None) -> Config:
-    """Read a configuration; None reads the one shipped for Deribit files.
+def shipped(name: str) -> Any:
+    """A configuration that comes with the package: "deribit", or "markets" for all other files."""
+    return resources.files("neutral") / "configs" / f"{name}.toml"
+
+
+def load_config(path: Any = None) -> Config:
+    """Read a configuration from a path; None reads the one shipped for Deribit files.
 
     Raises:
         ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
     """
-    source = resources.files("neutral") / "configs" / "deribit.toml" if path is None else Path(path)
+    source = shipped("deribit") if path is None else Path(path) if isinstance(path, str) else path
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:

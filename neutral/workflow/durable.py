@@ -43,6 +43,11 @@ def replace(path: Path, write: Callable[[Path], None]) -> str:
     return digest
 
 
+def write_text(path: Path, text: str) -> str:
+    """Write a text file as `replace` does; its SHA-256."""
+    return replace(path, lambda partial: _write(partial, text))
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the operating system says about a write into one line that names the file and the way on."""
@@ -56,6 +61,10 @@ def writing(path: Path) -> Iterator[None]:
             f"cannot write {path}: {why}. What was committed before is kept; "
             "once there is room, the same command goes on from there."
         ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def append_line(path: Path, line: str) -> None:

@@ -123,12 +123,12 @@ def _band(axes: "Axes", times: Any, values: Any, errors: Any, colour: str) -> No
 
 
 def _vols(rows: Any, column: str) -> np.ndarray:
-    """Implied volatilities of coin prices; nan where a price has none."""
-    prices, strikes, forwards, maturities = (
-        rows[name].to_numpy(float) for name in (column, "strike", "forward", "maturity")
+    """Implied volatilities of prices; nan where a price has none."""
+    prices, strikes, forwards, maturities, discounts = (
+        rows[name].to_numpy(float) for name in (column, "strike", "forward", "maturity", "discount")
     )
-    is_call = (rows["option_type"] == "call").to_numpy(bool)
-    return np.asarray(implied_vol(prices, forwards, strikes, maturities, kind=is_call, settlement="coin"))
+    terms = {"kind": (rows["option_type"] == "call").to_numpy(bool), "settlement": rows["settlement"].iloc[0]}
+    return np.asarray(implied_vol(prices, forwards, strikes, maturities, discount=discounts, **terms))
 
 
 def _write_cells(axes: "Axes", values: np.ndarray) -> None:

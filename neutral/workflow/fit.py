@@ -24,7 +24,7 @@ from ..calibration import (
 )
 from ..calibration.coordinates import unchecked
 from ..errors import NeutralError
-from ..market.build import surface_table
+from ..market.build import surface_of
 from ..models import SVCJ, Black, Heston, Shifted
 from ..parameters import domains
 from ..pricing import Lewis
@@ -62,9 +62,7 @@ def fit_block(
     surfaces: dict[int, QuoteSurface] = {}
     for i, frame in enumerate(frames):
         try:
-            surfaces[i] = QuoteSurface.from_quotes(
-                surface_table(frame, config.loss.open_interest_power), settlement="coin"
-            )
+            surfaces[i] = surface_of(frame, config.loss.open_interest_power)
         except NeutralError as error:
             fits[i] = {model: lost(str(error), len(frame)) for model in config.models}
     if surfaces:
@@ -212,7 +210,7 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
     index = np.asarray(block.index[i])
     listed = index >= 0
     prices = np.full(size, np.nan)
-    prices[index[listed]] = np.asarray(result.prices[i])[listed]
+    prices[index[listed]] = (np.asarray(result.prices[i]) * _unit(block, i))[listed]
     rows = np.any(block.mask[i], axis=(0, 2))
     hit = [
         label.replace("increments", SHIFT[1])
@@ -232,6 +230,12 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
         condition_number=float(result.condition_number[i]),
         at_bound=", ".join(hit),
     )
+
+
+def _unit(block: QuoteSurface, i: int) -> np.ndarray:
+    """What a normalised price of one surface is multiplied by for the unit of its quotes, (T, 1)."""
+    unit = np.asarray(block.forward[i]) * np.asarray(block.discount[i])
+    return np.where(block.settlement == "coin", 1.0, unit)[:, None]
 
 
 def _parameters(name: str, model: Any, i: int, rows: np.ndarray) -> Parameters:

@@ -4,13 +4,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from threading import Lock
 
 from ..errors import NeutralError
-from ..market import prepare
-from ..market.deribit import quotes_of, read_snapshot
+from ..market.quotes import UNKNOWN_DATE
 from .archive import SnapshotFile
 from .config import Config
+from .markets import opened, read_market, without_folder
 from .rows import Table
 
 Tables = Mapping[str, Table]  # by currency
@@ -19,23 +20,27 @@ KEPT_BLOCKS = 4
 
 
 def load_tables(file: SnapshotFile, config: Config) -> Tables:
-    """The tables of every currency of the configuration; a problem becomes the reason of a refusal."""
-    currencies = config.currencies
+    """The tables of the configuration's currencies, without those that the file is known not to have.
+
+    A problem becomes the reason of a refusal.
+    """
+    currencies = [name for name in config.currencies if file.assets is None or name in file.assets]
     try:
-        snapshot = read_snapshot(file.path)
+        source = opened(file.path)
     except NeutralError as error:
-        reason = _without_folder(error, file)
+        reason = without_folder(error, file.path)
         return {currency: Table(None, reason, file.sha256) for currency in currencies}
+    dates = dict(source.snapshots) if file.date is None else dict.fromkeys(currencies, _date(file))
     tables = {}
     for currency in currencies:
         split = replace(config.split.build(), seed=config.seed(currency, file.position))
-        try:
-            quotes = quotes_of(snapshot, currency, config.data.day_count)
-            kept, _ = prepare(quotes, config.filters.build(), split)
-            tables[currency] = Table(kept, "", snapshot.sha256)
-        except NeutralError as error:
-            tables[currency] = Table(None, _without_folder(error, file), snapshot.sha256)
+        market = read_market(source, currency, dates.get(currency), config, split)
+        tables[currency] = Table(market.frame, market.reason, market.sha256 or file.sha256)
     return tables
+
+
+def _date(file: SnapshotFile) -> datetime | None:
+    return None if file.date == UNKNOWN_DATE else file.date
 
 
 class Reader:
@@ -71,8 +76,3 @@ class Reader:
 
     def _load_block(self, block: int) -> list[Tables]:
         return [self._load(file, self._config) for file in self._blocks[block]]
-
-
-def _without_folder(error: NeutralError, file: SnapshotFile) -> str:
-    """The message with the file's name alone, so that a row does not tell where the archive lay."""
-    return str(error).replace(str(file.path), file.path.name)

@@ -2,11 +2,13 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from .runner import Progress
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -18,6 +20,22 @@ def shown(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
         return
     with _bars(target) as show:
         yield show
+
+
+def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iterator[T]:
+    """Items one after another, counted on a stream: a bar on a terminal, every tenth part in a log."""
+    target: TextIO = stream or sys.stderr  # pyright: ignore[reportAssignmentType]
+    if target.isatty():
+        from rich.console import Console
+        from rich.progress import track
+
+        yield from track(items, what, console=Console(file=target))
+        return
+    step = max(1, len(items) // 10)
+    for i, item in enumerate(items, 1):
+        yield item
+        if i % step == 0 or i == len(items):
+            print(f"{what}: {i}/{len(items)}", file=target, flush=True)
 
 
 def line(event: Progress) -> str:

@@ -1,36 +1,19 @@
 """A page about the results of a run: one HTML file with its pictures inside."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import durable
+from . import durable, html
 from .rows import MODELS, REFUSED
 from .store import Store
 from .summary import summarise
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 SNAPSHOTS = 2  # per currency whose smiles are drawn
 SHOWN_MESSAGES = 20
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2430; max-width: 1180px; margin: 2rem auto; }
-body { padding: 0 1.2rem; }
-h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
-p.note { color: #5a6472; margin-top: .2rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
-th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e3e6ea; }
-th { color: #5a6472; font-weight: 600; } td.text, th.text { text-align: left; }
-td:first-child { white-space: nowrap; }
-img { max-width: 100%; display: block; margin: .8rem 0; }
-"""
-Cell = str | tuple[float, str]  # text, or a number and its format
 
 
 def write_report(store: Store, path: str | Path | None = None) -> Path:
@@ -50,7 +33,7 @@ def write_report(store: Store, path: str | Path | None = None) -> Path:
     target = store.folder / "report.html" if path is None else Path(path)
     fits, quotes = store.read("fits").to_pandas(), store.read("quotes").to_pandas()
     text = page(fits, quotes, store.config_hash)
-    durable.replace(target, lambda partial: _write_text(partial, text))
+    durable.write_text(target, text)
     return target
 
 
@@ -82,16 +65,13 @@ def page(fits: Any, quotes: Any, config_hash: str) -> str:
         body += _pictures(
             str(currency), fits[fits["currency"] == currency], quotes[quotes["currency"] == currency]
         )
-    return (
-        "<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n<title>Calibration</title>\n"
-        f"<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(body) + "\n</body>\n</html>\n"
-    )
+    return html.page("Calibration", body)
 
 
 def _summary(fits: Any) -> str:
     header = ["currency", "model", "snapshots", "converged", "refused", "failed"]
     header += ["MAE", "median MAE", "RMSE", "inside"]
-    rows: list[list[Cell]] = []
+    rows: list[list[html.Cell]] = []
     for line in summarise(fits).lines:
         counts = (line.snapshots, line.converged, line.refused, line.not_converged + line.lost)
         rows.append(
@@ -99,7 +79,7 @@ def _summary(fits: Any) -> str:
             + [(value, ".6f") for value in (line.mae, line.median_mae, line.rmse)]
             + [(line.inside, ".1%")]
         )
-    return _table(header, rows, texts=(0, 1))
+    return html.table(header, rows, texts=(0, 1))
 
 
 def _convergence(fits: Any) -> str:
@@ -113,7 +93,7 @@ def _convergence(fits: Any) -> str:
         "gradient norm, median",
     ]
     header += ["condition, median", "at a bound", "most often"]
-    rows: list[list[Cell]] = []
+    rows: list[list[html.Cell]] = []
     tried = fits[fits["status"] != REFUSED]
     for (currency, model), group in _by_model(tried):
         bounds = group["at_bound"].replace("", np.nan).dropna()
@@ -125,7 +105,7 @@ def _convergence(fits: Any) -> str:
             (group["gradient_norm"].median(), ".1e"), (group["condition_number"].median(), ".1e"),
             (len(bounds) / len(group), ".0%"), ", ".join(common),
         ])  # fmt: skip
-    return _table(header, rows, texts=(0, 1, len(header) - 1))
+    return html.table(header, rows, texts=(0, 1, len(header) - 1))
 
 
 def _messages(fits: Any) -> str:
@@ -137,13 +117,13 @@ def _messages(fits: Any) -> str:
     bad = bad.assign(model=bad["model"].where(~refused, "all")).drop_duplicates(
         ["snapshot_ts", "currency", "model"]
     )
-    rows: list[list[Cell]] = [
+    rows: list[list[html.Cell]] = [
         [row["snapshot_ts"], row["currency"], row["model"], row["status"], row["message"]]
         for row in bad.head(SHOWN_MESSAGES).to_dict("records")
     ]
     more = f"<p class='note'>{len(bad) - len(rows)} more in fits.parquet.</p>" if len(bad) > len(rows) else ""
     header = ["snapshot", "currency", "model", "status", "message"]
-    return "<h2>Refused and failed</h2>" + _table(header, rows, texts=range(5)) + more
+    return "<h2>Refused and failed</h2>" + html.table(header, rows, texts=range(5)) + more
 
 
 def _pictures(currency: str, fits: Any, quotes: Any) -> list[str]:
@@ -153,12 +133,12 @@ def _pictures(currency: str, fits: Any, quotes: Any) -> list[str]:
     usable = fits[fits["status"] != REFUSED]
     if usable.empty or quotes.empty:
         return [*body, "<p class='note'>No snapshot could be used.</p>"]
-    body.append(_image(figures.residuals(quotes, models, f"{currency}: where models miss the market")))
-    body.append(_image(figures.paths(usable, models, f"{currency}: parameters over time")))
+    body.append(html.image(figures.residuals(quotes, models, f"{currency}: where models miss the market")))
+    body.append(html.image(figures.paths(usable, models, f"{currency}: parameters over time")))
     for time in _spaced(sorted(usable["snapshot_ts"].unique())):
         here = quotes[quotes["snapshot_ts"] == time]
         rows = usable[usable["snapshot_ts"] == time]
-        body.append(_image(figures.smiles(here, rows, f"{currency} options, {time}")))
+        body.append(html.image(figures.smiles(here, rows, f"{currency} options, {time}")))
     return body
 
 
@@ -176,29 +156,3 @@ def _spaced(times: Sequence[Any]) -> list[str]:
     """First, last and what lies evenly between."""
     picks = np.unique(np.linspace(0, len(times) - 1, SNAPSHOTS).round().astype(int))
     return [times[i] for i in picks]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int]) -> str:
-    """A table; the headers of the columns `texts` are aligned to the left, as text in cells is."""
-    head = "".join(
-        f"<th{' class=text' if i in texts else ''}>{escape(name)}</th>" for i, name in enumerate(header)
-    )
-    lines = ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows]
-    return f"<table>\n<tr>{head}</tr>\n" + "\n".join(lines) + "\n</table>"
-
-
-def _cell(value: Cell) -> str:
-    if isinstance(value, str):
-        return f"<td class=text>{escape(value)}</td>"
-    number, form = value
-    return f"<td>{number:{form}}</td>" if np.isfinite(number) else "<td>-</td>"
-
-
-def _image(figure: "Figure") -> str:
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110)
-    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}'>"
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

@@ -37,7 +37,8 @@ QUOTE_COLUMNS: dict[str, str] = {
     "bid_price": "real", "ask_price": "real", "mid_price_clean": "real", "option_type": "text",
     "strike": "real", "expiry_datetime": "time", "maturity": "real", "forward": "real",
     "forward_source": "text", "forward_sd": "real", "moneyness": "real", "log_moneyness": "real",
-    "spread": "real", "rel_spread": "real", "timestamp": "time", "underlying": "real",
+    "spread": "real", "rel_spread": "real", "settlement": "text", "discount": "real", "discount_sd": "real",
+    "american_bid": "real", "american_ask": "real", "timestamp": "time", "underlying": "real",
     "underlying_name": "text", "time_to_maturity": "real", "mark_price": "real", "mid_price": "real",
     "futures_price": "real", "futures_instrument_name": "text", "implied_volatility": "real",
     "delta": "real", "vega": "real", "open_interest": "real", "volume": "real", "bid_ask_spread": "real",
@@ -58,7 +59,7 @@ class ModelFit:
     status: str
     converged: bool
     message: str
-    prices: np.ndarray  # one per row of the snapshot's table, in coin; nan where there is none
+    prices: np.ndarray  # one per row of the table, in the unit of its quotes; nan where there is none
     parameters: Parameters = field(default_factory=dict)
     steps: int | None = None
     loss: float = np.nan

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from . import resume as resuming
-from .archive import SnapshotFile, blocks_of, read_archive
-from .config import Config, load_config
+from .archive import SnapshotFile, assets_of, blocks_of, is_deribit, read_archive
+from .config import Config, load_config, shipped
 from .loading import Load, Reader, Tables, load_tables
 from .resume import State
 from .rows import CODE_VERSION, ModelFit, Parameters, fit_rows, quote_rows
@@ -62,7 +62,7 @@ def run(
         inputs: Folders and files of snapshots.
         out: Folder of the results: `fits.parquet`, `quotes.parquet`, `manifest.json`, `run_log.jsonl`,
             `parts/`.
-        config: What to do; the configuration shipped for Deribit files by default.
+        config: What to do; by default the configuration shipped for Deribit files, or that for all others.
         resume: Whether to go on with what `out` holds; False moves that aside.
         progress: Told of every block.
         load: Turns a file into tables of quotes.
@@ -71,8 +71,10 @@ def run(
     Raises:
         NeutralError: the inputs or the folder cannot be used; no result is lost.
     """
-    config = config or load_config()
-    archive = read_archive(inputs, config.data.first_index, config.data.limit)
+    archive = (
+        read_archive(inputs, config.data.first_index, config.data.limit) if config else read_archive(inputs)
+    )
+    config = (config or default_config(archive)).resolved(assets_of(archive))
     folder = Path(out)
     if not resume:
         resuming.move_aside(folder)
@@ -87,6 +89,21 @@ def run(
         seconds = time.perf_counter() - began
         store.log(event="end", time=_now(), seconds=seconds, fitted=fitted)
         return summarise(store.read("fits").to_pandas(), seconds, fitted)
+
+
+def config_for(inputs: str | Path | Iterable[str | Path], path: str | Path | None = None) -> Config:
+    """A configuration for some inputs, with the underlyings that they have where it says "all".
+
+    Args:
+        inputs: Folders and files.
+        path: A TOML file; None takes what is shipped for Deribit files, or that for all others.
+
+    Raises:
+        NeutralError: as `read_archive` and `load_config`.
+    """
+    archive = read_archive(inputs)
+    default = None if is_deribit(archive) else shipped("markets")
+    return load_config(path or default).resolved(assets_of(archive))
 
 
 class _Run:
@@ -156,7 +173,7 @@ class _Run:
         self._check_stop()
         tables = self._reader.tables(number, following)
         files = self._blocks[number]
-        frames = [one[currency].frame for one in tables]
+        frames = [one[currency].frame if currency in one else None for one in tables]
         fits = iter(
             self._fit([frame for frame in frames if frame is not None], state, self._config, self._check_stop)
         )
@@ -172,7 +189,9 @@ class _Run:
     ) -> tuple[pa.Table, pa.Table]:
         config, rows, quotes = self._config, [], []
         for file, one, by_model in zip(files, tables, fits, strict=True):
-            table, seed = one[currency], config.seed(currency, file.position)
+            table, seed = one.get(currency), config.seed(currency, file.position)
+            if table is None:  # the file does not have it
+                continue
             rows += fit_rows(file, currency, seed, table, by_model, config.models, config.hash)
             if table.frame is not None:
                 quotes.append(quote_rows(file, currency, table.frame, by_model))

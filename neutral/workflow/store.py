@@ -16,7 +16,7 @@ from .config import Config
 from .rows import CODE_VERSION
 from .tables import Stored
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, PARTS, LOG, LOCK = "manifest.json", "parts", "run_log.jsonl", ".lock"
 KINDS = ("fits", "quotes")
 
@@ -178,7 +178,7 @@ class Store:
     def _save(self, **changes: Any) -> None:
         manifest = self._manifest | changes | {"code_version": CODE_VERSION}
         text = json.dumps(manifest, indent=1, sort_keys=True)
-        durable.replace(self.folder / MANIFEST, lambda path: _write_text(path, text + "\n"))
+        durable.write_text(self.folder / MANIFEST, text + "\n")
         self._manifest = json.loads(text)
 
 
@@ -214,7 +214,3 @@ def _key(currency: str, block: int) -> str:
 def _part_content(part: Part) -> dict[str, Any]:
     files = {kind: stored._asdict() for kind, stored in part.files.items()}
     return {"inputs": list(part.inputs), "warm_start": part.warm_start, **files}
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

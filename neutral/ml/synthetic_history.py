@@ -1,0 +1,75 @@
+"""Histories of surfaces that never were: random, free of static arbitrage by construction."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError
+from ..precision import require_precision
+from ..surfaces import ESSVI, essvi_from_unconstrained
+from ..typing import Real
+
+EXPIRIES = (7 / 365, 14 / 365, 1 / 12, 2 / 12, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+_VOL, _SKEW, _WIDTH = 0.2, -0.55, 0.4  # typical: volatility, rho, share of the widest psi
+_DAYS = 252.0
+_RETURN_TIME = 0.25  # years in which a factor forgets its past
+_LEVEL, _SLOPE, _TILT, _SPREAD = 0.3, 0.15, 0.2, 0.5  # standard deviations of the factors
+_LEVERAGE = -0.7  # correlation of the moves of spot and level
+
+
+def synthetic_history(key: Any, days: int, expiries: Any = EXPIRIES, vol: float = _VOL) -> tuple[ESSVI, Real]:
+    """A random history of eSSVI surfaces with the spot that goes with it, a step per trading day.
+
+    Four factors - level, term slope, skew and width of the smile - follow Ornstein-Uhlenbeck processes in the
+    unconstrained coordinates of `essvi_from_unconstrained`, so every surface is free of static arbitrage.
+    The spot moves with the volatility at the shortest expiry, and down when the level rises.
+
+    Args:
+        key: Of `jax.random`.
+        days: Number of days.
+        expiries: Years, ascending, (T,).
+        vol: Typical volatility at the money.
+
+    Returns:
+        The surfaces, with a leading axis of days, and spot prices that begin at 100, (days,).
+
+    Raises:
+        ArgumentError: there is no day, or the volatility is not positive.
+    """
+    require_precision("float64")
+    if days < 1 or not vol > 0.0:
+        raise ArgumentError(f"expected days >= 1 and vol > 0, got days={days} and vol={vol}.")
+    t = np.asarray(expiries, float)
+    shocks = jax.random.normal(key, (days, 5))
+    factors = _stationary(shocks[:, :4])
+    surfaces = jax.vmap(lambda f: essvi_from_unconstrained(t, _coordinates(f, t, vol)))(factors)
+    move = _LEVERAGE * shocks[:, 0] + jnp.sqrt(1.0 - _LEVERAGE**2) * shocks[:, 4]
+    day_variance = surfaces.theta[:, 0] / t[0] / _DAYS
+    returns = jnp.sqrt(day_variance) * move - 0.5 * day_variance
+    spot = 100.0 * jnp.exp(jnp.append(0.0, jnp.cumsum(returns[1:])))
+    return jax.device_get(surfaces), spot
+
+
+def _stationary(shocks: Real) -> Real:
+    """Ornstein-Uhlenbeck paths of unit variance, from their long-run law on; (days, factors)."""
+    memory = jnp.exp(-1.0 / (_DAYS * _RETURN_TIME))
+
+    def step(now: Real, shock: Real) -> tuple[Real, Real]:
+        now = memory * now + jnp.sqrt(1.0 - memory**2) * shock
+        return now, now
+
+    _, later = jax.lax.scan(step, shocks[0], shocks[1:])
+    return jnp.concatenate([shocks[:1], later])
+
+
+def _coordinates(factors: Real, t: np.ndarray, vol: float) -> Real:
+    """The vector (3 T,) of a day's four factors."""
+    level, slope, tilt, spread = factors * jnp.array([_LEVEL, _SLOPE, _TILT, _SPREAD])
+    # the move of the level fades with maturity, as that of a variance that reverts
+    variance = (vol * jnp.exp(level / jnp.sqrt(1.0 + 4.0 * t) + slope * jnp.log(t) / 4.0)) ** 2 * t
+    growth = jnp.maximum(jnp.diff(variance), 1e-2 * variance[1:])
+    rho = jnp.arctanh(_SKEW) + tilt + 0.05 * jnp.log(t)
+    width = jnp.full(t.size, jnp.log(_WIDTH / (1.0 - _WIDTH)) + spread)
+    return jnp.concatenate([rho, jnp.log(jnp.append(variance[0], growth)), width])
