@@ -64,6 +64,6 @@ def test_deribit_surfaces(market_data):
             [1e-3 * known[:, :1], 0.5 * known[:, :1], known, middle, 3.0 * known[:, -1:]], axis=1
         )
         for method, scan in (("essvi", within_ten_deviations), ("mixture", within_local)):
-            fits = nt.fit_surface_batch(stack, loss, method=method)
+            fits = nt.fit_surface_batch(stack, loss, method=method)  # pyright: ignore[reportArgumentType]
             local = np.asarray(jax.vmap(scan)(fits, np.sort(t, axis=1)))
             assert np.all(np.isfinite(local)) and np.all(local >= 0.0), f"{currency} {method}"
