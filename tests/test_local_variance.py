@@ -25,12 +25,13 @@ def drawn(key, cap, count):
     return jax.vmap(lambda z: nt.essvi_from_unconstrained(T, middle + width * z, cap))(z)
 
 
-@pytest.mark.parametrize("cap", ["sufficient", "exact"])
+@pytest.mark.parametrize("cap", ["sufficient", pytest.param("exact", marks=pytest.mark.slow)])
 def test_random_surfaces(cap, key):
     local = jax.vmap(lambda surface: within_ten_deviations(surface, TIMES))(drawn(key, cap, 100))
     assert np.all(np.isfinite(local)) and np.all(np.asarray(local) >= 0.0)
 
 
+@pytest.mark.slow
 def test_random_mixtures(keys):
     one, two = (drawn(key, "sufficient", 50) for key in keys(2))
     components = jax.tree.map(lambda *x: jnp.stack(x, 1), one, two)
@@ -63,6 +64,6 @@ def test_deribit_surfaces(market_data):
             [1e-3 * known[:, :1], 0.5 * known[:, :1], known, middle, 3.0 * known[:, -1:]], axis=1
         )
         for method, scan in (("essvi", within_ten_deviations), ("mixture", within_local)):
-            fits = nt.fit_surface_batch(stack, loss, method=method)
+            fits = nt.fit_surface_batch(stack, loss, method=method)  # pyright: ignore[reportArgumentType]
             local = np.asarray(jax.vmap(scan)(fits, np.sort(t, axis=1)))
             assert np.all(np.isfinite(local)) and np.all(local >= 0.0), f"{currency} {method}"
