@@ -18,6 +18,7 @@ PAGES = [
     "docs/calibration.md",
     "docs/surfaces.md",
     "docs/forwards.md",
+    "docs/vol_cube.md",
     "docs/custom_model.md",
 ]
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]

@@ -10,6 +10,7 @@ import pytest
 import neutral as nt
 from neutral import black
 from neutral.calibration.solvers import AbstractSolver, movable
+from neutral.quote_surface import pad
 
 T = np.array([0.1, 0.4, 1.0])
 THETA, PSI, RHO = np.array([0.005, 0.018, 0.04]), np.array([0.06, 0.11, 0.16]), np.array([-0.5, -0.45, -0.4])
@@ -137,3 +138,17 @@ def test_a_mixture_follows_its_quotes(mixture, truth, components):
     slope = jax.grad(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)))(at)
     _, along = jax.jvp(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)), (at,), (change,))
     assert float(jnp.sum(slope * change)) == pytest.approx(float(along), rel=1e-9)
+
+
+@pytest.mark.heavy
+def test_padding_changes_no_derivative(truth):
+    quotes = quoted(truth)
+    wide = pad(quotes, T.size + 2, quotes.k.shape[1] + 3)
+
+    def at_the_money(quotes, prices):
+        return nt.fit_essvi(quotes.with_prices(prices), ROBUST).implied_vol(0.0, 0.25)
+
+    slopes, padded = (jax.grad(at_the_money, argnums=1)(one, one.prices) for one in (quotes, wide))
+    assert np.all(np.isfinite(padded)) and np.abs(slopes).max() > 0.1
+    np.testing.assert_allclose(padded[:, : T.size, : quotes.k.shape[1]], slopes, rtol=1e-6, atol=1e-9)
+    assert not np.any(padded[:, T.size :]) and not np.any(padded[..., quotes.k.shape[1] :])

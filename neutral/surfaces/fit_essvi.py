@@ -168,9 +168,11 @@ def _solve(method: Method, task: Task) -> ESSVI:
 
 def as_surface(t: Any, smiles: Real, known: Flags, fit: SurfaceFit) -> ESSVI:
     """The fitted surface of smiles (3, T): theta, psi, rho psi; nan where there is none or the fit failed."""
-    theta, psi, tilt = smiles * jnp.where(known & jnp.isfinite(fit.loss), 1.0, jnp.nan)[None]
+    theta, psi, tilt = smiles
     fit = eqx.tree_at(lambda f: f.at_bound, fit, fit.at_bound.reshape(3, -1))
-    return ESSVI(t, theta, psi, tilt / psi, fit=fit)
+    there = known & jnp.isfinite(fit.loss)
+    # selected, not multiplied: derivatives of what is not there are 0
+    return ESSVI(t, *(jnp.where(there, x, jnp.nan) for x in (theta, psi, tilt / psi)), fit=fit)
 
 
 def _anchored(setting: EssviSetting, space: Any, smiles: Real) -> Real:
