@@ -21,7 +21,7 @@ WIDTHS = (
     0.5,
     0.65,
 )  # kernel's variance over that at the money; 0.25 is the authors' choice
-_STEP = 0.1  # of the nodes, in asinh(k / shortest standard deviation)
+_SIDE = 56  # nodes on either side of the forward, even in asinh(k / shortest standard deviation)
 _BEYOND = 2.0  # longest standard deviations that nodes reach past the quotes
 _FOLD = 3  # one strike of so many is held out when widths are compared
 _STATUS = {0: CalibrationStatus.converged, 1: CalibrationStatus.max_steps}
@@ -106,8 +106,7 @@ def _program(loss: Loss, surface: QuoteSurface, used: Any, known: np.ndarray) ->
     k = np.asarray(surface.k)[where[1:]]
     stdev = np.maximum.accumulate(np.asarray(surface.stdev)[known])
     unit, far = stdev[0], np.max(np.abs(k)) + _BEYOND * stdev[-1]
-    count = int(np.ceil(np.arcsinh(far / unit) / _STEP))
-    nodes = np.exp(unit * np.sinh(_STEP * np.arange(-count, count + 1)))
+    nodes = np.exp(unit * np.sinh(np.arcsinh(far / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
     pick: Any = [np.asarray(x)[where] for x in targets]
     return Program((np.cumsum(known) - 1)[where[1]], k, Targets(*pick), stdev**2, nodes)
 
@@ -175,7 +174,7 @@ def _solved(program: Program, width: float) -> Laws:
     empty = sparse.csr_array((2 * expiries, 3 * quotes))
     calls = np.maximum(nodes - nodes[:, None], 0.0)[1:-1]
     before = sparse.eye_array(expiries - 1, expiries) - sparse.eye_array(expiries - 1, expiries, k=1)
-    order = sparse.kron(before, calls)
+    order: Any = sparse.kron(before, calls)
     share = target.share / np.sum(target.share)
     bounds = np.concatenate([
         np.tile([0.0, 1.0], (expiries * count, 1)), np.stack([target.low, target.high], axis=1),
