@@ -25,7 +25,7 @@ from neutral import black, market
 from neutral.market.build import surface_table
 
 RESULTS = Path(__file__).parent / "results" / "surfaces.json"
-STEP = int(os.environ.get("X_STEP", 14))  # every so many snapshots
+STEP = 14
 NOISE = 0.005  # of volatility, on synthetic quotes
 CHAINS = 24
 ANDREASEN_HUGE = {"max": 0.0015, "mean": 0.00035}  # absolute volatility errors of their own fit (2010)
@@ -195,8 +195,8 @@ def slices() -> dict:
         best = best_svi(quotes)
         w = quotes.vol**2 * quotes.t
         free = fit_svi(quotes.k, w, 1.0 / (w * quotes.t))
-        errors = {"best_raw_svi": best, "fit_svi": np.sqrt(np.asarray(free.total_variance(quotes.k)) / quotes.t)
-                  - quotes.vol}  # fmt: skip
+        svi = np.sqrt(np.asarray(free.total_variance(quotes.k)) / quotes.t) - quotes.vol
+        errors = {"best_raw_svi": best, "fit_svi": svi}
         for label, options in ({**METHODS, "three": {"components": 3}}).items():
             errors[label] = vol_errors(nt.fit_surface(surface, **options), quotes)
         vega = np.asarray(black.vega(quotes.k, quotes.vol * np.sqrt(quotes.t)))
@@ -219,12 +219,13 @@ def best_svi(quotes: Any, starts: int = 25) -> np.ndarray:
         return np.sqrt(np.maximum(w, 1e-12) / t) - vol
 
     least = np.min(vol**2 * t)
+    low, high = [0.1 * least, 0.01, -0.9, -0.3, 0.01], [least, 0.5, 0.5, 0.3, 0.4]
     bounds = [-1.0, 0.0, -0.9999, -2.0, 1e-5], [2.0, 5.0, 0.9999, 2.0, 5.0]
+    scale = [0.01, 0.1, 0.5, 0.1, 0.1]
     found = [
-        least_squares(errors, [least * rng.uniform(0.1, 1.0), *rng.uniform([0.01, -0.9, -0.3, 0.01], [0.5, 0.5, 0.3, 0.4])],
-                      bounds=bounds, x_scale=[0.01, 0.1, 0.5, 0.1, 0.1], max_nfev=1000)
+        least_squares(errors, rng.uniform(low, high), bounds=bounds, x_scale=scale, max_nfev=1000)
         for _ in range(starts)
-    ]  # fmt: skip
+    ]
     return min(found, key=lambda f: f.cost).fun
 
 
@@ -361,8 +362,10 @@ def speed() -> dict:
         sequential_essvi(surface, mask=surface.mask)
     loop, spent = time.perf_counter() - start, time.process_time() - spent
     answer["batch"] = {
-        "surfaces": len(many), "ms_per_surface": 1e3 * seconds / len(many), "cpu_ms_per_surface": 1e3 * cpu / len(many),
-    }  # fmt: skip
+        "surfaces": len(many),
+        "ms_per_surface": 1e3 * seconds / len(many),
+        "cpu_ms_per_surface": 1e3 * cpu / len(many),
+    }
     answer["sequential"] = {
         "ms_per_surface": 1e3 * loop / len(surfaces),
         "cpu_ms_per_surface": 1e3 * spent / len(surfaces),
@@ -393,11 +396,13 @@ def main() -> None:
     for name in named:
         load, start = os.getloadavg()[0], time.perf_counter()
         answer = (PARTS | {"three": three})[name]()
-        results[name] = answer | {
-            "machine": {"date": datetime.date.today().isoformat(), "cpu": platform.processor() or platform.machine(),
-                        "cores": len(os.sched_getaffinity(0)), "load_at_start": load},
-            "part_s": time.perf_counter() - start,
-        }  # fmt: skip
+        machine = {
+            "date": datetime.date.today().isoformat(),
+            "cpu": platform.processor() or platform.machine(),
+            "cores": len(os.sched_getaffinity(0)),
+            "load_at_start": load,
+        }
+        results[name] = answer | {"machine": machine, "part_s": time.perf_counter() - start}
         print(name, json.dumps(results[name], indent=1))
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from .. import black
+from ..buckets import bucket
 from ..calibration import CalibrationStatus, Loss
 from ..calibration.losses import Targets
 from ..errors import ArgumentError
@@ -113,9 +114,10 @@ def _program(loss: Loss, surface: QuoteSurface, used: Any, known: np.ndarray) ->
 
 def _prices(program: Program, width: float) -> np.ndarray:
     """Out-of-the-money price of each quote under each node alone, (Q, N)."""
-    s = np.sqrt(width * program.variance)[program.row][:, None]
-    shifted = program.k[:, None] - np.log(program.nodes)
-    return program.nodes * np.asarray(black.price(shifted, s, program.k[:, None] >= 0.0))
+    s = np.sqrt(width * program.variance)[program.row]
+    count = s.size
+    k, s = (np.resize(x, bucket(count))[:, None] for x in (program.k, s))  # few shapes, few compilations
+    return program.nodes * np.asarray(black.price(k - np.log(program.nodes), s, k >= 0.0))[:count]
 
 
 def _mean_error(program: Program, weights: np.ndarray, width: float, pick: Any) -> float:
