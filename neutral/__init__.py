@@ -27,7 +27,7 @@ _HOME = {
         "calibrate_batch", "data_bounds", "nested_start", "price_surface",
     ),
     "surfaces": (
-        "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
+        "Certificate", "ESSVI", "ESSVIMixture", "SANOS", "SSVI", "SVI", "SurfaceFit", "VolSurface",
         "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
         "VarianceSwap", "strike_at_delta", "variance_swap",
     ),

@@ -80,6 +80,7 @@ from .quote_surface import stack as stack
 from .storage import load as load
 from .storage import save as save
 from .surfaces import ESSVI as ESSVI
+from .surfaces import SANOS as SANOS
 from .surfaces import SSVI as SSVI
 from .surfaces import SVI as SVI
 from .surfaces import Certificate as Certificate

@@ -18,7 +18,7 @@ from .errors import ArgumentError, DataError
 from .models import AbstractModel
 from .parameters import as_parameter
 from .quote_surface import QuoteSurface
-from .surfaces import ESSVI, SSVI, SVI, ESSVIMixture, SurfaceFit
+from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
 
 FORMAT = 1
 _MODELS = {
@@ -26,7 +26,7 @@ _MODELS = {
     for name, cls in vars(models).items()
     if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
-_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SSVI, SVI, SurfaceFit)
+_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SANOS, SSVI, SVI, SurfaceFit, SanosFit)
 _TYPES: dict[str, Any] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
 
 
@@ -35,7 +35,7 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
     Args:
         obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
-            `SSVI` or `SVI`.
+            `SANOS`, `SSVI` or `SVI`.
         path: File to write; replaced if it exists.
 
     Raises:

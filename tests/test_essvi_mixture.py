@@ -108,6 +108,27 @@ def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
+def test_a_loss_in_volatilities_is_not_held_by_the_prior(mixture):
+    quotes = quoted(mixture)
+    fit = nt.fit_surface(quotes, nt.Loss("vega"), components="two")
+    k = np.linspace(-0.3, 0.3, 7)
+    np.testing.assert_allclose(fit.implied_vol(k, 0.8), mixture.implied_vol(k, 0.8), atol=5e-4)
+
+
+@pytest.mark.slow
+def test_three_components_have_room_for_more_than_two(mixture):
+    third = nt.ESSVI(T, 0.2 * T, 1.4 * np.sqrt(0.2 * T), np.full(5, -0.6))
+    pairs = [(getattr(mixture.components, name), getattr(third, name)) for name in ("theta", "psi", "rho")]
+    rows = [np.concatenate([np.asarray(both), np.asarray(one)[None]]) for both, one in pairs]
+    weights, places = np.array([0.55, 0.37, 0.08]), np.array([1.03, 0.98, 0.85])
+    truth = nt.ESSVIMixture(weights, places / (weights @ places), nt.ESSVI(np.stack([T] * 3), *rows))
+    quotes = quoted(truth)
+    two, three = (nt.fit_surface(quotes, components=count) for count in (2, 3))
+    assert three.certificate.free and np.shape(three.weights) == (3,)
+    assert three.loss < 0.5 * two.loss
+
+
 def test_wrong_arguments(mixture):
     quotes = quoted(mixture)
     for name in ("method", "components", "cap"):

@@ -8,9 +8,13 @@ from .essvi_mixture import ESSVIMixture as ESSVIMixture
 from .evidence import SurfaceFit as SurfaceFit
 from .fit_essvi import fit_essvi as fit_essvi
 from .fit_essvi import fit_essvi_batch as fit_essvi_batch
+from .fit_sanos import fit_sanos as fit_sanos
 from .fit_surface import fit_surface as fit_surface
 from .fit_surface import fit_surface_batch as fit_surface_batch
+from .fit_svi import fit_svi as fit_svi
 from .global_parametrisation import essvi_from_unconstrained as essvi_from_unconstrained
+from .sanos import SANOS as SANOS
+from .sanos import SanosFit as SanosFit
 from .sequential import sequential_essvi as sequential_essvi
 from .ssvi import SSVI as SSVI
 from .svi import SVI as SVI

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from .. import black
 from ..arbitrage import durrleman
+from ..inversion import implied_stdev
 from ..normal import as_float64, pdf
 from ..pricing import LocalVolatility
 from ..typing import Real
@@ -104,6 +105,23 @@ class VolSurface(eqx.Module):
         """
         k, t, known = _points(k, t)
         return jnp.where(known, self.local_variance_at(k, t), jnp.nan)
+
+
+class PricedSurface(VolSurface):
+    """A surface that is given by its prices."""
+
+    @abc.abstractmethod
+    def out_of_the_money_price(self, k: Real, t: Real) -> Real:
+        """Normalised call where k >= 0, put elsewhere; elementwise, for arguments of one shape with t > 0."""
+
+    def variance_at(self, k: Real, t: Real) -> Real:
+        """See `VolSurface.variance_at`; nan where a price underflows."""
+        price = self.out_of_the_money_price(k, t)
+        return implied_stdev(price, k, k >= 0.0) ** 2
+
+    def price_at(self, k: Real, t: Real) -> Real:
+        """See `VolSurface.price_at`."""
+        return self.out_of_the_money_price(k, t) + jnp.maximum(-jnp.expm1(k), 0.0)
 
 
 def _points(k: Any, t: Any) -> tuple[Real, Real, Real]:

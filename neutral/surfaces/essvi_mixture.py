@@ -15,11 +15,10 @@ import numpy as np
 
 from .. import black
 from ..arbitrage import durrleman
-from ..inversion import implied_stdev
 from ..normal import pdf
 from ..pricing import LocalVolatility
 from ..typing import Flags, Real
-from .base import Jet
+from .base import Jet, PricedSurface
 from .certificate import Certificate
 from .essvi import ESSVI
 from .evidence import FittedSurface
@@ -56,7 +55,7 @@ class MixtureCertificate(eqx.Module):
         return "\n".join([f"forward off by {float(self.mean_error):.1e}", *lines])
 
 
-class ESSVIMixture(FittedSurface):
+class ESSVIMixture(PricedSurface, FittedSurface):
     """A mixture of eSSVI surfaces with weights and multipliers that are constant in time.
 
     Attributes:
@@ -80,7 +79,7 @@ class ESSVIMixture(FittedSurface):
         return values, jnp.reshape(jnp.asarray(self.weights), (-1,) + (1,) * jnp.ndim(k))
 
     def out_of_the_money_price(self, k: Real, t: Real) -> Real:
-        """Normalised call where k >= 0, put elsewhere; elementwise."""
+        """See `PricedSurface.out_of_the_money_price`."""
 
         def price(surface: ESSVI, at: Real, t: Real) -> Real:
             return black.price(at, jnp.sqrt(surface.variance_at(at, t)), k >= 0.0)
@@ -88,15 +87,6 @@ class ESSVIMixture(FittedSurface):
         prices, alpha = self._each(price, k, t)
         m = jnp.reshape(jnp.asarray(self.multipliers), alpha.shape)
         return jnp.sum(alpha * m * prices, axis=0)
-
-    def variance_at(self, k: Real, t: Real) -> Real:
-        """See `VolSurface.variance_at`; nan where a price underflows."""
-        price = self.out_of_the_money_price(k, t)
-        return implied_stdev(price, k, k >= 0.0) ** 2
-
-    def price_at(self, k: Real, t: Real) -> Real:
-        """See `VolSurface.price_at`."""
-        return self.out_of_the_money_price(k, t) + jnp.maximum(-jnp.expm1(k), 0.0)
 
     def _laws(self, k: Real, t: Real) -> tuple[Real, Real]:
         """Of each component: the logarithm of Black's density there; Durrleman's g, then dw/dt."""

@@ -16,16 +16,19 @@ from ..quote_surface import QuoteSurface, stack
 from ..typing import Flags, Real
 from .essvi_mixture import ESSVIMixture
 from .fit_essvi import as_surface, fit_essvi, fit_essvi_batch
+from .fit_sanos import fit_sanos
 from .global_parametrisation import Cap
-from .mixture_problem import COMPONENTS, MixtureSetting
-from .problem import EssviSetting, build
+from .mixture_problem import MixtureSetting
+from .problem import EssviSetting, build, tolerance
 from .sequential import sequential_essvi
 from .solve import CHUNK, Quotes, asked_for, in_chunks, minimise, usable
 
-Shape = Literal["mixture", "essvi", "sequential"]
-Components = Literal["auto", "two"]
+Shape = Literal["mixture", "essvi", "sanos", "sequential"]
+Components = Literal["auto", "two", 2, 3]
 
-_PULL = 1e-4  # of the prior toward the start, on every coordinate: keeps components apart where one would do
+# of the prior toward the start, on every coordinate, relative to the `tolerance` of the loss: keeps
+# components apart where one would do
+_PULL = 1e-4
 
 
 class Task(NamedTuple):
@@ -42,6 +45,7 @@ class Method(eqx.Module):
     solver: AbstractSolver
     cap: Cap = eqx.field(static=True)
     auto: bool = eqx.field(static=True)
+    count: int = eqx.field(static=True)  # components
 
 
 def fit_surface(
@@ -56,24 +60,26 @@ def fit_surface(
 ) -> Any:
     """Fit a surface that is free of static arbitrage by construction and has room for most quotes.
 
-    The mixture has two eSSVI components. It starts from the fit of one, which a weak prior keeps it near.
-    Differentiable in the surface's prices (`QuoteSurface.with_prices`) by the implicit function theorem
-    applied to both fits: the prior moves with the quotes too.
+    The mixture has two eSSVI components, or three. It starts from the fit of one, which a weak prior keeps
+    it near. Differentiable in the surface's prices (`QuoteSurface.with_prices`) by the implicit function
+    theorem applied to both fits: the prior moves with the quotes too.
 
     Args:
         surface: Quotes of one underlying at one time.
         loss: What is minimised; `Loss()` where None.
-        method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`, "sequential" for smiles fitted one
-            after another (`surfaces.sequential_essvi`, for comparison), where only the mask has an effect.
+        method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`; for comparison "sanos" for a linear
+            program (`surfaces.fit_sanos`), where only the loss and the mask have an effect, and "sequential"
+            for smiles fitted one after another (`surfaces.sequential_essvi`), where only the mask has.
         components: "auto" keeps the second component only where Akaike's criterion, over the strikes fitted,
-            asks for it; "two" always. Where it is dropped its weight is 0.
+            asks for it; "two", or 2, always, 3 for a third, which dense index surfaces have room for. Where
+            one is dropped its weight is 0.
         cap: As in `fit_essvi`, for each component.
         mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
         solver: `LevenbergMarquardt()` where None.
 
     Returns:
-        `ESSVIMixture` or `ESSVI`, with a `certificate` and, but for "sequential", which minimises nothing
-        jointly, `status`, `converged`, `loss` and `fit`.
+        `ESSVIMixture`, `ESSVI` or `SANOS`, with a `certificate` and, but for "sequential", which
+        minimises nothing jointly, `status`, `converged`, `loss` and `fit`.
 
     Raises:
         ArgumentError: an argument is wrong; trouble of the quotes is the status.
@@ -82,6 +88,8 @@ def fit_surface(
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
     if method == "sequential":
         return sequential_essvi(surface, mask=mask)
+    if method == "sanos":
+        return fit_sanos(surface, loss, mask=mask)
     if np.ndim(surface.t) != 1:
         raise ArgumentError("fit_surface fits one surface; a stack of them goes to fit_surface_batch.")
     task, settings = _prepared(surface, loss, components, cap, mask, solver)
@@ -117,8 +125,8 @@ def fit_surface_batch(
         As `fit_surface`, with a leading axis of surfaces; index it for one.
     """
     options: dict[str, Any] = {"workers": workers, "chunk": chunk}
-    if _checked(method, components, cap) == "sequential":
-        raise ArgumentError("method='sequential' fits one surface at a time; call fit_surface in a loop.")
+    if _checked(method, components, cap) in ("sequential", "sanos"):
+        raise ArgumentError(f"method={method!r} fits one surface at a time; call fit_surface in a loop.")
     if method == "essvi":
         return fit_essvi_batch(surfaces, loss, cap=cap, mask=mask, solver=solver, **options)
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
@@ -128,7 +136,7 @@ def fit_surface_batch(
     return in_chunks(lambda task: _solve_many(settings, task), task, len(surfaces), **options)
 
 
-def _checked(method: str, components: str, cap: str) -> str:
+def _checked(method: str, components: str | int, cap: str) -> str:
     for name, value, known in (
         ("method", method, Shape),
         ("components", components, Components),
@@ -141,12 +149,14 @@ def _checked(method: str, components: str, cap: str) -> str:
 
 
 def _prepared(
-    surfaces: QuoteSurface, loss: Any, components: str, cap: Cap, mask: Any, solver: Any
+    surfaces: QuoteSurface, loss: Any, components: Components, cap: Cap, mask: Any, solver: Any
 ) -> tuple[Task, Method]:
     require_precision("float64")
     used = asked_for(surfaces, mask)
     loss, solver = Loss() if loss is None else loss, LevenbergMarquardt() if solver is None else solver
-    return Task(surfaces, used), Method(loss, solver, cap, components == "auto")
+    return Task(surfaces, used), Method(
+        loss, solver, cap, components == "auto", components if isinstance(components, int) else 2
+    )
 
 
 @eqx.filter_jit
@@ -164,18 +174,19 @@ def _solve(method: Method, task: Task) -> ESSVIMixture:
     loss, cap = method.loss, method.cap
     quotes = usable(loss, task.surface, task.used)
     problem, start = build(loss, cap, quotes.surface, quotes.used)
-    one, two = EssviSetting(loss, cap), MixtureSetting(loss, cap)
+    one, two = EssviSetting(loss, cap), MixtureSetting(loss, cap, method.count)
     y_one, fit_one = minimise(one, method.solver, problem, start, quotes)
     begin = two.start(problem.space, one.local(problem.space, y_one))
-    held = problem._replace(precision=jnp.full_like(begin, _PULL), center=begin)
+    pull = _PULL * tolerance(problem.targets, quotes.surface, quotes.used)
+    held = problem._replace(precision=jnp.full_like(begin, pull), center=begin)
     y_two, fit_two = minimise(two, method.solver, held, begin, quotes)
     smiles, alpha, m = two.split(y_two)
-    keep = _supported(fit_one.loss, fit_two.loss, quotes) if method.auto else jnp.asarray(True)
-    alone = jnp.zeros(COMPONENTS).at[0].set(1.0)
+    keep = _supported(fit_one.loss, fit_two.loss, quotes, two.count) if method.auto else jnp.asarray(True)
+    alone = jnp.zeros(two.count).at[0].set(1.0)
     size = y_one.size
-    bound = fit_two.at_bound[: COMPONENTS * size].reshape(COMPONENTS, size)
+    bound = fit_two.at_bound[: two.count * size].reshape(two.count, size)
     status = jax.tree.map(lambda x, y: jnp.where(keep, x, y), _without(fit_two), _without(fit_one))
-    rows = [jnp.where(keep, smiles[j], y_one) for j in range(COMPONENTS)]
+    rows = [jnp.where(keep, smiles[j], y_one) for j in range(two.count)]
     parts = [
         as_surface(task.surface.t, one.local(problem.space, row), problem.space.known,
                    eqx.tree_at(lambda f: f.at_bound, status, jnp.where(keep, bound[j], fit_one.at_bound)))
@@ -192,11 +203,11 @@ def _without(fit: Any) -> Any:
     return eqx.tree_at(lambda f: f.at_bound, fit, jnp.zeros((), bool))
 
 
-def _supported(one: Real, two: Real, quotes: Quotes) -> Flags:
-    """Whether Akaike's criterion prefers two components, over the strikes that were fitted."""
+def _supported(one: Real, two: Real, quotes: Quotes, count: int) -> Flags:
+    """Whether Akaike's criterion prefers the mixture, over the strikes that were fitted."""
     strikes = jnp.sum(jnp.any(quotes.used, axis=0))
     expiries = jnp.sum(jnp.any(quotes.used, axis=(0, 2)))
-    more = 3.0 * expiries * (COMPONENTS - 1) + 2.0 * (COMPONENTS - 1)
+    more = (3.0 * expiries + 2.0) * (count - 1)
     least = 1e-20  # losses below are exact fits
     gain = strikes * jnp.log((one + least) / (two + least))
     return jnp.isfinite(two) & (gain > 2.0 * more)

@@ -1,5 +1,7 @@
 """The fit of a mixture of eSSVI surfaces as numbers: coordinates, prices with their Jacobian, start."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,20 @@ from .global_parametrisation import Cap
 from .monotone import Monotone
 from .problem import AbstractSetting, over_strikes
 
-# Start from one surface: components' theta and psi relative to its own, change of rho, weights.
-_THETA, _PSI, _TILT, _WEIGHT = (0.6, 1.6), (0.8, 1.2), (-0.2, 0.3), (0.57, 0.43)
-COMPONENTS = len(_WEIGHT)
+
+class Start(NamedTuple):
+    """Components relative to the surface of one: factors of theta and psi, change of rho, weights."""
+
+    theta: tuple[float, ...]
+    psi: tuple[float, ...]
+    turn: tuple[float, ...]
+    weight: tuple[float, ...]
+
+
+STARTS = {
+    2: Start((0.6, 1.6), (0.8, 1.2), (-0.2, 0.3), (0.57, 0.43)),
+    3: Start((0.5, 1.0, 2.2), (0.8, 1.0, 1.4), (-0.2, 0.1, 0.3), (0.4, 0.4, 0.2)),
+}
 _WIDEST = 6.0  # of the logarithms of ratios of weights
 _FARTHEST = 2.0  # of the logarithms of ratios of multipliers
 
@@ -24,22 +37,23 @@ class MixtureSetting(AbstractSetting):
 
     loss: Loss
     cap: Cap = eqx.field(static=True)
+    count: int = eqx.field(static=True)  # components, J
 
     def bounds(self, space: Monotone) -> tuple[Real, Real, Flags]:
         """See `AbstractSetting.bounds`."""
         lower, upper = space.bounds()
-        more = jnp.repeat(jnp.array([_WIDEST, _FARTHEST]), COMPONENTS - 1)
-        lower = jnp.concatenate([jnp.tile(lower, COMPONENTS), -more])
-        upper = jnp.concatenate([jnp.tile(upper, COMPONENTS), more])
-        return lower, upper, jnp.append(jnp.tile(space.free(), COMPONENTS), jnp.ones(more.size, bool))
+        more = jnp.repeat(jnp.array([_WIDEST, _FARTHEST]), self.count - 1)
+        lower = jnp.concatenate([jnp.tile(lower, self.count), -more])
+        upper = jnp.concatenate([jnp.tile(upper, self.count), more])
+        return lower, upper, jnp.append(jnp.tile(space.free(), self.count), jnp.ones(more.size, bool))
 
     def split(self, y: Real) -> tuple[Real, Real, Real]:
         """Coordinates of the components (J, 3 T), weights (J,) and multipliers (J,)."""
-        smiles, ratios = y[: -2 * (COMPONENTS - 1)], y[-2 * (COMPONENTS - 1) :]
+        smiles, ratios = y[: -2 * (self.count - 1)], y[-2 * (self.count - 1) :]
         share, place = jnp.split(ratios, 2)
         alpha = jax.nn.softmax(jnp.append(0.0, share))
         m = jnp.exp(jnp.append(0.0, place))
-        return smiles.reshape(COMPONENTS, -1), alpha, m / jnp.sum(alpha * m)
+        return smiles.reshape(self.count, -1), alpha, m / jnp.sum(alpha * m)
 
     def local(self, space: Monotone, y: Real) -> Real:
         """See `AbstractSetting.local`: rows of the components, then alpha m, then ln m."""
@@ -51,7 +65,7 @@ class MixtureSetting(AbstractSetting):
 
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """See `AbstractSetting.prices`."""
-        count, call = COMPONENTS, k >= 0.0
+        count, call = self.count, k >= 0.0
         share, place = local[:, 3 * count : 4 * count], local[:, 4 * count :]
         values, slopes = [], []
         for j in range(count):
@@ -66,15 +80,15 @@ class MixtureSetting(AbstractSetting):
 
     def start(self, space: Monotone, one: Real) -> Real:
         """Coordinates from the smiles (3, T) of one eSSVI surface."""
-        theta, psi, tilt = one
+        begin, (theta, psi, tilt) = STARTS[self.count], one
         rho = tilt / psi
         parts = []
-        for level, width, turn in zip(_THETA, _PSI, _TILT, strict=True):
+        for level, width, turn in zip(begin.theta, begin.psi, begin.turn, strict=True):
             r = jnp.clip(rho + turn, -0.97, 0.97)
             up, down = (width * psi * (1.0 + side * r) for side in (1.0, -1.0))
             parts.append(space.coordinates(up, down, level * theta / (width * psi), self.cap))
-        weight = jnp.log(jnp.asarray(_WEIGHT))
-        return jnp.concatenate([*parts, weight[1:] - weight[0], jnp.zeros(COMPONENTS - 1)])
+        weight = jnp.log(jnp.asarray(begin.weight))
+        return jnp.concatenate([*parts, weight[1:] - weight[0], jnp.zeros(self.count - 1)])
 
 
 def _shifted_prices(k: Real, smiles: Real, is_call: Flags) -> tuple[Real, Real, Real]:

@@ -20,7 +20,7 @@ _TYPICAL = (1.0, -0.2, 0.15)  # theta, rho psi and P / 4 of a smile in units of 
 _RIDGE = 1e-7  # of the heaviest quote: what a smile with few quotes takes from the typical one
 _FEW = 4  # strikes of an expiry below which its three numbers are held near the start
 _LEAST_WING = 0.3  # unit of the wings' slopes in units of the standard deviation at the money
-_HOLD = 1e-4  # strength of that, relative to a loss of 1
+_HOLD = 1e-4  # strength of that, relative to the `tolerance` of the loss
 
 
 class SurfaceProblem(NamedTuple):
@@ -102,13 +102,10 @@ class AbstractSetting(eqx.Module):
         pull = jnp.sum(target.share * first * e / target.scale, axis=-3)
         gradient = jnp.einsum("bitn,bitk,btk->bn", chain, slopes, pull)
         curvature = _gram(chain, slopes, jnp.sum(active * second, axis=-3))
-        reweighted = curvature
-        if self.loss.robust != "none":
-            reweighted = _gram(chain, slopes, jnp.sum(active * first, axis=-3))
         away = y - problem.center
         prior = problem.precision * away
         held = jnp.expand_dims(problem.precision, -1) * jnp.eye(y.shape[-1])[None]
-        norms = jnp.diagonal(reweighted, axis1=-2, axis2=-1) + problem.precision
+        norms = _squares(chain, slopes, jnp.sum(active * first, axis=-3)) + problem.precision
         distance = jnp.sum(prior * away, axis=-1)
         total = jnp.sum(target.share / target.scale**2, axis=(-3, -2, -1))
         square = jnp.sum(target.share * e * e, axis=(-3, -2, -1))
@@ -127,6 +124,21 @@ def _gram(chain: Real, slopes: Real, weight: Real) -> Real:
     """J' W J from one L x L block per maturity."""
     block = jnp.einsum("bitk,btk,bjtk->bijt", slopes, weight, slopes)
     return jnp.einsum("bitn,bitm->bnm", chain, jnp.einsum("bijt,bjtm->bitm", block, chain))
+
+
+def tolerance(targets: Targets, surface: QuoteSurface, used: Flags) -> Real:
+    """What errors of one unit of the default loss, spread or 1 % of volatility, cost; at most 1.
+
+    It gives a prior the same strength for a loss in prices or volatilities as for one in spreads.
+    """
+    unit = Loss().targets(surface, used).scale
+    return jnp.minimum(jnp.sum(targets.share * (unit / targets.scale) ** 2), 1.0)
+
+
+def _squares(chain: Real, slopes: Real, weight: Real) -> Real:
+    """The diagonal of J' W J."""
+    block = jnp.einsum("bitk,btk,bjtk->bijt", slopes, weight, slopes)
+    return jnp.sum(chain * jnp.einsum("bijt,bjtn->bitn", block, chain), axis=(1, 2))
 
 
 class EssviSetting(AbstractSetting):
@@ -199,5 +211,5 @@ def build(loss: Loss, cap: Cap, surface: QuoteSurface, used: Flags) -> tuple[Sur
     space = Monotone(known, jnp.where(known, jnp.clip(size, 1e-6, 4.0), 1.0), level)
     start = space.coordinates(up, down, tau, cap)
     few = jnp.sum(jnp.any(used, axis=0), axis=-1) < _FEW
-    hold = jnp.where(jnp.tile(few & known, 3), _HOLD, 0.0)
+    hold = jnp.where(jnp.tile(few & known, 3), _HOLD * tolerance(targets, surface, used), 0.0)
     return SurfaceProblem(surface.k, targets, space, hold, start), start
