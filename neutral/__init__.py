@@ -30,6 +30,9 @@ _HOME = {
         "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
         "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
     ),
+    "diagnostics": (
+        "Diagnosis", "bootstrap", "bootstrap_mean", "diagnose", "diebold_mariano", "profile", "sensitivities",
+    ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),
 }  # fmt: skip

@@ -15,6 +15,7 @@ PAGES = [
     "docs/guide.md",
     "docs/models.md",
     "docs/calibration.md",
+    "docs/diagnostics.md",
     "docs/surfaces.md",
     "docs/custom_model.md",
 ]
