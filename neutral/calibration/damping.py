@@ -39,9 +39,10 @@ def sloppy_pull(at: Evaluation, loss: Real, y: Real, center: Real, free: Flags, 
     sloppy = inside & (curvature < _SLOPPY * jnp.expand_dims(loss, -1))
     away = jnp.einsum("bij,bi->bj", axes, jnp.where(free, (center - y) / size[None], 0.0))
     strengths = jnp.expand_dims(loss, -1) * 10.0 ** jnp.linspace(-8.0, 4.0, 49)[None]
-    l, d = (jnp.expand_dims(jnp.maximum(x, 0.0) if x is curvature else x, -2) for x in (curvature, away))
+    bend = jnp.expand_dims(jnp.maximum(curvature, 0.0), -2)
     q = jnp.expand_dims(strengths, -1)
-    rise = jnp.sum(jnp.where(jnp.expand_dims(sloppy, -2), l * (d * q / (l + q)) ** 2, 0.0), axis=-1)
+    cost = bend * (jnp.expand_dims(away, -2) * q / (bend + q)) ** 2
+    rise = jnp.sum(jnp.where(jnp.expand_dims(sloppy, -2), cost, 0.0), axis=-1)
     allowed = rise <= MOST_LOSS * jnp.expand_dims(loss, -1)
     strength = jnp.max(jnp.where(allowed, strengths, 0.0), axis=-1)
     projector = jnp.einsum("bij,bj,bkj->bik", axes, jnp.where(sloppy, 1.0, 0.0), axes)

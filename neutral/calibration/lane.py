@@ -124,7 +124,7 @@ def _minimised(asked: Request, problem: Problem, starts: Real, valid: Flags, tog
 def _damped(
     asked: Request, lanes: Lane, problem: Problem, found: Found, together: bool
 ) -> tuple[Real, Problem, Found]:
-    """Loss of the first fit; and a second one, held to the center in the directions that the first does not see.
+    """Loss of the first fit; and a second one, held to the center in the directions not seen by the first.
 
     The strongest pull whose loss is allowed, by bisection of its logarithm.
     """

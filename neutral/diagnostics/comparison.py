@@ -27,8 +27,8 @@ def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Compari
         lags: Autocorrelations that count; floor(4 (n/100)^{2/9}) where None.
 
     Returns:
-        The mean of first less second: positive where the second is better; nan statistic where the differences
-        do not vary, or there are fewer than three.
+        The mean of first less second, positive where the second is better; nan statistic where the
+        differences do not vary, or there are fewer than three.
 
     Raises:
         ArgumentError: the series differ in length.

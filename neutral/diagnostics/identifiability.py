@@ -125,7 +125,7 @@ def from_jacobian(
         sizes: Of the parameters, (n,).
         names: Of the parameters.
         noise: Standard deviation of a weighted residual; nan where it is not known.
-        logarithmic: Which sizes are the values of positive parameters, so that a move is one of the logarithm.
+        logarithmic: Which sizes are the values of positive parameters: a move is one of the logarithm.
     """
     if not np.all(np.isfinite(jacobian)):
         return Identifiability(names, reason="a derivative of a price is not finite.")
@@ -187,7 +187,7 @@ def _finding(direction: np.ndarray, names: tuple[str, ...], logarithmic: np.ndar
     return Finding(involved, text, 'pull them to a prior in that direction (on_degenerate="damp")')
 
 
-def _trade(pair: tuple[str, str], slope: float) -> Finding:
+def _trade(pair: tuple[str, ...], slope: float) -> Finding:
     """Two parameters of which one combination is seen; d log first = slope d log second along the other."""
     first, second = pair
     exponent = -slope

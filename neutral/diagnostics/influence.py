@@ -48,10 +48,10 @@ class Influence:
         """One line."""
         if self.reason:
             return f"influence cannot be determined: {self.reason}"
-        worst = np.nanmax(np.abs(self.studentised))
+        far, strong = (float(np.max(np.nan_to_num(np.abs(x)))) for x in (self.studentised, self.cook))
         return (
-            f"influence: {int(self.outliers.sum())} outliers (largest studentised residual {worst:.3g}), "
-            f"{int(self.influential.sum())} influential quotes (largest Cook's distance {np.nanmax(self.cook):.2g})"
+            f"influence: {int(self.outliers.sum())} outliers (largest studentised residual {far:.3g}), "
+            f"{int(self.influential.sum())} influential quotes (largest Cook's distance {strong:.2g})"
         )
 
 
@@ -70,7 +70,9 @@ def influence(fit: Fit) -> Influence:
     left = residuals.size - moving.size
     total = jacobian.T @ jacobian + at.prior[np.ix_(moving, moving)]
     if left < 2 or np.linalg.cond(total) > 1.0 / np.finfo(float).eps:
-        reason = f"{residuals.size} quotes for {moving.size} parameters leave none out, or leave them undetermined."
+        reason = (
+            f"{residuals.size} quotes for {moving.size} parameters determine nothing without one of them."
+        )
         return Influence(empty, empty, empty, np.zeros((*shape, 0)), (), reason)
     solved = np.linalg.solve(total, jacobian.T).T
     hat = np.sum(solved * jacobian, axis=1)

@@ -59,7 +59,7 @@ class Fit(NamedTuple):
     surface: QuoteSurface
     asked: Request
     lane: Lane
-    at: Linearisation | None
+    at: Any  # Linearisation; None where there is none
     reason: str
 
     @property
@@ -77,15 +77,13 @@ class Fit(NamedTuple):
         """Of the coordinates that move."""
         return tuple(self.result.names[i] for i in self.moving)
 
-    def model(self, y: Real) -> Any:
+    def model(self, y: Any) -> Any:
         """The model of a vector of coordinates, differentiable."""
-        assert self.at is not None
         one = self.coordinates.build(y[None], self.at.unit[None], self.at.t[None])
         return jax.tree.map(lambda x: x[0], one)
 
-    def named(self, y: Real) -> np.ndarray:
+    def named(self, y: Any) -> np.ndarray:
         """What vectors of coordinates stand for, natural units, (..., n)."""
-        assert self.at is not None
         own, unit = len(self.coordinates.parameters), self.at.unit
         natural = self.coordinates.natural(
             jnp.asarray(y), jnp.broadcast_to(unit, (*np.shape(y)[:-1], unit.size))
@@ -98,7 +96,6 @@ class Fit(NamedTuple):
         Returns:
             Shapes (strikes,) and (strikes, moving): J'J is the data's curvature, J'r its gradient.
         """
-        assert self.at is not None
         pull, bend = (np.sum(x, axis=0) for x in (self.at.pull, self.at.bend))
         rows = bend > 0.0
         root = np.sqrt(bend[rows])
@@ -161,7 +158,7 @@ def _check_arguments(result: CalibrationResult, at: Linearisation, damped: bool)
 
 
 @eqx.filter_jit
-def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Real) -> Linearisation:
+def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Any) -> Linearisation:
     setting, lanes = asked.setting, jax.tree.map(lambda x: x[None], lane)
     _, used, clean = setting.loss.usable(lanes.surface, lanes.used)
     problem = make_problem(asked, lanes, clean, used)
@@ -179,7 +176,8 @@ def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Re
     own = len(setting.coordinates.parameters)
     values = jnp.concatenate([natural[0, :own], y[own:] * problem.unit[0, : y.size - own]])
     return Linearisation(
-        y, values, setting.named_chain(problem, y[None])[0], moving, problem.lower[0], problem.upper[0], problem.unit[0], clean.t[0], columns,
+        y, values, setting.named_chain(problem, y[None])[0], moving, problem.lower[0], problem.upper[0],
+        problem.unit[0], clean.t[0], columns,
         (target.share * first * e * slope)[0], bend, used[0], at.curvature[0] - data + damping,
         0.5 * hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])[0] + damping,
         setting.data_loss(problem, price)[0], gradient_norm(objective, y[None], at)[0], at.error[0],
@@ -203,7 +201,6 @@ def parameter_sizes(fit: Fit) -> np.ndarray:
     Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
     increment of a shift that of the market's variance at the money.
     """
-    assert fit.at is not None
     kinds, typical = domains(fit.coordinates.model), fit.coordinates.typical()
     entries = fit.coordinates.spread({name: jnp.asarray(getattr(typical, name)) for name in kinds})
     sizes = []

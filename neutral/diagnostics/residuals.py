@@ -18,8 +18,8 @@ _LEAST_VEGA = 0.05  # of the largest of the maturity
 _SHARE = 0.1  # of the residuals' variance that a pattern explains ...
 _CHANCE = 0.01  # ... and how seldom it would by chance
 _MEANINGS = {
-    "wing": "the smile has another curvature or slope than the model's: look at jumps, volatility of variance "
-    "and correlation",
+    "wing": "the smile has another curvature or slope than the model's: look at jumps, volatility of "
+    "variance and correlation",
     "maturity": "the level is wrong by maturity: a variance shift or a second factor would follow it",
     "random": "what is left looks like noise of the quotes",
 }
@@ -51,8 +51,8 @@ class Residuals:
 
     Attributes:
         price: In normalised prices.
-        vol: In implied volatilities; nan where a price tells none: it is out of bounds, or its vega is below a
-            twentieth of the largest of its maturity.
+        vol: In implied volatilities; nan where a price tells none: it is out of bounds, or its vega is below
+            a twentieth of the largest of its maturity.
         spreads: In spreads, ask less bid; nan where a side is absent.
         k: Log-forward moneyness, (2, T, K).
         t: Years, (2, T, K).
@@ -108,10 +108,10 @@ class Residuals:
         if self.reason:
             return f"residuals cannot be determined: {self.reason}"
         total = self.rows()[0]
+        within = [f"{total[f'within_{name}']:.0%}" for name in ("half_spread", "spread")]
         lines = [
-            f"residuals of {total['quotes']} quotes: {1e4 * total['rmse_vol']:.3g} bp of volatility (root mean "
-            f"square), {total['within_half_spread']:.0%} within half a spread, {total['within_spread']:.0%} "
-            "within one"
+            f"residuals of {total['quotes']} quotes: {1e4 * total['rmse_vol']:.3g} bp of volatility (root "
+            f"mean square), {within[0]} within half a spread, {within[1]} within one"
         ]
         lines += [f"  {p.name} pattern ({p.share:.0%} of the variance): {p.meaning}" for p in self.patterns]
         return "\n".join(lines)
@@ -158,10 +158,8 @@ def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ..
         ("wing", levels, np.hstack([levels, curve])),
         ("maturity", np.hstack([one, curve]), np.hstack([levels, curve])),
     ):
-        more, left = (
-            np.linalg.matrix_rank(full) - np.linalg.matrix_rank(base),
-            y.size - np.linalg.matrix_rank(full),
-        )
+        rank = np.linalg.matrix_rank(full)
+        more, left = rank - np.linalg.matrix_rank(base), y.size - rank
         if more < 1 or left < 1:
             continue
         before, after = _unexplained(base, y), _unexplained(full, y)
@@ -184,8 +182,6 @@ def _unexplained(columns: np.ndarray, y: np.ndarray) -> float:
 
 
 def _label(name: str, edges: tuple[float, ...], i: int) -> str:
-    if i == 0:
-        return f"{name} < {edges[0]:.3g}"
-    return (
-        f"{name} >= {edges[-1]:.3g}" if i == len(edges) else f"{edges[i - 1]:.3g} <= {name} < {edges[i]:.3g}"
-    )
+    low = f"{edges[i - 1]:.3g} <= " if i > 0 else ""
+    high = f" < {edges[i]:.3g}" if i < len(edges) else ""
+    return f"{low}{name}{high}"

@@ -1,4 +1,4 @@
-"""What a quote is worth: derivatives of anything under the calibrated model in the quotes, without a refit."""
+"""What a quote is worth: derivatives of anything under a calibrated model in its quotes, without a refit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Sensitivities:
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
-        """The vega ladder: a row per quote that was fitted, its place and derivatives, by row of the source."""
+        """The vega ladder: a row per quote with its place and derivatives, by row of the source."""
         mask = np.asarray(self.surface.mask)
         places = sorted(zip(*np.nonzero(mask), strict=True), key=lambda p: int(self.surface.index[p]))
         flat = self.vols.reshape((-1, *mask.shape))
@@ -81,7 +81,7 @@ class Sensitivities:
 def sensitivities(
     result: CalibrationResult, surface: QuoteSurface, function: Callable[[Any], Any], **options: Any
 ) -> Sensitivities:
-    """Derivatives of prices, Greeks, volatilities or parameters of a calibrated model in what it was fitted to.
+    """Derivatives of prices, Greeks, volatilities or parameters in what a model was fitted to.
 
     The implicit function theorem with the full Hessian, backwards: one linear system, and one reverse sweep
     per number that the function returns.
@@ -153,7 +153,7 @@ def _gradient(asked: Request, lane: Lane, y: Real, given: Inputs) -> Real:
 
 
 @eqx.filter_jit
-def _swept(asked: Request, lane: Lane, y: Real, adjoint: Real) -> Inputs:
+def _swept(asked: Request, lane: Lane, y: Any, adjoint: Any) -> Inputs:
     """Less the derivatives of adjoint . gradient in all inputs, with a leading axis of adjoints."""
     clean = asked.setting.loss.usable(lane.surface, lane.used)[2]
     given = Inputs(clean.prices, clean.weight, jnp.zeros_like(clean.t), jnp.asarray(lane.center))

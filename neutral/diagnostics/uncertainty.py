@@ -80,7 +80,7 @@ class Uncertainty:
         return value, value - reach, value + reach
 
     def _known(self) -> tuple[Fit, Any, np.ndarray]:
-        if self._fit is None or self._fit.at is None:
+        if self._fit is None:
             raise ArgumentError(f"the uncertainty of this fit cannot be determined: {self.reason}")
         return self._fit, self._fit.at, self._fit.moving
 
@@ -141,7 +141,7 @@ def uncertainty(fit: Fit, noise: Any = None) -> Uncertainty:
         return Uncertainty(reason="no parameter moves: all are fixed or on a bound.")
     if freedom < (1 if noise is None else 0):
         return Uncertainty(
-            reason=f"{residuals.size} strikes for {moving.size} parameters leave nothing to tell the noise by."
+            reason=f"{residuals.size} strikes for {moving.size} parameters leave nothing to tell noise by."
         )
     pick = np.ix_(moving, moving)
     data, prior, full = jacobian.T @ jacobian, at.prior[pick], at.hessian[pick]
