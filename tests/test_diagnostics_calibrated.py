@@ -160,11 +160,11 @@ def test_damping_moves_what_is_not_seen_and_keeps_the_loss(noisy):
     held = nt.calibrate(
         nt.Heston, noisy, engine=ENGINE, mask=mask, prior=nt.Tikhonov(0.0, center), on_degenerate="damp"
     )
-    assert held.converged and held.undamped_loss == pytest.approx(loose.loss, rel=1e-6)
+    assert held.converged and held.undamped_loss == pytest.approx(float(loose.loss), rel=1e-6)
     assert loose.loss < held.loss <= 1.005 * loose.loss
     near, far = (np.abs(np.log([r.model.v0 / 0.05, r.model.kappa / 3.0])).sum() for r in (held, loose))
     assert near < 0.5 * far
-    assert held.model.rho == pytest.approx(loose.model.rho, abs=0.02)
+    assert held.model.rho == pytest.approx(float(loose.model.rho), abs=0.02)
     found = nt.diagnose(held, noisy, engine=ENGINE, mask=mask, prior=nt.Tikhonov(0.0, center))
     assert np.all(np.isfinite(found.uncertainty.standard_errors("laplace")))
     both = nt.calibrate_batch(
@@ -201,7 +201,7 @@ def model_surface(model, noise):
 def test_vega_ladder_is_bump_and_recalibrate(name):
     truth, loss, engine = MODELS[name], nt.Loss("vega"), nt.Lewis(96)
     surface = model_surface(truth, 1e-4)
-    solver = nt.LevenbergMarquardt(gtol=1e-10)
+    solver = nt.LevenbergMarquardt(gtol=1e-9)
     options = {"loss": loss, "engine": engine}
     result = nt.calibrate(truth, surface, solver=solver, **options)
     assert result.converged
@@ -223,7 +223,7 @@ def test_vega_ladder_is_bump_and_recalibrate(name):
         return value(refit.model)
 
     told = np.sum(found.vols * direction, axis=(-3, -2, -1))
-    np.testing.assert_allclose(told, four_point(refitted, 1e-4), rtol=1e-6, atol=1e-6 * np.abs(told).max())
+    np.testing.assert_allclose(told, four_point(refitted, 2e-4), rtol=1e-6, atol=1e-6 * np.abs(told).max())
 
 
 def test_sensitivity_to_weights_forwards_and_prior():

@@ -27,7 +27,7 @@ class Uncertainty:
         covariances: By kind, each (n, n) in calibration's coordinates; nan where it does not exist.
             "gauss_newton": variance times the inverse of J'J; "hessian": of the full Hessian of the loss;
             "sandwich": H^{-1} S H^{-1} with the Hessian H of loss and prior and the scatter S of the
-            gradient (Huber 1967; White 1980; leverage as in HC3 of MacKinnon and White 1985), right whatever
+            gradient (Huber 1967; White 1980; leverage as in HC2 of MacKinnon and White 1985), right whatever
             the weights; "laplace": the posterior where
             Tikhonov's prior is one, variance times H^{-1}.
         freedom: Strikes less parameters where the scatter tells the noise; inf where the noise was given.
@@ -148,7 +148,7 @@ def uncertainty(fit: Fit, noise: Any = None) -> Uncertainty:
     if noise is None:
         variance = float(np.sum(residuals**2)) / freedom
         leverage = np.einsum("qi,ij,qj->q", jacobian, _inverse(data, "sandwich", {}), jacobian)
-        square = (residuals / np.maximum(1.0 - leverage, _LEAST_FREE)) ** 2
+        square = residuals**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
         scatter = (jacobian * square[:, None]).T @ jacobian
     else:
         weights = at.bend**2 * deviations(fit, noise) ** 2
