@@ -18,7 +18,7 @@ _HOME = {
     "pricing": (
         "COS", "CarrMadan", "Certify", "Contour", "Greeks", "Lewis", "PriceStatus", "certify", "density",
         "digital", "distribution", "greeks", "implied_normal_vol", "implied_vol", "implied_vol_info", "price",
-        "price_info",
+        "price_info", "AbstractScheme", "Estimate", "LocalVolatility", "monte_carlo", "time_grid",
     ),
     "quote_surface": ("QuoteSurface", "stack"),
     "calibration": (
@@ -29,6 +29,7 @@ _HOME = {
     "surfaces": (
         "Certificate", "ESSVI", "ESSVIMixture", "SSVI", "SVI", "SurfaceFit", "VolSurface",
         "essvi_from_unconstrained", "fit_essvi", "fit_essvi_batch", "fit_surface", "fit_surface_batch",
+        "VarianceSwap", "strike_at_delta", "variance_swap",
     ),
     "diagnostics": (
         "Diagnosis", "bootstrap", "bootstrap_mean", "diagnose", "diebold_mariano", "profile", "sensitivities",

@@ -42,11 +42,14 @@ from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
 from .precision import enable_x64 as enable_x64
 from .pricing import COS as COS
+from .pricing import AbstractScheme as AbstractScheme
 from .pricing import CarrMadan as CarrMadan
 from .pricing import Certify as Certify
 from .pricing import Contour as Contour
+from .pricing import Estimate as Estimate
 from .pricing import Greeks as Greeks
 from .pricing import Lewis as Lewis
+from .pricing import LocalVolatility as LocalVolatility
 from .pricing import PriceStatus as PriceStatus
 from .pricing import certify as certify
 from .pricing import density as density
@@ -56,8 +59,10 @@ from .pricing import greeks as greeks
 from .pricing import implied_normal_vol as implied_normal_vol
 from .pricing import implied_vol as implied_vol
 from .pricing import implied_vol_info as implied_vol_info
+from .pricing import monte_carlo as monte_carlo
 from .pricing import price as price
 from .pricing import price_info as price_info
+from .pricing import time_grid as time_grid
 from .quote_surface import QuoteSurface as QuoteSurface
 from .quote_surface import stack as stack
 from .storage import load as load
@@ -68,12 +73,15 @@ from .surfaces import SVI as SVI
 from .surfaces import Certificate as Certificate
 from .surfaces import ESSVIMixture as ESSVIMixture
 from .surfaces import SurfaceFit as SurfaceFit
+from .surfaces import VarianceSwap as VarianceSwap
 from .surfaces import VolSurface as VolSurface
 from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained
 from .surfaces import fit_essvi as fit_essvi
 from .surfaces import fit_essvi_batch as fit_essvi_batch
 from .surfaces import fit_surface as fit_surface
 from .surfaces import fit_surface_batch as fit_surface_batch
+from .surfaces import strike_at_delta as strike_at_delta
+from .surfaces import variance_swap as variance_swap
 
 __all__: list[str]
 __version__: str

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import ArgumentError, NeutralError
+from .errors import ArgumentError
 from .inversion import implied_stdev
+from .plot_frame import clean, draw_quotes, pyplot, widened
+from .plot_surface import densities as densities
+from .plot_surface import smiles as smiles
+from .plot_surface import total_variance as total_variance
+from .plot_surface import vol_map as vol_map
 from .pricing import Lewis, price_info
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CURVE_POINTS = 121
 _DRAWN = 0.01  # relative error of a price from which no line is drawn
 
 
@@ -61,12 +64,12 @@ def smile(
             f"labels has {len(labels)} entries for {len(expiries)} expiries; pass one for each."
         )
 
-    grid = np.stack([_widened(moneyness[panel == i]) for i in range(len(expiries))])
+    grid = np.stack([widened(moneyness[panel == i]) for i in range(len(expiries))])
     curves = {name: _model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
     figure, panels = _panels(len(expiries))
     for i, axes in enumerate(panels):
         if bid_vol is not None:
-            _draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
+            draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
         for name, vols in curves.items():
             axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
         axes.set_title(labels[i], fontsize="medium")
@@ -102,12 +105,6 @@ def _quotes(
     return k, maturity, bid, ask
 
 
-def _widened(k: np.ndarray) -> np.ndarray:
-    """A grid over the range of k and 4 % beyond, never narrower than a percent."""
-    margin = max(0.04 * np.ptp(k), 0.005)
-    return np.linspace(np.min(k) - margin, np.max(k) + margin, CURVE_POINTS)
-
-
 def _model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Implied volatilities of a model, from the out-of-the-money option at each point.
 
@@ -120,38 +117,17 @@ def _model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
     return np.asarray(implied_stdev(known, k, is_call)) / np.sqrt(t)
 
 
-def _draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> None:
-    """Bars from bid to ask, in percent."""
-    middle, half = 50 * (bid + ask), 50 * (ask - bid)
-    axes.errorbar(
-        k, middle, half, fmt="none", ecolor="0.45", elinewidth=1.1, capsize=1.8, label="market bid-ask"
-    )
-
-
 def _panels(n: int) -> tuple[Figure, list[Axes]]:
     """A figure with n equal panels that share the volatility axis."""
     columns = min(n, 2 if n in (2, 4) else 3)
     rows = -(-n // columns)
     size = (7.0, 4.6) if n == 1 else (1.0 + 4.3 * columns, 0.8 + 3.1 * rows)
-    pyplot = _pyplot()
-    figure = pyplot.figure(figsize=size, layout="constrained")
-    pyplot.close(figure)  # a notebook shows the returned figure once, and nothing keeps it alive
+    plt = pyplot()
+    figure = plt.figure(figsize=size, layout="constrained")
+    plt.close(figure)  # a notebook shows the returned figure once, and nothing keeps it alive
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat:
-        axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)
-        axes.grid(alpha=0.25, lw=0.5)
-        axes.spines[["top", "right"]].set_visible(False)
+        clean(axes)
     for axes in grid.flat[n:]:
         axes.set_visible(False)
     return figure, list(grid.flat[:n])
-
-
-def _pyplot() -> ModuleType:
-    """The module matplotlib.pyplot, loaded when a figure is asked for."""
-    try:
-        from matplotlib import pyplot
-    except ModuleNotFoundError as error:
-        if error.name != "matplotlib":
-            raise
-        raise NeutralError("plots need matplotlib: pip install 'neutral[plot]'") from None
-    return pyplot

@@ -1,7 +1,6 @@
 """Mixtures of eSSVI surfaces: `surfaces/essvi_mixture.py`, `surfaces/fit_surface.py`."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -107,25 +106,6 @@ def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
     again = nt.load(tmp_path / "surface.json")
     for a, b in zip(jax.tree.leaves(single), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.slow
-def test_a_fit_moves_with_its_quotes(mixture):
-    base = quoted(mixture, noise=0.001)
-    prices = jnp.asarray(base.prices)
-    change = jnp.asarray(1e-4 * np.random.default_rng(2).standard_normal(prices.shape)) * prices
-    solver = nt.LevenbergMarquardt(gtol=1e-8)
-
-    def outputs(prices):
-        fit = nt.fit_surface(base.with_prices(prices), components="two", solver=solver)
-        return fit.price(np.array([-0.2, 0.0, 0.1]), np.array([0.2, 0.7, 1.2]))
-
-    assert nt.fit_surface(base, components="two", solver=solver).converged
-    _, slope = jax.jvp(outputs, (prices,), (change,))
-    h = 1e-2
-    difference = (outputs(prices + h * change) - outputs(prices - h * change)) / (2 * h)
-    # the derivative takes the prior's center, which moves with the quotes too, as fixed
-    np.testing.assert_allclose(slope, difference, rtol=2e-2)
 
 
 def test_wrong_arguments(mixture):

@@ -136,22 +136,6 @@ def test_what_cannot_be_fitted_says_so_and_harms_no_neighbour(truth):
     assert len(fits) == 4 and "of 4 surfaces" in str(fits.certificate)
 
 
-@pytest.mark.slow
-def test_a_fit_is_differentiable_in_its_quotes(truth):
-    base = quotes_of(truth, noise=0.004, seed=1)
-    prices = jnp.asarray(base.prices)
-    change = jnp.asarray(1e-4 * np.random.default_rng(2).standard_normal(prices.shape)) * prices
-
-    def outputs(prices):
-        fit = nt.fit_essvi(base.with_prices(prices), solver=nt.LevenbergMarquardt(gtol=1e-12))
-        return fit.implied_vol(np.array([-0.2, 0.0, 0.1]), np.array([0.2, 0.7, 1.2]))
-
-    _, slope = jax.jvp(outputs, (prices,), (change,))
-    h = 1e-2
-    difference = (outputs(prices + h * change) - outputs(prices - h * change)) / (2 * h)
-    np.testing.assert_allclose(slope, difference, rtol=1e-5)
-
-
 def test_an_anchor_holds_what_quotes_leave_open(truth):
     mask = np.zeros((2, 5, 12), bool)
     mask[:, :, 5:7] = True  # level and slope only

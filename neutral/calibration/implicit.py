@@ -1,10 +1,11 @@
-"""How a fit moves with its quotes: the implicit function theorem, with the full Hessian.
+"""How a fit moves with its quotes and constants: the implicit function theorem, with the full Hessian.
 
 At a minimum the gradient g(y, p) of the cost vanishes, so dy = -(dg/dy)^{-1} (dg/dp) dp on the coordinates
 that move; those on a bound stay. Gauss-Newton's Hessian would be wrong by the size of the residuals.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -32,12 +33,12 @@ def follow(
     moving: Flags,
     prices: Real,
 ) -> Real:
-    """The solutions y themselves, with their derivative in the prices. Leading axis of surfaces S.
+    """The solutions y themselves, with their derivative in the prices and in the problem's constants.
 
     Args:
         setting: The calibration.
-        problem: Its constants.
-        surfaces: Their weights, spreads and vegas are constants.
+        problem: Its constants, such as the center of a prior; its targets are those of `prices`.
+        surfaces: Their weights, spreads and vegas are constants. Leading axis of surfaces S.
         used: Quotes that were fitted, (S, 2, T, K).
         y: Solutions, (S, n).
         moving: Coordinates that are free, not on a bound, of a fit that has converged, (S, n); the derivative
@@ -51,21 +52,18 @@ def follow(
 @follow.def_jvp
 def _follow_jvp(primals, tangents):
     setting, problem, surfaces, used, y, moving, prices = primals
-    change = tangents[-1]
-    if change is None:
+    given, changes = (problem, prices), (tangents[1], tangents[-1])
+    if not jax.tree.leaves(changes):
         return y, jnp.zeros_like(y)
 
-    def gradient(y: Real, prices: Real) -> Real:
+    def gradient(y: Real, given: Any) -> Real:
         """Of each surface's cost in its own coordinates, by the derivative of their sum."""
+        problem, prices = given
+        targets = setting.loss.targets(surfaces.with_prices(prices), used)
+        return jax.grad(lambda y: jnp.sum(setting.cost(problem._replace(targets=targets), y)))(y)
 
-        def cost(y: Real) -> Real:
-            targets = setting.loss.targets(surfaces.with_prices(prices), used)
-            return jnp.sum(setting.cost(problem._replace(targets=targets), y))
-
-        return jax.grad(cost)(y)
-
-    second = hessian(lambda y: gradient(y, prices), y)
-    pull = jax.jvp(lambda p: gradient(y, p), (prices,), (change,))[1]
+    second = hessian(lambda y: gradient(y, given), y)
+    _, pull = eqx.filter_jvp(lambda given: gradient(y, given), (given,), (changes,))
     both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
     system = jnp.where(both, second, jnp.eye(y.shape[-1])[None])
     right = jnp.expand_dims(jnp.where(moving, pull, 0.0), -1)

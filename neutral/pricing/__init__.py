@@ -15,6 +15,11 @@ from .greeks import Greeks as Greeks
 from .greeks import greeks as greeks
 from .lewis import Lewis as Lewis
 from .lewis import LewisGrid as LewisGrid
+from .monte_carlo import AbstractScheme as AbstractScheme
+from .monte_carlo import Estimate as Estimate
+from .monte_carlo import LocalVolatility as LocalVolatility
+from .monte_carlo import monte_carlo as monte_carlo
+from .monte_carlo import time_grid as time_grid
 from .price import Certified as Certified
 from .price import certify as certify
 from .price import price as price

@@ -2,6 +2,7 @@
 
 from .base import VolSurface as VolSurface
 from .certificate import Certificate as Certificate
+from .delta_strikes import strike_at_delta as strike_at_delta
 from .essvi import ESSVI as ESSVI
 from .essvi_mixture import ESSVIMixture as ESSVIMixture
 from .evidence import SurfaceFit as SurfaceFit
@@ -13,3 +14,5 @@ from .global_parametrisation import essvi_from_unconstrained as essvi_from_uncon
 from .sequential import sequential_essvi as sequential_essvi
 from .ssvi import SSVI as SSVI
 from .svi import SVI as SVI
+from .variance_swap import VarianceSwap as VarianceSwap
+from .variance_swap import variance_swap as variance_swap

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from .. import black
 from ..arbitrage import durrleman
 from ..normal import as_float64, pdf
+from ..pricing import LocalVolatility
 from ..typing import Real
 
 
@@ -58,6 +59,10 @@ class VolSurface(eqx.Module):
         """Local variance, elementwise, for arguments of one shape with t > 0."""
         at = self.jet(k, t)
         return at.w_t / durrleman(k, at.w, at.w_k, at.w_kk)
+
+    def local_volatility(self) -> LocalVolatility:
+        """The diffusion that has this surface's prices (Dupire 1994), for `neutral.monte_carlo`."""
+        return LocalVolatility(self.local_variance_at)
 
     @eqx.filter_jit
     def total_variance(self, k: Any, t: Any) -> Real:

@@ -17,6 +17,7 @@ from .. import black
 from ..arbitrage import durrleman
 from ..inversion import implied_stdev
 from ..normal import pdf
+from ..pricing import LocalVolatility
 from ..typing import Flags, Real
 from .base import Jet
 from .certificate import Certificate
@@ -106,7 +107,9 @@ class ESSVIMixture(FittedSurface):
         (at, shifted), alpha = self._each(jet, k, t)
         s = jnp.sqrt(at.w)
         d2 = -shifted / s - 0.5 * s
-        return jnp.log(alpha) - jnp.log(s) - 0.5 * d2 * d2, jnp.stack(
+        there = alpha > 0.0  # a component that was dropped has no derivative either
+        share = jnp.where(there, jnp.log(jnp.where(there, alpha, 1.0)), -jnp.inf)
+        return share - jnp.log(s) - 0.5 * d2 * d2, jnp.stack(
             [durrleman(shifted, at.w, at.w_k, at.w_kk), at.w_t]
         )
 
@@ -120,6 +123,10 @@ class ESSVIMixture(FittedSurface):
         size, (g, w_t) = self._laws(k, t)
         weight = jnp.exp(size - jnp.max(size, axis=0, keepdims=True))
         return jnp.sum(weight * w_t, axis=0) / jnp.sum(weight * g, axis=0)
+
+    def local_volatility(self) -> LocalVolatility:
+        """See `VolSurface.local_volatility`: starts at the multipliers, the law just after 0."""
+        return LocalVolatility(self.local_variance_at, jnp.log(jnp.asarray(self.multipliers)), self.weights)
 
     @property
     def expiries(self) -> Any:

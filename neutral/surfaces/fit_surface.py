@@ -56,8 +56,9 @@ def fit_surface(
 ) -> Any:
     """Fit a surface that is free of static arbitrage by construction and has room for most quotes.
 
-    The mixture has two eSSVI components. It starts from the fit of one, which a weak prior keeps it near;
-    derivatives in quotes take that prior as fixed.
+    The mixture has two eSSVI components. It starts from the fit of one, which a weak prior keeps it near.
+    Differentiable in the surface's prices (`QuoteSurface.with_prices`) by the implicit function theorem
+    applied to both fits: the prior moves with the quotes too.
 
     Args:
         surface: Quotes of one underlying at one time.
@@ -165,7 +166,7 @@ def _solve(method: Method, task: Task) -> ESSVIMixture:
     problem, start = build(loss, cap, quotes.surface, quotes.used)
     one, two = EssviSetting(loss, cap), MixtureSetting(loss, cap)
     y_one, fit_one = minimise(one, method.solver, problem, start, quotes)
-    begin = jax.lax.stop_gradient(two.start(problem.space, one.local(problem.space, y_one)))
+    begin = two.start(problem.space, one.local(problem.space, y_one))
     held = problem._replace(precision=jnp.full_like(begin, _PULL), center=begin)
     y_two, fit_two = minimise(two, method.solver, held, begin, quotes)
     smiles, alpha, m = two.split(y_two)

@@ -55,13 +55,14 @@ def minimise(
     """Fit one surface from one start.
 
     Returns:
-        Coordinates (n,), which follow the quotes' prices by the implicit function theorem, and the evidence,
-        whose `at_bound` is (n,).
+        Coordinates (n,), which follow the quotes' prices and the problem's constants by the implicit function
+        theorem, and the evidence, whose `at_bound` is (n,).
     """
     one = jax.tree.map(lambda x: x[None], (problem, quotes))
     lanes, (surface, used, prices, _) = one
-    objective = setting.objective(lanes)
-    state = solver.run(objective, solver.init(objective, start[None]), solver.max_steps)
+    objective = setting.objective(jax.lax.stop_gradient(lanes))
+    begin = jax.lax.stop_gradient(start)[None]
+    state = solver.run(objective, solver.init(objective, begin), solver.max_steps)
     found = solver.solution(objective, state)
     status = jnp.where(found.stop == Stop.running, int(Stop.max_steps), found.stop)
     status = jnp.where(quotes.fine, status, int(CalibrationStatus.bad_quotes))

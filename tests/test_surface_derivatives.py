@@ -1,0 +1,139 @@
+"""Derivatives of what fitted surfaces say, in quotes and anchors, against refits."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import neutral as nt
+from neutral import black
+from neutral.calibration.solvers import AbstractSolver, movable
+
+T = np.array([0.1, 0.4, 1.0])
+THETA, PSI, RHO = np.array([0.005, 0.018, 0.04]), np.array([0.06, 0.11, 0.16]), np.array([-0.5, -0.45, -0.4])
+K_OUT, T_OUT = np.array([-0.2, 0.0, 0.1]), np.array([0.2, 0.7, 1.2])
+ROBUST = nt.Loss("spread", "soft_l1", 0.4)
+
+
+class Polished(AbstractSolver):
+    """Levenberg-Marquardt, then Newton steps with the full Hessian: central differences see every digit."""
+
+    inner: nt.LevenbergMarquardt = nt.LevenbergMarquardt(gtol=1e-8)
+    max_steps: int = 1000
+    gtol: float = 1e-8
+
+    def init(self, objective, y):
+        return self.inner.init(objective, y)
+
+    def run(self, objective, state, until):
+        state = self.inner.run(objective, state, until)
+        moving = movable(objective, state.y, state.at.gradient)[0]
+        slope = jax.grad(lambda y: objective.cost(y[None])[0])
+
+        def newton(_, y):
+            both = moving[:, None] & moving[None, :]
+            hessian = jnp.where(both, jax.jacfwd(slope)(y), jnp.eye(y.size))
+            return y - jnp.linalg.solve(hessian, jnp.where(moving, slope(y), 0.0))
+
+        y = jax.lax.fori_loop(0, 4, newton, state.y[0])[None]
+        return state._replace(y=y, at=objective.evaluate(y))
+
+    def solution(self, objective, state):
+        return self.inner.solution(objective, state)
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return nt.ESSVI(T, THETA, PSI, RHO)
+
+
+def quoted(surface, noise=0.002, mask: Any = True):
+    s = np.sqrt(np.asarray(surface.total_variance(0.0, T)))
+    k = np.linspace(-2.0, 2.0, 8) * s[:, None]
+    vol = np.asarray(surface.implied_vol(k, T[:, None]))
+    vol = vol + noise * np.random.default_rng(1).standard_normal(vol.shape)
+    call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))
+    half = 0.002 * np.asarray(black.vega(k, vol * np.sqrt(T)[:, None])) * np.sqrt(T)[:, None]
+    prices = np.stack([call, call + np.expm1(k)])
+    return nt.QuoteSurface.from_arrays(T, k, prices, prices - half, prices + half, mask=mask)
+
+
+def told(surface):
+    """Everything that is asked of a surface, over its size."""
+    names = ("implied_vol", "price", "density", "local_variance")
+    return [getattr(surface, name)(K_OUT, T_OUT) for name in names] + [
+        x for x in jax.tree.leaves(getattr(surface, "components", surface)) if jnp.shape(x)[-1:] == T.shape
+    ]
+
+
+def small_change(quotes):
+    rng = np.random.default_rng(2)
+    return jnp.asarray(1e-4 * rng.standard_normal(quotes.prices.shape) * np.asarray(quotes.prices))
+
+
+def assert_slopes(outputs, at, change, h=4e-3):
+    """Derivatives along a change agree with refits, by central differences of fourth order, to 1e-6."""
+    _, slopes = jax.jvp(outputs, (at,), (change,))
+    refits = [outputs(at + step * h * change) for step in (2.0, 1.0, -1.0, -2.0)]
+    for slope, far, up, down, back in zip(slopes, *refits, strict=True):
+        if jnp.issubdtype(jnp.result_type(up), jnp.floating):
+            difference = np.asarray(8.0 * (up - down) - (far - back)) / (12.0 * h)
+            atol = 1e-6 * np.max(np.abs(difference))
+            np.testing.assert_allclose(slope, difference, rtol=0.0, atol=atol)
+
+
+@pytest.mark.parametrize("case", ["quotes", "anchor", "few strikes"])
+@pytest.mark.slow
+def test_essvi_follows_its_quotes(truth, case):
+    mask = np.ones((2, 3, 8), bool)
+    mask[:, 1, :3] = mask[:, 1, 5:] = case != "few strikes"
+    quotes = quoted(truth, mask=mask)
+    anchor = nt.ESSVI(T, 1.1 * THETA, PSI, RHO) if case == "anchor" else None
+
+    def fit(prices):
+        return nt.fit_essvi(quotes.with_prices(prices), ROBUST, anchor=anchor, solver=Polished())
+
+    assert fit(quotes.prices).converged
+    assert_slopes(lambda prices: told(fit(prices)), jnp.asarray(quotes.prices), small_change(quotes))
+
+
+@pytest.mark.slow
+def test_essvi_follows_its_anchor(truth):
+    quotes = quoted(truth)
+
+    def outputs(theta):
+        anchor = nt.ESSVI(T, theta, PSI, RHO)
+        return told(nt.fit_essvi(quotes, anchor=anchor, strength=0.1, solver=Polished()))
+
+    assert_slopes(outputs, jnp.asarray(1.1 * THETA), jnp.asarray([1e-3, -2e-3, 4e-3]), 1e-2)
+
+
+@pytest.fixture(scope="module")
+def mixture():
+    theta = np.stack([0.03 * T, 0.09 * T])
+    psi = np.array([[0.5], [0.9]]) * np.sqrt(theta)
+    rho = np.array([[-0.3], [0.1]]) * np.ones(3)
+    weights, place = np.array([0.6, 0.4]), np.array([1.03, 0.955])
+    return nt.ESSVIMixture(weights, place / (weights @ place), nt.ESSVI(np.stack([T, T]), theta, psi, rho))
+
+
+@pytest.mark.parametrize("components", ["two", "auto"])
+@pytest.mark.slow
+def test_a_mixture_follows_its_quotes(mixture, truth, components):
+    one = components == "auto"  # the second component is dropped: derivatives are those of the one
+    quotes = quoted(truth if one else mixture, noise=0.004 if one else 0.001)
+
+    def fit(prices):
+        moved = quotes.with_prices(prices)
+        return nt.fit_surface(moved, ROBUST, components=components, solver=Polished())
+
+    base = fit(quotes.prices)
+    assert base.converged and (float(base.weights[1]) == 0.0) == one
+    at, change = jnp.asarray(quotes.prices), small_change(quotes)
+    assert_slopes(lambda prices: [fit(prices).weights, *told(fit(prices))], at, change)
+    # reverse mode is the transpose
+    slope = jax.grad(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)))(at)
+    _, along = jax.jvp(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)), (at,), (change,))
+    assert float(jnp.sum(slope * change)) == pytest.approx(float(along), rel=1e-9)
