@@ -8,7 +8,7 @@ from ..typing import Flags, Real
 from .solvers import Evaluation
 
 MOST_LOSS = 0.005  # relative rise of the loss that a damped fit may have
-_SLOPPY = 0.25  # of the loss: a direction is sloppy where a step of 1 costs less
+_SLOPPY = 0.1  # standard deviation, in steps, beyond which a direction is sloppy
 
 
 class Pull(NamedTuple):
@@ -18,7 +18,9 @@ class Pull(NamedTuple):
     strength: Real  # (B,) at which the quadratic model of the loss rises by MOST_LOSS
 
 
-def sloppy_pull(at: Evaluation, loss: Real, y: Real, center: Real, free: Flags, size: Real) -> Pull:
+def sloppy_pull(
+    at: Evaluation, loss: Real, strikes: Real, y: Real, center: Real, free: Flags, size: Real
+) -> Pull:
     """The projector V V' on the sloppy directions of the curvature, and a strength to begin with.
 
     A direction of curvature l that is d away from the center moves by d q/(l + q) under a strength q.
@@ -26,6 +28,7 @@ def sloppy_pull(at: Evaluation, loss: Real, y: Real, center: Real, free: Flags, 
     Args:
         at: The first fit.
         loss: Its data term, (B,).
+        strikes: Strikes with a quote that was fitted, (B,): loss / strikes is the variance of the noise.
         y: Its solution, (B, n).
         center: Where to, (B, n).
         free: Coordinates that may move, (B, n).
@@ -36,7 +39,8 @@ def sloppy_pull(at: Evaluation, loss: Real, y: Real, center: Real, free: Flags, 
     scaled = jnp.where(both & jnp.isfinite(at.curvature), at.curvature * outer[None], 0.0)
     curvature, axes = jnp.linalg.eigh(scaled)
     inside = jnp.sum(axes**2 * jnp.expand_dims(free, -1), axis=-2) > 0.5
-    sloppy = inside & (curvature < _SLOPPY * jnp.expand_dims(loss, -1))
+    noise = loss / jnp.maximum(strikes, 1)
+    sloppy = inside & (curvature * _SLOPPY**2 < jnp.expand_dims(noise, -1))
     away = jnp.einsum("bij,bi->bj", axes, jnp.where(free, (center - y) / size[None], 0.0))
     strengths = jnp.expand_dims(loss, -1) * 10.0 ** jnp.linspace(-8.0, 4.0, 49)[None]
     bend = jnp.expand_dims(jnp.maximum(curvature, 0.0), -2)

@@ -54,9 +54,10 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
     fine, used, clean = setting.loss.usable(still.surface, still.used)
     problem = make_problem(asked, still, clean, used)
     found = _search(asked, still, clean, problem, fine, together)
+    strikes = jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
     undamped = None
     if asked.damp:
-        undamped, problem, found = _damped(asked, still, problem, found, together)
+        undamped, problem, found = _damped(asked, still, problem, strikes, found, together)
     at, objective = found.solution.evaluation, setting.objective(problem)
     status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
     status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
@@ -83,9 +84,7 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
         agreement=found.agreement,
         spread=_spread(setting, problem, found) * known,
         minima=found.minima,
-        standard_errors=standard_errors(
-            setting, problem, found.solution.y, at, follows, jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
-        ),
+        standard_errors=standard_errors(setting, problem, found.solution.y, at, follows, strikes),
         quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
         coordinates=_scaled(y, known),
         undamped_loss=loss if undamped is None else undamped * known,
@@ -122,7 +121,7 @@ def _minimised(asked: Request, problem: Problem, starts: Real, valid: Flags, tog
 
 
 def _damped(
-    asked: Request, lanes: Lane, problem: Problem, found: Found, together: bool
+    asked: Request, lanes: Lane, problem: Problem, strikes: Real, found: Found, together: bool
 ) -> tuple[Real, Problem, Found]:
     """Loss of the first fit; and a second one, held to the center in the directions not seen by the first.
 
@@ -132,7 +131,7 @@ def _damped(
     center = jnp.where(problem.free, lanes.center, first.y)
     loss = first.evaluation.cost - setting.prior(problem, first.y)
     size = jnp.asarray(setting.coordinates.steps())
-    pull = sloppy_pull(first.evaluation, loss, first.y, center, problem.free, size)
+    pull = sloppy_pull(first.evaluation, loss, strikes, first.y, center, problem.free, size)
     fine = first.stop == Stop.converged
     problem = problem._replace(center=center)
 
