@@ -10,7 +10,7 @@ from ..pricing.lewis import LewisGrid
 from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
 from .coordinates import increment_unit
-from .damping import MOST_LOSS, sloppy_pull
+from .damping import MOST_LOSS, sloppy_directions
 from .global_search import relative_spread
 from .implicit import follow
 from .losses import in_the_money_part
@@ -23,7 +23,7 @@ from .starts import data_starts, search_box
 from .uncertainty import standard_errors
 
 _LENGTH = 3.0  # nodes reach to 40 / stdev
-_DECADES, _ATTEMPTS = 2.0, 6  # of the strength of a pull, to both sides of the first guess; refits
+_DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refits that bisect them
 
 
 def solve_lane(asked: Request, lane: Lane) -> CalibrationResult:
@@ -131,17 +131,17 @@ def _damped(
     center = jnp.where(problem.free, lanes.center, first.y)
     loss = first.evaluation.cost - setting.prior(problem, first.y)
     size = jnp.asarray(setting.coordinates.steps())
-    pull = sloppy_pull(first.evaluation, loss, strikes, first.y, center, problem.free, size)
+    noise = loss / jnp.maximum(strikes, 1)
+    directions = sloppy_directions(first.evaluation, noise, problem.free, size)
     fine = first.stop == Stop.converged
     problem = problem._replace(center=center)
 
     def attempt(_: Any, state: Any) -> Any:
         low, high, kept, solution, steps = state
         middle = 0.5 * (low + high)
-        strength = jnp.where(fine, pull.strength * 10.0**middle, 0.0)
-        pulled = problem._replace(
-            precision=problem.precision + pull.precision * jnp.reshape(strength, (-1, 1, 1))
-        )
+        strength = jnp.where(fine, loss * 10.0**middle, 0.0)
+        extra = directions * jnp.reshape(strength, (-1, 1, 1))
+        pulled = problem._replace(precision=problem.precision + extra)
         starts = jnp.stack([solution.y, center], axis=1)
         valid = jnp.broadcast_to(jnp.expand_dims(fine, -1), starts.shape[:2])
         new = _minimised(asked, pulled, starts, valid, together)
@@ -155,7 +155,7 @@ def _damped(
             steps + new.steps,
         )
 
-    ends = (jnp.full_like(loss, -_DECADES), jnp.full_like(loss, _DECADES))
+    ends = (jnp.full_like(loss, end) for end in _DECADES)
     state = (*ends, problem.precision, first, found.steps)
     _, _, precision, solution, steps = jax.lax.fori_loop(0, _ATTEMPTS, attempt, state)
     return loss, problem._replace(precision=precision), found._replace(solution=solution, steps=steps)
