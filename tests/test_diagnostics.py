@@ -1,5 +1,6 @@
 """Diagnostics of one small fit, and their arithmetic on numbers of known answer."""
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -64,6 +65,14 @@ def test_what_cannot_be_determined_says_so(result, surface):
     found = nt.diagnose(short, surface, engine=ENGINE, mask=few)
     assert "4 strikes" in found.uncertainty.reason or "not converged" in found.uncertainty.reason
     assert np.isnan(found.identifiability.noise)
+
+
+def test_quotes_without_weight_determine_nothing(surface):
+    still = eqx.tree_at(lambda s: s.weight, surface, np.zeros_like(surface.weight))
+    found = nt.diagnose(nt.calibrate(nt.Heston, still, engine=ENGINE), still, engine=ENGINE)
+    for part in (found.identifiability, found.uncertainty, found.influence):
+        assert part.reason == "No quote that was fitted has any weight."
+    assert np.isnan(found.identifiability.condition_number)
 
 
 def test_a_direction_without_effect_is_named():
