@@ -37,6 +37,9 @@ _HOME = {
         "load_fx_vols", "load_rates", "load_surface", "open_source", "prepare", "sample_folder",
         "strike_from_delta",
     ),
+    "diagnostics": (
+        "Diagnosis", "bootstrap", "bootstrap_mean", "diagnose", "diebold_mariano", "profile", "sensitivities",
+    ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),
 }  # fmt: skip

@@ -16,6 +16,7 @@ PAGES = [
     "docs/models.md",
     "docs/market_data.md",
     "docs/calibration.md",
+    "docs/diagnostics.md",
     "docs/surfaces.md",
     "docs/forwards.md",
     "docs/vol_cube.md",

@@ -18,7 +18,7 @@ from ..quote_surface import QuoteSurface, stack
 from .coordinates import Bounds
 from .lane import solve_lanes
 from .losses import Loss
-from .request import Lane, Request, make_lanes, request
+from .request import Lane, OnDegenerate, Request, make_lanes, request
 from .result import CalibrationResult
 from .search import Search
 from .solvers import AbstractSolver
@@ -62,6 +62,7 @@ def calibrate_batch(
     mask: Any = None,
     *,
     search: Search | None = None,
+    on_degenerate: OnDegenerate = "keep",
     workers: int | None = None,
     chunk: int | None = None,
 ) -> CalibrationResult:
@@ -79,6 +80,9 @@ def calibrate_batch(
         bounds: Intervals by parameter name instead of the default ones.
         mask: Quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` where None.
         search: How many steps the starts get.
+        on_degenerate: "damp" fits again with a pull in the directions alone that the first fit does not see,
+            towards the prior's center, else the starting model, else typical values: the strongest that
+            raises the loss by at most 0.5 % (`undamped_loss` tells from where). "keep": no second fit.
         workers: Threads; the number of cores where None.
         chunk: Surfaces of one compiled program, a multiple of the number of devices; it bounds the memory.
 
@@ -91,14 +95,24 @@ def calibrate_batch(
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if np.ndim(surfaces.t) != 2:
         raise ArgumentError("calibrate_batch takes a stack or a sequence of surfaces; one goes to calibrate.")
-    asked, tikhonov, start = request(recipe, surfaces, engine, loss, prior, solver, search, fixed, bounds)
+    asked, tikhonov, start = request(
+        recipe, surfaces, engine, loss, prior, solver, search, fixed, bounds, on_degenerate
+    )
     lanes, asked = make_lanes(asked, surfaces, tikhonov, start, starts, mask)
+    return solve_batch(asked, lanes, workers, chunk)
+
+
+def solve_batch(
+    asked: Request, lanes: Lane, workers: int | None = None, chunk: int | None = None
+) -> CalibrationResult:
+    """`calibrate_batch` of what has been asked for; the result has a leading axis of lanes."""
+    count = len(lanes.surface)
     size = CHUNK * jax.device_count() if chunk is None else chunk
-    chunks = [_rows(lanes, i, size) for i in range(0, len(surfaces), size)]
+    chunks = [_rows(lanes, i, size) for i in range(0, count, size)]
     workers = min(len(chunks), workers or os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         done = list(pool.map(lambda chunk: _solved(asked, chunk), chunks))
-    return jax.tree.map(lambda *x: np.concatenate(x)[: len(surfaces)], *done)
+    return jax.tree.map(lambda *x: np.concatenate(x)[:count], *done)
 
 
 def _solved(asked: Request, lanes: Lane) -> CalibrationResult:

@@ -17,7 +17,7 @@ from ..typing import Real
 from .coordinates import Bounds, Coordinates, entries_of, split_recipe, unchecked
 from .lane import solve_lane
 from .losses import Loss
-from .request import make_lanes, request
+from .request import OnDegenerate, make_lanes, request
 from .result import CalibrationResult, CalibrationStatus
 from .search import Search
 from .solvers import AbstractSolver
@@ -39,6 +39,7 @@ def calibrate(
     throw: bool = False,
     *,
     search: Search | None = None,
+    on_degenerate: OnDegenerate = "keep",
 ) -> CalibrationResult:
     """Calibrate a model to one surface.
 
@@ -59,6 +60,9 @@ def calibrate(
         mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
         throw: Whether to raise where the fit has not converged; not inside jit.
         search: How many steps the starts get.
+        on_degenerate: "damp" fits again with a pull in the directions alone that the first fit does not see,
+            towards the prior's center, else the starting model, else typical values: the strongest that
+            raises the loss by at most 0.5 % (`undamped_loss` tells from where). "keep": no second fit.
 
     Returns:
         Model, status and evidence.
@@ -70,7 +74,9 @@ def calibrate(
     """
     if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
         raise ArgumentError(f"calibrate takes one QuoteSurface, got {surface!r}; many go to calibrate_batch.")
-    asked, tikhonov, start = request(recipe, surface, engine, loss, prior, solver, search, fixed, bounds)
+    asked, tikhonov, start = request(
+        recipe, surface, engine, loss, prior, solver, search, fixed, bounds, on_degenerate
+    )
     one = jax.tree.map(lambda x: x[None], surface)
     lanes, asked = make_lanes(asked, one, tikhonov, start, starts, mask)
     result = _solve(asked, jax.tree.map(lambda x: x[0], lanes))

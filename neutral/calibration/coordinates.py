@@ -122,6 +122,12 @@ class Coordinates:
     def _scales(self) -> dict[str, float]:
         return _scales(self.model)
 
+    def steps(self) -> np.ndarray:
+        """What counts as a step of 1: a coordinate, of a value without transformation its typical size."""
+        slots, typical = self._slots, {name: x / _LINEAR_BELOW for name, x in self._scales.items()}
+        own = [typical[name] if np.isinf(domain.lower) else 1.0 for _, name, domain in slots]
+        return np.array(own + [1.0] * (self.size - len(own)))
+
     def natural(self, y: Real, unit: Real) -> Real:
         """Parameters, and total variances added at the maturities: shape of y.
 

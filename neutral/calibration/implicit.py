@@ -4,6 +4,7 @@ At a minimum the gradient g(y, p) of the cost vanishes, so dy = -(dg/dy)^{-1} (d
 that move; those on a bound stay. Gauss-Newton's Hessian would be wrong by the size of the residuals.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +14,13 @@ import jax.numpy as jnp
 from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
 from .problem import Problem, Setting
+
+
+def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
+    """Derivatives (S, n, n) of the gradients (S, n) of separate costs, one direction at a time."""
+    _, along = jax.linearize(gradient, y)
+    rows = jax.lax.map(lambda unit: along(jnp.broadcast_to(unit[None], y.shape)), jnp.eye(y.shape[-1]))
+    return jnp.moveaxis(rows, 0, -1)
 
 
 @eqx.filter_custom_jvp
@@ -54,12 +62,9 @@ def _follow_jvp(primals, tangents):
         targets = setting.loss.targets(surfaces.with_prices(prices), used)
         return jax.grad(lambda y: jnp.sum(setting.cost(problem._replace(targets=targets), y)))(y)
 
-    size = y.shape[-1]
-    _, along = jax.linearize(lambda y: gradient(y, given), y)
-    rows = jax.lax.map(lambda unit: along(jnp.broadcast_to(unit[None], y.shape)), jnp.eye(size))
-    hessian = jnp.moveaxis(rows, 0, -1)
+    second = hessian(lambda y: gradient(y, given), y)
     _, pull = eqx.filter_jvp(lambda given: gradient(y, given), (given,), (changes,))
     both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
-    system = jnp.where(both, hessian, jnp.eye(size)[None])
+    system = jnp.where(both, second, jnp.eye(y.shape[-1])[None])
     right = jnp.expand_dims(jnp.where(moving, pull, 0.0), -1)
     return y, -jnp.linalg.solve(system, right)[..., 0]

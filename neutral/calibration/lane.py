@@ -10,6 +10,7 @@ from ..pricing.lewis import LewisGrid
 from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
 from .coordinates import increment_unit
+from .damping import MOST_LOSS, sloppy_directions
 from .global_search import relative_spread
 from .implicit import follow
 from .losses import in_the_money_part
@@ -17,11 +18,12 @@ from .problem import Problem, Setting
 from .request import Lane, Request
 from .result import CalibrationResult, CalibrationStatus
 from .search import Found, search, search_together
-from .solvers import Stop, gradient_norm, movable
+from .solvers import Stop, gradient_norm, movable, select
 from .starts import data_starts, search_box
 from .uncertainty import standard_errors
 
 _LENGTH = 3.0  # nodes reach to 40 / stdev
+_DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refits that bisect them
 
 
 def solve_lane(asked: Request, lane: Lane) -> CalibrationResult:
@@ -50,8 +52,12 @@ def solve_lanes(asked: Request, lanes: Lane, together: bool) -> CalibrationResul
 def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
     setting, still = asked.setting, jax.lax.stop_gradient(lanes)
     fine, used, clean = setting.loss.usable(still.surface, still.used)
-    problem = _problem(asked, still, clean, used)
+    problem = make_problem(asked, still, clean, used)
     found = _search(asked, still, clean, problem, fine, together)
+    strikes = jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
+    undamped = None
+    if asked.damp:
+        undamped, problem, found = _damped(asked, still, problem, strikes, found, together)
     at, objective = found.solution.evaluation, setting.objective(problem)
     status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
     status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
@@ -63,11 +69,11 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
     price, quadrature = _judged(setting.engine, setting.model(now, y), clean, now.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
     known = jnp.where(fine & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
-    mask = still.surface.mask
+    loss, mask = setting.data_loss(now, price) * known, still.surface.mask
     return CalibrationResult(
         model=_scaled(setting.coordinates.build(y, problem.unit, clean.t), known),
         status=status,
-        loss=setting.data_loss(now, price) * known,
+        loss=loss,
         prior_loss=setting.prior(now, y) * known,
         steps=found.steps,
         residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, known), 0.0),
@@ -78,11 +84,11 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
         agreement=found.agreement,
         spread=_spread(setting, problem, found) * known,
         minima=found.minima,
-        standard_errors=standard_errors(
-            setting, problem, found.solution.y, at, follows, jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
-        ),
+        standard_errors=standard_errors(setting, problem, found.solution.y, at, follows, strikes),
         quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
         coordinates=_scaled(y, known),
+        undamped_loss=loss if undamped is None else undamped * known,
+        damping=None if undamped is None else problem.precision - jnp.asarray(asked.precision)[None],
         names=setting.coordinates.names,
     )
 
@@ -105,13 +111,57 @@ def _search(
         starts = jnp.concatenate([starts, more], axis=1)
     starts = jnp.where(asked.fixed[None, None], jnp.expand_dims(lanes.fixed, 1), starts)
     valid = jnp.all(jnp.isfinite(starts), axis=-1) & jnp.expand_dims(fine, -1)
-    starts = jnp.where(jnp.expand_dims(valid, -1), starts, 0.0)
+    return _minimised(asked, problem, jnp.where(jnp.expand_dims(valid, -1), starts, 0.0), valid, together)
+
+
+def _minimised(asked: Request, problem: Problem, starts: Real, valid: Flags, together: bool) -> Found:
     if together:
         return search_together(asked.solver, asked.setting.objective, problem, starts, valid, asked.plan)
     return search(asked.solver, asked.setting.objective(problem), starts[0], valid[0], asked.plan)
 
 
-def _problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:
+def _damped(
+    asked: Request, lanes: Lane, problem: Problem, strikes: Real, found: Found, together: bool
+) -> tuple[Real, Problem, Found]:
+    """Loss of the first fit; and a second one, held to the center in the directions not seen by the first.
+
+    The strongest pull whose loss is allowed, by bisection of its logarithm.
+    """
+    setting, first = asked.setting, found.solution
+    center = jnp.where(problem.free, lanes.center, first.y)
+    loss = first.evaluation.cost - setting.prior(problem, first.y)
+    size = jnp.asarray(setting.coordinates.steps())
+    noise = loss / jnp.maximum(strikes, 1)
+    directions = sloppy_directions(first.evaluation, noise, problem.free, size)
+    fine = first.stop == Stop.converged
+    problem = problem._replace(center=center)
+
+    def attempt(_: Any, state: Any) -> Any:
+        low, high, kept, solution, steps = state
+        middle = 0.5 * (low + high)
+        strength = jnp.where(fine, loss * 10.0**middle, 0.0)
+        extra = directions * jnp.reshape(strength, (-1, 1, 1))
+        pulled = problem._replace(precision=problem.precision + extra)
+        starts = jnp.stack([solution.y, center], axis=1)
+        valid = jnp.broadcast_to(jnp.expand_dims(fine, -1), starts.shape[:2])
+        new = _minimised(asked, pulled, starts, valid, together)
+        rise = new.solution.evaluation.cost - setting.prior(pulled, new.solution.y) - loss
+        good = fine & (new.solution.stop == Stop.converged) & (rise <= MOST_LOSS * loss)
+        return (
+            jnp.where(good, middle, low),
+            jnp.where(good, high, middle),
+            select(good, pulled.precision, kept),
+            select(good, new.solution, solution),
+            steps + new.steps,
+        )
+
+    ends = (jnp.full_like(loss, end) for end in _DECADES)
+    state = (*ends, problem.precision, first, found.steps)
+    _, _, precision, solution, steps = jax.lax.fori_loop(0, _ATTEMPTS, attempt, state)
+    return loss, problem._replace(precision=precision), found._replace(solution=solution, steps=steps)
+
+
+def make_problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:
     """Constants of the fits."""
     setting, count = asked.setting, len(surfaces)
     free = jnp.ones((count, len(setting.coordinates.parameters)), bool)
@@ -119,7 +169,7 @@ def _problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -
         free = jnp.concatenate([free, jnp.any(used, axis=(-3, -1))], axis=-1)
 
     def every(row: Any) -> Real:
-        return jnp.broadcast_to(jnp.asarray(row)[None], free.shape)
+        return jnp.broadcast_to(jnp.asarray(row)[None], (count, *jnp.shape(row)))
 
     return Problem(
         _grid(setting.engine, surfaces),

@@ -26,7 +26,7 @@ class Problem(NamedTuple):
     lower: Real  # (n,)
     upper: Real  # (n,)
     free: Flags  # (n,)
-    precision: Real  # (n,)
+    precision: Real  # (n, n)
     center: Real  # (n,)
 
 
@@ -63,7 +63,8 @@ class Setting(eqx.Module):
 
     def prior(self, problem: Problem, y: Real) -> Real:
         """Prior and penalties, (B,)."""
-        quadratic = jnp.sum(problem.precision * (y - problem.center) ** 2, axis=-1)
+        away = y - problem.center
+        quadratic = jnp.sum(away * _times(problem.precision, away), axis=-1)
         return quadratic + jnp.sum(self._penalties(problem, y) ** 2, axis=-1)
 
     def cost(self, problem: Problem, y: Real) -> Real:
@@ -107,6 +108,19 @@ class Setting(eqx.Module):
         chain, natural = jax.vmap(jax.jacfwd(one, has_aux=True))(y, problem.unit)
         return natural, chain
 
+    def named_chain(self, problem: Problem, y: Real) -> Real:
+        """Derivatives of what the coordinates are named after, in the coordinates, (B, n, n).
+
+        A shift's rows are of its increments.
+        """
+        _, chain = self.natural_and_chain(problem, y)
+        count = len(self.coordinates.parameters)
+        if not self.coordinates.shifted:
+            return chain
+        pad = jnp.pad(problem.unit, ((0, 0), (count, 0)))
+        increments = jnp.expand_dims(pad, -1) * jnp.eye(y.shape[-1])[None]
+        return jnp.concatenate([chain[:, :count], increments[:, count:]], axis=-2)
+
     def _normal(self, slopes: Any, pull: Real, weights: list[Real], chain: Real) -> tuple[Real, list[Real]]:
         """Gradient, and a normal matrix for each weighting of the cells, in the coordinates."""
         local = slopes.variance if isinstance(slopes, WithVariance) else None
@@ -123,13 +137,12 @@ class Setting(eqx.Module):
     def _with_prior(self, problem: Problem, y: Real, at: Evaluation) -> Evaluation:
         """The evaluation with the residuals of prior and penalties added."""
         away = y - problem.center
-        pull = problem.precision * away
+        pull = _times(problem.precision, away)
         size = jnp.sum(pull * away, axis=-1)
-        diagonal = jnp.expand_dims(problem.precision, -1) * jnp.eye(y.shape[-1])[None]
         gradient, curvature, norms = (
             at.gradient + pull,
-            at.curvature + diagonal,
-            at.norms**2 + problem.precision,
+            at.curvature + problem.precision,
+            at.norms**2 + jnp.diagonal(problem.precision, axis1=-2, axis2=-1),
         )
         if self.penalties:
             extra, slope = self._penalties(problem, y), self._penalty_slopes(problem, y)
@@ -159,6 +172,11 @@ class Setting(eqx.Module):
         natural = self.coordinates.natural(y, unit)
         values = self.coordinates.gather(jnp.unstack(natural))
         return jnp.concatenate([jnp.zeros(0), *(p.residuals(values) for p in self.penalties)])
+
+
+def _times(matrix: Real, vector: Real) -> Real:
+    """Product lane by lane; one lane's matrix serves many vectors."""
+    return jnp.sum(matrix * jnp.expand_dims(vector, -2), axis=-1)
 
 
 def _cells(quotes: Real) -> Real:

@@ -1,7 +1,7 @@
 """What a calibration is asked for: arguments checked once, turned into numbers of each surface."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import equinox as eqx
 import jax
@@ -22,6 +22,8 @@ from .problem import Setting
 from .search import Search
 from .solvers import AbstractSolver, LevenbergMarquardt
 
+OnDegenerate = Literal["keep", "damp"]
+
 
 class Request(NamedTuple):
     """What a call asks for, checked: the part fixed at compile time, and numbers shared by all surfaces."""
@@ -32,9 +34,10 @@ class Request(NamedTuple):
     from_data: bool
     lower: np.ndarray  # (n,)
     upper: np.ndarray
-    precision: np.ndarray
+    precision: np.ndarray  # (n, n)
     fixed: np.ndarray  # (n,) flags
     values: np.ndarray  # (n,) of fixed coordinates
+    damp: bool
 
 
 class Lane(NamedTuple):
@@ -57,6 +60,7 @@ def request(
     search: Search | None,
     fixed: dict[str, float] | None,
     bounds: Bounds | None,
+    on_degenerate: OnDegenerate = "keep",
 ) -> tuple[Request, Tikhonov | None, AbstractFourierModel | None]:
     """Check the arguments of a calibration.
 
@@ -76,6 +80,8 @@ def request(
     still = coordinates.by_name(fixed or {}) | given
     held = np.array([name in still for name in coordinates.names])
     values = _fixed_values(coordinates, still, held, lower, upper)
+    if on_degenerate not in get_args(OnDegenerate):
+        raise ArgumentError(f"on_degenerate must be 'keep' or 'damp', got {on_degenerate!r}.")
     setting = Setting(coordinates, chosen_engine, chosen_loss, penalties)
     return (
         Request(
@@ -85,9 +91,10 @@ def request(
             start is None,
             lower,
             upper,
-            np.zeros(coordinates.size),
+            np.zeros((coordinates.size, coordinates.size)),
             held,
             values,
+            on_degenerate == "damp",
         ),
         tikhonov,
         start,
@@ -158,8 +165,10 @@ def make_lanes(
     center = np.zeros((count, size))
     if tikhonov is not None:
         precision, middle = tikhonov.quadratic(coordinates, vectors)
-        asked = asked._replace(precision=precision)
+        asked = asked._replace(precision=np.diag(precision))
         center = np.broadcast_to(middle, (count, size))
+    elif asked.damp:
+        center = given[0] if start is not None else vectors(coordinates.typical())
     used = surfaces.train if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surfaces.mask.shape)
     return Lane(surfaces, used, stacked, center, np.broadcast_to(asked.values, (count, size))), asked
 

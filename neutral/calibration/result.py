@@ -59,6 +59,9 @@ class CalibrationResult(eqx.Module):
         standard_errors: Of what `names` lists, in natural units, as the errors of the fitted quotes tell; nan
             for a parameter that is fixed or on a bound, and where the fit has not converged.
         quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
+        coordinates: Where the fit ends, in the coordinates of the solver.
+        undamped_loss: The data term before the fit was damped; `loss` where it was not.
+        damping: Precision of the pull that damped it, in the coordinates; None where none was asked for.
         names: Coordinates: the parameters, then shift increments.
     """
 
@@ -78,6 +81,8 @@ class CalibrationResult(eqx.Module):
     standard_errors: Real
     quadrature_error: Real
     coordinates: Real
+    undamped_loss: Real
+    damping: Real | None
     names: tuple[str, ...] = eqx.field(static=True)
 
     @property

@@ -31,13 +31,8 @@ def standard_errors(
     dof = strikes - jnp.sum(moving, axis=-1)
     inflation = jnp.where(dof > 0, strikes / jnp.where(dof > 0, dof, 1.0), jnp.nan)
     covariance = inverse @ at.scatter @ inverse * inflation[:, None, None]
-    _, chain = setting.natural_and_chain(problem, y)
-    count = len(setting.coordinates.parameters)
-    own = chain[:, :count]
-    variance = jnp.einsum("bij,bjk,bik->bi", own, covariance, own)
-    if setting.coordinates.shifted:
-        added = jnp.diagonal(covariance, axis1=-2, axis2=-1)[:, count:] * problem.unit**2
-        variance = jnp.concatenate([variance, added], axis=-1)
+    chain = setting.named_chain(problem, y)
+    variance = jnp.einsum("bij,bjk,bik->bi", chain, covariance, chain)
     return jnp.where(moving & (variance >= 0.0), jnp.sqrt(jnp.maximum(variance, 0.0)), jnp.nan)
 
 

@@ -10,3 +10,4 @@ from .base import Stop as Stop
 from .base import gradient_norm as gradient_norm
 from .base import movable as movable
 from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+from .levenberg_marquardt import select as select

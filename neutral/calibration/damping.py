@@ -1,0 +1,26 @@
+"""The directions that a fit does not see."""
+
+import jax.numpy as jnp
+
+from ..typing import Flags, Real
+from .solvers import Evaluation
+
+MOST_LOSS = 0.005  # relative rise of the loss that a damped fit may have
+_SLOPPY = 0.1  # standard deviation, in steps, beyond which a direction is sloppy
+
+
+def sloppy_directions(at: Evaluation, noise: Real, free: Flags, size: Real) -> Real:
+    """The projector V V' on the directions that a fit does not see, (B, n, n), in steps of `size`.
+
+    Args:
+        at: The fit.
+        noise: Variance of the noise, in units of the loss, (B,).
+        free: Coordinates that may move, (B, n); those on a bound do not see their place either.
+        size: What counts as a step of 1, (n,).
+    """
+    both = jnp.expand_dims(free, -1) & jnp.expand_dims(free, -2)
+    outer = (jnp.expand_dims(size, -1) * jnp.expand_dims(size, -2))[None]
+    curvature, axes = jnp.linalg.eigh(jnp.where(both & jnp.isfinite(at.curvature), at.curvature * outer, 0.0))
+    inside = jnp.sum(axes**2 * jnp.expand_dims(free, -1), axis=-2) > 0.5
+    sloppy = inside & (curvature * _SLOPPY**2 < jnp.expand_dims(noise, -1))
+    return jnp.einsum("bij,bj,bkj->bik", axes, jnp.where(sloppy, 1.0, 0.0), axes) / outer

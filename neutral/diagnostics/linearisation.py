@@ -1,0 +1,213 @@
+"""A fit to first and second order in its parameters: what every diagnostic is computed from."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..calibration.coordinates import Bounds, Coordinates
+from ..calibration.implicit import hessian
+from ..calibration.lane import make_problem
+from ..calibration.losses import Loss
+from ..calibration.request import Lane, Request, make_lanes, request
+from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.solvers.base import EXACT, gradient_norm
+from ..errors import ArgumentError
+from ..models.shifted import WithVariance
+from ..parameters import domains
+from ..pricing import Lewis
+from ..quote_surface import QuoteSurface
+from ..typing import Flags, Real
+
+_SAME_LOSS = 1e-6  # relative: the loss of a result, computed again
+_STATIONARY = 1e-4  # largest cosine of residuals and derivatives that passes for a fit that has converged
+
+
+class Linearisation(NamedTuple):
+    """A fit of n coordinates to (2, T, K) quotes at its solution; half of the loss's derivatives.
+
+    The gradient of the data term is sum_q pull_q s, its Gauss-Newton curvature sum_q bend_q s s', with s the
+    slopes of a cell's price.
+    """
+
+    y: Real  # (n,) coordinates
+    values: Real  # (n,) of what `names` lists, natural units
+    chain: Real  # (n, n) derivatives of the values in the coordinates
+    moving: Flags  # (n,) free and not on a bound
+    lower: Real  # (n,)
+    upper: Real  # (n,)
+    unit: Real  # (T,) increments of a shift that count as 1
+    t: Real  # (T,)
+    slopes: Real  # (n, T, K) of the prices in the coordinates
+    pull: Real  # (2, T, K)
+    bend: Real  # (2, T, K)
+    used: Flags  # (2, T, K)
+    prior: Real  # (n, n) curvature of prior and penalties
+    hessian: Real  # (n, n) of loss and prior together
+    loss: Real
+    gradient_norm: Real
+    error: Real
+
+
+class Fit(NamedTuple):
+    """One fit of a result, ready to be diagnosed; `reason` tells why it cannot be, "" where it can."""
+
+    result: CalibrationResult
+    surface: QuoteSurface
+    asked: Request
+    lane: Lane
+    at: Any  # Linearisation; None where there is none
+    reason: str
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """Of the model."""
+        return self.asked.setting.coordinates
+
+    @property
+    def moving(self) -> np.ndarray:
+        """Indices of the coordinates that move."""
+        return np.nonzero(self.at.moving)[0] if self.at else np.zeros(0, int)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the coordinates that move."""
+        return tuple(self.result.names[i] for i in self.moving)
+
+    def model(self, y: Any) -> Any:
+        """The model of a vector of coordinates, differentiable."""
+        one = self.coordinates.build(y[None], self.at.unit[None], self.at.t[None])
+        return jax.tree.map(lambda x: x[0], one)
+
+    def named(self, y: Any) -> np.ndarray:
+        """What vectors of coordinates stand for, natural units, (..., n)."""
+        own, unit = len(self.coordinates.parameters), self.at.unit
+        natural = self.coordinates.natural(
+            jnp.asarray(y), jnp.broadcast_to(unit, (*np.shape(y)[:-1], unit.size))
+        )
+        return np.concatenate([natural[..., :own], y[..., own:] * unit[: np.shape(y)[-1] - own]], axis=-1)
+
+    def strikes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Weighted residuals and their Jacobian in the moving coordinates, call and put of a strike as one.
+
+        Returns:
+            Shapes (strikes,) and (strikes, moving): J'J is the data's curvature, J'r its gradient.
+        """
+        pull, bend = (np.sum(x, axis=0) for x in (self.at.pull, self.at.bend))
+        rows = bend > 0.0
+        root = np.sqrt(bend[rows])
+        slopes = self.at.slopes[self.moving][:, rows]
+        return pull[rows] / root, (slopes * root).T
+
+
+def fits_of(
+    result: CalibrationResult,
+    surface: QuoteSurface,
+    engine: Lewis | None = None,
+    loss: Loss | None = None,
+    prior: Any = None,
+    fixed: dict[str, float] | None = None,
+    bounds: Bounds | None = None,
+    mask: Any = None,
+) -> Iterator[Fit]:
+    """The fits of a result, one by one; the arguments are those of the calibration.
+
+    Raises:
+        ArgumentError: the arguments are not those that the result was calibrated with.
+    """
+    many = np.ndim(result.status) > 0
+    if not isinstance(surface, QuoteSurface) or (np.ndim(surface.t) == 2) != many:
+        raise ArgumentError("surface must be the QuoteSurface, or the stack of them, that was calibrated.")
+    results, surfaces = (result, surface) if many else jax.tree.map(lambda x: x[None], (result, surface))
+    asked, tikhonov, _ = request(result.model, surfaces, engine, loss, prior, None, None, fixed, bounds)
+    if asked.setting.coordinates.names != result.names:
+        raise ArgumentError("surface has not the maturities of the one that was calibrated.")
+    lanes, asked = make_lanes(asked, surfaces, tikhonov, None, None, mask)
+    for i in range(len(surfaces)):
+        one = jax.tree.map(lambda x: np.asarray(x)[i], (results, surfaces, lanes))  # noqa: B023
+        yield _fit(asked, *one)
+
+
+def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane: Lane) -> Fit:
+    status = CalibrationStatus(int(result.status))
+    if status in (CalibrationStatus.nonfinite, CalibrationStatus.bad_quotes):
+        return Fit(result, surface, asked, lane, None, status.message)
+    damping = np.zeros((len(result.names),) * 2) if result.damping is None else result.damping
+    at = jax.tree.map(np.asarray, _linearise(asked, lane, result.coordinates, result.at_bound, damping))
+    _check_arguments(result, at, damped=bool(np.any(damping)))
+    reason = "" if bool(result.converged) else f"The fit has not converged. {status.message}"
+    if not reason and not np.any(at.bend > 0.0):
+        reason = "No quote that was fitted has any weight."
+    return Fit(result, surface, asked, lane, at, reason)
+
+
+def _check_arguments(result: CalibrationResult, at: Linearisation, damped: bool) -> None:
+    stationary = damped or at.error <= EXACT or not bool(result.converged)
+    if abs(at.loss - result.loss) > _SAME_LOSS * abs(result.loss) + 1e-16:
+        what = (
+            f"the loss of the result is {float(result.loss):.8g}, with these arguments {float(at.loss):.8g}"
+        )
+    elif not stationary and at.gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
+        what = "the result has converged, with these arguments it has not"
+    else:
+        return
+    raise ArgumentError(f"{what}: give engine, loss, prior, fixed, bounds and mask of the calibration.")
+
+
+@eqx.filter_jit
+def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Any) -> Linearisation:
+    setting, lanes = asked.setting, jax.tree.map(lambda x: x[None], lane)
+    _, used, clean = setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(asked, lanes, clean, used)
+    natural, chain = setting.natural_and_chain(problem, y[None])
+    price, slopes = setting.engine.prices_and_jacobian(setting.coordinates.kernel(natural), problem.grid)
+    target, e = problem.targets, setting.errors(problem, price)
+    _, first, second = setting.loss.rho(e)
+    slope = jnp.where((e != 0.0) | (target.low == target.high), 1.0 / target.scale, 0.0)
+    at = setting.evaluate(problem, y[None])
+    objective = setting.objective(problem)
+    moving = problem.free[0] & ~at_bound
+    columns = jnp.einsum("ptk,pj->jtk", _columns(slopes), chain[0])
+    bend = (target.share * second * slope**2)[0]
+    data = jnp.einsum("itk,tk,jtk->ij", columns, jnp.sum(bend, axis=0), columns)
+    own = len(setting.coordinates.parameters)
+    values = jnp.concatenate([natural[0, :own], y[own:] * problem.unit[0, : y.size - own]])
+    return Linearisation(
+        y, values, setting.named_chain(problem, y[None])[0], moving, problem.lower[0], problem.upper[0],
+        problem.unit[0], clean.t[0], columns,
+        (target.share * first * e * slope)[0], bend, used[0], at.curvature[0] - data + damping,
+        0.5 * hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])[0] + damping,
+        setting.data_loss(problem, price)[0], gradient_norm(objective, y[None], at)[0], at.error[0],
+    )  # fmt: skip
+
+
+def _columns(slopes: Any) -> Real:
+    """Derivatives of one surface's prices in the natural parameters, (m, T, K)."""
+    local = slopes.variance if isinstance(slopes, WithVariance) else None
+    own = slopes.model if isinstance(slopes, WithVariance) else slopes
+    leaves = [x[0] for x in jax.tree.leaves(own)]
+    entries = [jnp.moveaxis(x, -1, 0) if x.ndim > 2 else x[None] for x in leaves]
+    if local is not None:
+        entries.append(jnp.eye(local.shape[1])[:, :, None] * local)
+    return jnp.concatenate(entries, axis=0)
+
+
+def parameter_sizes(fit: Fit) -> np.ndarray:
+    """What counts as the size of each moving parameter, natural units.
+
+    Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
+    increment of a shift that of the market's variance at the money.
+    """
+    kinds, typical = domains(fit.coordinates.model), fit.coordinates.typical()
+    entries = fit.coordinates.spread({name: jnp.asarray(getattr(typical, name)) for name in kinds})
+    sizes = []
+    for name, value, usual in zip(fit.coordinates.parameters, fit.at.values, entries, strict=False):
+        domain = kinds[name.split("[")[0]]
+        bounded = np.isfinite(domain.lower) and np.isfinite(domain.upper)
+        sizes.append(1.0 if bounded else max(abs(float(value)), 0.1 * abs(float(usual))))
+    if fit.coordinates.shifted:
+        sizes += list(fit.at.unit)
+    return np.array(sizes)[fit.moving]

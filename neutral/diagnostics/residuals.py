@@ -1,0 +1,187 @@
+"""Where a fit misses its quotes: by moneyness and maturity, and whether the misses have a shape."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import betainc
+
+from ..calibration.result import CalibrationResult
+from ..inversion import implied_stdev
+from ..quote_surface import QuoteSurface
+
+MONEYNESS = (0.05, 0.15, 0.30)  # edges of |k|
+MATURITIES = (7.0 / 365.0, 1.0 / 12.0, 0.25)  # edges, years: a week, a month, a quarter
+
+_LEAST_VEGA = 0.05  # of the largest of the maturity
+_SHARE = 0.1  # of the residuals' variance that a pattern explains ...
+_CHANCE = 0.01  # ... and how seldom it would by chance
+_MEANINGS = {
+    "wing": "the smile has another curvature or slope than the model's: look at jumps, volatility of "
+    "variance and correlation",
+    "maturity": "the level is wrong by maturity: a variance shift or a second factor would follow it",
+    "random": "what is left looks like noise of the quotes",
+}
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A shape of the residuals: "wing", "maturity" or "random".
+
+    Attributes:
+        name: Of the pattern.
+        share: Of the variance of the residuals in volatility that it explains.
+        chance: Probability of as much in noise.
+    """
+
+    name: str
+    share: float
+    chance: float
+
+    @property
+    def meaning(self) -> str:
+        """What it says of the model."""
+        return _MEANINGS[self.name]
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """Model less market of every quote, (2, T, K), nan where there is none.
+
+    Attributes:
+        price: In normalised prices.
+        vol: In implied volatilities; nan where a price tells none: it is out of bounds, or its vega is below
+            a twentieth of the largest of its maturity.
+        spreads: In spreads, ask less bid; nan where a side is absent.
+        k: Log-forward moneyness, (2, T, K).
+        t: Years, (2, T, K).
+        patterns: Shapes found in `vol`, strongest first; ("random",) where there is none, () where there are
+            too few quotes to tell.
+        reason: Why there are none; "" where there are.
+    """
+
+    price: np.ndarray
+    vol: np.ndarray
+    spreads: np.ndarray
+    k: np.ndarray
+    t: np.ndarray
+    patterns: tuple[Pattern, ...] = ()
+    reason: str = ""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per bucket of |k| and t that has quotes, and one of all: counts, biases, errors, shares."""
+        known = np.isfinite(self.price)
+        if self.reason or not known.any():
+            return []
+        found = [{"moneyness": "all", "maturity": "all"} | self._errors(known)]
+        column = np.digitize(np.abs(self.k), MONEYNESS)
+        row = np.digitize(self.t, MATURITIES)
+        for j in range(len(MATURITIES) + 1):
+            for i in range(len(MONEYNESS) + 1):
+                here = known & (column == i) & (row == j)
+                if here.any():
+                    labels = {
+                        "moneyness": _label("|k|", MONEYNESS, i),
+                        "maturity": _label("t", MATURITIES, j),
+                    }
+                    found.append(labels | self._errors(here))
+        return found
+
+    def _errors(self, here: np.ndarray) -> dict[str, Any]:
+        row: dict[str, Any] = {"quotes": int(here.sum())}
+        for name in ("price", "vol", "spreads"):
+            values = getattr(self, name)[here]
+            values = values[np.isfinite(values)]
+            has = values.size > 0
+            row[f"bias_{name}"] = float(np.mean(values)) if has else np.nan
+            row[f"rmse_{name}"] = float(np.sqrt(np.mean(values**2))) if has else np.nan
+            row[f"mae_{name}"] = float(np.mean(np.abs(values))) if has else np.nan
+        spreads = np.abs(self.spreads[here])
+        spreads = spreads[~np.isnan(spreads)]
+        for name, most in (("within_half_spread", 0.5), ("within_spread", 1.0)):
+            row[name] = float(np.mean(spreads <= most)) if spreads.size else np.nan
+        return row
+
+    def __str__(self) -> str:
+        """Overall errors and the pattern."""
+        if self.reason:
+            return f"residuals cannot be determined: {self.reason}"
+        total = self.rows()[0]
+        within = [f"{total[f'within_{name}']:.0%}" for name in ("half_spread", "spread")]
+        lines = [
+            f"residuals of {total['quotes']} quotes: {1e4 * total['rmse_vol']:.3g} bp of volatility (root "
+            f"mean square), {within[0]} within half a spread, {within[1]} within one"
+        ]
+        lines += [f"  {p.name} pattern ({p.share:.0%} of the variance): {p.meaning}" for p in self.patterns]
+        return "\n".join(lines)
+
+
+def residuals(result: CalibrationResult, surface: QuoteSurface) -> Residuals:
+    """Residuals of one fit in prices, volatilities and spreads, of all quotes, fitted or not."""
+    mask = np.asarray(surface.mask)
+    price = np.where(mask, np.asarray(result.residuals, float), np.nan)
+    k = np.broadcast_to(np.asarray(surface.k), mask.shape)
+    t = np.broadcast_to(np.asarray(surface.t)[:, None], mask.shape)
+    if not np.any(np.isfinite(price)):
+        return Residuals(price, price, price, k, t, (), "no quote has a finite residual.")
+    is_call = np.broadcast_to(np.array([True, False])[:, None, None], mask.shape)
+    prices = jnp.where(mask, jnp.asarray(result.prices), jnp.nan)
+    model = np.asarray(implied_stdev(prices, jnp.asarray(k), jnp.asarray(is_call))) / np.sqrt(t)
+    vol = np.where(np.isfinite(price), model - np.asarray(surface.vol), np.nan)
+    vega = np.asarray(surface.vega)
+    tells = vega >= _LEAST_VEGA * np.max(np.where(mask, vega, 0.0), axis=(0, 2))[:, None]
+    vol = np.where(np.isfinite(vol) & tells, vol, np.nan)
+    spread = np.asarray(surface.spread)
+    spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
+    stdev = np.broadcast_to(np.asarray(surface.stdev)[:, None], mask.shape)
+    return Residuals(price, vol, spreads, k, t, patterns(vol, k / stdev, t))
+
+
+def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ...]:
+    """Shapes of residuals: a parabola in standardised moneyness (wing), a level per maturity (maturity).
+
+    A pattern is named where its F test is significant at 1 % and it explains a tenth of the variance.
+
+    Args:
+        vol: Residuals in volatility, nan where there is none.
+        x: Moneyness in standard deviations.
+        t: Maturities.
+    """
+    known = np.isfinite(vol)
+    y, x, t = vol[known], x[known], t[known]
+    levels = (t[:, None] == np.unique(t)[None]).astype(float)
+    curve = np.stack([x, x**2], axis=1)
+    one = np.ones((y.size, 1))
+    found = []
+    for name, base, full in (
+        ("wing", levels, np.hstack([levels, curve])),
+        ("maturity", np.hstack([one, curve]), np.hstack([levels, curve])),
+    ):
+        rank = np.linalg.matrix_rank(full)
+        more, left = rank - np.linalg.matrix_rank(base), y.size - rank
+        if more < 1 or left < 1:
+            continue
+        before, after = _unexplained(base, y), _unexplained(full, y)
+        total = float(np.sum((y - y.mean()) ** 2)) if y.size else 0.0
+        if before <= 0.0 or total <= 0.0:
+            continue
+        share = (before - after) / total
+        chance = float(betainc(0.5 * left, 0.5 * more, after / before))
+        found.append(Pattern(name, float(share), chance))
+    if not found:
+        return ()
+    named = [p for p in found if p.share > _SHARE and p.chance < _CHANCE]
+    if not named:
+        return (Pattern("random", 1.0 - sum(p.share for p in found), min(p.chance for p in found)),)
+    return tuple(sorted(named, key=lambda p: -p.share))
+
+
+def _unexplained(columns: np.ndarray, y: np.ndarray) -> float:
+    return float(np.sum((y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]) ** 2))
+
+
+def _label(name: str, edges: tuple[float, ...], i: int) -> str:
+    low = f"{edges[i - 1]:.3g} <= " if i > 0 else ""
+    high = f" < {edges[i]:.3g}" if i < len(edges) else ""
+    return f"{low}{name}{high}"

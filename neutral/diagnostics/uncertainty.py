@@ -1,0 +1,222 @@
+"""How far the noise of the quotes lets a fit move: covariances, intervals, bootstrap."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..errors import ArgumentError
+from .linearisation import Fit
+
+Kind = Literal["sandwich", "gauss_newton", "hessian", "laplace"]
+
+_LEAST_FREE = 1e-6  # share of a strike's residual that its own pull on the fit leaves
+_UNIFORM = 12.0**-0.5  # standard deviation of a value that may lie anywhere in an interval of length 1
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """Covariances of a fit's coordinates, on those that move.
+
+    Attributes:
+        names: Parameters that move, n.
+        values: Of these, natural units.
+        covariances: By kind, each (n, n) in calibration's coordinates; nan where it does not exist.
+            "gauss_newton": variance times the inverse of J'J; "hessian": of the full Hessian of the loss;
+            "sandwich": H^{-1} S H^{-1} with the Hessian H of loss and prior and the scatter S of the
+            gradient (Huber 1967; White 1980; leverage as in HC2 of MacKinnon and White 1985), right whatever
+            the weights; "laplace": the posterior where
+            Tikhonov's prior is one, variance times H^{-1}.
+        freedom: Strikes less parameters where the scatter tells the noise; inf where the noise was given.
+        notes: Why a covariance is missing, by kind.
+        reason: Why nothing can be said; "" where it can.
+    """
+
+    names: tuple[str, ...] = ()
+    values: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    covariances: dict[str, np.ndarray] = field(default_factory=dict)
+    freedom: float = np.nan
+    notes: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+    _fit: Fit | None = field(default=None, repr=False)
+
+    def standard_errors(self, kind: Kind = "sandwich") -> np.ndarray:
+        """Of the parameters that move, natural units, (n,)."""
+        chain = self._chain()
+        return np.sqrt(np.einsum("ij,jk,ik->i", chain, self._covariance(kind), chain))
+
+    def intervals(self, level: float = 0.9, kind: Kind = "sandwich") -> np.ndarray:
+        """Confidence (of "laplace": credible) intervals of the parameters, natural units, (n, 2).
+
+        Symmetric in calibration's coordinates, so that they keep to the domains.
+        """
+        reach = quantile(level, self.freedom) * np.sqrt(np.diag(self._covariance(kind)))
+        fit, at, moving = self._known()
+        units = np.eye(at.y.size)[moving] * reach[:, None]
+        ends = [fit.named(np.clip(at.y + sign * units, at.lower, at.upper)) for sign in (-1.0, 1.0)]
+        return np.stack([np.diag(end[:, moving]) for end in ends], axis=1)
+
+    def of(
+        self, function: Callable[[Any], Any], level: float = 0.9, kind: Kind = "sandwich"
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A differentiable function of the model with its interval, by the delta method.
+
+        Args:
+            function: Model to array: prices, Greeks, implied volatilities, ...
+            level: Of the interval.
+            kind: Of the covariance.
+
+        Returns:
+            Value, lower and upper end, each of the shape of the function's value.
+        """
+        fit, _, moving = self._known()
+        value, slopes = value_and_slopes(fit, function)
+        slopes = slopes[..., moving]
+        variance = np.einsum("...i,ij,...j->...", slopes, self._covariance(kind), slopes)
+        reach = quantile(level, self.freedom) * np.sqrt(variance)
+        return value, value - reach, value + reach
+
+    def _known(self) -> tuple[Fit, Any, np.ndarray]:
+        if self._fit is None:
+            raise ArgumentError(f"the uncertainty of this fit cannot be determined: {self.reason}")
+        return self._fit, self._fit.at, self._fit.moving
+
+    def _chain(self) -> np.ndarray:
+        _, at, moving = self._known()
+        return at.chain[np.ix_(moving, moving)]
+
+    def _covariance(self, kind: str) -> np.ndarray:
+        self._known()
+        if kind not in self.covariances:
+            raise ArgumentError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}.")
+        return self.covariances[kind]
+
+    def __str__(self) -> str:
+        """One line per parameter: value, 90 % interval, standard errors by kind."""
+        if self.reason:
+            return f"uncertainty cannot be determined: {self.reason}"
+        lines = ["uncertainty (value, 90 % interval, standard errors by " + ", ".join(get_args(Kind)) + "):"]
+        for row in self.rows():
+            errors = " ".join(f"{row[kind]:.2g}" for kind in get_args(Kind))
+            lines.append(
+                f"  {row['parameter']}: {row['value']:.5g} [{row['low']:.4g}, {row['high']:.4g}] {errors}"
+            )
+        return "\n".join(lines + [f"  {kind}: {note}" for kind, note in self.notes.items()])
+
+    def rows(self, level: float = 0.9) -> list[dict[str, Any]]:
+        """One row per parameter: value, interval of the sandwich, standard errors by kind."""
+        if self.reason:
+            return []
+        errors = {kind: self.standard_errors(kind) for kind in get_args(Kind)}
+        ends = self.intervals(level)
+        return [
+            {"parameter": name, "value": float(self.values[i]), "low": float(ends[i, 0])}
+            | {"high": float(ends[i, 1])}
+            | {kind: float(error[i]) for kind, error in errors.items()}
+            for i, name in enumerate(self.names)
+        ]
+
+
+def uncertainty(fit: Fit, noise: Any = None) -> Uncertainty:
+    """Covariances of a fit.
+
+    Args:
+        fit: One fit.
+        noise: None: the noise is what the residuals scatter by, call and put of a strike together. "spread":
+            a fair price may lie anywhere between bid and ask. An array (2, T, K): standard deviations of the
+            quotes' prices, normalised; quotes are independent.
+
+    Raises:
+        ArgumentError: noise is of another kind.
+    """
+    if fit.reason:
+        return Uncertainty(reason=fit.reason)
+    at, moving = fit.at, fit.moving
+    residuals, jacobian = fit.strikes()
+    freedom = residuals.size - moving.size
+    if not moving.size:
+        return Uncertainty(reason="no parameter moves: all are fixed or on a bound.")
+    if freedom < (1 if noise is None else 0):
+        return Uncertainty(
+            reason=f"{residuals.size} strikes for {moving.size} parameters leave nothing to tell noise by."
+        )
+    pick = np.ix_(moving, moving)
+    data, prior, full = jacobian.T @ jacobian, at.prior[pick], at.hessian[pick]
+    if noise is None:
+        variance = float(np.sum(residuals**2)) / freedom
+        leverage = np.einsum("qi,ij,qj->q", jacobian, _inverse(data, "sandwich", {}), jacobian)
+        square = residuals**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
+        scatter = (jacobian * square[:, None]).T @ jacobian
+    else:
+        weights = at.bend**2 * deviations(fit, noise) ** 2
+        variance = float(np.sum(weights) / np.sum(at.bend))
+        slopes = at.slopes[moving]
+        scatter = np.einsum("itk,tk,jtk->ij", slopes, np.sum(weights, axis=0), slopes)
+    notes: dict[str, str] = {}
+    inverses = {
+        name: _inverse(matrix, name, notes)
+        for name, matrix in (("gauss_newton", data), ("hessian", full - prior), ("laplace", full))
+    }
+    covariances = {name: variance * inverse for name, inverse in inverses.items()}
+    covariances["sandwich"] = inverses["laplace"] @ scatter @ inverses["laplace"]
+    values = at.values[moving]
+    free = float(freedom) if noise is None else np.inf
+    return Uncertainty(fit.names, values, covariances, free, notes, "", fit)
+
+
+def deviations(fit: Fit, noise: Any) -> np.ndarray:
+    """Standard deviations of the quotes' prices, (2, T, K), 0 where there is no quote."""
+    used = fit.at.used
+    if isinstance(noise, str):
+        if noise != "spread":
+            raise ArgumentError(f"noise must be None, 'spread' or an array, got {noise!r}.")
+        noise = _UNIFORM * np.asarray(fit.surface.spread)
+    noise = np.asarray(noise, float)
+    if noise.shape not in ((), used.shape):
+        raise ArgumentError(f"noise must have shape {used.shape}, got {noise.shape}.")
+    found = np.where(used, noise, 0.0)
+    if not np.all(np.isfinite(found)) or np.any(found < 0.0):
+        raise ArgumentError("noise must be finite and not negative for every quote that was fitted.")
+    return found
+
+
+def value_and_slopes(fit: Fit, function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
+    """A function of the model, and its derivatives in all coordinates on a last axis."""
+    y = jnp.asarray(fit.at.y)
+    value, along = jax.linearize(lambda y: jnp.asarray(function(fit.model(y))), y)
+    return np.asarray(value), np.asarray(jnp.moveaxis(jax.vmap(along)(jnp.eye(y.size)), 0, -1))
+
+
+def quantile(level: float, freedom: float = np.inf) -> float:
+    """Half the width of a central interval of Student's t, in standard deviations.
+
+    Cornish and Fisher's expansion (Abramowitz and Stegun 1964, 26.7.5); 1e-3 from 5 degrees of freedom on.
+
+    Raises:
+        ArgumentError: level is not between 0 and 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise ArgumentError(f"level must lie between 0 and 1, got {level!r}.")
+    z = float(jax.scipy.special.ndtri(0.5 + 0.5 * level))
+    terms = (
+        1.0,
+        (z**2 + 1.0) / 4.0,
+        (5.0 * z**4 + 16.0 * z**2 + 3.0) / 96.0,
+        (3.0 * z**6 + 19.0 * z**4 + 17.0 * z**2 - 15.0) / 384.0,
+    )
+    return z * sum(term / freedom**i for i, term in enumerate(terms))
+
+
+def _inverse(matrix: np.ndarray, name: str, notes: dict[str, str]) -> np.ndarray:
+    """Inverse of a positive definite matrix scaled to a unit diagonal; nan, and a note, where it is not."""
+    diagonal = np.diag(matrix)
+    scale = np.sqrt(np.where(diagonal > 0.0, diagonal, np.nan))
+    scaled = matrix / np.outer(scale, scale)
+    values = np.linalg.eigvalsh(scaled) if np.all(np.isfinite(scaled)) else np.array([np.nan])
+    if not values[0] > len(matrix) * np.finfo(float).eps * values[-1]:
+        notes[name] = "the curvature is not positive in every direction, so there is no covariance"
+        return np.full(matrix.shape, np.nan)
+    return np.linalg.inv(scaled) / np.outer(scale, scale)
