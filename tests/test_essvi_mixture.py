@@ -94,6 +94,7 @@ def test_a_mixture_is_fitted_as_a_mixture(mixture):
     assert two.fit is not None and np.shape(two.fit.at_bound) == (2, 3, 5)
 
 
+@pytest.mark.slow
 def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
     quotes = quoted(mixture.components[0], noise=0.002)
     single, one = nt.fit_surface(quotes), nt.fit_essvi(quotes)

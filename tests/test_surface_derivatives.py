@@ -11,6 +11,7 @@ import neutral as nt
 from neutral import black
 from neutral.calibration.solvers import AbstractSolver, movable
 from neutral.quote_surface import pad
+from neutral.surfaces.fit_essvi import as_surface
 
 T = np.array([0.1, 0.4, 1.0])
 THETA, PSI, RHO = np.array([0.005, 0.018, 0.04]), np.array([0.06, 0.11, 0.16]), np.array([-0.5, -0.45, -0.4])
@@ -140,7 +141,17 @@ def test_a_mixture_follows_its_quotes(mixture, truth, components):
     assert float(jnp.sum(slope * change)) == pytest.approx(float(along), rel=1e-9)
 
 
-@pytest.mark.heavy
+def test_an_expiry_that_is_not_there_has_no_derivative(truth):
+    t, known = jnp.append(T, 2.0), jnp.append(np.ones(T.size, bool), False)
+    smiles = jnp.stack([jnp.append(x, 1.0) for x in (THETA, PSI, RHO * PSI)])
+    done = nt.SurfaceFit(0, jnp.zeros(()), 0.0, 0, 0.0, jnp.zeros(3 * t.size, bool))
+    slope = jax.grad(lambda x: as_surface(t, x, known, done).implied_vol(0.1, 0.25))(smiles)
+    alone = jax.grad(lambda x: nt.ESSVI(T, x[0], x[1], x[2] / x[1]).implied_vol(0.1, 0.25))(smiles[:, :-1])
+    np.testing.assert_allclose(slope[:, :-1], alone, rtol=1e-14)
+    assert not np.any(slope[:, -1])
+
+
+@pytest.mark.slow
 def test_padding_changes_no_derivative(truth):
     quotes = quoted(truth)
     wide = pad(quotes, T.size + 2, quotes.k.shape[1] + 3)
