@@ -1,18 +1,45 @@
-"""What a calibration's parameters are worth: identifiability, uncertainty, residuals, sensitivities."""
+"""What a calibration's parameters are worth, which model to use, and whether a fit may be used."""
 
+from .averaging import log_score_weights as log_score_weights
+from .averaging import model_average as model_average
+from .averaging import pseudo_bma_weights as pseudo_bma_weights
+from .averaging import stacking_weights as stacking_weights
 from .bootstrap import Bootstrap as Bootstrap
 from .bootstrap import bootstrap as bootstrap
 from .bootstrap import bootstrap_mean as bootstrap_mean
 from .comparison import Comparison as Comparison
 from .comparison import diebold_mariano as diebold_mariano
+from .cross_validation import CrossValidation as CrossValidation
+from .cross_validation import cross_validate as cross_validate
+from .cross_validation import fold_masks as fold_masks
+from .cross_validation import walk_forward as walk_forward
 from .diagnose import Diagnosis as Diagnosis
 from .diagnose import diagnose as diagnose
+from .gates import Gate as Gate
+from .gates import Limit as Limit
+from .gates import evaluate_gates as evaluate_gates
+from .gates import load_limits as load_limits
+from .gates import worst_outcome as worst_outcome
 from .identifiability import Finding as Finding
 from .identifiability import Identifiability as Identifiability
 from .influence import Influence as Influence
+from .local_level import LocalLevel as LocalLevel
+from .local_level import local_level as local_level
+from .measurements import fit_measurements as fit_measurements
 from .profile import Profile as Profile
 from .profile import profile as profile
+from .recommendation import Candidate as Candidate
+from .recommendation import Recommendation as Recommendation
+from .recommendation import recommend as recommend
 from .residuals import Residuals as Residuals
+from .selection import Criteria as Criteria
+from .selection import NestedTest as NestedTest
+from .selection import criteria_of_losses as criteria_of_losses
+from .selection import f_test as f_test
+from .selection import information_criteria as information_criteria
+from .selection import likelihood_ratio_test as likelihood_ratio_test
 from .sensitivities import Sensitivities as Sensitivities
 from .sensitivities import sensitivities as sensitivities
+from .stability import Stability as Stability
+from .stability import stability as stability
 from .uncertainty import Uncertainty as Uncertainty
