@@ -85,7 +85,9 @@ def test_errors_are_held_against_the_use(use, limit, limits):
         gates = nt.evaluate_gates({"iv_rmse_bp": number}, use, sets=limits)
         (gate,) = [gate for gate in gates if gate.name == "volatility error for the use"]
         assert gate.outcome == outcome and f"must be below {limit:g}" in gate.reason
-    assert str(gate).startswith(f"fail: volatility error for the use: iv_rmse_bp is {limit:g}, it must be below")
+    assert str(gate).startswith(
+        f"fail: volatility error for the use: iv_rmse_bp is {limit:g}, it must be below"
+    )
 
 
 def test_the_table_has_every_limit():
@@ -116,7 +118,10 @@ def test_the_gravest_outcome_counts():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (({}, "hedging"), "there is no application hedging; accepted: exotics, market_making, vanilla_hedging"),
+        (
+            ({}, "hedging"),
+            "there is no application hedging; accepted: exotics, market_making, vanilla_hedging",
+        ),
         (({"iv_rmse": 1.0}, "exotics"), "there is no measurement iv_rmse; accepted: .*iv_rmse_bp"),
     ],
 )
@@ -164,10 +169,12 @@ def test_a_missing_file_is_refused(tmp_path):
         load_limits(tmp_path / "none.toml")
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_measurements_of_a_fit():
     surface, engine = heston_surface(), nt.Lewis(48)
-    found = fit_measurements(nt.diagnose(nt.calibrate(nt.Heston, surface, engine=engine), surface, engine=engine))
+    found = fit_measurements(
+        nt.diagnose(nt.calibrate(nt.Heston, surface, engine=engine), surface, engine=engine)
+    )
     assert set(found) <= {limit.measure for limit in load_limits()}
     assert found["converged"] == 1.0 and found["hit_max_steps"] == 0.0 and found["weight_ratio"] == 1.0
     assert found["iv_rmse_bp"] < 0.1 and found["worst_maturity_iv_rmse_bp"] >= found["iv_rmse_bp"]
@@ -176,7 +183,6 @@ def test_measurements_of_a_fit():
     assert found["feller_ratio"] == pytest.approx(2 * 1.8 * 0.07 / 0.7**2, rel=1e-3)
     long = np.asarray(surface.stdev)[-1] ** 2 / np.asarray(surface.t)[-1]
     assert found["theta_over_long_variance"] == pytest.approx(0.07 / long, rel=1e-3)
-    # one quote a strike fewer than parameters: what cannot be told is nan, and passes nothing
     few = surface.mask & (np.arange(8) < 2) & (np.arange(4) < 2)[:, None]
     short = nt.calibrate(nt.Heston, surface, engine=engine, mask=few)
     found = fit_measurements(nt.diagnose(short, surface, engine=engine, mask=few))

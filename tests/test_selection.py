@@ -108,9 +108,12 @@ def test_log_scores_recover_the_shares_of_a_mixture():
     # each observation is possible under one model alone, so the shares themselves are the optimum
     which = np.repeat([0, 1, 2], [50, 30, 20])
     log_density = np.where(which[:, None] == np.arange(3), 0.0, -np.inf)
-    with np.errstate(invalid="raise"):
-        found = log_score_weights(np.maximum(log_density, -700.0))
+    unknown, impossible = np.array([[np.nan, 0.0, 0.0]]), np.full((1, 3), -np.inf)
+    found = log_score_weights(np.vstack([log_density, unknown, impossible]))
     np.testing.assert_allclose(found, [0.5, 0.3, 0.2], atol=1e-9)
+    np.testing.assert_array_equal(pseudo_bma_weights([[0.0, -np.inf], [0.0, 0.0]]), [1.0, 0.0])
+    with pytest.raises(nt.ArgumentError, match="every model rules some observation out"):
+        pseudo_bma_weights(log_density)
 
 
 def test_log_scores_meet_the_optimality_conditions():
@@ -155,11 +158,16 @@ def test_recommendation_weighs_five_criteria():
 def test_recommendation_leaves_out_what_is_not_known():
     found = recommend([HESTON._replace(roughness=np.nan), SVCJ])
     assert "stability" not in found.ranks
-    assert "stability: cannot be determined, the roughness of the parameters of heston is not known" in found.reasons
+    assert (
+        "stability: cannot be determined, the roughness of the parameters of heston is not known"
+        in found.reasons
+    )
     assert found.model == "svcj" and "level, svcj has the least error out of sample" in found.reasons[-1]
     nothing = recommend([Candidate("a"), Candidate("b")])
     assert nothing.model is None and nothing.reasons[-1] == "no criterion is known of all models"
-    level = recommend([Candidate("a", seconds=1.0, converged=1.0), Candidate("b", seconds=1.0, converged=1.0)])
+    level = recommend(
+        [Candidate("a", seconds=1.0, converged=1.0), Candidate("b", seconds=1.0, converged=1.0)]
+    )
     assert level.model is None and "do not decide" in level.reasons[-1]
     stuck = recommend([HESTON, SVCJ._replace(converged=0.0)])
     assert "svcj inf" in stuck.reasons[3]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import neutral as nt
-from neutral.diagnostics import local_level, stability
+from neutral.diagnostics import local_level, stability, start_agreement
 
 
 def test_steps_roughness_and_bounds_of_a_history():
@@ -40,6 +40,17 @@ def test_two_days_have_a_step_and_no_spread():
         stability(np.ones((5, 2)), ("a",))
 
 
+def test_starts_agree_or_do_not():
+    ends = [[1.00, 0.50], [1.01, 0.52], [1.02, 0.49], [9.0, 9.0]]
+    found = start_agreement(ends, [2.0, 2.001, 3.0, np.nan], ("kappa", "rho"))
+    assert found.converged == 3 and found.parameter == "rho" and found.spread == pytest.approx(0.03 / 0.5)
+    assert found.share == pytest.approx(2 / 3)
+    alone = start_agreement(ends, [2.0, np.nan, np.nan, np.nan])
+    assert alone.reason == "1 of 4 starts have converged; it takes 2 to agree." and np.isnan(alone.spread)
+    with pytest.raises(nt.ArgumentError, match="ends must be"):
+        start_agreement([1.0], [1.0])
+
+
 @pytest.fixture(scope="module")
 def walk():
     """A random walk seen through noise that differs from day to day, with gaps."""
@@ -68,7 +79,9 @@ def test_filter_and_smoother_are_statsmodels(walk):
     found, theirs = local_level(path, errors, 0.01), their_smoother(path, errors, 0.01)
     first = 1  # the first day has no fit
     np.testing.assert_allclose(found.filtered[first:], theirs.filtered_state[0, first:], atol=1e-8)
-    np.testing.assert_allclose(found.filtered_variance[first:], theirs.filtered_state_cov[0, 0, first:], atol=1e-8)
+    np.testing.assert_allclose(
+        found.filtered_variance[first:], theirs.filtered_state_cov[0, 0, first:], atol=1e-8
+    )
     np.testing.assert_allclose(found.smoothed, theirs.smoothed_state[0], atol=1e-8)
     np.testing.assert_allclose(found.smoothed_variance, theirs.smoothed_state_cov[0, 0], atol=1e-8)
     known = np.isfinite(found.innovations)
@@ -83,7 +96,9 @@ def test_state_variance_is_the_most_likely(walk):
     optimize = pytest.importorskip("scipy.optimize")
     path, errors = walk
     best = optimize.minimize_scalar(
-        lambda x: -np.sum(their_smoother(path, errors, np.exp(x)).llf_obs), bounds=(-8.0, 0.0), method="bounded"
+        lambda x: -np.sum(their_smoother(path, errors, np.exp(x)).llf_obs),
+        bounds=(-8.0, 0.0),
+        method="bounded",
     )
     assert local_level(path, errors).state_variance == pytest.approx(np.exp(best.x), rel=1e-3)
 

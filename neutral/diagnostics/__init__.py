@@ -41,5 +41,7 @@ from .selection import likelihood_ratio_test as likelihood_ratio_test
 from .sensitivities import Sensitivities as Sensitivities
 from .sensitivities import sensitivities as sensitivities
 from .stability import Stability as Stability
+from .stability import StartAgreement as StartAgreement
 from .stability import stability as stability
+from .stability import start_agreement as start_agreement
 from .uncertainty import Uncertainty as Uncertainty

@@ -28,7 +28,7 @@ def stacking_weights(errors: Any) -> np.ndarray:
     """
     from scipy.optimize import nnls
 
-    known = _known(errors, "errors")
+    known = _known(errors, "errors", np.isfinite(errors))
     size = np.sqrt(np.mean(known**2)) or 1.0
     # With weights s v, v on the simplex, the least over s rises with |E v|: the direction is v's own optimum
     rows = np.vstack([known / (size * np.sqrt(len(known))), np.ones(known.shape[1])])
@@ -43,12 +43,16 @@ def log_score_weights(log_densities: Any) -> np.ndarray:
     gap of 1e-10 to the optimum, or 100,000 rounds.
 
     Args:
-        log_densities: Of quotes that no model was fitted to, (observations, m).
+        log_densities: Of quotes that no model was fitted to, (observations, m); -inf where a model rules an
+            observation out. Those that are nan, or ruled out by all, are left out.
 
     Returns:
         Weights, (m,), not negative, sum 1.
+
+    Raises:
+        ArgumentError: no observation is known of all models.
     """
-    known = _known(log_densities, "log_densities")
+    known = _densities(log_densities)
     density = np.exp(known - known.max(axis=1, keepdims=True))
     weights = np.full(known.shape[1], 1.0 / known.shape[1])
     for _ in range(_ROUNDS):
@@ -62,7 +66,11 @@ def log_score_weights(log_densities: Any) -> np.ndarray:
 
 def pseudo_bma_weights(log_densities: Any) -> np.ndarray:
     """Weights by total log score out of sample (Geisser and Eddy 1979; Yao et al. 2018), (m,)."""
-    total = np.sum(_known(log_densities, "log_densities"), axis=0)
+    total = np.sum(_densities(log_densities), axis=0)
+    if not np.any(np.isfinite(total)):
+        raise ArgumentError(
+            "every model rules some observation out, so total log scores do not compare them."
+        )
     likelihood = np.exp(total - total.max())
     return likelihood / likelihood.sum()
 
@@ -83,7 +91,9 @@ def model_average(
     """
     from scipy.special import ndtr
 
-    means, deviations, weights = np.broadcast_arrays(*(np.asarray(x, float) for x in (means, deviations, weights)))
+    means, deviations, weights = np.broadcast_arrays(
+        *(np.asarray(x, float) for x in (means, deviations, weights))
+    )
     if not 0.0 < level < 1.0 or not np.all(deviations > 0.0):
         raise ArgumentError("level must lie between 0 and 1, and deviations must be above 0.")
     reach = 40.0 * deviations
@@ -100,11 +110,16 @@ def model_average(
     return np.sum(weights * means, axis=-1), quantile(tail), quantile(1.0 - tail)
 
 
-def _known(values: Any, name: str) -> np.ndarray:
+def _densities(values: Any) -> np.ndarray:
+    possible = np.max(np.asarray(values, float), axis=-1, keepdims=True) > -np.inf
+    return _known(values, "log_densities", possible & ~np.isnan(values))
+
+
+def _known(values: Any, name: str, good: np.ndarray) -> np.ndarray:
     values = np.asarray(values, float)
     if values.ndim != 2 or values.shape[1] < 1:
         raise ArgumentError(f"{name} must have shape (observations, models), got {values.shape}.")
-    known = values[np.all(np.isfinite(values), axis=1)]
+    known = values[np.all(good, axis=1)]
     if not len(known):
         raise ArgumentError(f"{name} holds no observation that is known of all {values.shape[1]} models.")
     return known

@@ -37,21 +37,25 @@ class CrossValidation:
     @property
     def converged(self) -> np.ndarray:
         """Which fits have, (m, folds)."""
-        return np.array([np.asarray(fit.converged) for fit in self.fits])
+        return _table([np.asarray(fit.converged) for fit in self.fits], self.names)
 
     def errors(self, unit: Unit = "vol") -> np.ndarray:
         """Root mean square error of each fold, (m, folds); nan without a fit, or without a known residual."""
-        return np.array([[_root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals])
+        return _table(
+            [[_root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals], self.names
+        )
 
     def variation(self, unit: Unit = "vol") -> np.ndarray:
-        """Standard deviation of the folds' errors over their mean, (m,); nan where a fold has none."""
+        """Standard deviation of the folds' errors over their mean, (m,); nan where a fold has no error."""
         errors = self.errors(unit)
+        if errors.shape[1] < 2:
+            return np.full(len(self.names), np.nan)
         return np.std(errors, axis=1, ddof=1) / np.mean(errors, axis=1)
 
     def observations(self, unit: Unit = "vol") -> np.ndarray:
         """Residuals of all quotes held out, (quotes, m): what `stacking_weights` takes; nan where unknown."""
         columns = [np.stack([getattr(r, unit) for r in row]).ravel() for row in self.residuals]
-        table = np.stack(columns, axis=1)
+        table = _table(columns, self.names).T
         return table[np.any(np.isfinite(table), axis=1)]
 
     def rows(self, unit: Unit = "vol") -> list[dict[str, Any]]:
@@ -105,7 +109,8 @@ def fold_masks(
     if kind not in get_args(Kind) or folds < 2 or block < 1:
         accepted = ", ".join(map(repr, get_args(Kind)))
         raise ArgumentError(
-            f"kind must be one of {accepted}, folds at least 2, block at least 1; got {kind!r}, {folds}, {block}."
+            f"kind must be one of {accepted}, folds at least 2, block at least 1; "
+            f"got {kind!r}, {folds}, {block}."
         )
     used = np.asarray(surface.train if mask is None else np.asarray(mask, bool) & surface.mask)
     group = _groups(np.asarray(surface.k), np.any(used, axis=0), kind, block)
@@ -187,6 +192,11 @@ def walk_forward(
     )
 
 
+def _table(rows: list[Any], names: tuple[str, ...]) -> np.ndarray:
+    """One row per model, without a column where there is none."""
+    return np.array(rows) if rows else np.empty((len(names), 0))
+
+
 def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     if isinstance(recipes, Mapping):
         named = {str(name): recipe for name, recipe in recipes.items()}
@@ -194,7 +204,9 @@ def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
         listed = recipes if isinstance(recipes, list | tuple) else [recipes]
         named = {getattr(r, "__name__", type(r).__name__).lower(): r for r in listed}
         if len(named) < len(listed):
-            raise ArgumentError("two recipes are of one class: give them names, as in {'one': ..., 'other': ...}.")
+            raise ArgumentError(
+                "two recipes are of one class: give them names, as in {'one': ..., 'other': ...}."
+            )
     if not named:
         raise ArgumentError("there is no model to fit.")
     return named
@@ -214,7 +226,7 @@ def _groups(k: np.ndarray, cells: np.ndarray, kind: Kind, block: int) -> np.ndar
 
 
 def _deal(group: np.ndarray, folds: int, draw: np.random.Generator, by_expiry: bool) -> np.ndarray:
-    """The fold of each cell: shuffled groups dealt in turn, within each expiry or all together; -1 for none."""
+    """The fold of each cell, -1 for none: shuffled groups dealt in turn, expiry by expiry or at once."""
     decks = [np.unique(row[row >= 0]) for row in group] if by_expiry else [np.unique(group[group >= 0])]
     order = np.concatenate([draw.permutation(deck) for deck in decks])
     fold = np.empty(order.size, int)

@@ -109,7 +109,9 @@ def evaluate_gates(
     given = load_limits() if limits is None else tuple(limits)
     _check_known("application", [application], APPLICATIONS)
     _check_known("measurement", measurements, {limit.measure for limit in given})
-    chosen = {limit.set for limit in given} if sets is None else {sets} if isinstance(sets, str) else set(sets)
+    chosen = (
+        {limit.set for limit in given} if sets is None else {sets} if isinstance(sets, str) else set(sets)
+    )
     _check_known("set", chosen, {limit.set for limit in given})
     return tuple(
         _gate(limit, measurements.get(limit.measure), application) for limit in given if limit.set in chosen
@@ -151,7 +153,9 @@ def _limit(where: str, gate: Any) -> Limit:
     """One checked limit of a file."""
     rules = sorted(set(gate) - _KEYS) if isinstance(gate, dict) else []
     if len(rules) != 1 or rules[0] not in _RULES or len(gate) != len(_KEYS) + 1:
-        raise DataError(f"{where}: needs {', '.join(sorted(_KEYS))} and one of {', '.join(_RULES)}, got {gate}.")
+        raise DataError(
+            f"{where}: needs {', '.join(sorted(_KEYS))} and one of {', '.join(_RULES)}, got {gate}."
+        )
     (rule,), texts = rules, {key: gate[key] for key in sorted(_KEYS)}
     if not all(isinstance(text, str) and text for text in texts.values()):
         raise DataError(f"{where}: {', '.join(texts)} must be text.")
@@ -161,8 +165,8 @@ def _limit(where: str, gate: Any) -> Limit:
     values = value if isinstance(value, dict) else {name: value for name in APPLICATIONS}
     if set(values) != set(APPLICATIONS) or not all(_is_limit(rule, x) for x in values.values()):
         raise DataError(
-            f"{where}: {rule} must be a finite number (between: two, in order), or a table of one for each of "
-            f"{', '.join(APPLICATIONS)}, got {value!r}."
+            f"{where}: {rule} must be a finite number (between: two, in order), or a table of one for "
+            f"each of {', '.join(APPLICATIONS)}, got {value!r}."
         )
     return Limit(**texts, rule=rule, value=value)
 

@@ -58,7 +58,7 @@ def local_level(path: Any, standard_errors: Any, state_variance: float | None = 
 
     Args:
         path: Fitted values in order of time, (days,); nan where there is no fit.
-        standard_errors: Of the fits, (days,) or a number, >= 0; a day where it is nan counts as without a fit.
+        standard_errors: Of the fits, (days,) or a number, >= 0; nan counts as a day without a fit.
         state_variance: Of a day's step; that of maximum likelihood where None.
 
     Returns:
@@ -79,7 +79,9 @@ def local_level(path: Any, standard_errors: Any, state_variance: float | None = 
     y, noise = np.where(known, y, np.nan), np.where(known, noise, np.inf)
     variance = _most_likely(y, noise) if state_variance is None else float(state_variance)
     if not variance >= 0.0 or (variance == 0.0 and np.any(noise == 0.0)):
-        raise ArgumentError(f"state variance {variance}: must not be negative, nor 0 where a standard error is 0.")
+        raise ArgumentError(
+            f"state variance {variance}: must not be negative, nor 0 where a standard error is 0."
+        )
     found = _filter(y, noise, np.asarray(variance))
     smooth, smooth_variance = _smooth(found, variance)
     return LocalLevel(

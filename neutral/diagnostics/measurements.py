@@ -18,9 +18,9 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
         By the names of the gates' measurements: convergence, errors in volatility (root mean square of all
         quotes and of the worst maturity, basis points), bounds, patterns, agreement of starts, the condition
         number of the scaled Jacobian, counts and weights of the quotes fitted; and where the model has them
-        v0, theta against the market's variances at the money, kappa, sigma_v, rho and the Feller ratio. What a
-        fit cannot tell - changes from the day before, running time - is not among them. nan: unknown, as the
-        agreement of starts where there was one; it is inf where starts have converged to different costs.
+        v0, theta against the market's variances at the money, kappa, sigma_v, rho and the Feller ratio. What
+        a fit cannot tell - changes from the day before, running time - is not among them. nan: unknown, as
+        the agreement of starts where there was one; it is inf where starts have converged to different costs.
     """
     result, surface = diagnosis.fit.result, diagnosis.fit.surface
     used = np.asarray(diagnosis.fit.lane.used) & np.asarray(surface.mask)

@@ -81,7 +81,9 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
         values = np.array([getattr(c, attribute) for c in candidates], float)
         unknown = [name for name, x in zip(names, values, strict=True) if np.isnan(x)]
         if unknown:
-            reasons.append(f"{criterion}: cannot be determined, the {meaning} of {', '.join(unknown)} is not known")
+            reasons.append(
+                f"{criterion}: cannot be determined, the {meaning} of {', '.join(unknown)} is not known"
+            )
             continue
         ranks[criterion] = _ranks(values)
         order = np.argsort(values, kind="stable")

@@ -15,7 +15,8 @@ Criterion = Literal["aic", "aicc", "bic", "hqic"]
 class Criteria:
     """Information criteria of m models on the same n observations; smaller is better.
 
-    Akaike (1974), corrected for small samples (Hurvich and Tsai 1989), Schwarz (1978), Hannan and Quinn (1979).
+    Akaike (1974), corrected for small samples (Hurvich and Tsai 1989), Schwarz (1978), Hannan and Quinn
+    (1979).
 
     Attributes:
         names: Models.
@@ -74,7 +75,7 @@ class Criteria:
 
 
 class NestedTest(NamedTuple):
-    """Statistic, degrees of freedom, and probability of as much were the smaller model true; else a reason."""
+    """Statistic, degrees of freedom, probability of as much were the smaller model true; else a reason."""
 
     statistic: float
     freedom: tuple[int, ...]
@@ -103,10 +104,13 @@ def information_criteria(
     named = tuple(str(i) for i in range(value.size)) if names is None else tuple(names)
     if value.ndim != 1 or p.shape != value.shape or len(named) != value.size:
         raise ArgumentError(
-            f"likelihoods, parameters and names must have one length, got {value.shape}, {p.shape}, {len(named)}."
+            f"likelihoods, parameters and names must have one length, got {value.shape}, {p.shape}, "
+            f"{len(named)}."
         )
     if np.any(p < 0) or observations < 1:
-        raise ArgumentError(f"parameters must not be negative and observations at least 1, got {p}, {observations}.")
+        raise ArgumentError(
+            f"parameters must not be negative and observations at least 1, got {p}, {observations}."
+        )
     reasons = tuple(_undetermined(x, int(q), observations) for x, q in zip(value, p, strict=True))
     known = np.array([not reason for reason in reasons])
     twice, n = np.where(known, -2.0 * value, np.nan), float(observations)
@@ -184,8 +188,14 @@ def f_test(restricted: float, full: float, more: int, parameters: int, observati
 
 def _undetermined(likelihood: float, parameters: int, observations: int) -> str:
     if parameters >= observations - 1:
-        return f"{observations} observations are too few for {parameters} parameters; it takes {parameters + 2}."
-    return "" if np.isfinite(likelihood) else "the log-likelihood is not finite: no fit, or one without any error."
+        return (
+            f"{observations} observations are too few for {parameters} parameters; it takes {parameters + 2}."
+        )
+    return (
+        ""
+        if np.isfinite(likelihood)
+        else "the log-likelihood is not finite: no fit, or one without any error."
+    )
 
 
 def _not_nested(statistic: float, more: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,20 @@ from ..errors import ArgumentError
 
 _NEAR = 0.02  # of the range between the bounds
 _LEAST = 3  # days it takes to tell a spread
+_SAME_LOSS = 1e-3
+
+
+class StartAgreement(NamedTuple):
+    """Of fits from several starts: how many have converged, and how far apart they end; else a reason.
+
+    `share` is that of the converged ones whose loss is within 0.1 % of the least.
+    """
+
+    converged: int
+    spread: float
+    parameter: str
+    share: float
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,9 +71,9 @@ class Stability:
         lines = [f"stability over {len(self.changes) + 1} days:"]
         for row in self.rows():
             lines.append(
-                f"  {row['parameter']}: last change {row['change']:.3g} ({row['relative_change']:+.1%}), roughness "
-                f"{row['roughness']:.3g}, drift {row['drift']:+.2f}, z {row['z_scores']:+.2f}, near a bound "
-                f"{row['near_bound']:.0%}"
+                f"  {row['parameter']}: last change {row['change']:.3g} ({row['relative_change']:+.1%}), "
+                f"roughness {row['roughness']:.3g}, drift {row['drift']:+.2f}, z {row['z_scores']:+.2f}, "
+                f"near a bound {row['near_bound']:.0%}"
             )
         return "\n".join(lines)
 
@@ -84,7 +98,9 @@ def stability(path: Any, names: Sequence[str] | None = None, bounds: Any = None)
     named = tuple(str(i) for i in range(count)) if names is None else tuple(names)
     ends = np.full((count, 2), np.nan) if bounds is None else np.asarray(bounds, float)
     if len(named) != count or ends.shape != (count, 2):
-        raise ArgumentError(f"{count} parameters need as many names and bounds, got {len(named)}, {ends.shape}.")
+        raise ArgumentError(
+            f"{count} parameters need as many names and bounds, got {len(named)}, {ends.shape}."
+        )
     path = path[np.all(np.isfinite(path), axis=1)]
     if len(path) < 2:
         nothing = np.full(count, np.nan)
@@ -98,6 +114,38 @@ def stability(path: Any, names: Sequence[str] | None = None, bounds: Any = None)
         drift = np.mean(steps, axis=0) / _deviation(steps) * np.sqrt(len(steps))
         z = (path[-1] - np.mean(path[:-1], axis=0)) / _deviation(path[:-1])
     return Stability(named, steps, relative, _finite(rough), _finite(drift), _finite(z), _near(path, ends))
+
+
+def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) -> StartAgreement:
+    """How far apart fits of one surface end that started in different places.
+
+    Args:
+        ends: Fitted parameters, natural units, (starts, n).
+        losses: Of the fits, (starts,); nan for a start that has not converged.
+        names: Of the parameters.
+
+    Returns:
+        The largest relative range of a parameter among all that have converged, whatever their losses.
+
+    Raises:
+        ArgumentError: shapes disagree.
+    """
+    ends, losses = np.asarray(ends, float), np.asarray(losses, float)
+    if ends.ndim != 2 or losses.shape != ends.shape[:1]:
+        raise ArgumentError(
+            f"ends must be (starts, parameters), losses (starts,), got {ends.shape}, {losses.shape}."
+        )
+    done = np.isfinite(losses)
+    if done.sum() < 2:
+        reason = f"{done.sum()} of {done.size} starts have converged; it takes 2 to agree."
+        return StartAgreement(int(done.sum()), np.nan, "", np.nan, reason)
+    found, cost = ends[done], losses[done]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.nan_to_num(np.ptp(found, axis=0) / np.abs(found[np.argmin(cost)]), posinf=np.inf)
+    worst = int(np.argmax(spread))
+    parameter = str(worst) if names is None else names[worst]
+    near = float(np.mean(cost <= cost.min() * (1.0 + _SAME_LOSS)))
+    return StartAgreement(int(done.sum()), float(spread[worst]), parameter, near)
 
 
 def _deviation(values: np.ndarray) -> np.ndarray:
