@@ -40,9 +40,9 @@ def test_folds_share_out_every_quote_once(ragged, kind):
 
 
 def test_expiries_stay_whole_and_strikes_stay_together(ragged):
-    expiries = fold_masks(ragged, 4, "expiries").any(axis=1)
-    assert np.all(expiries.any(axis=2).sum(axis=0) <= 1)
-    strikes = fold_masks(ragged, 3, "strikes", block=4).any(axis=1)
+    expiries = np.any(fold_masks(ragged, 4, "expiries"), axis=(1, 3))
+    assert np.all(expiries.sum(axis=0) <= 1)
+    strikes = np.asarray(fold_masks(ragged, 3, "strikes", block=4)[:, 1])
     fold = np.argmax(strikes[:, 2], axis=0)  # 16 strikes of the third expiry: four blocks of four
     assert np.all(fold.reshape(4, 4) == fold.reshape(4, 4)[:, :1])
     assert set(fold) == {0, 1, 2}
@@ -71,13 +71,13 @@ def test_wrong_folds_are_refused(ragged):
 
 
 def test_a_history_of_one_day_determines_nothing(ragged):
-    found = nt.walk_forward(nt.Heston, [ragged])
+    found = nt.walk_forward([nt.Heston], [ragged])
     assert found.reason == "a history of 1 days has none to test on 1 ahead; it takes 2."
     assert "cannot be determined" in str(found) and found.rows() == []
     assert found.errors().shape == (1, 0) and found.observations().shape == (0, 1)
     assert np.isnan(found.variation()[0])
     with pytest.raises(nt.ArgumentError, match="ahead must be at least 1"):
-        nt.walk_forward(nt.Heston, [ragged], ahead=0)
+        nt.walk_forward([nt.Heston], [ragged], ahead=0)
 
 
 def count_programs(monkeypatch):

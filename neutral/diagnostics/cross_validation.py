@@ -1,23 +1,25 @@
 """Errors of quotes that a fit has not seen: folds of one surface, and days ahead."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import equinox as eqx
+import jax
 import numpy as np
 
 from ..calibration import calibrate_batch, price_surface
+from ..calibration.batch import CHUNK
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface, stack
-from .residuals import Residuals, residuals
+from .residuals import Residuals, misses
 
 Kind = Literal["random", "strikes", "expiries"]
 Unit = Literal["vol", "price", "spreads"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class CrossValidation:
     """Out-of-sample errors of m models over folds, or over days.
 
@@ -154,6 +156,8 @@ def cross_validate(
     held = fold_masks(surface, folds, kind, seed=seed, block=block, mask=mask)
     fitted = np.any(held, axis=0) & ~held
     surfaces = stack([surface] * folds)
+    devices = jax.device_count()
+    options = {"chunk": devices * -(-min(folds, CHUNK) // devices)} | options  # no idle lanes
     fits = tuple(calibrate_batch(recipe, surfaces, mask=fitted, **options) for recipe in named.values())
     return CrossValidation(tuple(named), fits, tuple(_held_out(fit, surfaces, held) for fit in fits))
 
@@ -201,7 +205,7 @@ def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     if isinstance(recipes, Mapping):
         named = {str(name): recipe for name, recipe in recipes.items()}
     else:
-        listed = recipes if isinstance(recipes, list | tuple) else [recipes]
+        listed = recipes
         named = {getattr(r, "__name__", type(r).__name__).lower(): r for r in listed}
         if len(named) < len(listed):
             raise ArgumentError(
@@ -242,16 +246,10 @@ def _priced(fits: CalibrationResult, surfaces: QuoteSurface) -> CalibrationResul
 
 
 def _held_out(fits: CalibrationResult, surfaces: QuoteSurface, held: Any) -> tuple[Residuals, ...]:
-    return tuple(
-        _only(residuals(fits[i], surfaces[i]), np.asarray(held[i]) & bool(fits.converged[i]))
-        for i in range(len(fits))
-    )
-
-
-def _only(found: Residuals, kept: np.ndarray) -> Residuals:
-    """Residuals of some quotes; their patterns are those of all, and are left out."""
-    some = {name: np.where(kept, getattr(found, name), np.nan) for name in ("price", "vol", "spreads")}
-    return dataclasses.replace(found, patterns=(), **some)
+    done = np.asarray(fits.converged)[:, None, None, None]
+    found = misses(fits, surfaces, np.asarray(held) & done)
+    arrays = (found.price, found.vol, found.spreads, found.k, found.t)
+    return tuple(Residuals(*one) for one in zip(*arrays, strict=True))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

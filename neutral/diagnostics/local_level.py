@@ -75,7 +75,7 @@ def local_level(path: Any, standard_errors: Any, state_variance: float | None = 
     if known.sum() < 2:
         nothing = np.full(y.shape, np.nan)
         reason = f"{known.sum()} days have a fit and a standard error; it takes 2."
-        return LocalLevel(*(nothing,) * 5, np.nan, np.nan, reason)
+        return LocalLevel(nothing, nothing, nothing, nothing, nothing, np.nan, np.nan, reason)
     y, noise = np.where(known, y, np.nan), np.where(known, noise, np.inf)
     variance = _most_likely(y, noise) if state_variance is None else float(state_variance)
     if not variance >= 0.0 or (variance == 0.0 and np.any(noise == 0.0)):
@@ -131,10 +131,10 @@ def _most_likely(y: np.ndarray, noise: np.ndarray) -> float:
     scale = float(np.mean(np.diff(y[np.isfinite(y)]) ** 2))
     if not scale > 0.0:
         return 0.0
-    grid = np.linspace(*np.log(np.multiply(_REACH, scale)), _POINTS)
+    grid = np.log(scale * np.geomspace(*_REACH, _POINTS))
     score = _filter(y, noise, np.exp(grid)).log_likelihood
     i = int(np.clip(np.argmax(score), 1, _POINTS - 2))
-    best = minimize_scalar(
+    best: Any = minimize_scalar(
         lambda x: -_filter(y, noise, np.exp(np.asarray(x))).log_likelihood,
         bounds=(grid[i - 1], grid[i + 1]), method="bounded", options={"xatol": 1e-10},
     )  # fmt: skip

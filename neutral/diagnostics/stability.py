@@ -105,7 +105,7 @@ def stability(path: Any, names: Sequence[str] | None = None, bounds: Any = None)
     if len(path) < 2:
         nothing = np.full(count, np.nan)
         reason = f"a history of {len(path)} days with a fit has no steps; it takes 2."
-        return Stability(named, path[:0], path[:0], *(nothing,) * 4, reason)
+        return Stability(named, path[:0], path[:0], nothing, nothing, nothing, nothing, reason)
     steps = np.diff(path, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = steps / np.abs(path[:-1])
