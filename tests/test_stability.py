@@ -33,6 +33,7 @@ def test_a_history_of_one_day_determines_nothing(days):
 
 def test_two_days_have_a_step_and_no_spread():
     found = stability([1.0, 1.5])
+    assert "near a bound" not in str(found)
     assert found.changes.tolist() == [[0.5]] and np.isnan(found.drift[0]) and np.isnan(found.z_scores[0])
     constant = stability(np.ones(5))
     assert np.isnan(constant.roughness[0]) and np.isnan(constant.z_scores[0])

@@ -70,10 +70,10 @@ class Stability:
             return f"stability cannot be determined: {self.reason}"
         lines = [f"stability over {len(self.changes) + 1} days:"]
         for row in self.rows():
+            near = "" if np.isnan(row["near_bound"]) else f", near a bound {row['near_bound']:.0%}"
             lines.append(
                 f"  {row['parameter']}: last change {row['change']:.3g} ({row['relative_change']:+.1%}), "
-                f"roughness {row['roughness']:.3g}, drift {row['drift']:+.2f}, z {row['z_scores']:+.2f}, "
-                f"near a bound {row['near_bound']:.0%}"
+                f"roughness {row['roughness']:.3g}, drift {row['drift']:+.2f}, z {row['z_scores']:+.2f}{near}"
             )
         return "\n".join(lines)
 
