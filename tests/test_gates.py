@@ -138,7 +138,7 @@ GATE = '[[gate]]\nset = "own"\nname = "x"\nmeasure = "x"\nmeaning = "too much"\n
 def test_limits_of_one_s_own(tmp_path):
     file = tmp_path / "own.toml"
     file.write_text(GATE + 'otherwise = "warn"\nat_most = 3\n')
-    (gate,) = nt.evaluate_gates({"x": 4.0}, "exotics", limits=load_limits(file))
+    (gate,) = nt.evaluate_gates({"x": 4.0, "kappa": 1.0}, "exotics", limits=load_limits(file))
     assert gate.outcome == "warn" and gate.reason == "x is 4, it must be at most 3: too much"
 
 

@@ -205,9 +205,8 @@ def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     if isinstance(recipes, Mapping):
         named = {str(name): recipe for name, recipe in recipes.items()}
     else:
-        listed = recipes
-        named = {getattr(r, "__name__", type(r).__name__).lower(): r for r in listed}
-        if len(named) < len(listed):
+        named = {getattr(r, "__name__", type(r).__name__).lower(): r for r in recipes}
+        if len(named) < len(recipes):
             raise ArgumentError(
                 "two recipes are of one class: give them names, as in {'one': ..., 'other': ...}."
             )

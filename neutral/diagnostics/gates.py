@@ -94,7 +94,8 @@ def evaluate_gates(
     """Hold measurements against the limits.
 
     Args:
-        measurements: Numbers by the names in the file; one that is absent or nan passes no gate.
+        measurements: Numbers by the names in the shipped file or in `limits`; one that is absent or nan
+            passes no gate.
         application: "market_making", "vanilla_hedging" or "exotics".
         sets: Those to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
             "sabr", "segments", "slv"); all where None.
@@ -108,7 +109,7 @@ def evaluate_gates(
     """
     given = load_limits() if limits is None else tuple(limits)
     _check_known("application", [application], APPLICATIONS)
-    _check_known("measurement", measurements, {limit.measure for limit in given})
+    _check_known("measurement", measurements, {limit.measure for limit in (*given, *load_limits())})
     chosen = (
         {limit.set for limit in given} if sets is None else {sets} if isinstance(sets, str) else set(sets)
     )
