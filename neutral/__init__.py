@@ -38,7 +38,8 @@ _HOME = {
         "strike_from_delta",
     ),
     "diagnostics": (
-        "Diagnosis", "bootstrap", "bootstrap_mean", "diagnose", "diebold_mariano", "profile", "sensitivities",
+        "CrossValidation", "Diagnosis", "bootstrap", "bootstrap_mean", "cross_validate", "diagnose",
+        "diebold_mariano", "evaluate_gates", "profile", "sensitivities", "walk_forward",
     ),
     "inversion": ("ImpliedVolStatus",),
     "storage": ("load", "save"),

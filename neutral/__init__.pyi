@@ -15,13 +15,17 @@ from .calibration import calibrate_batch as calibrate_batch
 from .calibration import data_bounds as data_bounds
 from .calibration import nested_start as nested_start
 from .calibration import price_surface as price_surface
+from .diagnostics import CrossValidation as CrossValidation
 from .diagnostics import Diagnosis as Diagnosis
 from .diagnostics import bootstrap as bootstrap
 from .diagnostics import bootstrap_mean as bootstrap_mean
+from .diagnostics import cross_validate as cross_validate
 from .diagnostics import diagnose as diagnose
 from .diagnostics import diebold_mariano as diebold_mariano
+from .diagnostics import evaluate_gates as evaluate_gates
 from .diagnostics import profile as profile
 from .diagnostics import sensitivities as sensitivities
+from .diagnostics import walk_forward as walk_forward
 from .errors import ArgumentError as ArgumentError
 from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError

@@ -1,6 +1,6 @@
 """Where a fit misses its quotes: by moneyness and maturity, and whether the misses have a shape."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -119,23 +119,34 @@ class Residuals:
 
 def residuals(result: CalibrationResult, surface: QuoteSurface) -> Residuals:
     """Residuals of one fit in prices, volatilities and spreads, of all quotes, fitted or not."""
+    found = misses(result, surface, surface.mask)
+    if not np.any(np.isfinite(found.price)):
+        return replace(found, reason="no quote has a finite residual.")
+    stdev = np.broadcast_to(np.asarray(surface.stdev)[:, None], found.k.shape)
+    return replace(found, patterns=patterns(found.vol, found.k / stdev, found.t))
+
+
+def misses(result: CalibrationResult, surface: QuoteSurface, chosen: Any) -> Residuals:
+    """Residuals of some quotes without their patterns, of one fit or, with leading axes, of many.
+
+    Args:
+        result: One fit, or a batch.
+        surface: Its surface, or the stack of them.
+        chosen: Quotes, (..., 2, T, K); the others are nan.
+    """
     mask = np.asarray(surface.mask)
-    price = np.where(mask, np.asarray(result.residuals, float), np.nan)
-    k = np.broadcast_to(np.asarray(surface.k), mask.shape)
-    t = np.broadcast_to(np.asarray(surface.t)[:, None], mask.shape)
-    if not np.any(np.isfinite(price)):
-        return Residuals(price, price, price, k, t, (), "no quote has a finite residual.")
+    k = np.broadcast_to(np.expand_dims(np.asarray(surface.k), -3), mask.shape)
+    t = np.broadcast_to(np.asarray(surface.t)[..., None, :, None], mask.shape)
+    price = np.where(mask & np.asarray(chosen), np.asarray(result.residuals, float), np.nan)
     is_call = np.broadcast_to(np.array([True, False])[:, None, None], mask.shape)
-    prices = jnp.where(mask, jnp.asarray(result.prices), jnp.nan)
+    prices = jnp.where(np.isfinite(price), jnp.asarray(result.prices), jnp.nan)
     model = np.asarray(implied_stdev(prices, jnp.asarray(k), jnp.asarray(is_call))) / np.sqrt(t)
-    vol = np.where(np.isfinite(price), model - np.asarray(surface.vol), np.nan)
     vega = np.asarray(surface.vega)
-    tells = vega >= _LEAST_VEGA * np.max(np.where(mask, vega, 0.0), axis=(0, 2))[:, None]
-    vol = np.where(np.isfinite(vol) & tells, vol, np.nan)
+    tells = vega >= _LEAST_VEGA * np.max(np.where(mask, vega, 0.0), axis=(-3, -1), keepdims=True)
+    vol = np.where(np.isfinite(model) & tells, model - np.asarray(surface.vol), np.nan)
     spread = np.asarray(surface.spread)
     spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
-    stdev = np.broadcast_to(np.asarray(surface.stdev)[:, None], mask.shape)
-    return Residuals(price, vol, spreads, k, t, patterns(vol, k / stdev, t))
+    return Residuals(price, vol, spreads, k, t)
 
 
 def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ...]:

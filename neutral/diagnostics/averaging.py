@@ -1,0 +1,125 @@
+"""Several models at once: weights by stacking, and what the average says."""
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+
+_GAP = 1e-10  # of the mean log score: how far from the optimum is none
+_ROUNDS = 100_000
+
+
+def stacking_weights(errors: Any) -> np.ndarray:
+    """Weights whose average of the models has the least mean square error out of sample.
+
+    Stacking of means (Wolpert 1992; Breiman 1996; Yao, Vehtari, Simpson and Gelman 2018, section 2): the
+    quadratic program on the simplex, exact by non-negative least squares with one more row of ones.
+
+    Args:
+        errors: Prediction less observation on quotes that no model was fitted to, (observations, m); an
+            observation that a model has no error for is left out.
+
+    Returns:
+        Weights, (m,), not negative, sum 1.
+
+    Raises:
+        ArgumentError: no observation is known of all models.
+    """
+    from scipy.optimize import nnls
+
+    known = _known(errors, "errors", np.isfinite(errors))
+    size = np.sqrt(np.mean(known**2)) or 1.0
+    # With weights s v, v on the simplex, the least over s rises with |E v|: the direction is v's own optimum
+    rows = np.vstack([known / (size * np.sqrt(len(known))), np.ones(known.shape[1])])
+    found, _ = nnls(rows, np.append(np.zeros(len(known)), 1.0))
+    return found / found.sum()
+
+
+def log_score_weights(log_densities: Any) -> np.ndarray:
+    """Weights whose mixture of predictive densities has the largest mean log score out of sample.
+
+    Stacking of predictive distributions (Yao et al. 2018, equation 4), by expectation maximisation up to a
+    gap of 1e-10 to the optimum, or 100,000 rounds.
+
+    Args:
+        log_densities: Of quotes that no model was fitted to, (observations, m); -inf where a model rules an
+            observation out. Those that are nan, or ruled out by all, are left out.
+
+    Returns:
+        Weights, (m,), not negative, sum 1.
+
+    Raises:
+        ArgumentError: no observation is known of all models.
+    """
+    known = _densities(log_densities)
+    density = np.exp(known - known.max(axis=1, keepdims=True))
+    weights = np.full(known.shape[1], 1.0 / known.shape[1])
+    for _ in range(_ROUNDS):
+        # Concave: no mixture scores more than the largest slope less 1 above this one
+        slope = np.mean(density / (density @ weights)[:, None], axis=0)
+        if slope.max() - 1.0 < _GAP:
+            break
+        weights = weights * slope
+    return weights / weights.sum()
+
+
+def pseudo_bma_weights(log_densities: Any) -> np.ndarray:
+    """Weights by total log score out of sample (Geisser and Eddy 1979; Yao et al. 2018), (m,)."""
+    total = np.sum(_densities(log_densities), axis=0)
+    if not np.any(np.isfinite(total)):
+        raise ArgumentError(
+            "every model rules some observation out, so total log scores do not compare them."
+        )
+    likelihood = np.exp(total - total.max())
+    return likelihood / likelihood.sum()
+
+
+def model_average(
+    means: Any, deviations: Any, weights: Any, level: float = 0.9
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The mean of a mixture of Gaussian predictions, and its central interval.
+
+    Args:
+        means: Of each model, (..., m).
+        deviations: Standard deviations, (..., m).
+        weights: (m,), sum 1.
+        level: Of the interval.
+
+    Returns:
+        Mean, lower and upper end, each (...,).
+    """
+    from scipy.special import ndtr
+
+    means, deviations, weights = np.broadcast_arrays(
+        *(np.asarray(x, float) for x in (means, deviations, weights))
+    )
+    if not 0.0 < level < 1.0 or not np.all(deviations > 0.0):
+        raise ArgumentError("level must lie between 0 and 1, and deviations must be above 0.")
+    reach = 40.0 * deviations
+
+    def quantile(p: float) -> np.ndarray:
+        low, high = np.min(means - reach, axis=-1), np.max(means + reach, axis=-1)
+        for _ in range(100):
+            middle = 0.5 * (low + high)
+            below = np.sum(weights * ndtr((middle[..., None] - means) / deviations), axis=-1) < p
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return 0.5 * (low + high)
+
+    tail = 0.5 * (1.0 - level)
+    return np.sum(weights * means, axis=-1), quantile(tail), quantile(1.0 - tail)
+
+
+def _densities(values: Any) -> np.ndarray:
+    possible = np.max(np.asarray(values, float), axis=-1, keepdims=True) > -np.inf
+    return _known(values, "log_densities", possible & ~np.isnan(values))
+
+
+def _known(values: Any, name: str, good: np.ndarray) -> np.ndarray:
+    values = np.asarray(values, float)
+    if values.ndim != 2 or values.shape[1] < 1:
+        raise ArgumentError(f"{name} must have shape (observations, models), got {values.shape}.")
+    known = values[np.all(good, axis=1)]
+    if not len(known):
+        raise ArgumentError(f"{name} holds no observation that is known of all {values.shape[1]} models.")
+    return known
