@@ -63,6 +63,16 @@ class MixtureSetting(AbstractSetting):
         fixed = jnp.concatenate([alpha * m, jnp.log(m)])
         return jnp.concatenate([rows.reshape(-1, size), jnp.broadcast_to(fixed[:, None], (fixed.size, size))])
 
+    def corners(self, space: Monotone, y: Real, gradient: Real, local: Real, chain: Real) -> Real:
+        """See `AbstractSetting.corners`."""
+        size = 3 * space.known.size
+        curvature = jnp.zeros_like(chain[0, 0], shape=(y.size, y.size))
+        for j in range(self.count):
+            rows, own = slice(3 * j, 3 * j + 3), slice(j * size, (j + 1) * size)
+            bend = space.corners(gradient[own], self.cap, local[rows], chain[rows, :, own])
+            curvature = curvature.at[own, own].set(bend)
+        return curvature
+
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """See `AbstractSetting.prices`."""
         count, call = self.count, k >= 0.0
