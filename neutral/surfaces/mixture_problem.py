@@ -25,7 +25,7 @@ class Start(NamedTuple):
 
 
 STARTS = {
-    2: Start((0.6, 1.6), (0.8, 1.2), (-0.2, 0.3), (0.57, 0.43)),
+    2: Start((0.8, 1.25), (0.9, 1.1), (-0.1, 0.15), (0.57, 0.43)),
     3: Start((0.5, 1.0, 2.2), (0.8, 1.0, 1.4), (-0.2, 0.1, 0.3), (0.4, 0.4, 0.2)),
 }
 _WIDEST = 6.0  # of the logarithms of ratios of weights
@@ -63,15 +63,15 @@ class MixtureSetting(AbstractSetting):
         fixed = jnp.concatenate([alpha * m, jnp.log(m)])
         return jnp.concatenate([rows.reshape(-1, size), jnp.broadcast_to(fixed[:, None], (fixed.size, size))])
 
-    def corners(self, space: Monotone, y: Real, gradient: Real, local: Real, chain: Real) -> Real:
-        """See `AbstractSetting.corners`."""
+    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
+        """See `AbstractSetting.corner_curvature`."""
         size = 3 * space.known.size
-        curvature = jnp.zeros_like(chain[0, 0], shape=(y.size, y.size))
+        whole = jnp.zeros((gradient.size, gradient.size))
         for j in range(self.count):
             rows, own = slice(3 * j, 3 * j + 3), slice(j * size, (j + 1) * size)
-            bend = space.corners(gradient[own], self.cap, local[rows], chain[rows, :, own])
-            curvature = curvature.at[own, own].set(bend)
-        return curvature
+            part = space.corner_curvature(gradient[own], self.cap, local[rows], chain[rows, :, own])
+            whole = whole.at[own, own].set(part)
+        return whole
 
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """See `AbstractSetting.prices`."""

@@ -56,14 +56,14 @@ class Monotone(NamedTuple):
         _, theta = jax.lax.scan(grow, jnp.zeros(()), (psi, least_width(up, down, cap), rise * self.level))
         return jnp.stack([jnp.where(begun, theta, 1.0), psi, jnp.where(begun, 0.5 * (up - down), 0.0)])
 
-    def corners(self, gradient: Real, cap: Cap, smiles: Real, chain: Real) -> Real:
-        """Curvature (3 T, 3 T) that the rounded maxima add to a cost with this gradient (3 T,).
+    def corner_curvature(self, gradient: Real, cap: Cap, smiles: Real, chain: Real) -> Real:
+        """What the rounded maxima add to the curvature of a cost, (3 T, 3 T), where that is positive.
 
-        Where two bounds of theta meet it is a hundred times what Gauss and Newton see. Only what is positive
-        counts.
+        Where two bounds of theta meet it is a hundred times what Gauss-Newton sees, and a solver that does
+        not know of it goes to and fro across the bend.
 
         Args:
-            gradient: In the coordinates, (3 T,).
+            gradient: Of the cost in the coordinates, (3 T,).
             cap: As in `smiles`.
             smiles: At the coordinates, (3, T).
             chain: Their slopes in the coordinates, (3, T, 3 T).
@@ -117,7 +117,7 @@ def _slope(a: Real, b: Real) -> Real:
 
 
 def _bend(push: Real, a: Real, b: Real, in_a: Real, in_b: Real) -> Real:
-    """Curvature (n, n) of the rounded maxima of a and b, times push, (T,), from slopes (T, n)."""
+    """Sum of the second derivatives (n, n) of rounded maxima, times push (T,), from slopes (T, n)."""
     root = jnp.sqrt((a - b) ** 2 + (_ROUND * (a + b)) ** 2)
     some = root > 0.0
     size = jnp.where(some, 2.0 * _ROUND**2 * jnp.maximum(push, 0.0) / jnp.where(some, root, 1.0) ** 3, 0.0)
