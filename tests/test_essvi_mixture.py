@@ -26,15 +26,28 @@ def mixture():
     return nt.ESSVIMixture(ALPHA, multipliers, nt.ESSVI(np.stack([T, T]), theta, psi, rho))
 
 
-def quoted(surface, noise=0.0):
+def quoted(surface, noise=0.0, lift=1.0):
     s = np.sqrt(np.asarray(surface.total_variance(0.0, T)))
     k = np.linspace(-2.2, 2.2, 14) * s[:, None]
-    vol = np.asarray(surface.implied_vol(k, T[:, None]))
+    vol = lift * np.asarray(surface.implied_vol(k, T[:, None]))
     vol = vol + noise * np.random.default_rng(0).standard_normal(vol.shape)
     call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))
     prices = np.stack([call, call + np.expm1(k)])
     half = 0.002 * np.asarray(black.vega(k, vol * np.sqrt(T)[:, None])) * np.sqrt(T)[:, None]
     return nt.QuoteSurface.from_arrays(T, k, prices, prices - half, prices + half)
+
+
+def shaken(size, seed):
+    """Quotes of a mixture as wide as may be, with smiles lifted and lowered: bounds meet in its fit."""
+    rows = []
+    for level, rho in ((0.03, -0.5), (0.09, 0.3)):
+        theta = level * np.sqrt(T)
+        rows.append((theta, 1.96 * np.sqrt(theta / (1.0 + abs(rho))), np.full(5, rho)))
+    theta, psi, rho = (np.stack(pair) for pair in zip(*rows, strict=True))
+    components = nt.ESSVI(np.stack([T, T]), theta, psi, rho)
+    surface = nt.ESSVIMixture(ALPHA, PLACE / np.sum(ALPHA * PLACE), components)
+    lift = 1.0 + size * np.random.default_rng(seed).standard_normal((5, 1))
+    return quoted(surface, 0.2 * size, lift)
 
 
 def test_prices_are_a_mixture_of_prices(mixture):
@@ -107,6 +120,14 @@ def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
     again = nt.load(tmp_path / "surface.json")
     for a, b in zip(jax.tree.leaves(single), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.heavy
+def test_bounds_that_meet_do_not_hold_a_fit_up():
+    quotes = nt.stack([shaken(0.03, seed) for seed in (0, 6, 12, 13)])
+    fits = nt.fit_surface_batch(quotes, ROBUST, components="two", workers=1)
+    # without the curvature of the corners they took 631 steps or more than 1000
+    assert np.all(fits.converged) and np.max(fits.fit.steps) < 150
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from conftest import load_reference
 
 import neutral as nt
 from neutral import black
-from neutral.surfaces.monotone import isotonic
+from neutral.surfaces.monotone import Monotone, isotonic
 
 T = np.array([0.1, 0.3, 0.6, 1.0, 1.5])
 RECORD = load_reference("essvi")["global_parametrisation"][5]
@@ -167,6 +167,22 @@ def test_a_fit_is_saved_and_read_back(truth, tmp_path):
         for one, other in zip(jax.tree.leaves(surface), jax.tree.leaves(again), strict=True):
             np.testing.assert_array_equal(one, other)
         assert type(again) is nt.ESSVI and (again.fit is None) == (surface.fit is None)
+
+
+def test_where_bounds_meet_the_curvature_is_the_second_derivative():
+    space = Monotone(jnp.ones(4, bool), jnp.full(4, 0.3), jnp.full(4, 0.04))
+    y = jnp.zeros(12).at[jnp.array([0, 4])].set(1.0)  # equal wings, and no room above the least width
+
+    def cost(y):
+        theta, _, _ = space.smiles(y, "sufficient")
+        return theta @ jnp.array([1.0, 3.0, 2.0, 5.0])
+
+    smiles, chain = (f(y, "sufficient") for f in (space.smiles, jax.jacfwd(space.smiles)))
+    found = space.corner_curvature(jax.grad(cost)(y), "sufficient", smiles, chain)
+    exact = np.asarray(jax.hessian(cost)(y))
+    np.testing.assert_allclose(found, exact, atol=0.01 * np.max(np.abs(exact)))
+    downhill = space.corner_curvature(-jax.grad(cost)(y), "sufficient", smiles, chain)
+    assert np.max(np.abs(exact)) > 10.0 and not np.any(downhill)
 
 
 def test_isotonic_regression():

@@ -28,7 +28,7 @@ Components = Literal["auto", "two", 2, 3]
 
 # of the prior toward the start, on every coordinate, relative to the `tolerance` of the loss: keeps
 # components apart where one would do
-_PULL = 1e-4
+_PULL = 5e-4
 
 
 class Task(NamedTuple):

@@ -25,7 +25,7 @@ class Start(NamedTuple):
 
 
 STARTS = {
-    2: Start((0.6, 1.6), (0.8, 1.2), (-0.2, 0.3), (0.57, 0.43)),
+    2: Start((0.8, 1.25), (0.9, 1.1), (-0.1, 0.15), (0.57, 0.43)),
     3: Start((0.5, 1.0, 2.2), (0.8, 1.0, 1.4), (-0.2, 0.1, 0.3), (0.4, 0.4, 0.2)),
 }
 _WIDEST = 6.0  # of the logarithms of ratios of weights
@@ -62,6 +62,16 @@ class MixtureSetting(AbstractSetting):
         size = rows.shape[-1]
         fixed = jnp.concatenate([alpha * m, jnp.log(m)])
         return jnp.concatenate([rows.reshape(-1, size), jnp.broadcast_to(fixed[:, None], (fixed.size, size))])
+
+    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
+        """See `AbstractSetting.corner_curvature`."""
+        size = 3 * space.known.size
+        whole = jnp.zeros((gradient.size, gradient.size))
+        for j in range(self.count):
+            rows, own = slice(3 * j, 3 * j + 3), slice(j * size, (j + 1) * size)
+            part = space.corner_curvature(gradient[own], self.cap, local[rows], chain[rows, :, own])
+            whole = whole.at[own, own].set(part)
+        return whole
 
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """See `AbstractSetting.prices`."""

@@ -56,6 +56,33 @@ class Monotone(NamedTuple):
         _, theta = jax.lax.scan(grow, jnp.zeros(()), (psi, least_width(up, down, cap), rise * self.level))
         return jnp.stack([jnp.where(begun, theta, 1.0), psi, jnp.where(begun, 0.5 * (up - down), 0.0)])
 
+    def corner_curvature(self, gradient: Real, cap: Cap, smiles: Real, chain: Real) -> Real:
+        """What the rounded maxima add to the curvature of a cost, (3 T, 3 T), where that is positive.
+
+        Where two bounds of theta meet it is a hundred times what Gauss-Newton sees, and a solver that does
+        not know of it goes to and fro across the bend.
+
+        Args:
+            gradient: Of the cost in the coordinates, (3 T,).
+            cap: As in `smiles`.
+            smiles: At the coordinates, (3, T).
+            chain: Their slopes in the coordinates, (3, T, 3 T).
+        """
+
+        def pairs(smiles: Real) -> Real:
+            theta, psi, tilt = smiles
+            begun = jnp.cumsum(self.known) > 0
+            up, down = (jnp.where(begun, psi + side * tilt, 0.0) for side in (1.0, -1.0))
+            tau = _before(jnp.where(begun, theta / psi, 0.0))
+            return jnp.stack([tau, least_width(up, down, cap), up, down])
+
+        at = pairs(smiles)
+        slopes = jax.vmap(lambda along: jax.jvp(pairs, (smiles,), (along,))[1], -1, -1)(chain)
+        # each rise of theta acts as a rise of the maximum beside it would
+        push = smiles[1] / self.level * jnp.split(gradient, 3)[2]
+        below = 0.25 * push * _slope(*at[:2]) if cap == "sufficient" else jnp.zeros_like(push)
+        return _bend(push, *at[:2], *slopes[:2]) + _bend(below, *at[2:], *slopes[2:])
+
     def coordinates(self, up: Real, down: Real, tau: Real, cap: Cap) -> Real:
         """Coordinates of the nearest surface that is free, from sequences (T,) that need not be monotone."""
         least = jnp.sum(self.bounds()[0][: self.known.size] * self.wing)
@@ -82,6 +109,20 @@ def least_width(up: Real, down: Real, cap: Cap) -> Real:
 def _round_maximum(a: Real, b: Real) -> Real:
     """Never less than the larger of two, and no more than `_ROUND` of it above: without the kink."""
     return 0.5 * (a + b + jnp.sqrt((a - b) ** 2 + (_ROUND * (a + b)) ** 2 + 1e-300))
+
+
+def _slope(a: Real, b: Real) -> Real:
+    """Of the rounded maximum in b."""
+    return jax.grad(lambda b: jnp.sum(_round_maximum(a, b)))(b)
+
+
+def _bend(push: Real, a: Real, b: Real, in_a: Real, in_b: Real) -> Real:
+    """Sum of the second derivatives (n, n) of rounded maxima, times push (T,), from slopes (T, n)."""
+    root = jnp.sqrt((a - b) ** 2 + (_ROUND * (a + b)) ** 2)
+    some = root > 0.0
+    size = jnp.where(some, 2.0 * _ROUND**2 * jnp.maximum(push, 0.0) / jnp.where(some, root, 1.0) ** 3, 0.0)
+    turn = b[:, None] * in_a - a[:, None] * in_b
+    return jnp.einsum("tn,t,tm->nm", turn, size, turn)
 
 
 def isotonic(x: Real, weight: Real) -> Real:

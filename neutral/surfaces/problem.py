@@ -51,6 +51,10 @@ class AbstractSetting(eqx.Module):
         """Numbers of each maturity, (L, T), from the coordinates (n,) of one surface."""
 
     @abc.abstractmethod
+    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
+        """What bends of `local` (L, T), whose slopes are chain (L, T, n), add to the curvature, (n, n)."""
+
+    @abc.abstractmethod
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """Out-of-the-money prices (B, T, K) at k (B, T, K), and their slopes in `local`, (B, L, T, K)."""
 
@@ -102,6 +106,7 @@ class AbstractSetting(eqx.Module):
         pull = jnp.sum(target.share * first * e / target.scale, axis=-3)
         gradient = jnp.einsum("bitn,bitk,btk->bn", chain, slopes, pull)
         curvature = _gram(chain, slopes, jnp.sum(active * second, axis=-3))
+        curvature = curvature + jax.vmap(self.corner_curvature)(problem.space, gradient, local, chain)
         away = y - problem.center
         prior = problem.precision * away
         held = jnp.expand_dims(problem.precision, -1) * jnp.eye(y.shape[-1])[None]
@@ -154,6 +159,10 @@ class EssviSetting(AbstractSetting):
     def local(self, space: Monotone, y: Real) -> Real:
         """See `AbstractSetting.local`."""
         return space.smiles(y, self.cap)
+
+    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
+        """See `AbstractSetting.corner_curvature`."""
+        return space.corner_curvature(gradient, self.cap, local, chain)
 
     def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
         """See `AbstractSetting.prices`."""
