@@ -144,7 +144,8 @@ def test_a_mixture_follows_its_quotes(mixture, truth, components):
 def test_an_expiry_that_is_not_there_has_no_derivative(truth):
     t, known = jnp.append(T, 2.0), jnp.append(np.ones(T.size, bool), False)
     smiles = jnp.stack([jnp.append(x, 1.0) for x in (THETA, PSI, RHO * PSI)])
-    done = nt.SurfaceFit(0, jnp.zeros(()), 0.0, 0, 0.0, jnp.zeros(3 * t.size, bool))
+    zero, count = jnp.zeros(()), jnp.zeros((), int)
+    done = nt.SurfaceFit(count, zero, zero, count, zero, jnp.zeros(3 * t.size, bool))
     slope = jax.grad(lambda x: as_surface(t, x, known, done).implied_vol(0.1, 0.25))(smiles)
     alone = jax.grad(lambda x: nt.ESSVI(T, x[0], x[1], x[2] / x[1]).implied_vol(0.1, 0.25))(smiles[:, :-1])
     np.testing.assert_allclose(slope[:, :-1], alone, rtol=1e-14)

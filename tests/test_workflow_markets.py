@@ -83,6 +83,7 @@ def test_a_run_has_rows_for_what_is_there_and_for_what_is_not(folder):
         ("SPX", "2015-01-06", "converged"),
     ]  # fmt: skip
     assert summary.complete
+    assert run(folder, folder / "by default", fit=fakes.fake_fit).lines[0].currency == "NDX"
     quotes = open_store(folder / "out").read("quotes").to_pandas()
     assert set(quotes["settlement"]) == {"cash"} and quotes["discount"].between(0.97, 1.0).all()
 

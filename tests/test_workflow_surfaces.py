@@ -1,6 +1,7 @@
 """`neutral surface` and `neutral cube`, as a user calls them, on shipped snapshots."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,16 +46,16 @@ def test_surfaces_of_files(call, files, tmp_path, capsys):
     assert call("surface", *files, "--out", tmp_path, *options) == 0
     shown = capsys.readouterr()
     assert "BTC 2026-01-14 15:34 converged" in shown.out and "files: 3/3" in shown.err
-    rows = pd.read_csv(tmp_path / "surfaces.csv")
+    rows: Any = pd.read_csv(tmp_path / "surfaces.csv")
     assert list(rows["status"]) == ["converged", "converged", "refused"]
     assert rows["message"].iloc[2].startswith("fruit.csv: not known by its header") and rows["free"][:2].all()
     page = (tmp_path / "index.html").read_text()
     assert page.count("data:image/png;base64,") == 4 and "fruit.csv" in page and "http" not in page
     surface = nt.load(tmp_path / "surfaces" / "BTC_2026-01-14_1534.json")
-    parameters = pd.read_csv(tmp_path / "parameters.csv")
+    parameters: Any = pd.read_csv(tmp_path / "parameters.csv")
     first = parameters[parameters["snapshot_ts"] == "2026-01-14T15:34:05Z"]
     np.testing.assert_allclose(surface.theta[np.asarray(surface.known)], first["theta"], rtol=1e-12)
-    certificates = pd.read_csv(tmp_path / "certificates.csv")
+    certificates: Any = pd.read_csv(tmp_path / "certificates.csv")
     assert (certificates["butterfly"] > -1e-12).all() and len(certificates) == len(parameters)
 
 
@@ -68,7 +69,8 @@ def test_a_cube_of_files(call, files, tmp_path, capsys):
     assert (
         "1 x fruit.csv: not known by its header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
     )
-    cube, rows = VolCube.load(out), pd.read_csv(tmp_path / "cube_rows.csv")
+    cube = VolCube.load(out)
+    rows: Any = pd.read_csv(tmp_path / "cube_rows.csv")
     assert list(cube.dates) == [np.datetime64("2026-01-14T15:34:05"), np.datetime64("2026-01-14T21:22:07")]
     assert rows["position"].isna().sum() == 1
     assert 0.2 < cube.channel("iv").min() < cube.channel("iv").max() < 0.8

@@ -37,7 +37,7 @@ ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # options on futures of an index 
 def spot_of(rows: pd.DataFrame, name: str) -> float:
     """Price of the underlying, the median over rows; nan where there is none, or it is not the underlying."""
     known = "spot" in rows and name not in ON_FUTURES
-    return float(rows["spot"].median()) if known else np.nan
+    return float(np.nanmedian(rows["spot"].to_numpy(float))) if known else np.nan
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -98,7 +98,7 @@ TESTS: dict[str, Any] = {"at fixed strikes": fixed_strike, "at equal forward mon
 def _tested(name: str, test: Any, cube: VolCube, whole: np.ndarray, tolerance: float) -> Tested:
     counts: dict[str, np.ndarray] = {}
     first = ""
-    for i in np.flatnonzero(whole):
+    for i in map(int, np.flatnonzero(whole)):
         for kind, sizes in test(cube, i).items():
             bad = sizes > tolerance
             counts.setdefault(kind, np.zeros(len(cube), int))[i] = np.sum(bad)

@@ -112,7 +112,7 @@ class VolCube:
         """Write a compressed `.npz`; replaced whole if it exists."""
         path = Path(path)
         partial = path.with_name(path.name + ".partial")
-        content = {
+        content: dict[str, Any] = {
             "format": np.asarray(_FORMAT),
             "values": self.values,
             "dates": self.dates,

@@ -105,10 +105,11 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
     Raises:
         ArgumentError: it is no date.
     """
-    rows, cube = built.rows, built.cube
+    rows: Any = built.rows
+    cube = built.cube
     there = rows[rows["position"].notna()]
-    shape = " x ".join(map(str, cube.values.shape))
-    lines = [f"{len(there)} surfaces of {len(rows)} ({shape}), {int(there['free'].sum())} certified free"]
+    shape, free = " x ".join(map(str, cube.values.shape)), int(there["free"].sum())
+    lines = [f"{len(there)} surfaces of {len(rows)} ({shape}), {free} certified free"]
     refused = rows.loc[rows["position"].isna(), "message"] if len(there) < len(rows) else []
     lines += [f"{count} x {reason}" for reason, count in Counter(refused).most_common(SHOWN)]
     if test_from is None:

@@ -98,7 +98,7 @@ def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
     if np.isfinite(quotes.spot):
         return float(quotes.spot)
     if "index_price" in quotes.frame:
-        return float(quotes.frame["index_price"].median())
+        return float(np.nanmedian(quotes.frame["index_price"].to_numpy(float)))
     return float(kept["forward"].iloc[0])
 
 

@@ -71,10 +71,10 @@ def run(
     Raises:
         NeutralError: the inputs or the folder cannot be used; no result is lost.
     """
-    archive = (
-        read_archive(inputs, config.data.first_index, config.data.limit) if config else read_archive(inputs)
-    )
-    config = (config or default_config(archive)).resolved(assets_of(archive))
+    inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    config = config or config_for(inputs)
+    archive = read_archive(inputs, config.data.first_index, config.data.limit)
+    config = config.resolved(assets_of(archive))
     folder = Path(out)
     if not resume:
         resuming.move_aside(folder)

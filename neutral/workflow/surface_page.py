@@ -75,6 +75,7 @@ def _reasons(fitted: Sequence[Fitted]) -> str:
 def _pictures(one: Fitted) -> list[str]:
     from .. import plot_surface  # loads matplotlib
 
+    assert one.quotes is not None  # where there is a surface
     name = title(one)
     certificate = escape(str(one.surface.certificate)).replace("\n", "<br>")
     figures = {

@@ -51,7 +51,8 @@ def summary(fitted: Sequence[Fitted]) -> str:
     """A table for a terminal: a line per market."""
     shown = rows(fitted).reindex(columns=list(SHOWN))
     shown.insert(0, "", [title(one) for one in fitted])
-    return shown.to_string(index=False, na_rep="-", formatters=SHOWN, max_colwidth=60)
+    formatters: Any = SHOWN
+    return shown.to_string(index=False, na_rep="-", formatters=formatters, max_colwidth=60)
 
 
 def title(fitted: Fitted) -> str:

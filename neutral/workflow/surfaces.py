@@ -1,6 +1,6 @@
 """Surfaces of files: fitted block by block, with the evidence of each as a row."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -21,6 +21,8 @@ from .rows import LOST, REFUSED, errors
 BLOCK = 64  # surfaces that are fitted together
 LOSS = Loss("spread", "soft_l1", 0.4)
 BATCHED = ("mixture", "essvi")
+ROOMY = 4  # times the cells of a surface: so much padding costs less than compiling
+Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +50,31 @@ def fit_markets(
     Returns:
         One result for each market, in their order.
     """
-    left, shape = iter(markets), (0, 0)
+    left, shapes = iter(markets), set[Shape]()
     while block := list(islice(left, BLOCK)):
         begun = [_with_quotes(market) for market in block]
-        for settlement in ("cash", "coin"):
-            here = [i for i, one in enumerate(begun) if _settled(one) == settlement]
-            quotes: list[Any] = [begun[i].quotes for i in here]
-            # padded to the largest so far: a new shape, which compiles anew, is seldom
-            shape = tuple(max([shape[axis], *(one.shape[axis] for one in quotes)]) for axis in (0, 1))
-            quotes = [pad(one, *shape) for one in quotes]
+        for (_, shape), here in _alike(begun, shapes).items():
+            quotes = [pad(one, *shape) for i in here if (one := begun[i].quotes) is not None]
             for i, one, done in zip(here, quotes, _fit(quotes, method, components, loss), strict=True):
                 row = begun[i].row | done.pop("row")
                 begun[i] = replace(begun[i], quotes=one, row=row, **done)
         yield from begun
 
 
-def _settled(fitted: Fitted) -> str | None:
-    return None if fitted.quotes is None else fitted.quotes.settlement
+def _alike(begun: Sequence[Fitted], shapes: set[Shape]) -> dict[tuple[str, Shape], list[int]]:
+    """Positions of what is fitted together: by settlement, and by the shape that quotes are padded to.
+
+    A shape that was fitted before is taken where it is not `ROOMY` times too large: a new one compiles anew.
+    """
+    groups: dict[tuple[str, Shape], list[int]] = {}
+    there = [(i, one.quotes) for i, one in enumerate(begun) if one.quotes is not None]
+    for i, quotes in sorted(there, key=lambda one: -np.prod(one[1].shape)):
+        t, k = quotes.shape
+        roomy = [shape for shape in shapes if shape[0] >= t and shape[1] >= k]
+        shape = min([one for one in roomy if one[0] * one[1] <= ROOMY * t * k], default=(t, k), key=np.prod)
+        shapes.add(shape)
+        groups.setdefault((quotes.settlement, shape), []).append(i)
+    return groups
 
 
 def _with_quotes(market: Market) -> Fitted:
