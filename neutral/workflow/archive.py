@@ -93,7 +93,7 @@ def read_archive(
     if limit is not None and limit < 1:
         raise ArgumentError(f"limit={limit}: expected 1 or more.")
     files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
-    if any(NAME.fullmatch(path.name) for path in files):
+    if is_deribit(files):
         found = [SnapshotFile(path, 0, _digest(path)) for path in list_snapshots(files)[:limit]]
     else:
         found = sorted((one for path in files for one in _dates(path)), key=lambda one: (one.time, one.name))
@@ -105,9 +105,9 @@ def assets_of(archive: Sequence[SnapshotFile]) -> list[str]:
     return sorted({name for file in archive for name in file.assets or ()})
 
 
-def is_deribit(archive: Sequence[SnapshotFile]) -> bool:
-    """Whether the snapshots are Deribit's, by their names."""
-    return all(file.date is None for file in archive)
+def is_deribit(files: Iterable[Path]) -> bool:
+    """Whether files are Deribit snapshots, as the name of any of them tells."""
+    return any(NAME.fullmatch(path.name) for path in files)
 
 
 def blocks_of(archive: Sequence[SnapshotFile], size: int) -> dict[int, list[SnapshotFile]]:

@@ -5,6 +5,7 @@ import json
 import os
 import tomllib
 from collections.abc import Sequence
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -45,8 +46,9 @@ class Data(Section):
             raise ValueError("expected one currency or more, none twice")
         return names
 
+    @cached_property
     def interest(self) -> Any:
-        """`rates` as a loader takes them: None, a flat rate, or the history in a file."""
+        """`rates` as a loader takes them: None, a flat rate, or the history in a file, read once."""
         return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
 
 
@@ -171,9 +173,14 @@ class Config(Section):
             )
         return self
 
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the underlyings are named."""
+        return self.data.currencies != [ALL]
+
     def resolved(self, assets: Sequence[str]) -> "Config":
         """A copy in which `ALL` is replaced by the underlyings that there are."""
-        if self.data.currencies != [ALL]:
+        if self.is_resolved:
             return self
         if not assets:
             raise DataError("no file tells what underlyings it has; name them with --currency")

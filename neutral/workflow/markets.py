@@ -86,7 +86,7 @@ def _options(source: Source, config: Config) -> dict[str, Any]:
     data = config.data
     if source.kind == "deribit":
         return {"day_count": data.day_count}
-    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest()}
+    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest}
 
 
 def _known(date: datetime | None) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from . import resume as resuming
-from .archive import SnapshotFile, assets_of, blocks_of, is_deribit, read_archive
+from .archive import SnapshotFile, assets_of, blocks_of, is_deribit, market_files, read_archive
 from .config import Config, load_config, shipped
 from .loading import Load, Reader, Tables, load_tables
 from .resume import State
@@ -101,9 +101,10 @@ def config_for(inputs: str | Path | Iterable[str | Path], path: str | Path | Non
     Raises:
         NeutralError: as `read_archive` and `load_config`.
     """
-    archive = read_archive(inputs)
-    default = None if is_deribit(archive) else shipped("markets")
-    return load_config(path or default).resolved(assets_of(archive))
+    files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
+    config = load_config(path or (None if is_deribit(files) else shipped("markets")))
+    # names tell of Deribit snapshots what of other files only reading does
+    return config if config.is_resolved else config.resolved(assets_of(read_archive(files)))
 
 
 class _Run:
