@@ -205,6 +205,55 @@ def cube(
     raise typer.Exit(_outcome(built.rows.to_dict("records")))
 
 
+@app.command()
+def pipeline(
+    config: Annotated[
+        str, typer.Option(help="TOML file, or the name of a shipped one: heston_index, svcj_deribit.")
+    ],
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of files, or files; else those of the configuration.", exists=True),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the results; the records in it are the history.", file_okay=False)
+    ] = Path("neutral-pipeline"),
+    model: Annotated[
+        str | None, typer.Option(help="black, heston, bates, svcj, svcj++, double_heston, piecewise_heston.")
+    ] = None,
+    application: Annotated[
+        str | None, typer.Option(help="market_making, vanilla_hedging or exotics.")
+    ] = None,
+    currency: Currencies = None,
+    rates: Rates = None,
+    spot: Spot = None,
+    limit: Files = None,
+    pictures: Annotated[int, typer.Option(min=0, help="Markets drawn on the page, the last ones.")] = 4,
+) -> None:
+    """Take markets through five stages with gates: preprocess, configure, optimise, validate, store.
+
+    Any file of market data; without files the generated example that is shipped. Writes a record of each
+    market, a table of them, and a page, in OUT. Exit code 0: every market has been fitted and none fails a
+    gate. 1: some do, or were refused. 2: wrong use.
+    """
+    from .workflow.pipeline_config import load_pipeline_config
+    from .workflow.progress import counted
+
+    data = {"assets": currency, "rates": _number(rates), "spot": spot, "limit": limit}
+    settings = load_pipeline_config(config).replaced(model=model, application=application, data=data)
+    _start_jax()
+    from .workflow.pipeline import pipeline_files, run_pipeline
+    from .workflow.pipeline_page import write_page
+
+    files = counted(pipeline_files(inputs or [], settings), "files")
+    try:
+        done = run_pipeline(files, out, settings, lambda run: print(run, file=sys.stderr), pictures)
+    except KeyboardInterrupt:
+        print("neutral: interrupted; the records of finished markets are stored.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    print(write_page(done.runs, done.history, out / "report.html", pictures))
+    raise typer.Exit(int(any(run.outcome == "fail" for run in done.runs)))
+
+
 def _markets(
     inputs: list[Path],
     config: Path | None,

@@ -37,7 +37,7 @@ def test_sections_have_the_fields_of_what_they_build():
 )
 def test_what_is_wrong_is_named(content, message):
     with pytest.raises(ArgumentError) as refusal:
-        validated(content, "mine.toml")
+        validated(content, "mine.toml", Config)
     assert str(refusal.value).startswith("mine.toml: ")
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)

@@ -58,7 +58,7 @@ def read(out: Path, kind: str) -> Any:
 
 
 def fake_config(**sections: Any) -> Config:
-    return validated({"models": ["black", "svcj++"], "run": {"block": 3}} | sections, "test")
+    return validated({"models": ["black", "svcj++"], "run": {"block": 3}} | sections, "test", Config)
 
 
 def fake_fit(

@@ -90,6 +90,7 @@ def evaluate_gates(
     *,
     sets: Collection[str] | None = None,
     limits: Collection[Limit] | None = None,
+    why: Mapping[str, str] | None = None,
 ) -> tuple[Gate, ...]:
     """Hold measurements against the limits.
 
@@ -100,6 +101,7 @@ def evaluate_gates(
         sets: Those to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
             "sabr", "segments", "slv"); all where None.
         limits: Of `load_limits`; the shipped ones where None.
+        why: Of measurements that are nan the reason, where it is known.
 
     Returns:
         One gate per limit, in the order of the file.
@@ -114,8 +116,11 @@ def evaluate_gates(
         {limit.set for limit in given} if sets is None else {sets} if isinstance(sets, str) else set(sets)
     )
     _check_known("set", chosen, {limit.set for limit in given})
+    reasons = why or {}
     return tuple(
-        _gate(limit, measurements.get(limit.measure), application) for limit in given if limit.set in chosen
+        _gate(limit, measurements.get(limit.measure), application, reasons.get(limit.measure))
+        for limit in given
+        if limit.set in chosen
     )
 
 
@@ -126,13 +131,13 @@ def worst_outcome(gates: Collection[Gate]) -> Outcome:
     return next(outcome for outcome in order if outcome in found)
 
 
-def _gate(limit: Limit, value: float | None, application: str) -> Gate:
+def _gate(limit: Limit, value: float | None, application: str, why: str | None) -> Gate:
     keeps, words = _RULES[limit.rule]
     ends = limit.of(application)
     rule = words.format(*(f"{end:g}" for end in ends))
     number = math.nan if value is None else float(value)
     if math.isnan(number):
-        missing = "not measured" if value is None else "not a number"
+        missing = "not measured" if value is None else why or "not a number"
         return _ended(limit, "cannot be determined", number, f"{limit.measure} is {missing}; it {rule}")
     told = f"{limit.measure} is {number:.6g}"
     if keeps(number, ends if limit.rule == "between" else ends[0]):

@@ -1,8 +1,12 @@
 """The numbers of one fit that gates look at."""
 
+from typing import Any
+
 import numpy as np
 
+from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..quote_surface import QuoteSurface
 from .diagnose import Diagnosis
 
 _BP = 1e4
@@ -27,7 +31,6 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
     square = diagnosis.residuals.vol**2
     rows = np.any(used, axis=(0, 2))
     per_maturity = np.array([_root_mean(square[:, row]) for row in np.flatnonzero(rows)])
-    weight = np.asarray(surface.weight)[used]
     shapes = diagnosis.residuals.patterns
     found = {
         "converged": float(result.converged),
@@ -39,9 +42,23 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
         "start_spread": _start_spread(result),
         "condition_number": diagnosis.identifiability.condition_number,
         "least_quotes_per_maturity": float(np.min(np.sum(used, axis=(0, 2))[rows])) if rows.any() else np.nan,
-        "weight_ratio": float(np.max(weight) / np.median(weight)) if weight.size else np.nan,
+        "weight_ratio": weight_ratio(diagnosis.fit.asked.setting.loss, surface, used),
     }
     return found | _parameters(diagnosis, rows)
+
+
+def weight_ratio(loss: Loss, surface: QuoteSurface, used: Any) -> float:
+    """Largest over median weight of squared price errors in a loss; nan without quotes.
+
+    Args:
+        loss: Of the calibration.
+        surface: One surface.
+        used: Quotes that are fitted, (2, T, K).
+    """
+    used = np.asarray(used) & np.asarray(surface.mask)
+    targets = loss.targets(surface, used)
+    weight = (np.asarray(targets.share) / np.asarray(targets.scale) ** 2)[used]
+    return float(np.max(weight) / np.median(weight)) if weight.size and np.median(weight) > 0.0 else np.nan
 
 
 def _start_spread(result: CalibrationResult) -> float:

@@ -45,8 +45,12 @@ class Uncertainty:
 
     def standard_errors(self, kind: Kind = "sandwich") -> np.ndarray:
         """Of the parameters that move, natural units, (n,)."""
+        return np.sqrt(np.diag(self.covariance(kind)))
+
+    def covariance(self, kind: Kind = "sandwich") -> np.ndarray:
+        """Of the parameters that move, natural units, (n, n)."""
         chain = self._chain()
-        return np.sqrt(np.einsum("ij,jk,ik->i", chain, self._covariance(kind), chain))
+        return chain @ self._covariance(kind) @ chain.T
 
     def intervals(self, level: float = 0.9, kind: Kind = "sandwich") -> np.ndarray:
         """Confidence (of "laplace": credible) intervals of the parameters, natural units, (n, 2).

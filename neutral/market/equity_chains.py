@@ -40,6 +40,7 @@ EUROPEAN = {
 }  # fmt: skip
 # A volatility that so many rows share to the last digit was filled in, not computed.
 PLACEHOLDER_ROWS, PLACEHOLDER_SHARE = 20, 0.05
+REPORTED_SHARE = 0.05  # of rows with open interest; with fewer the column was not filled in
 
 
 def load_equity_chain(
@@ -73,7 +74,8 @@ def load_equity_chain(
 
     Returns:
         Every row of that date, prices in cash. An implied volatility that a twentieth of the rows share to
-        the last digit is a placeholder, and nan.
+        the last digit is a placeholder, and nan; open interest that all but a twentieth of the rows lack was
+        not reported, and is left out.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, has a date in a form
@@ -123,7 +125,7 @@ def chain_quotes(
         "implied_volatility": _vendor_vols(rows),
         "underlying_name": name,
     }
-    columns |= {key: rows[key] for key in ("open_interest", "volume", "vega") if key in rows}
+    columns |= {key: rows[key] for key in ("open_interest", "volume", "vega") if _is_reported(rows, key)}
     return Quotes(
         option_table(columns, len(rows), _non_standard(rows, name)),
         name, taken, chain.path, day_count, chain.sha256, settlement="cash",
@@ -161,6 +163,13 @@ def _non_standard(rows: Any, name: str) -> Any:
         return False
     root = rows["contract"].str[:-15].str.strip()  # expiry, kind and strike of the OCC symbol take 15
     return ((root != name) & root.str[-1:].str.isdigit()).to_numpy(bool)
+
+
+def _is_reported(rows: Any, key: str) -> bool:
+    """Whether a column is there, and not the zeros that stand for one that is not."""
+    if key not in rows:
+        return False
+    return key != "open_interest" or bool((rows[key] > 0).mean() >= REPORTED_SHARE)
 
 
 def _vendor_vols(rows: Any) -> Any:

@@ -9,6 +9,11 @@ import pandas as pd
 from ..errors import ArgumentError
 
 SYNTHETIC = "SYN."
+# how the reasons begin that a sound quote may have
+_CHOICES = (
+    "maturity ", "open interest ", "vega ", "spread above", "synthetic", "strike / forward",
+    "expiry not among", "not drawn", "non-standard", "expired",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +111,11 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
     reasons = first_reason(rules, len(frame))
     reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = "same option as an earlier row"
     return reasons
+
+
+def is_choice(reason: str) -> bool:
+    """Whether a quote was left out by choice - too short, far, wide or little held - and not as a fault."""
+    return reason.startswith(_CHOICES)
 
 
 def relative_spread(bid: np.ndarray, ask: np.ndarray) -> np.ndarray:

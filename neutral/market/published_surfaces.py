@@ -35,6 +35,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "ask_vol": ("ask_iv",),
     "vol": ("iv",),
     "vol_percent": ("iv_pct",),
+    "open_interest": ("open_interest",),
 }
 TEXTS = ("date", "underlying", "expiry", "option_type")
 QUOTED = (("bid", "ask"), ("bid_vol", "ask_vol"), ("price",), ("vol",))  # what is used, best first
@@ -136,6 +137,7 @@ def surface_quotes(
         "implied_volatility": _vols(rows),
         "underlying_name": name,
     }
+    columns |= {"open_interest": rows["open_interest"]} if "open_interest" in rows else {}
     return Quotes(
         option_table(columns, len(rows)), name, start.to_pydatetime(), surface.path, "file", surface.sha256,
         settlement="cash", spot=spot_of(rows, name),

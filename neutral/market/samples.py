@@ -2,8 +2,13 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 
-def sample_folder() -> Path:
-    """Folder of consecutive real Deribit snapshots; its README states source, dates and licence."""
-    return Path(str(resources.files("neutral") / "samples" / "deribit"))
+def sample_folder(name: Literal["deribit", "index"] = "deribit") -> Path:
+    """A folder of shipped market data; the README above it states source, dates and licence.
+
+    Args:
+        name: "deribit": consecutive real snapshots; "index": three days of a generated index chain.
+    """
+    return Path(str(resources.files("neutral") / "samples" / name))

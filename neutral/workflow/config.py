@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -23,21 +23,34 @@ ALL = "all"  # of currencies: those that the files have
 Model = Literal["black", "heston", "svcj", "svcj++"]
 
 
+D = TypeVar("D", bound="Section")
+
+
 class Section(BaseModel):
     """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
 
-class Data(Section):
-    """`[data]`: what is read. Names and meaning of the keys are in the shipped `deribit.toml`."""
+class Sources(Section):
+    """What loaders are told. Names and meaning of the keys are in the shipped configurations."""
 
-    currencies: list[str] = ["BTC", "ETH"]
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
     spot: Positive | None = None
-    first_index: Annotated[int, Field(ge=0)] = 0
     limit: Count | None = None
+
+    @cached_property
+    def interest(self) -> Any:
+        """`rates` as a loader takes them: None, a flat rate, or the history in a file, read once."""
+        return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
+
+
+class Data(Sources):
+    """`[data]` of a run."""
+
+    currencies: list[str] = ["BTC", "ETH"]
+    first_index: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("currencies")
     @classmethod
@@ -45,11 +58,6 @@ class Data(Section):
         if not names or len(set(names)) < len(names):
             raise ValueError("expected one currency or more, none twice")
         return names
-
-    @cached_property
-    def interest(self) -> Any:
-        """`rates` as a loader takes them: None, a flat rate, or the history in a file, read once."""
-        return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
 
 
 class FilterRules(Section):
@@ -140,11 +148,42 @@ class Run(Section):
     currencies: list[str] | None = None
 
 
-class Config(Section):
-    """The whole file."""
+class Document(Section):
+    """A whole file: what is read, what is refused, and more in each kind of it."""
+
+    data: Any
+    filters: FilterRules = FilterRules()
+
+    def replaced(self, **sections: Any) -> Self:
+        """A copy with some keys changed, checked anew.
+
+        Args:
+            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
+        """
+        content = self.model_dump()
+        for name, value in sections.items():
+            if isinstance(value, dict):
+                content[name] |= {key: one for key, one in value.items() if one is not None}
+            elif value is not None:
+                content[name] = value
+        return validated(content, "the options given", type(self))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What changes results, by section."""
+        return self.model_dump(mode="json")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of `content` as canonical JSON."""
+        text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Config(Document):
+    """The configuration of a run."""
 
     data: Data = Data()
-    filters: FilterRules = FilterRules()
     split: SplitRule = SplitRule()
     models: list[Model] = list(MODELS)
     loss: Loss = Loss()
@@ -186,20 +225,6 @@ class Config(Section):
             raise DataError("no file tells what underlyings it has; name them with --currency")
         return self.replaced(data={"currencies": list(assets)})
 
-    def replaced(self, **sections: Any) -> "Config":
-        """A copy with some keys changed, checked anew.
-
-        Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
-        """
-        content = self.model_dump()
-        for name, value in sections.items():
-            if isinstance(value, dict):
-                content[name] |= {key: one for key, one in value.items() if one is not None}
-            elif value is not None:
-                content[name] = value
-        return validated(content, "the options given")
-
     def seed(self, currency: str, position: int) -> int:
         """Seed of the split of a snapshot: it depends on nothing but the currency and the position."""
         return split_seed(currency, position, self.data.currencies)
@@ -221,12 +246,6 @@ class Config(Section):
         skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
         return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
 
-    @property
-    def hash(self) -> str:
-        """SHA-256 of `content` as canonical JSON."""
-        text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
-
 
 def shipped(name: str) -> Any:
     """A configuration that comes with the package: "deribit", or "markets" for all other files."""
@@ -239,36 +258,41 @@ def load_config(path: Any = None) -> Config:
     Raises:
         ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
     """
-    source = shipped("deribit") if path is None else Path(path) if isinstance(path, str) else path
+    return read_document(shipped("deribit") if path is None else path, Config)
+
+
+def read_document(path: Any, kind: type[D]) -> D:
+    """A file as one kind of configuration; errors as of `load_config`."""
+    source = Path(path) if isinstance(path, str) else path
+    name = str(path) if isinstance(path, str | Path) else source.name
     try:
         content = tomllib.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ArgumentError(f"{name}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # with tomllib.TOMLDecodeError and text that is not UTF-8
-        raise ArgumentError(f"{path}: not a TOML file: {error}") from error
-    return validated(content, str(path or "deribit.toml"))
+        raise ArgumentError(f"{name}: not a TOML file: {error}") from error
+    return validated(content, name, kind)
 
 
-def validated(content: dict[str, Any], source: str) -> Config:
+def validated(content: dict[str, Any], source: str, kind: type[D]) -> D:
     """A configuration from its content.
 
     Raises:
         ArgumentError: names the source, the key, what came and what is accepted.
     """
     try:
-        return Config.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise ArgumentError(f"{source}: {_explained(wrong['loc'], wrong)}") from error
+        raise ArgumentError(f"{source}: {_explained(kind, wrong['loc'], wrong)}") from error
 
 
-def _explained(where: Sequence[int | str], wrong: Any) -> str:
+def _explained(kind: type[Section], where: Sequence[int | str], wrong: Any) -> str:
     """One line on the first thing that is wrong."""
     *table, key = [str(name) for name in where] or [""]
     if wrong["type"] == "extra_forbidden":
-        return (
-            f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {', '.join(_keys(table))}"
-        )
+        accepted = ", ".join(_keys(kind, table))
+        return f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {accepted}"
     cause = wrong.get("ctx", {}).get("error") or wrong["msg"]
     name = ".".join([*table, key])
     return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
@@ -278,8 +302,7 @@ def _named(table: list[str]) -> str:
     return f"[{'.'.join(table)}]" if table else "the file"
 
 
-def _keys(table: list[str]) -> list[str]:
-    section: Any = Config
+def _keys(kind: Any, table: list[str]) -> list[str]:
     for name in table:
-        section = section.model_fields[name].annotation
-    return list(section.model_fields)
+        kind = kind.model_fields[name].annotation
+    return list(kind.model_fields)

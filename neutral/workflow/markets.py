@@ -14,7 +14,7 @@ from ..market import Split, prepare
 from ..market.quotes import UNKNOWN_DATE, Quotes
 from ..market.sources import Source
 from .archive import opened
-from .config import Config, load_config, shipped
+from .config import Document, load_config, shipped
 
 UNKNOWN = "-"  # the asset of a file that cannot be read
 
@@ -27,15 +27,20 @@ class Market:
     asset: str
     timestamp: pd.Timestamp  # UTC; NaT where it is not known
     frame: pd.DataFrame | None = None  # as `prepare` keeps it
-    rejected: int = 0
+    rejected: pd.DataFrame | None = None  # with their reasons
     spot: float = np.nan
     sha256: str = ""
     reason: str = ""
 
+    @property
+    def n_rejected(self) -> int:
+        """Rows that are refused."""
+        return 0 if self.rejected is None else len(self.rejected)
+
 
 def read_markets(
     files: Iterable[Path],
-    config: Config | None = None,
+    config: Document | None = None,
     assets: Sequence[str] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Iterator[Market]:
@@ -61,7 +66,7 @@ def read_markets(
 
 
 def read_market(
-    source: Source, asset: str, date: datetime | None, config: Config, split: Split | None = None
+    source: Source, asset: str, date: datetime | None, config: Document, split: Split | None = None
 ) -> Market:
     """One market of a file.
 
@@ -78,10 +83,10 @@ def read_market(
     except NeutralError as error:
         return Market(source.path.name, asset, _known(date), reason=without_folder(error, source.path))
     at = _known(quotes.snapshot_ts)
-    return Market(source.path.name, asset, at, kept, len(rejected), _spot(quotes, kept), quotes.sha256)
+    return Market(source.path.name, asset, at, kept, rejected, _spot(quotes, kept), quotes.sha256)
 
 
-def _options(source: Source, config: Config) -> dict[str, Any]:
+def _options(source: Source, config: Document) -> dict[str, Any]:
     """What the loader of a kind of file is told."""
     data = config.data
     if source.kind == "deribit":

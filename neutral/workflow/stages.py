@@ -1,14 +1,24 @@
 """What a run of the pipeline leaves: stages with their gates, and the record of each market."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
+
 from ..diagnostics import Diagnosis
-from ..diagnostics.gates import Gate, Outcome, worst_outcome
+from ..diagnostics.gates import Gate, Limit, Outcome, evaluate_gates, worst_outcome
+from ..errors import NeutralError
 from ..quote_surface import QuoteSurface
 from .markets import Market
 
+WHY = {
+    "kappa_change": "not known, for lack of an earlier fit",
+    "rho_change": "not known, for lack of an earlier fit",
+    "fold_variation": "not known, for lack of quotes or of fits that converge without a fold",
+    "start_spread": "not known, for lack of a second start that has converged",
+}
 STAGES = ("preprocess", "configure", "optimise", "validate", "store")
 
 
@@ -34,6 +44,40 @@ class Stage:
     def outcome(self) -> Outcome:
         """The gravest of its gates; "fail" where it was not finished."""
         return "fail" if self.reason else worst_outcome(self.gates)
+
+
+def staged(
+    name: str,
+    work: Callable[[], tuple[dict[str, float], Any]],
+    limits: Collection[Limit],
+    application: str,
+    seconds: float = 0.0,
+) -> tuple[Stage, Any]:
+    """Do the work of a stage, and hold its metrics against their limits.
+
+    Limits on what the stage does not measure are not its own; a metric that is nan keeps none.
+
+    Args:
+        name: Of the stage.
+        work: Returns metrics, and what the next stage goes on with.
+        limits: Those that may concern it.
+        application: As of `evaluate_gates`.
+        seconds: Spent on it before.
+
+    Returns:
+        The stage, and what `work` returned; None where it raised one of the package's errors, which the
+        stage then states.
+    """
+    began = time.perf_counter()
+    metrics, value, reason = dict[str, float](), None, ""
+    try:
+        metrics, value = work()
+    except (NeutralError, jax.errors.JaxRuntimeError) as error:
+        reason = str(error)
+    own = [limit for limit in limits if limit.measure in metrics]
+    judged = {limit.measure: metrics[limit.measure] for limit in own}
+    gates = evaluate_gates(judged, application, limits=own, why=WHY) if own else ()
+    return Stage(name, seconds + time.perf_counter() - began, metrics, gates, reason), value
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,3 +107,17 @@ class MarketRun:
         """Of all gates of all stages."""
         gates = [gate for stage in self.stages for gate in stage.gates]
         return "fail" if any(stage.reason for stage in self.stages) else worst_outcome(gates)
+
+    def without_numbers(self) -> "MarketRun":
+        """The same with nothing that takes memory: quotes, surface and diagnosis."""
+        market = replace(self.market, frame=None, rejected=None)
+        return replace(self, market=market, surface=None, diagnosis=None, rejected=None)
+
+    def __str__(self) -> str:
+        """One line."""
+        reason = next((f": {stage.reason}" for stage in self.stages if stage.reason), "")
+        error = self.record.get("iv_rmse")
+        told = "" if error is None else f", {1e4 * error:.3g} bp of volatility"
+        asset, when = self.market.asset, self.record.get("timestamp") or self.market.file
+        seconds = sum(stage.seconds for stage in self.stages)
+        return f"{asset} {when}: {self.outcome}{told}, {seconds:.2g} s{reason}"

@@ -85,7 +85,7 @@ def _with_quotes(market: Market) -> Fitted:
         "file": market.file,
         "status": REFUSED,
         "message": market.reason,
-        "n_rejected": market.rejected,
+        "n_rejected": market.n_rejected,
         "spot": market.spot,
     }
     if market.frame is None:
