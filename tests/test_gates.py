@@ -22,6 +22,7 @@ TABLE = [
     ("objective", "weight_ratio", 50.0, 50.1, "warn", "at most 50: one quote decides the fit"),
     ("search", "converged", 1, 0, "fail", "at least 1: the fit is not at a stationary point"),
     ("search", "hit_max_steps", 0, 1, "fail", "at most 0: the search ran out of steps"),
+    ("search", "simpler_model", 0, 1, "warn", "at most 0: the model that was asked for has not converged"),
     ("search", "local_gain", 0.01, 0.009, "warn", "at least 0.01: the local stage improves next to nothing"),
     ("search", "seconds", 120.0, 121.0, "warn", "at most 120: the fit takes too long"),
     ("fit", "iv_rmse_bp", 14.9, 50.1, "fail", "at most 50: the fit is too coarse for any use"),
@@ -176,7 +177,11 @@ def test_measurements_of_a_fit():
         nt.diagnose(nt.calibrate(nt.Heston, surface, engine=engine), surface, engine=engine)
     )
     assert set(found) <= {limit.measure for limit in load_limits()}
-    assert found["converged"] == 1.0 and found["hit_max_steps"] == 0.0 and found["weight_ratio"] == 1.0
+    scale = np.asarray(np.maximum(surface.spread, 0.01 * surface.vol * surface.vega))[
+        np.asarray(surface.train)
+    ]
+    assert found["weight_ratio"] == pytest.approx(float(np.max(scale**-2) / np.median(scale**-2)))
+    assert found["converged"] == 1.0 and found["hit_max_steps"] == 0.0
     assert found["iv_rmse_bp"] < 0.1 and found["worst_maturity_iv_rmse_bp"] >= found["iv_rmse_bp"]
     assert found["least_quotes_per_maturity"] == 16 and found["parameters_at_bound"] == 0
     assert found["kappa"] == pytest.approx(1.8, rel=1e-3) and found["rho"] == pytest.approx(-0.6, rel=1e-3)

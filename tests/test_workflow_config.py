@@ -23,7 +23,10 @@ def test_sections_have_the_fields_of_what_they_build():
     ("content", "message"),
     [
         ({"speed": 1}, "unknown key speed; accepted in the file: data, filters"),
-        ({"data": {"limt": 3}}, "unknown key data.limt; accepted in [data]: currencies, day_count"),
+        (
+            {"data": {"limt": 3}},
+            "unknown key data.limt; accepted in [data]: day_count, rates, spot, limit, currencies",
+        ),
         ({"loss": {"c": -1.0}}, "loss.c = -1.0: Input should be greater than 0"),
         ({"loss": {"c": float("nan")}}, "loss.c = nan: Input should be a finite number"),
         ({"loss": {"robust": "l2"}}, "loss.robust = 'l2': Input should be 'none', 'soft_l1'"),

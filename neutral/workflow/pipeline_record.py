@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..calibration import CalibrationStatus
-from ..diagnostics import Diagnosis
+from ..diagnostics import Diagnosis, worst_outcome
 from .markets import Market
 from .pipeline_config import PipelineConfig
 from .rows import CODE_VERSION, REFUSED
@@ -26,10 +26,13 @@ def record_of(
 ) -> dict[str, Any]:
     """What is stored of a market; without a fit, why there is none."""
     reason = next((stage.reason for stage in stages if stage.reason), "")
+    gates = [gate for stage in stages for gate in stage.gates]
     record: dict[str, Any] = {
         "asset": market.asset, "timestamp": iso_text(market.timestamp), "file": market.file,
         "sha256": market.sha256, "config_hash": config.hash, "code_version": CODE_VERSION,
-        "application": config.application, "model": config.model, "status": REFUSED, "converged": False,
+        "application": config.application,
+        "outcome": "fail" if reason else worst_outcome(gates), "model": config.model,
+        "status": REFUSED, "converged": False,
         "reason": reason, "spot": market.spot, "n_rejected": market.n_rejected,
         "seconds": sum(stage.seconds for stage in stages),
         "stages": [
@@ -37,7 +40,7 @@ def record_of(
             | {"metrics": dict(stage.metrics)}
             for stage in stages
         ],
-        "gates": [vars(gate) for stage in stages for gate in stage.gates],
+        "gates": [vars(gate) for gate in gates],
     }  # fmt: skip
     if fitted is None or setup is None:
         return record
