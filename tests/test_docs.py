@@ -18,6 +18,7 @@ PAGES = [
     "docs/calibration.md",
     pytest.param("docs/diagnostics.md", marks=pytest.mark.slow),
     pytest.param("docs/surfaces.md", marks=pytest.mark.slow),
+    pytest.param("docs/pipeline.md", marks=pytest.mark.slow),
     "docs/forwards.md",
     "docs/vol_cube.md",
     "docs/custom_model.md",
