@@ -15,7 +15,7 @@ from .plot_diagnostics import history as history
 from .plot_diagnostics import intervals as intervals
 from .plot_diagnostics import residual_map as residual_map
 from .plot_diagnostics import vega_ladder as vega_ladder
-from .plot_frame import clean, draw_quotes, model_vols, panels, widened
+from .plot_frame import clean, days, draw_quotes, model_vols, panels, widened
 from .plot_surface import densities as densities
 from .plot_surface import smiles as smiles
 from .plot_surface import total_variance as total_variance
@@ -59,7 +59,7 @@ def smile(
     moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
     expiries, panel = np.unique(maturity, return_inverse=True)
     if labels is None:
-        labels = [f"{365 * expiry:.3g} days" for expiry in expiries]
+        labels = [f"{days(expiry)} days" for expiry in expiries]
     if len(labels) != len(expiries):
         raise ArgumentError(
             f"labels has {len(labels)} entries for {len(expiries)} expiries; pass one for each."

@@ -14,7 +14,7 @@ from .diagnostics.identifiability import TOGETHER
 from .diagnostics.linearisation import parameter_sizes
 from .diagnostics.residuals import MONEYNESS
 from .errors import ArgumentError
-from .plot_frame import NINETY, draw_band, heat_map, panels, said, tidy_dates
+from .plot_frame import NINETY, days, draw_band, heat_map, panels, said, tidy_dates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -67,7 +67,7 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
     figure, (axes,) = panels(1, 1, (6.4, max(1.7, 0.9 + 0.28 * expiries.size)))
     image = heat_map(axes, cells, _largest(cells, _MOST), form)
     axes.set_xticks(np.arange(len(_EDGES)) + 0.5, [f"{x:g}" for x in _EDGES])
-    axes.set_yticks(np.arange(expiries.size), [f"{365 * t:.3g}" for t in expiries])
+    axes.set_yticks(np.arange(expiries.size), [days(t) for t in expiries])
     axes.set(xlabel="log-forward moneyness  log(K / F)", ylabel="maturity, days", title=title or "")
     figure.colorbar(image, ax=axes, label=f"model less market,\n{words}", extend="both")
     return figure
@@ -123,7 +123,7 @@ def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
         why = found.reason or "a direction has no effect on any price, so that there is no covariance."
         return said(f"No correlations: {why}", title)
     n = len(found.names)
-    side = 1.6 + 0.5 * n if n < 12 else 7.6
+    side = 1.1 + 0.42 * n if n < 12 else 7.6
     figure, (axes,) = panels(1, 1, (side + 1.0, side))
     image = heat_map(axes, found.correlation, 1.0, ".2f", 8.5 if n < 12 else 5.5)
     for i, j in zip(*np.nonzero(np.abs(found.correlation) > TOGETHER), strict=True):
@@ -194,7 +194,8 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
     moves, k = np.sum(ladder.vols, axis=0) / 100.0, np.asarray(surface.k)
     rows = np.flatnonzero(known.any(axis=1))
     figure, (axes,) = panels(1, 1, (8.4, 0.9 + 0.32 * rows.size))
-    most, image = _largest(np.where(known, moves, np.nan)), None
+    most = _largest(np.where(known, moves, np.nan))
+    image: Any = None
     for i, row in enumerate(rows):
         order = np.argsort(k[row, known[row]])
         strikes, values = (x[row, known[row]][order] for x in (k, moves))
@@ -202,7 +203,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
             _cells(strikes), [i - 0.42, i + 0.42], values[None], cmap="RdBu_r", vmin=-most, vmax=most
         )
     total = [f"{moves[row, known[row]].sum():+.2g}" for row in rows]
-    axes.set_yticks(range(rows.size), [f"{365 * surface.t[row]:.3g}" for row in rows])
+    axes.set_yticks(range(rows.size), [days(surface.t[row]) for row in rows])
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(range(rows.size), total)
     beside.tick_params(length=0)
@@ -211,7 +212,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
     axes.set_title(title or f"change of the value, {float(ladder.value):.4g}, per percentage point")
     axes.axvline(0.0, color="0.4", lw=0.6)
     bar = figure.colorbar(image, ax=axes, label="per strike; beside the map, per expiry", pad=0.01)
-    bar.formatter.set_powerlimits((-2, 3))
+    bar.ax.ticklabel_format(axis="y", scilimits=(-2, 3))
     return figure
 
 

@@ -42,6 +42,11 @@ def clean(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def days(t: float) -> str:
+    """Years as days, without a unit."""
+    return f"{365 * t:.3g}" if 365 * t < 999.5 else f"{365 * t:.0f}"
+
+
 def panels(
     n: int, columns: int, size: tuple[float, float], *, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
 from .inversion import implied_stdev
-from .plot_frame import clean, draw_quotes, model_vols, panels, widened
+from .plot_frame import clean, days, draw_quotes, model_vols, panels, widened
 from .quote_surface import QuoteSurface
 from .surfaces import VolSurface
 
@@ -53,7 +53,7 @@ def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None
         here = t == expiry
         draw_quotes(axes, k[here], bid[here], ask[here])
         axes.plot(x, 100 * y, lw=1.4, label=name)
-        axes.set_title(_days(expiry), fontsize="small", pad=3)
+        axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
     drawn[0].legend(frameon=False, fontsize="x-small")
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
@@ -190,8 +190,3 @@ def _grid(n: int) -> tuple[Figure, list[Axes]]:
         axes.tick_params(labelsize="x-small")
         axes.locator_params(nbins=5)
     return figure, drawn
-
-
-def _days(t: float) -> str:
-    days = _DAYS * t
-    return f"{days:.3g} days" if days < 999.5 else f"{days:.0f} days"

@@ -17,7 +17,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1d2430; max-width: 1180px; 
 body { padding: 0 1.2rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.2rem; margin-top: 2.4rem; }
 h3 { font-size: 1rem; margin: 1.6rem 0 .2rem; }
-p, li, td, summary { overflow-wrap: anywhere; }
+p, li { overflow-wrap: anywhere; } time { white-space: nowrap; }
 p.note, figcaption { color: #5a6472; margin-top: .2rem; }
 p.reason { border-left: 4px solid #b42318; background: #fdf3f2; padding: .5rem .9rem; }
 a { color: #1f5fa8; }
@@ -26,8 +26,7 @@ section { border-top: 2px solid #1d2430; margin-top: 3rem; } section h2 { margin
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .6rem 0; }
 th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #e3e6ea; vertical-align: top; }
 th { color: #5a6472; font-weight: 600; vertical-align: bottom; } td.text, th.text { text-align: left; }
-td:first-child { white-space: nowrap; overflow-wrap: normal; }
-td.text { min-width: 4rem; }
+td:first-child { white-space: nowrap; }
 .badge { border-radius: 1rem; padding: .05rem .6rem; font-size: .85em; font-weight: 600; }
 .badge { white-space: nowrap; }
 .pass { background: #e3f4e8; color: #12652f; } .warn { background: #fff1cc; color: #7a4b00; }
@@ -43,16 +42,22 @@ figure { margin: 1rem 0; } figure img { margin: 0 0 .3rem; } figcaption { font-s
 @media (max-width: 700px) {
   body { margin: 1rem auto; padding: 0 .8rem; } .row > * { max-width: 100%; }
   th, td { padding: .25rem .45rem; }
+  body > figure img, section > figure img { max-width: none; width: 46rem; }
+  .stacked thead { display: none; } .stacked, .stacked tbody, .stacked tr { display: block; }
+  .stacked tr { border-bottom: 1px solid #c9ced6; padding: .4rem 0; }
+  .stacked td { display: block; border: 0; text-align: left; padding: .05rem 0; overflow-wrap: anywhere; }
+  .stacked td:first-child { font-weight: 600; white-space: normal; }
+  .stacked td:not(:first-child)::before { content: attr(data-label) ": "; color: #5a6472; }
 }
 @media print {
   @page { size: A4; margin: 14mm 12mm; }
   body { max-width: none; margin: 0; padding: 0; font-size: 9.5pt; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  table { font-size: 7.5pt; } th, td { padding: .15rem .35rem; }
-  th, td, td:first-child { white-space: normal; overflow-wrap: anywhere; } td.text { min-width: 0; }
+  table { font-size: 7.5pt; } th, td { padding: .15rem .35rem; overflow-wrap: break-word; }
+  td:first-child { white-space: normal; }
   .scroll { overflow: visible; }
-  section { break-before: page; border: 0; margin: 0; }
-  h2, h3, summary { break-after: avoid; } tr, figure, img, dl { break-inside: avoid; }
+  section + section { break-before: page; border: 0; margin: 0; }
+  h2, h3, summary { break-after: avoid; } tr, figure, img, dl, .row { break-inside: avoid; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
 }
 """
@@ -75,25 +80,30 @@ def page(title: str, body: Sequence[str]) -> str:
     )
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int]) -> str:
-    """A table; the headers of the columns `texts` are aligned to the left, as text in cells is."""
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int], *, stacked: bool = False
+) -> str:
+    """A table; the headers of the columns `texts` are aligned to the left, as text in cells is.
+
+    One that is `stacked` becomes, on a narrow screen, a block of lines for each of its rows.
+    """
     head = "".join(
         f"<th scope=col{' class=text' if i in texts else ''}>{escape(name)}</th>"
         for i, name in enumerate(header)
     )
-    lines = ["<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows]
+    labels = [f" data-label='{escape(name)}'" if stacked else "" for name in header]
+    lines = ["<tr>" + "".join(map(_cell, row, labels)) + "</tr>" for row in rows]
     return (
-        f"<div class='scroll'><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
-        + "\n".join(lines)
-        + "\n</tbody>\n</table></div>"
+        f"<div class='scroll'><table{' class=stacked' if stacked else ''}>\n<thead><tr>{head}</tr></thead>\n"
+        "<tbody>\n" + "\n".join(lines) + "\n</tbody>\n</table></div>"
     )
 
 
-def _cell(value: Cell) -> str:
+def _cell(value: Cell, label: str) -> str:
     if isinstance(value, str):
-        return f"<td class=text>{_text(value)}</td>"
+        return f"<td class=text{label}>{_text(value)}</td>"
     number, form = value
-    return f"<td>{number:{form}}</td>" if np.isfinite(number) else "<td>-</td>"
+    return f"<td{label}>{number:{form}}</td>" if np.isfinite(number) else f"<td{label}>-</td>"
 
 
 def _text(value: str) -> str:
@@ -109,6 +119,11 @@ def badge(outcome: str) -> Markup:
 def link(text: str, anchor: str) -> Markup:
     """A link to another place of the page."""
     return Markup(f"<a href='#{escape(anchor)}'>{escape(text)}</a>")
+
+
+def time(text: str) -> Markup:
+    """A date and time, in one line."""
+    return Markup(f"<time>{escape(text)}</time>")
 
 
 def folded(summary: str, content: str) -> str:
@@ -139,8 +154,8 @@ def image(figure: "Figure", alt: str = "") -> str:
 
 
 def captioned(picture: str, caption: str) -> str:
-    """A picture with words below it."""
-    return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+    """A picture with words below it; one that stands alone is scrolled on a narrow screen, not shrunk."""
+    return f"<figure><div class='scroll'>{picture}</div><figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def row(images: Sequence[str]) -> str:
