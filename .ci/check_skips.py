@@ -13,7 +13,7 @@ def main(path: str, what: str) -> int:
         for skip in case.findall("skipped")
         if what in f"{skip.get('message')} {skip.text}"
     ]
-    print(f"{len(cases)} tests, {len(skipped)} skipped for want of {what}", *skipped, sep="\n  ")
+    print(f"{len(cases)} tests, {len(skipped)} skipped: {what}", *skipped, sep="\n  ")
     return min(len(skipped), 1)
 
 
