@@ -1,5 +1,6 @@
 """The page of a run of the pipeline: what it says, and what a browser makes of it."""
 
+import dataclasses
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import neutral as nt
+from neutral.diagnostics import Identifiability
 from neutral.market import Split, build_surface, list_snapshots, load_deribit, sample_folder
 from neutral.workflow.markets import Market
 from neutral.workflow.pipeline_page import past, write_page
@@ -165,6 +167,13 @@ def test_the_page_of_a_fit_has_tables_words_and_pictures(fitted, page):
     for finding in fitted.diagnosis.identifiability.findings:
         assert finding.text in text
     assert f"Refused quotes: {len(fitted.rejected)}" in text and "The first 100 of them" in text
+    lost = Identifiability(reason="the fit is lost")
+    blind = dataclasses.replace(fitted.diagnosis, identifiability=lost)
+    told = write_page(
+        [dataclasses.replace(fitted, diagnosis=blind)], [], page.with_name("lost.html")
+    ).read_text()
+    assert told.count("data:image") == 4
+    assert "Not drawn, correlations of the estimates: the fit is lost" in told
     none = write_page([fitted], [], page.with_name("none.html"), pictures=0).read_text()
     assert "data:image" not in none and "Parameters" in none
 

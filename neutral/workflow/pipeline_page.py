@@ -138,46 +138,55 @@ def _pictures(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[str]
 
     diagnosis = run.diagnosis
     assert diagnosis is not None  # of the markets that are drawn
-    figures: list[tuple[Callable[[], Figure], str, str]] = [
+    unseen, unknown = diagnosis.identifiability.reason, diagnosis.uncertainty.reason
+    figures: list[tuple[Callable[[], Figure], str, str, str]] = [
         (
             partial(plot.smiles, diagnosis.fit.surface, diagnosis.fit.result.model),
             "smiles of the model over bid and ask of the market",
             "Implied volatilities: bars from bid to ask of out-of-the-money quotes, and the model, where its "
             "prices are accurate enough to be drawn.",
+            "",
         ),
         (
             partial(plot.residual_map, diagnosis),
             "errors of volatility by moneyness and expiry",
             "Errors of the fitted quotes: red where the model is above the market, blue where below.",
+            diagnosis.residuals.reason,
         ),
         (
             partial(plot.correlations, diagnosis),
             "correlations of the estimates",
             "Correlations of the estimates; a frame where two can hardly be told apart.",
+            unseen,
         ),
         (
             partial(plot.intervals, diagnosis),
             "90 % intervals of the parameters",
             "How far the noise of the quotes lets each parameter move.",
+            unknown,
         ),
         (
             partial(plot.directions, diagnosis),
             "singular values and directions",
             "What the quotes see of the parameters: a short bar is a combination that they hardly tell.",
+            unseen,
         ),
         (
             partial(plot.history, records),
             "parameters from fit to fit",
             "Parameters up to this fit, with 90 % intervals; crosses did not converge.",
+            "",
         ),
     ]
-    wide, *others, path = (_picture(draw, f"{_title(run)}: {what}", words) for draw, what, words in figures)
+    wide, *others, path = (_picture(_title(run), *figure) for figure in figures)
     return ["<h3>Pictures</h3>", wide, html.row(others), path]
 
 
-def _picture(draw: "Callable[[], Figure]", alt: str, caption: str) -> str:
-    """A figure with its caption, or why it cannot be drawn."""
+def _picture(name: str, draw: "Callable[[], Figure]", what: str, caption: str, reason: str) -> str:
+    """A figure with its caption, or why it is not drawn."""
     try:
-        return html.captioned(html.image(draw(), alt), caption)
+        if not reason:
+            return html.captioned(html.image(draw(), f"{name}: {what}"), caption)
     except ArgumentError as error:
-        return f"<p class='note'>{escape(alt)}: {escape(str(error))}</p>"
+        reason = str(error)
+    return f"<p class='note'>Not drawn, {escape(what)}: {escape(reason)}</p>"
