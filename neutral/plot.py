@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
-from .inversion import implied_stdev
-from .plot_frame import clean, draw_quotes, pyplot, widened
+from .plot_diagnostics import correlations as correlations
+from .plot_diagnostics import directions as directions
+from .plot_diagnostics import history as history
+from .plot_diagnostics import intervals as intervals
+from .plot_diagnostics import residual_map as residual_map
+from .plot_diagnostics import vega_ladder as vega_ladder
+from .plot_frame import clean, days, draw_quotes, model_vols, panels, widened
 from .plot_surface import densities as densities
 from .plot_surface import smiles as smiles
 from .plot_surface import total_variance as total_variance
 from .plot_surface import vol_map as vol_map
-from .pricing import Lewis, price_info
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_DRAWN = 0.01  # relative error of a price from which no line is drawn
 
 
 def smile(
@@ -58,22 +59,25 @@ def smile(
     moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
     expiries, panel = np.unique(maturity, return_inverse=True)
     if labels is None:
-        labels = [f"{365 * expiry:.3g} days" for expiry in expiries]
+        labels = [f"{days(expiry)} days" for expiry in expiries]
     if len(labels) != len(expiries):
         raise ArgumentError(
             f"labels has {len(labels)} entries for {len(expiries)} expiries; pass one for each."
         )
 
     grid = np.stack([widened(moneyness[panel == i]) for i in range(len(expiries))])
-    curves = {name: _model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
-    figure, panels = _panels(len(expiries))
-    for i, axes in enumerate(panels):
+    curves = {name: model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
+    n = len(expiries)
+    size = (6.1, 3.8) if n == 1 else (4.3, 3.1)
+    figure, drawn = panels(n, 2 if n in (2, 4) else 3, size, sharey=True)
+    for i, axes in enumerate(drawn):
+        clean(axes)
         if bid_vol is not None:
             draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
         for name, vols in curves.items():
             axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
         axes.set_title(labels[i], fontsize="medium")
-    panels[0].legend(frameon=False)
+    drawn[0].legend(frameon=False)
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
     figure.suptitle(title or "")
@@ -103,31 +107,3 @@ def _quotes(
     if np.any(bid > ask):
         raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {k.size} quotes.")
     return k, maturity, bid, ask
-
-
-def _model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Implied volatilities of a model, from the out-of-the-money option at each point.
-
-    A line on paper is content with the engine that shares its nodes among strikes; where that says that it is
-    not accurate nothing is drawn.
-    """
-    is_call = k >= 0
-    info = price_info(model, 1.0, np.exp(k), t, kind=is_call, engine=Lewis(256))
-    known = np.where(np.asarray(info.error_estimate) < _DRAWN * np.asarray(info.price), info.price, np.nan)
-    return np.asarray(implied_stdev(known, k, is_call)) / np.sqrt(t)
-
-
-def _panels(n: int) -> tuple[Figure, list[Axes]]:
-    """A figure with n equal panels that share the volatility axis."""
-    columns = min(n, 2 if n in (2, 4) else 3)
-    rows = -(-n // columns)
-    size = (7.0, 4.6) if n == 1 else (1.0 + 4.3 * columns, 0.8 + 3.1 * rows)
-    plt = pyplot()
-    figure = plt.figure(figsize=size, layout="constrained")
-    plt.close(figure)  # a notebook shows the returned figure once, and nothing keeps it alive
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes in grid.flat:
-        clean(axes)
-    for axes in grid.flat[n:]:
-        axes.set_visible(False)
-    return figure, list(grid.flat[:n])

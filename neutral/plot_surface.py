@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from .errors import ArgumentError
 from .inversion import implied_stdev
-from .plot_frame import clean, draw_quotes, pyplot, widened
+from .plot_frame import clean, days, draw_quotes, model_vols, panels, widened
 from .quote_surface import QuoteSurface
 from .surfaces import VolSurface
 
@@ -24,12 +24,12 @@ _POINTS = 241
 _DAYS = 365.0
 
 
-def smiles(quotes: QuoteSurface, surface: VolSurface, *, title: str | None = None) -> Figure:
-    """Smiles of a surface over the market's bid-ask bars, one panel per expiry.
+def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None = None) -> Figure:
+    """Smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
 
     Args:
         quotes: One surface of quotes; the out-of-the-money ones are drawn where both sides have a volatility.
-        surface: What was fitted to them, or any other.
+        surface: What was fitted to them, or any other; a model as `neutral.price` takes it.
         title: Title of the figure.
 
     Returns:
@@ -43,14 +43,18 @@ def smiles(quotes: QuoteSurface, surface: VolSurface, *, title: str | None = Non
         raise ArgumentError("smiles draws the quotes of one surface; take one of the stack by its index.")
     k, t, bid, ask = _market(quotes)
     expiries = np.unique(t)
-    figure, panels = _grid(expiries.size)
-    for axes, expiry in zip(panels, expiries, strict=True):
+    grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
+    if isinstance(surface, VolSurface):
+        name, vols = "surface", np.asarray(surface.implied_vol(grid, expiries[:, None]))
+    else:
+        name, vols = type(surface).__name__, model_vols(surface, grid, expiries[:, None])
+    figure, drawn = _grid(expiries.size)
+    for axes, expiry, x, y in zip(drawn, expiries, grid, vols, strict=True):
         here = t == expiry
-        grid = widened(k[here])
         draw_quotes(axes, k[here], bid[here], ask[here])
-        axes.plot(grid, 100 * np.asarray(surface.implied_vol(grid, expiry)), lw=1.4, label="surface")
-        axes.set_title(_days(expiry), fontsize="small", pad=3)
-    panels[0].legend(frameon=False, fontsize="x-small")
+        axes.plot(x, 100 * y, lw=1.4, label=name)
+        axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
+    drawn[0].legend(frameon=False, fontsize="x-small")
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
     figure.suptitle(title or "")
@@ -172,10 +176,7 @@ def _plain_days(axis: Any) -> None:
 
 
 def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
-    plt = pyplot()
-    figure = plt.figure(figsize=(7.6, 4.8), layout="constrained")
-    plt.close(figure)
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 1, (6.7, 4.0))
     axes.set(xlabel=x, ylabel=y, title=title or "")
     clean(axes)
     return figure, axes
@@ -183,21 +184,9 @@ def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
     """A figure with n panels, each with its own axes: smiles of days and of years share no scale."""
-    columns = min(n, 3 if n <= 9 else 4 if n <= 16 else 6)
-    rows = -(-n // columns)
-    plt = pyplot()
-    figure = plt.figure(figsize=(0.8 + 2.7 * columns, 0.8 + 2.0 * rows), layout="constrained")
-    plt.close(figure)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
+    figure, drawn = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
+    for axes in drawn:
         clean(axes)
         axes.tick_params(labelsize="x-small")
         axes.locator_params(nbins=5)
-    for axes in grid.flat[n:]:
-        axes.set_visible(False)
-    return figure, list(grid.flat[:n])
-
-
-def _days(t: float) -> str:
-    days = _DAYS * t
-    return f"{days:.3g} days" if days < 999.5 else f"{days:.0f} days"
+    return figure, drawn

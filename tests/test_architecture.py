@@ -40,7 +40,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
     ("calibration",),
     ("surfaces",),
     ("diagnostics",),
-    ("hedging", "ml", "plot", "plot_frame", "plot_surface", "storage"),
+    ("hedging", "ml", "plot", "plot_diagnostics", "plot_frame", "plot_surface", "storage"),
 ]
 BASE, QUOTES = DEVICE_CHAIN[:2]
 DEVICE = tuple(name for group in DEVICE_CHAIN for name in group)

@@ -58,17 +58,17 @@ def test_only_recent_fits_of_the_same_model_count_as_earlier(tmp_path):
         ("2024-05-22", "bates", True),
     ):
         records.store(
-            common | {"asset": "SPX", "timestamp": f"{day}T00:00:00", "model": model, "converged": converged}
+            common | {"asset": "SPX", "timestamp": f"{day}T00:00:00Z", "model": model, "converged": converged}
         )
-    found = records.before("SPX", "2024-05-23T00:00:00", "heston", 7.0)
-    assert found is not None and found["timestamp"] == "2024-05-20T00:00:00"
-    assert records.before("SPX", "2024-05-23T00:00:00", "heston", 2.0) is None
-    assert records.before("DAX", "2024-05-23T00:00:00", "heston", 7.0) is None
+    found = records.before("SPX", "2024-05-23T00:00:00Z", "heston", 7.0)
+    assert found is not None and found["timestamp"] == "2024-05-20T00:00:00Z"
+    assert records.before("SPX", "2024-05-23T00:00:00Z", "heston", 2.0) is None
+    assert records.before("DAX", "2024-05-23T00:00:00Z", "heston", 7.0) is None
     assert records.before("SPX", "", "heston", 7.0) is None
 
 
 def test_a_record_from_the_future_or_without_fields_is_told(tmp_path):
-    record = {"asset": "SPX", "timestamp": "2200-01-01T00:00:00", "file": "f", "config_hash": "0" * 64}
+    record = {"asset": "SPX", "timestamp": "2200-01-01T00:00:00Z", "file": "f", "config_hash": "0" * 64}
     record |= {"code_version": "1", "model": "heston", "status": "converged", "converged": True}
     metrics = Records(tmp_path).store(record | {"loss": float("nan")})
     assert metrics["write_failures"] == 0.0 and metrics["clock_skew_seconds"] > 1e9

@@ -50,7 +50,7 @@ def test_messages_are_escaped(stored):
 
 
 def test_without_matplotlib_the_remedy_is_named(stored, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(NeutralError, match=r"neutral\[plot\]"):
         write_report(stored)
 

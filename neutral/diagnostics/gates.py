@@ -12,6 +12,7 @@ from typing import Any, Literal
 from ..errors import ArgumentError, DataError
 
 Outcome = Literal["pass", "warn", "fail", "cannot be determined"]
+GRAVITY: tuple[Outcome, ...] = ("fail", "cannot be determined", "warn", "pass")
 APPLICATIONS = ("market_making", "vanilla_hedging", "exotics")
 
 _RULES = {
@@ -126,9 +127,8 @@ def evaluate_gates(
 
 def worst_outcome(gates: Collection[Gate]) -> Outcome:
     """The gravest outcome: fail, then what cannot be determined, then warn; of no gate, not determined."""
-    order: tuple[Outcome, ...] = ("fail", "cannot be determined", "warn", "pass")
     found = {gate.outcome for gate in gates} or {"cannot be determined"}
-    return next(outcome for outcome in order if outcome in found)
+    return next(outcome for outcome in GRAVITY if outcome in found)
 
 
 def _gate(limit: Limit, value: float | None, application: str, why: str | None) -> Gate:

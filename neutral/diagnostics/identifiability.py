@@ -9,7 +9,7 @@ from .linearisation import Fit, parameter_sizes
 
 _LEAST = 1.0 / 200.0  # of the best seen direction: what is seen less counts as not seen ...
 _LOOSE = 0.5  # ... as does what the noise lets move by more, in sizes of the parameters
-_TOGETHER = 0.9  # correlation that is flagged
+TOGETHER = 0.9  # correlation that is flagged
 _NAMED = 0.3  # of the largest component of a direction: what is named
 _WRITTEN = 6  # findings that are written out
 _PLAIN = 0.2  # exponents within this of 1 are written as 1
@@ -202,7 +202,7 @@ def _pairs(correlation: np.ndarray, names: tuple[str, ...], told: list[set[str]]
     found = []
     for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
         pair = (names[i], names[j])
-        if abs(correlation[i, j]) > _TOGETHER and not any(set(pair) <= names for names in told):
+        if abs(correlation[i, j]) > TOGETHER and not any(set(pair) <= names for names in told):
             text = f"{pair[0]} and {pair[1]} have correlation {correlation[i, j]:+.2f}"
             found.append(Finding(pair, text, f"freeze one of them, or strengthen the prior of {pair[0]}"))
     return found

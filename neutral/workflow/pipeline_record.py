@@ -11,6 +11,7 @@ from ..calibration import CalibrationStatus
 from ..diagnostics import Diagnosis, worst_outcome
 from .markets import Market
 from .pipeline_config import PipelineConfig
+from .records import TIME
 from .rows import CODE_VERSION, REFUSED
 from .runbook import Fitted, Setup
 from .stages import Stage
@@ -100,7 +101,7 @@ def _root_mean(square: np.ndarray) -> float:
 
 def iso_text(timestamp: Any) -> str:
     """ISO text, "" where it is not known."""
-    return "" if pd.isna(timestamp) else pd.Timestamp(timestamp).strftime("%Y-%m-%dT%H:%M:%S")
+    return "" if pd.isna(timestamp) else pd.Timestamp(timestamp).strftime(TIME)
 
 
 def largest_error(diagnosis: Diagnosis) -> float:

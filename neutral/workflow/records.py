@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from . import durable
 from .rows import REFUSED
 
 FOLDER = "records"
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # of timestamps: as texts they are in order
 ALWAYS = ("asset", "timestamp", "file", "config_hash", "code_version", "model", "status", "converged")
 OF_A_FIT = (
     "sha256", "parameters", "loss", "iv_rmse", "iv_rmse_per_maturity", "largest_iv_error",
@@ -53,7 +54,7 @@ class Records:
         """
         if not timestamp:
             return None
-        since = (datetime.fromisoformat(timestamp) - timedelta(days=days)).isoformat()
+        since = (datetime.fromisoformat(timestamp) - timedelta(days=days)).strftime(TIME)
         earlier = [
             one
             for one in self.all.values()
@@ -142,4 +143,4 @@ def _ahead(timestamp: str, now: float) -> float:
     """Seconds by which a market's time lies in the future."""
     if not timestamp:
         return 0.0
-    return max(0.0, datetime.fromisoformat(timestamp).replace(tzinfo=UTC).timestamp() - now)
+    return max(0.0, datetime.fromisoformat(timestamp).timestamp() - now)
