@@ -157,6 +157,9 @@ def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     left.barh(range(n), np.maximum(found.singular_values, floor), color=colours, alpha=0.75)
     least = max(found.singular_values[-1], floor)
     left.set(xscale="log", xlim=(least / 3.0, None), xlabel="singular value", ylabel="direction")
+    left.xaxis.set_minor_formatter(
+        ""
+    )  # of less than two decades all ticks would have numbers, on one another
     left.set_yticks(range(n), [f"{i + 1}" for i in range(n)])
     left.set_title(f"{found.effective_rank} of {n} seen", fontsize="medium")
     for axes, i in zip(others, shown, strict=True):

@@ -77,7 +77,7 @@ def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: f
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
             colour = "white" if abs(value) > _DARK * most else "0.2"
-            number = f"{value:{form}}"
+            number = f"{value:z{form}}"
             axes.text(column, row, number, ha="center", va="center", fontsize=fontsize, color=colour)
     return image
 

@@ -97,6 +97,8 @@ def test_records_are_complete_and_come_back(done):
         assert all(stored[name] is not None for name in OF_A_FIT)
         assert np.shape(stored["covariance"]) == (5, 5)
         assert stored["half_life"] == pytest.approx(np.log(2.0) / stored["parameters"]["kappa"])
+    (refused,) = out.glob("records/*.refused.csv")
+    assert len(pd.read_csv(refused)["reason"].dropna()) == len(PLANTED)
     table = pd.read_csv(out / "records.csv")
     assert table["kappa"].tolist() == [one["parameters"]["kappa"] for one in history]
     assert {"kappa_se", "condition_number", "sha256", "config_hash", "outcome"} <= set(table)

@@ -15,6 +15,7 @@ from neutral.diagnostics import Identifiability
 from neutral.market import Split, build_surface, list_snapshots, load_deribit, sample_folder
 from neutral.workflow.markets import Market
 from neutral.workflow.pipeline_page import past, write_page
+from neutral.workflow.pipeline_tables import refused as refused_table
 from neutral.workflow.stages import MarketRun, Stage
 
 pytest.importorskip("matplotlib")
@@ -222,3 +223,13 @@ def test_the_page_prints(browser, page):
         "all => all.map(x => x.getBoundingClientRect().height)"
     )
     assert len(folded) > 2 and min(folded) > 20, "what is folded is open on paper"
+
+
+def test_reasons_are_counted_by_kind():
+    reasons = ["butterfly arbitrage: put 90 sold", "butterfly arbitrage: put 95 sold", "bid missing"]
+    reasons += ["+3.10 bp from the forward, outside the 2 bp", "-4.25 bp from the forward, outside the 2 bp"]
+    reasons += ["maturity below 0.0192 years"] * 2
+    table = refused_table(dataclasses.replace(unfinished(), rejected=pd.DataFrame({"reason": reasons})))[1]
+    assert table.count("<tr>") == 5
+    for kind in ("butterfly arbitrage<", "... bp from the forward", "maturity below 0.0192 years<"):
+        assert kind in table

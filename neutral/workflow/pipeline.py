@@ -123,7 +123,7 @@ def run_market(
     if setup is not None and fitted is not None:
         diagnosis = stage("validate", lambda: _validate(setup, fitted, config))
     record = as_plain(record_of(market, config, stages, setup, fitted, diagnosis))
-    stage("store", lambda: (records.store(record), record))
+    stage("store", lambda: (records.store(record, market.rejected), record))
     log = tuple(fitted.log) if fitted else ()
     surface = setup.surface if setup else None
     return MarketRun(market, tuple(stages), log, record, surface, diagnosis, market.rejected)

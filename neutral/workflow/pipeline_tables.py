@@ -10,6 +10,7 @@ from ..plot_frame import days
 from . import html
 from .stages import MarketRun
 
+_NUMBER = r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?"
 SHOWN_ROWS = 100  # refused quotes of a market that are listed one by one
 TEXTS = ("instrument_name", "expiry_datetime", "option_type", "reason")
 PRICES = ("bid_price", "ask_price", "mid_price", "reason")
@@ -137,7 +138,7 @@ def refused(run: MarketRun) -> list[str]:
     rejected = run.rejected
     if rejected is None or rejected.empty:
         return []
-    counts = rejected["reason"].value_counts().items()
+    counts = _kinds(rejected["reason"]).value_counts().items()
     by_reason: list[list[html.Cell]] = [[str(reason), (count, ",d")] for reason, count in counts]
     wanted = NAMED if "instrument_name" in rejected else UNNAMED
     columns = [name for name in wanted if name in rejected]
@@ -148,12 +149,21 @@ def refused(run: MarketRun) -> list[str]:
     ]
     header = [name.removesuffix("_datetime").replace("_", " ") for name in columns]
     texts = [i for i, name in enumerate(columns) if name in TEXTS]
-    which = f"The first {len(rows)} of them" if len(rejected) > len(rows) else "All of them"
+    all_of_them = "All of them" if len(rejected) == len(rows) else ""
+    which = all_of_them or f"The first {len(rows)} of them; all are in the .refused.csv beside the record"
     return [
         f"<h3>Refused quotes: {len(rejected):,d}</h3>",
         html.table(["reason", "quotes"], by_reason, (0,)),
         html.folded(which, html.table(header, rows, texts)),
     ]
+
+
+def _kinds(reasons: Any) -> Any:
+    """Reasons without what differs from quote to quote: the trade after a colon, and numbers."""
+    short = reasons.str.split(": ").str[0]
+    blank = short.str.replace(_NUMBER, "...", regex=True)
+    variants = short.groupby(blank).transform("nunique")
+    return short.where(variants == 1, blank)
 
 
 def _measured(x: Any) -> html.Cell:

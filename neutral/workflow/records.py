@@ -68,8 +68,8 @@ class Records:
         fits = [one for one in self.all.values() if one.get("parameters")]
         return sorted(fits, key=lambda one: (one["timestamp"], one["asset"]))
 
-    def store(self, record: Mapping[str, Any]) -> dict[str, float]:
-        """Write a record, and read it back.
+    def store(self, record: Mapping[str, Any], refused: pd.DataFrame | None = None) -> dict[str, float]:
+        """Write a record, and read it back; beside it the quotes that are refused, with their reasons.
 
         Returns:
             write_failures, missing_fields and clock_skew_seconds: how far the clock of the disk is from this
@@ -80,6 +80,8 @@ class Records:
         """
         plain = as_plain(record)
         path = self.folder / _name(plain)
+        if refused is not None and len(refused):
+            durable.write_text(path.with_suffix(".refused.csv"), refused.to_csv(index=False))
         durable.write_text(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
         now, written = time.time(), path.stat().st_mtime
         self.all[path.name] = plain
