@@ -78,7 +78,7 @@ def stages(run: MarketRun) -> list[str]:
     for stage in run.stages:
         outcome = html.badge(stage.outcome) if stage.gates or stage.reason else "no gates"
         measured = " · ".join(
-            f"{name} {value:.4g}" if math.isfinite(value) else f"{name} not known"
+            f"{name} not known" if math.isnan(value) else f"{name} {_shown(value)}"
             for name, value in stage.metrics.items()
         )
         rows.append([stage.name, outcome, (stage.seconds, ".2f"), stage.reason or measured or "-"])
@@ -156,6 +156,11 @@ def refused(run: MarketRun) -> list[str]:
         html.table(["reason", "quotes"], by_reason, (0,)),
         html.folded(which, html.table(header, rows, texts)),
     ]
+
+
+def _shown(value: float) -> str:
+    """Counts in full, other numbers to four digits."""
+    return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _kinds(reasons: Any) -> Any:
