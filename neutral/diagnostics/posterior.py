@@ -150,7 +150,7 @@ def sample_posterior(
     by_name = np.moveaxis(values, -1, 0)
     r_hat, size = (
         np.array([float(judge(x)) for x in by_name])
-        for judge in (sampler.diagnostics.rhat, sampler.diagnostics.ess_bulk)
+        for judge in map(jax.jit, (sampler.diagnostics.rhat, sampler.diagnostics.ess_bulk))
     )
     return Posterior(fit.names, values, r_hat, size, int(np.sum(found.divergent)))
 
@@ -166,6 +166,7 @@ class LogDensity(eqx.Module):
         lower: Bounds of these.
         upper: Bounds of these.
         strikes: Independent errors.
+        excess: Of the loss over their squares: what call and put of a strike differ by is no misfit.
         variance: Of the noise, in units of the loss; None where it is integrated out.
     """
 
@@ -176,6 +177,7 @@ class LogDensity(eqx.Module):
     lower: Any
     upper: Any
     strikes: Any
+    excess: Any
     variance: Any
 
     def coordinates(self, z: Real) -> Real:
@@ -185,7 +187,7 @@ class LogDensity(eqx.Module):
 
     def __call__(self, z: Real) -> Real:
         """Logarithm of the density, up to a constant."""
-        cost = self.setting.cost(self.problem, self.coordinates(z)[None])[0]
+        cost = self.setting.cost(self.problem, self.coordinates(z)[None])[0] - self.excess
         misfit = self.strikes * jnp.log(cost) if self.variance is None else cost / self.variance
         return -0.5 * misfit + jnp.sum(jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z))
 
@@ -197,10 +199,11 @@ def _log_density(fit: Fit, laplace: Uncertainty) -> tuple[LogDensity, np.ndarray
     lower, upper = np.maximum(at.lower[moving], y - far), np.minimum(at.upper[moving], y + far)
     share = (y - lower) / (upper - lower)
     slope = (upper - lower) * share * (1.0 - share)
-    known = np.isinf(laplace.freedom)
+    residuals, _ = fit.strikes()
     density = LogDensity(
         fit.asked.setting, _problem(fit.asked, fit.lane), at.y, moving, lower, upper,
-        np.asarray(float(fit.strikes()[0].size)), np.asarray(laplace.variance) if known else None,
+        np.asarray(float(residuals.size)), at.loss - np.sum(residuals**2),
+        np.asarray(laplace.variance) if np.isinf(laplace.freedom) else None,
     )  # fmt: skip
     return density, np.log(share / (1.0 - share)), covariance / np.outer(slope, slope)
 
