@@ -129,6 +129,7 @@ def test_degrees_of_freedom_of_two_groups_are_published():
     # Imbens and Kolesar 2016, of a binary regressor
     difference = (n0 + n1) ** 2 * (n0 - 1) * (n1 - 1) / (n1**2 * (n1 - 1) + n0**2 * (n0 - 1))
     np.testing.assert_allclose(satterthwaite(pulls, basis), [n0 - 1, difference], rtol=1e-12)
+    assert satterthwaite(0.0 * pulls[0], basis) == np.inf
 
 
 def test_comparison_is_that_of_least_squares_with_robust_errors():

@@ -214,14 +214,14 @@ def satterthwaite(pulls: np.ndarray, basis: np.ndarray) -> np.ndarray:
         basis: Orthonormal U of the columns of the Jacobian, (strikes, n); h are the squares of its rows.
 
     Returns:
-        Shape (...).
+        Shape (...); inf where no error pulls.
     """
     leverage = np.sum(basis**2, axis=1)
     v = pulls**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
     outer = np.einsum("...q,qi,qj->...ij", v, basis, basis)
     spread = np.sum(v**2 * (1.0 - 2.0 * leverage), axis=-1) + np.sum(outer**2, axis=(-2, -1))
     mean = np.sum(v * (1.0 - leverage), axis=-1)
-    return mean**2 / np.where(spread > 0.0, spread, np.nan)
+    return np.where(spread > 0.0, mean**2 / np.where(spread > 0.0, spread, 1.0), np.inf)
 
 
 def quantile(level: float, freedom: Any = np.inf) -> Any:
