@@ -156,7 +156,7 @@ class QuoteSurface(eqx.Module):
         if index is None:
             index = np.broadcast_to(np.arange(np.prod(shape[-3:])).reshape(shape[-3:]), shape)
         prices = np.where(mask, full(prices), 0.0)
-        vol, vega, stdev = (np.asarray(x) for x in _market_vols(t, k, prices, mask))
+        vol, vega, stdev = (np.asarray(x) for x in market_vols(t, k, prices, mask))
         return cls(
             t, line(forward), line(discount), k, prices,
             np.where(mask, full(bid), np.nan), np.where(mask, full(ask), np.nan),
@@ -361,7 +361,7 @@ def _bucket(size: int, sizes: tuple[int, ...]) -> int:
 
 
 @jax.jit
-def _market_vols(t: Real, k: Real, prices: Real, mask: Flags) -> tuple[Real, Real, Real]:
+def market_vols(t: Real, k: Real, prices: Real, mask: Flags) -> tuple[Real, Real, Real]:
     """Volatility and vega of every quote, and the total standard deviation at the money of every maturity."""
     both = jnp.stack([k, k], axis=-3)
     is_call = jnp.broadcast_to(jnp.arange(2)[:, None, None] == 0, mask.shape[-3:])

@@ -9,7 +9,7 @@ from synthetic import heston_surface
 import neutral as nt
 from neutral.diagnostics.identifiability import from_jacobian
 from neutral.diagnostics.residuals import patterns
-from neutral.diagnostics.uncertainty import quantile
+from neutral.diagnostics.uncertainty import quantile, satterthwaite
 
 ENGINE = nt.Lewis(48)
 
@@ -119,6 +119,17 @@ def test_quantiles_are_student_s():
     for freedom in (5, 27, 300):
         assert quantile(0.9, freedom) == pytest.approx(stats.t.ppf(0.95, freedom), rel=1e-3)
     assert quantile(0.9) == pytest.approx(stats.norm.ppf(0.95), rel=1e-12)
+
+
+def test_degrees_of_freedom_of_two_groups_are_published():
+    n0, n1 = 4, 23
+    group = np.repeat([0.0, 1.0], [n0, n1])
+    basis, upper = np.linalg.qr(np.stack([np.ones(n0 + n1), group], axis=1))
+    pulls = np.linalg.solve(upper, basis.T)  # of the mean of the first group, and of the difference
+    # Imbens and Kolesar 2016, of a binary regressor
+    difference = (n0 + n1) ** 2 * (n0 - 1) * (n1 - 1) / (n1**2 * (n1 - 1) + n0**2 * (n0 - 1))
+    np.testing.assert_allclose(satterthwaite(pulls, basis), [n0 - 1, difference], rtol=1e-12)
+    assert satterthwaite(0.0 * pulls[0], basis) == np.inf
 
 
 def test_comparison_is_that_of_least_squares_with_robust_errors():

@@ -88,7 +88,7 @@ def test_curvatures_agree_where_residuals_are_small(noisy):
 
 def test_intervals_cover_the_truth():
     surface, count = out_of_the_money(heston_surface()), 1000
-    rng = np.random.default_rng(11)
+    rng = np.random.default_rng(20260304)
     deviation = np.where(surface.mask, 0.005 * np.asarray(surface.vega), 0.0)
     noise = rng.standard_normal((count, *surface.mask.shape))
     surfaces = nt.stack([surface.with_prices(surface.prices + deviation * z) for z in noise])
@@ -111,7 +111,7 @@ def test_intervals_cover_the_truth():
             _, low, high = known.of(lambda m: nt.price(m, 1.0, **option))
             hits["price"].append((low <= price) & (price <= high))
     cover = {name: np.mean(hit, axis=0) for name, hit in hits.items()}
-    for name in ("known", "scatter", "gauss_newton"):
+    for name in ("known", "scatter", "gauss_newton"):  # a binomial of 1,000 draws strays by .009
         assert np.all((cover[name] >= 0.87) & (cover[name] <= 0.93)), cover
     assert 0.85 <= np.mean(cover["price"]) <= 0.95, cover  # a fifth of the draws
 

@@ -16,3 +16,4 @@ from .search import Search as Search
 from .solvers import AdamLBFGS as AdamLBFGS
 from .solvers import LevenbergMarquardt as LevenbergMarquardt
 from .starts import data_bounds as data_bounds
+from .volatility_weights import volatility_weighted as volatility_weighted

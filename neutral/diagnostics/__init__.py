@@ -26,6 +26,11 @@ from .influence import Influence as Influence
 from .local_level import LocalLevel as LocalLevel
 from .local_level import local_level as local_level
 from .measurements import fit_measurements as fit_measurements
+from .parameter_sensitivity import SobolIndices as SobolIndices
+from .parameter_sensitivity import elasticities as elasticities
+from .parameter_sensitivity import sobol as sobol
+from .posterior import Posterior as Posterior
+from .posterior import sample_posterior as sample_posterior
 from .profile import Profile as Profile
 from .profile import profile as profile
 from .recommendation import Candidate as Candidate

@@ -28,9 +28,10 @@ class Uncertainty:
             "gauss_newton": variance times the inverse of J'J; "hessian": of the full Hessian of the loss;
             "sandwich": H^{-1} S H^{-1} with the Hessian H of loss and prior and the scatter S of the
             gradient (Huber 1967; White 1980; leverage as in HC2 of MacKinnon and White 1985), right whatever
-            the weights; "laplace": the posterior where
-            Tikhonov's prior is one, variance times H^{-1}.
+            the weights; "laplace": the posterior where Tikhonov's prior is one, variance times H^{-1}.
         freedom: Strikes less parameters where the scatter tells the noise; inf where the noise was given.
+            Intervals of the sandwich have fewer, those of Bell and McCaffrey (2002): few strikes decide.
+        variance: Of the noise, in units of the loss.
         notes: Why a covariance is missing, by kind.
         reason: Why nothing can be said; "" where it can.
     """
@@ -39,9 +40,11 @@ class Uncertainty:
     values: np.ndarray = field(default_factory=lambda: np.zeros(0))
     covariances: dict[str, np.ndarray] = field(default_factory=dict)
     freedom: float = np.nan
+    variance: float = np.nan
     notes: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     _fit: Fit | None = field(default=None, repr=False)
+    _pulls: Any = field(default=None, repr=False)  # (strikes, n) of a strike's error on each coordinate
 
     def standard_errors(self, kind: Kind = "sandwich") -> np.ndarray:
         """Of the parameters that move, natural units, (n,)."""
@@ -57,8 +60,9 @@ class Uncertainty:
 
         Symmetric in calibration's coordinates, so that they keep to the domains.
         """
-        reach = quantile(level, self.freedom) * np.sqrt(np.diag(self._covariance(kind)))
         fit, at, moving = self._known()
+        freedom = self._freedom(kind, np.eye(moving.size))
+        reach = quantile(level, freedom) * np.sqrt(np.diag(self._covariance(kind)))
         units = np.eye(at.y.size)[moving] * reach[:, None]
         ends = [fit.named(np.clip(at.y + sign * units, at.lower, at.upper)) for sign in (-1.0, 1.0)]
         return np.stack([np.diag(end[:, moving]) for end in ends], axis=1)
@@ -80,7 +84,7 @@ class Uncertainty:
         value, slopes = value_and_slopes(fit, function)
         slopes = slopes[..., moving]
         variance = np.einsum("...i,ij,...j->...", slopes, self._covariance(kind), slopes)
-        reach = quantile(level, self.freedom) * np.sqrt(variance)
+        reach = quantile(level, self._freedom(kind, slopes)) * np.sqrt(variance)
         return value, value - reach, value + reach
 
     def _known(self) -> tuple[Fit, Any, np.ndarray]:
@@ -91,6 +95,14 @@ class Uncertainty:
     def _chain(self) -> np.ndarray:
         _, at, moving = self._known()
         return at.chain[np.ix_(moving, moving)]
+
+    def _freedom(self, kind: str, directions: np.ndarray) -> Any:
+        """Degrees of freedom of the variance along directions (..., n)."""
+        if kind != "sandwich" or np.isinf(self.freedom):
+            return self.freedom
+        fit, _, _ = self._known()
+        basis, _ = np.linalg.qr(fit.strikes()[1])
+        return satterthwaite(directions @ self._pulls.T, basis)
 
     def _covariance(self, kind: str) -> np.ndarray:
         self._known()
@@ -168,7 +180,8 @@ def uncertainty(fit: Fit, noise: Any = None) -> Uncertainty:
     covariances["sandwich"] = inverses["laplace"] @ scatter @ inverses["laplace"]
     values = at.values[moving]
     free = float(freedom) if noise is None else np.inf
-    return Uncertainty(fit.names, values, covariances, free, notes, "", fit)
+    pulls = jacobian @ inverses["laplace"]
+    return Uncertainty(fit.names, values, covariances, free, variance, notes, "", fit, pulls)
 
 
 def deviations(fit: Fit, noise: Any) -> np.ndarray:
@@ -194,24 +207,38 @@ def value_and_slopes(fit: Fit, function: Callable[[Any], Any]) -> tuple[np.ndarr
     return np.asarray(value), np.asarray(jnp.moveaxis(jax.vmap(along)(jnp.eye(y.size)), 0, -1))
 
 
-def quantile(level: float, freedom: float = np.inf) -> float:
-    """Half the width of a central interval of Student's t, in standard deviations.
+def satterthwaite(pulls: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Degrees of freedom of the HC2 variance of a'e (Bell and McCaffrey 2002; Imbens and Kolesar 2016).
 
-    Cornish and Fisher's expansion (Abramowitz and Stegun 1964, 26.7.5); 1e-3 from 5 degrees of freedom on.
+    With independent errors of one variance, residuals r = (1 - U U') e and v = a^2 / (1 - h), it is the
+    quadratic form sum v r^2, whose first two moments are those of a chi-squared variable.
+
+    Args:
+        pulls: a, (..., strikes).
+        basis: Orthonormal U of the columns of the Jacobian, (strikes, n); h are the squares of its rows.
+
+    Returns:
+        Shape (...); inf where no error pulls.
+    """
+    leverage = np.sum(basis**2, axis=1)
+    v = pulls**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
+    outer = np.einsum("...q,qi,qj->...ij", v, basis, basis)
+    spread = np.sum(v**2 * (1.0 - 2.0 * leverage), axis=-1) + np.sum(outer**2, axis=(-2, -1))
+    mean = np.sum(v * (1.0 - leverage), axis=-1)
+    return np.where(spread > 0.0, mean**2 / np.where(spread > 0.0, spread, 1.0), np.inf)
+
+
+def quantile(level: float, freedom: Any = np.inf) -> Any:
+    """Half the width of a central interval of Student's t, in standard deviations; shape of `freedom`.
 
     Raises:
         ArgumentError: level is not between 0 and 1.
     """
+    from scipy.special import stdtrit
+
     if not 0.0 < level < 1.0:
         raise ArgumentError(f"level must lie between 0 and 1, got {level!r}.")
-    z = float(jax.scipy.special.ndtri(0.5 + 0.5 * level))
-    terms = (
-        1.0,
-        (z**2 + 1.0) / 4.0,
-        (5.0 * z**4 + 16.0 * z**2 + 3.0) / 96.0,
-        (3.0 * z**6 + 19.0 * z**4 + 17.0 * z**2 - 15.0) / 384.0,
-    )
-    return z * sum(term / freedom**i for i, term in enumerate(terms))
+    return stdtrit(freedom, 0.5 + 0.5 * level)
 
 
 def _inverse(matrix: np.ndarray, name: str, notes: dict[str, str]) -> np.ndarray:
