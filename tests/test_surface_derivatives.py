@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from polished import Polished
 
 import neutral as nt
 from neutral import black
-from neutral.calibration.solvers import AbstractSolver, movable
 from neutral.quote_surface import pad
 from neutral.surfaces.fit_essvi import as_surface
 
@@ -17,33 +17,6 @@ T = np.array([0.1, 0.4, 1.0])
 THETA, PSI, RHO = np.array([0.005, 0.018, 0.04]), np.array([0.06, 0.11, 0.16]), np.array([-0.5, -0.45, -0.4])
 K_OUT, T_OUT = np.array([-0.2, 0.0, 0.1]), np.array([0.2, 0.7, 1.2])
 ROBUST = nt.Loss("spread", "soft_l1", 0.4)
-
-
-class Polished(AbstractSolver):
-    """Levenberg-Marquardt, then Newton steps with the full Hessian: central differences see every digit."""
-
-    inner: nt.LevenbergMarquardt = nt.LevenbergMarquardt(gtol=1e-8)
-    max_steps: int = 1000
-    gtol: float = 1e-8
-
-    def init(self, objective, y):
-        return self.inner.init(objective, y)
-
-    def run(self, objective, state, until):
-        state = self.inner.run(objective, state, until)
-        moving = movable(objective, state.y, state.at.gradient)[0]
-        slope = jax.grad(lambda y: objective.cost(y[None])[0])
-
-        def newton(_, y):
-            both = moving[:, None] & moving[None, :]
-            hessian = jnp.where(both, jax.jacfwd(slope)(y), jnp.eye(y.size))
-            return y - jnp.linalg.solve(hessian, jnp.where(moving, slope(y), 0.0))
-
-        y = jax.lax.fori_loop(0, 4, newton, state.y[0])[None]
-        return state._replace(y=y, at=objective.evaluate(y))
-
-    def solution(self, objective, state):
-        return self.inner.solution(objective, state)
 
 
 @pytest.fixture(scope="module")
