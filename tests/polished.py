@@ -10,9 +10,9 @@ from neutral.calibration.solvers import AbstractSolver, movable
 class Polished(AbstractSolver):
     """Levenberg-Marquardt, then Newton steps with the full Hessian: central differences see every digit."""
 
-    inner: nt.LevenbergMarquardt = nt.LevenbergMarquardt(gtol=1e-8)
+    inner: nt.LevenbergMarquardt = nt.LevenbergMarquardt()
     max_steps: int = 1000
-    gtol: float = 1e-8
+    gtol: float = 1e-6
 
     def init(self, objective, y):
         return self.inner.init(objective, y)

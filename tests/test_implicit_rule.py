@@ -44,10 +44,10 @@ def moved(surface: nt.QuoteSurface, h: Any) -> nt.QuoteSurface:
     return surface.with_forwards(surface.forward * jnp.exp(0.01 * h[2] * z[0, :, 0]))
 
 
-def pull(center: Any, h: Any, weights: Any = None) -> nt.Tikhonov:
-    """A prior after changes of the size of h: of center and strength."""
+def pull(center: Any, h: Any) -> nt.Tikhonov:
+    """A prior after changes of the size of h: of center and strength. As strong as the noise, near enough."""
     center = jax.tree.map(lambda x: 1.1 * x * jnp.exp(h[3]), center)
-    return nt.Tikhonov(0.01 * jnp.exp(h[4]), center, weights)
+    return nt.Tikhonov(1e-6 * jnp.exp(h[4]), center)
 
 
 def slopes_and_refits(value: Any, step: float, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -61,53 +61,36 @@ def slopes_and_refits(value: Any, step: float, size: int) -> tuple[np.ndarray, n
     return np.array(slopes), np.array(refits)
 
 
-def assert_same(slopes: np.ndarray, refits: np.ndarray) -> None:
-    """To 1e-6 of the largest derivative in the same input."""
-    size = np.abs(refits).max(axis=-1, keepdims=True)
-    assert np.all(size > 0.0)
-    np.testing.assert_allclose(slopes / size, refits / size, rtol=0.0, atol=1e-6)
-
-
-def told(model: Any) -> Any:
-    """Two prices under the model."""
-    return nt.price(model, 1.0, jnp.array([0.9, 1.1]), 0.7)
-
-
 def test_black_follows_all_it_is_made_from():
-    model, solver = MODELS["black"], nt.LevenbergMarquardt(gtol=1e-9)
+    model, solver = MODELS["black"], Polished()
     surface = quoted(model, T[2:4], 4, noise=0.02)
 
     def value(h):
         fit = nt.calibrate(model, moved(surface, h), nt.Lewis(16), LOSS, pull(model, h), solver)
         return fit.model.sigma[None]
 
-    assert_same(*slopes_and_refits(value, 0.01, len(PARTS)))
+    slopes, refits = slopes_and_refits(value, 0.01, len(PARTS))
+    np.testing.assert_allclose(slopes, refits, rtol=1e-6)
+    assert np.all(slopes)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("bounds", [None, {"rho": (-0.5, 0.5)}], ids=["inside", "on a bound"])
 @pytest.mark.parametrize("name", ["heston", "bates", "svcj"])
-def test_a_model_follows_all_it_is_made_from(name):
+def test_a_model_follows_all_it_is_made_from(name, bounds):
     model = MODELS[name]
     surface = quoted(model)
 
-    def value(h):
-        prior = pull(model, h, {"kappa": 1.0, "sigma_v": 0.5})
-        return told(nt.calibrate(model, moved(surface, h), ENGINE, LOSS, prior, Polished()).model)
-
-    assert_same(*slopes_and_refits(value, 0.01, len(PARTS)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["heston", "bates", "svcj"])
-def test_a_parameter_on_a_bound_stays_and_the_others_follow(name):
-    model = MODELS[name]
-    surface, options = quoted(model), {"bounds": {"rho": (-0.5, 0.5)}, "solver": Polished()}
+    def fit(h):
+        prior = pull(model, h)
+        return nt.calibrate(model, moved(surface, h), ENGINE, LOSS, prior, Polished(), bounds=bounds)
 
     def value(h):
-        fit = nt.calibrate(model, moved(surface, h), ENGINE, LOSS, **options)
-        return jnp.append(told(fit.model), fit.model.rho)
+        model = fit(h).model
+        return jnp.append(nt.price(model, 1.0, jnp.array([0.9, 1.1]), 0.7), model.rho)
 
-    assert nt.calibrate(model, surface, ENGINE, LOSS, **options).bounds_hit == ("rho",)
-    slopes, refits = slopes_and_refits(value, 0.01, 3)
-    assert_same(slopes, refits)
-    assert not np.any(slopes[:, -1])
+    assert fit(np.zeros(5)).bounds_hit == (("rho",) if bounds else ())
+    slopes, refits = slopes_and_refits(value, 3e-3, len(PARTS))
+    print(name, bounds, np.nanmax(np.abs(slopes / refits - 1), axis=-1), slopes)
+    np.testing.assert_allclose(slopes, refits, rtol=1e-6)
+    assert np.all(slopes[:, :-1]) and np.any(slopes[:, -1]) == (bounds is None)
