@@ -74,7 +74,7 @@ class Loss(eqx.Module):
             Flags (...), flags (..., 2, T, K), and the surface.
         """
         used = used & surface.mask
-        sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight)
+        sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight) & (surface.weight >= 0.0)
         sound = sound & jnp.expand_dims(jnp.isfinite(surface.k), -3)
         if self.needs_spread:
             sound = sound & jnp.isfinite(surface.spread)
