@@ -91,6 +91,5 @@ def test_a_model_follows_all_it_is_made_from(name, bounds):
 
     assert fit(np.zeros(5)).bounds_hit == (("rho",) if bounds else ())
     slopes, refits = slopes_and_refits(value, 3e-3, len(PARTS))
-    print(name, bounds, np.nanmax(np.abs(slopes / refits - 1), axis=-1), slopes)
     np.testing.assert_allclose(slopes, refits, rtol=1e-6)
     assert np.all(slopes[:, :-1]) and np.any(slopes[:, -1]) == (bounds is None)

@@ -199,7 +199,7 @@ def test_vega_ladder_of_a_surface_is_bump_and_refit(truth, mixture, case):
         change = np.array([1e-3, -2e-3, 4e-3])
 
         def told(h):
-            moved = options | {"anchor": nt.ESSVI(T, 1.1 * THETA + h * change, PSI, RHO)}
+            moved: dict[str, Any] = options | {"anchor": nt.ESSVI(T, 1.1 * THETA + h * change, PSI, RHO)}
             return np.asarray(nt.fit_essvi(quotes, **moved).implied_vol(K_OUT, T_OUT))
 
         refits = (8 * (told(0.01) - told(-0.01)) - (told(0.02) - told(-0.02))) / 0.12
