@@ -135,7 +135,7 @@ def sensitivities(
 
 def _laid_out(value: np.ndarray, found: Inputs, surface: QuoteSurface, reason: str = "") -> Sensitivities:
     """The axis of the numbers that a function returns in the shape of its value."""
-    found = jax.tree.map(lambda x: np.asarray(x).reshape(*value.shape, *x.shape[1:]), found)
+    found = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), found)
     return Sensitivities(value, found.prices * np.asarray(surface.vega), *found, surface, reason)
 
 
