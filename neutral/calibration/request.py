@@ -113,12 +113,15 @@ def _fixed_values(
     """Coordinates of the fixed parameters, 0 elsewhere."""
     if not fixed:
         return np.zeros(coordinates.size)
-    own = coordinates.spread(
-        {name: jnp.asarray(getattr(coordinates.typical(), name)) for name in domains(coordinates.model)}
-    )
-    columns = [jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)]
     values = np.zeros(coordinates.size)
     with jax.ensure_compile_time_eval():  # numbers also inside jit
+        typical = coordinates.typical()
+        own = coordinates.spread(
+            {name: jnp.asarray(getattr(typical, name)) for name in domains(coordinates.model)}
+        )
+        columns = [
+            jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)
+        ]
         values[: len(columns)] = coordinates.own_vector(coordinates.gather(columns))
     outside = held & ((values < lower) | (values > upper) | ~np.isfinite(values))
     if outside.any():
