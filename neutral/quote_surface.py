@@ -17,6 +17,7 @@ from .contract import Settlement, as_numbers
 from .errors import ArgumentError
 from .inversion import implied_stdev
 from .precision import require_precision
+from .quote_table import check_constant, check_single, columns_of, normalised_prices, slots
 from .typing import Flags, Real
 
 _MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -78,13 +79,13 @@ class QuoteSurface(eqx.Module):
         require_precision("float64")
         if settlement not in ("cash", "coin"):
             raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
-        column = _columns(frame)
+        column = columns_of(frame)
         t, row = np.unique(column["maturity"], return_inverse=True)
-        _check_constant("forward", column["forward"], t, row)
-        _check_constant("discount", column["discount"], t, row)
-        slot = _slots(row, column["strike"], t.size)
+        check_constant("forward", column["forward"], t, row)
+        check_constant("discount", column["discount"], t, row)
+        slot = slots(row, column["strike"], t.size)
         kind = np.where(column["is_call"], 0, 1)
-        _check_single(kind, row, slot, column)
+        check_single(kind, row, slot, column)
         shape = (_bucket(t.size, _MATURITIES), _bucket(int(slot.max()) + 1, _STRIKES))
 
         def grid(values: np.ndarray, empty: Any, dtype: Any = np.float64) -> np.ndarray:
@@ -101,7 +102,7 @@ class QuoteSurface(eqx.Module):
         k[row, slot] = np.log(column["strike"] / column["forward"])
         unit = np.ones(row.size) if settlement == "coin" else column["discount"] * column["forward"]
         expiries = np.concatenate([t, t[-1] + np.arange(1.0, shape[0] - t.size + 1.0)])
-        prices, bid, ask = _prices(column, unit, k[row, slot], column["maturity"])
+        prices, bid, ask = normalised_prices(column, unit, k[row, slot], column["maturity"])
         return cls.from_arrays(
             expiries, k, grid(prices, 0.0), grid(bid, np.nan), grid(ask, np.nan),
             mask=grid(np.ones(row.size), False, bool), weight=grid(column["weight"], 0.0),
@@ -185,9 +186,33 @@ class QuoteSurface(eqx.Module):
         Args:
             prices: Array of the shape of `prices`; may be traced.
         """
-        if np.shape(prices) != np.shape(self.prices):
-            raise ArgumentError(f"prices must have shape {np.shape(self.prices)}, got {np.shape(prices)}.")
+        _check_shape("prices", prices, self.prices)
         return eqx.tree_at(lambda s: s.prices, self, prices)
+
+    def with_weights(self, weight: Any) -> Self:
+        """The same surface with other relative weights of quotes only.
+
+        Args:
+            weight: Array of the shape of `weight`, not negative; may be traced.
+        """
+        _check_shape("weight", weight, self.weight)
+        return eqx.tree_at(lambda s: s.weight, self, weight)
+
+    def with_forwards(self, forward: Any) -> Self:
+        """The same quotes seen from other forwards: strikes, discount factors and quoted prices stay.
+
+        Moneyness follows, and normalised cash prices, bid and ask, which are over the forward; prices in coin
+        are normalised by themselves. Volatilities, vegas, nodes and starts stay as `with_prices` leaves them.
+
+        Args:
+            forward: Array of the shape of `forward`, above 0; may be traced.
+        """
+        _check_shape("forward", forward, self.forward)
+        ratio = jnp.expand_dims(self.forward / forward, -1)
+        unit = jnp.expand_dims(ratio, -3) if self.settlement == "cash" else 1.0
+        quoted = (_times_known(x, unit) for x in (self.prices, self.bid, self.ask))
+        moved = (forward, self.k + jnp.log(ratio), *quoted)
+        return eqx.tree_at(lambda s: (s.forward, s.k, s.prices, s.bid, s.ask), self, moved)
 
     def quotes(self) -> ListedQuotes:
         """The valid quotes of one surface in the order they were given."""
@@ -262,98 +287,15 @@ def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
     return QuoteSurface(**{name: padded(name) for name in names}, settlement=surface.settlement)
 
 
-def _columns(frame: Any) -> dict[str, np.ndarray]:
-    """The table's columns as checked arrays."""
-    given = {str(name) for name in frame}
-    missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in given]
-    if not {"price", "vol"} & given:
-        missing.append("price (or vol)")
-    if missing:
-        raise ArgumentError(
-            f"from_quotes misses the column {', '.join(missing)}; got {', '.join(sorted(given))}."
-        )
-    names = given & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
-    column = {name: as_numbers(name, np.asarray(frame[name])) for name in names}
-    rows = column["strike"].size
-    if rows == 0:
-        raise ArgumentError("from_quotes got no quotes.")
-    column["is_call"] = _kinds(np.asarray(frame["kind"]))
-    column["train"] = np.asarray(frame["train"], bool) if "train" in given else np.ones(rows, bool)
-    for name, default in (("discount", 1.0), ("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
-        column.setdefault(name, np.full(rows, default))
-    for name in ("forward", "strike", "maturity", "discount", "weight"):
-        _refuse(name, column[name], ~(np.isfinite(column[name]) & (column[name] > 0)), "finite and above 0")
-    value = "vol" if "vol" in column else "price"
-    _refuse(
-        value, column[value], ~(np.isfinite(column[value]) & (column[value] >= 0)), "finite and not negative"
-    )
-    crossed = column["ask"] < column["bid"]
-    _refuse("ask", column["ask"], crossed, "not below the bid")
-    return column
+def _check_shape(name: str, given: Any, own: Any) -> None:
+    if np.shape(given) != np.shape(own):
+        raise ArgumentError(f"{name} must have shape {np.shape(own)}, got {np.shape(given)}.")
 
 
-def _refuse(name: str, values: np.ndarray, bad: np.ndarray, rule: str) -> None:
-    if bad.any():
-        rows = np.nonzero(bad)[0]
-        raise ArgumentError(
-            f"{name} must be {rule}; {rows.size} of {bad.size} rows are not, first row {rows[0]}: "
-            f"{values[rows[0]]}."
-        )
-
-
-def _kinds(kind: np.ndarray) -> np.ndarray:
-    if kind.dtype == bool:
-        return kind
-    text = kind.astype(str)
-    known = np.isin(text, ["call", "put"])
-    if not known.all():
-        raise ArgumentError(
-            f"kind must hold 'call' and 'put' or booleans (True = call), got {text[~known][0]!r}."
-        )
-    return text == "call"
-
-
-def _check_constant(name: str, values: np.ndarray, t: np.ndarray, row: np.ndarray) -> None:
-    """One forward and one discount factor per maturity."""
-    first = np.full(t.size, np.nan)
-    first[row] = values
-    bad = np.abs(values - first[row]) > 1e-12 * np.abs(values)
-    if bad.any():
-        i = int(np.nonzero(bad)[0][0])
-        raise ArgumentError(
-            f"{name} must be one per maturity; at maturity {t[row[i]]:g} it is {values[i]} and "
-            f"{first[row[i]]}. Take one value per expiry, such as its median."
-        )
-
-
-def _slots(row: np.ndarray, strike: np.ndarray, maturities: int) -> np.ndarray:
-    """Position of each quote's strike among those of its maturity."""
-    slot = np.zeros(row.size, np.int64)
-    for i in range(maturities):
-        here = row == i
-        slot[here] = np.unique(strike[here], return_inverse=True)[1]
-    return slot
-
-
-def _check_single(kind: np.ndarray, row: np.ndarray, slot: np.ndarray, column: dict[str, np.ndarray]) -> None:
-    cells = np.stack([kind, row, slot], axis=1)
-    _, first, count = np.unique(cells, axis=0, return_index=True, return_counts=True)
-    if (count > 1).any():
-        i = int(first[count > 1][0])
-        raise ArgumentError(
-            f"the {'put' if kind[i] else 'call'} at maturity {column['maturity'][i]:g} and strike "
-            f"{column['strike'][i]:g} is quoted {count.max()} times; keep one quote per option."
-        )
-
-
-def _prices(
-    column: dict[str, np.ndarray], unit: np.ndarray, k: np.ndarray, t: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """Normalised price, bid and ask, from prices or from volatilities."""
-    if "vol" not in column:
-        return column["price"] / unit, column["bid"] / unit, column["ask"] / unit
-    names = ("vol", "bid", "ask")
-    return tuple(np.asarray(black.price(k, column[name] * np.sqrt(t), column["is_call"])) for name in names)
+def _times_known(x: Any, factor: Any) -> Real:
+    """Product where x is a number; elsewhere x itself, whose nan no derivative meets."""
+    known = jnp.isfinite(x)
+    return jnp.where(known, jnp.where(known, x, 0.0) * factor, x)
 
 
 def _bucket(size: int, sizes: tuple[int, ...]) -> int:

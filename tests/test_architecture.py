@@ -34,7 +34,7 @@ DEVICE_CHAIN: list[tuple[str, ...]] = [
         "american",
         "arbitrage",
     ),
-    ("quote_surface",),
+    ("quote_surface", "quote_table"),
     ("models",),
     ("pricing",),
     ("calibration",),

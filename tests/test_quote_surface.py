@@ -67,6 +67,40 @@ def test_other_prices_leave_the_rest_alone(surface):
         surface.with_prices(np.ones(3))
 
 
+@pytest.mark.parametrize("settlement", ["cash", "coin"])
+def test_other_forwards_are_those_of_a_table_that_states_them(surface, settlement):
+    table = frame(surface)
+    del table["bid"]  # what is absent stays absent, and in no derivative
+    if settlement == "coin":
+        table |= {name: table[name] / 100.0 for name in ("price", "ask")}
+    factor = 1.0 + 0.01 * np.arange(4)
+    row = np.unique(table["maturity"], return_inverse=True)[1]
+    stated = table | {"forward": table["forward"] * factor[row]}
+    one, other = (nt.QuoteSurface.from_quotes(x, settlement) for x in (table, stated))
+    moved = one.with_forwards(one.forward * factor)
+    for name in ("forward", "discount", "k", "prices", "bid", "ask", "mask"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(other, name), rtol=1e-13, atol=1e-15)
+    np.testing.assert_array_equal(moved.vol, one.vol)
+
+    def worth(forward):
+        there = one.with_forwards(forward)
+        return jax.numpy.nansum(there.bid) + jax.numpy.sum(there.prices)
+
+    slope = jax.grad(worth)(jax.numpy.asarray(one.forward))
+    prices = one.prices.sum(axis=(0, 2))
+    np.testing.assert_allclose(slope, -prices / one.forward if settlement == "cash" else 0.0, rtol=1e-13)
+    with pytest.raises(nt.ArgumentError, match=r"forward must have shape \(4,\), got \(\)"):
+        one.with_forwards(100.0)
+
+
+def test_weights_that_leave_nothing_to_fit(surface):
+    loss, used = nt.Loss(), surface.train
+    nothing, negative = np.zeros(surface.weight.shape), np.array(surface.weight)
+    negative[0, 0, 0] = -1.0
+    for weight, fine in ((surface.weight, True), (nothing, False), (negative, False)):
+        assert bool(loss.usable(surface.with_weights(weight), used)[0]) == fine
+
+
 def changed(name, value):
     def change(table):
         table[name] = table[name].copy()

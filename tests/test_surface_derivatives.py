@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from polished import Polished
 
 import neutral as nt
 from neutral import black
-from neutral.calibration.solvers import AbstractSolver, movable
 from neutral.quote_surface import pad
 from neutral.surfaces.fit_essvi import as_surface
 
@@ -17,33 +17,6 @@ T = np.array([0.1, 0.4, 1.0])
 THETA, PSI, RHO = np.array([0.005, 0.018, 0.04]), np.array([0.06, 0.11, 0.16]), np.array([-0.5, -0.45, -0.4])
 K_OUT, T_OUT = np.array([-0.2, 0.0, 0.1]), np.array([0.2, 0.7, 1.2])
 ROBUST = nt.Loss("spread", "soft_l1", 0.4)
-
-
-class Polished(AbstractSolver):
-    """Levenberg-Marquardt, then Newton steps with the full Hessian: central differences see every digit."""
-
-    inner: nt.LevenbergMarquardt = nt.LevenbergMarquardt(gtol=1e-8)
-    max_steps: int = 1000
-    gtol: float = 1e-8
-
-    def init(self, objective, y):
-        return self.inner.init(objective, y)
-
-    def run(self, objective, state, until):
-        state = self.inner.run(objective, state, until)
-        moving = movable(objective, state.y, state.at.gradient)[0]
-        slope = jax.grad(lambda y: objective.cost(y[None])[0])
-
-        def newton(_, y):
-            both = moving[:, None] & moving[None, :]
-            hessian = jnp.where(both, jax.jacfwd(slope)(y), jnp.eye(y.size))
-            return y - jnp.linalg.solve(hessian, jnp.where(moving, slope(y), 0.0))
-
-        y = jax.lax.fori_loop(0, 4, newton, state.y[0])[None]
-        return state._replace(y=y, at=objective.evaluate(y))
-
-    def solution(self, objective, state):
-        return self.inner.solution(objective, state)
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +137,91 @@ def test_padding_changes_no_derivative(truth):
     assert np.all(np.isfinite(padded)) and np.abs(slopes).max() > 0.1
     np.testing.assert_allclose(padded[:, : T.size, : quotes.k.shape[1]], slopes, rtol=1e-6, atol=1e-9)
     assert not np.any(padded[:, T.size :]) and not np.any(padded[..., quotes.k.shape[1] :])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["essvi", "mixture"])
+def test_a_surface_follows_weights_and_forwards(truth, mixture, case):
+    quotes = quoted(mixture, 0.001) if case == "mixture" else quoted(truth, 0.01)
+    z = np.random.default_rng(3).standard_normal(quotes.weight.shape)
+
+    def outputs(h):
+        moved = quotes.with_weights(quotes.weight * jnp.exp(h[0] * z))
+        moved = moved.with_forwards(moved.forward * jnp.exp(h[1] * z[0, :, 0]))
+        if case == "mixture":
+            return told(nt.fit_surface(moved, ROBUST, components="two", solver=Polished()))
+        return told(nt.fit_essvi(moved, ROBUST, solver=Polished()))
+
+    for change in ([1.0, 0.0], [0.0, 1e-4]):
+        assert_slopes(outputs, jnp.zeros(2), jnp.array(change))
+
+
+def ladder_and_refits(quotes, fit, **options):
+    """Derivatives of volatilities along a change of all quoted ones, and those of refits."""
+
+    def value(surface):
+        return surface.implied_vol(K_OUT, T_OUT)
+
+    result = fit(quotes, **options)
+    found = nt.sensitivities(result, quotes, value, **options)
+    np.testing.assert_array_equal(found.value, value(result))
+    direction = np.random.default_rng(6).standard_normal(quotes.vol.shape)
+    is_call = np.broadcast_to(np.array([True, False])[:, None, None], direction.shape)
+    root, k = np.sqrt(np.asarray(quotes.t))[:, None], np.stack([quotes.k, quotes.k])
+
+    def refitted(h):
+        return value(
+            fit(quotes.with_prices(black.price(k, (quotes.vol + h * direction) * root, is_call)), **options)
+        )
+
+    at = {n: np.asarray(refitted(n * 5e-6)) for n in (-2, -1, 1, 2)}
+    refits = (8 * (at[1] - at[-1]) - (at[2] - at[-2])) / 6e-5
+    return found, np.sum(found.vols * direction, axis=(-3, -2, -1)), refits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ["essvi", "anchored", "mixture"])
+def test_vega_ladder_of_a_surface_is_bump_and_refit(truth, mixture, case):
+    quotes = quoted(mixture if case == "mixture" else truth, 0.001)
+    options: dict[str, Any] = {"loss": ROBUST, "solver": Polished()}
+    if case == "mixture":
+        options |= {"components": "two"}
+    if case == "anchored":
+        options |= {"anchor": nt.ESSVI(T, 1.1 * THETA, PSI, RHO), "strength": 0.1}
+    fit = nt.fit_surface if case == "mixture" else nt.fit_essvi
+    found, along, refits = ladder_and_refits(quotes, fit, **options)
+    np.testing.assert_allclose(along, refits, rtol=1e-6, atol=1e-6 * np.abs(refits).max())
+    assert found.forwards.shape == (3, 3) and len(found.rows()) == 48
+    assert set(found.center) == ({"theta", "psi", "rho"} if case == "anchored" else set())
+    if case == "anchored":
+        change = np.array([1e-3, -2e-3, 4e-3])
+
+        def told(h):
+            moved: dict[str, Any] = options | {"anchor": nt.ESSVI(T, 1.1 * THETA + h * change, PSI, RHO)}
+            return np.asarray(nt.fit_essvi(quotes, **moved).implied_vol(K_OUT, T_OUT))
+
+        refits = (8 * (told(0.01) - told(-0.01)) - (told(0.02) - told(-0.02))) / 0.12
+        atol = 1e-6 * np.abs(refits).max()
+        np.testing.assert_allclose(found.center["theta"] @ change, refits, rtol=1e-6, atol=atol)
+
+
+@pytest.mark.slow
+def test_no_ladder_of_a_surface_that_is_none(truth):
+    quotes = quoted(truth)
+
+    def value(surface):
+        return surface.implied_vol(0.0, 0.5)
+
+    solver = nt.LevenbergMarquardt(max_steps=1)
+    found = nt.sensitivities(nt.fit_essvi(quotes, ROBUST, solver=solver), quotes, value, loss=ROBUST)
+    assert "not converged" in found.reason and np.all(np.isnan(found.vols))
+    assert "cannot be determined" in str(found)
+    nothing = quotes.with_weights(np.zeros(quotes.weight.shape))
+    found = nt.sensitivities(nt.fit_essvi(nothing), nothing, value)
+    assert "no quote" in found.reason and np.all(np.isnan(found.weights))
+    with pytest.raises(nt.ArgumentError, match="give loss, cap, anchor"):
+        nt.sensitivities(nt.fit_essvi(quotes, ROBUST), quotes, value)
+    with pytest.raises(nt.ArgumentError, match="was not fitted"):
+        nt.sensitivities(truth, quotes, value)
+    with pytest.raises(nt.ArgumentError, match="CalibrationResult, ESSVI or ESSVIMixture"):
+        nt.sensitivities(nt.Black(sigma=0.2), quotes, value)  # pyright: ignore[reportArgumentType]

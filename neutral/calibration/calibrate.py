@@ -43,8 +43,10 @@ def calibrate(
 ) -> CalibrationResult:
     """Calibrate a model to one surface.
 
-    Runs under `jax.jit` and `jax.grad` with traced prices (`surface.with_prices(p)`): the derivative is the
-    implicit function theorem's, exact where the fit has converged, 0 where it has not.
+    Runs under `jax.jit` and `jax.grad` with traced prices, weights and forwards (`surface.with_prices(p)`,
+    `with_weights`, `with_forwards`), center and strength of a prior: the derivative is the implicit function
+    theorem's, exact where the fit has converged, 0 for a parameter on a bound. Where the fit has not
+    converged it is 0 too, and the status says so.
 
     Args:
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a

@@ -1,7 +1,8 @@
-"""How a fit moves with its quotes and constants: the implicit function theorem, with the full Hessian.
+"""How a fit moves with what it is made from: the implicit function theorem, with the full Hessian.
 
 At a minimum the gradient g(y, p) of the cost vanishes, so dy = -(dg/dy)^{-1} (dg/dp) dp on the coordinates
 that move; those on a bound stay. Gauss-Newton's Hessian would be wrong by the size of the residuals.
+What p is made from - prices, weights, forwards, a prior's center - is left to the chain rule.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..quote_surface import QuoteSurface
 from ..typing import Flags, Real
-from .problem import Problem, Setting
 
 
 def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
@@ -24,43 +23,35 @@ def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
 
 
 @eqx.filter_custom_jvp
-def follow(
-    setting: Setting,
-    problem: Problem,
-    surfaces: QuoteSurface,
-    used: Flags,
-    y: Real,
-    moving: Flags,
-    prices: Real,
-) -> Real:
-    """The solutions y themselves, with their derivative in the prices and in the problem's constants.
+def follow(setting: Any, problem: Any, y: Real, moving: Flags) -> Real:
+    """The solutions y themselves, with their derivative in the problem's constants.
 
     Args:
-        setting: The calibration.
-        problem: Its constants, such as the center of a prior; its targets are those of `prices`.
-        surfaces: Their weights, spreads and vegas are constants. Leading axis of surfaces S.
-        used: Quotes that were fitted, (S, 2, T, K).
+        setting: Of a calibration or of a surface's fit: has `cost(problem, y)`.
+        problem: The constants of S fits, followed whatever they are computed from.
         y: Solutions, (S, n).
         moving: Coordinates that are free, not on a bound, of a fit that has converged, (S, n); the derivative
             of the others is 0.
-        prices: Prices of the quotes, (S, 2, T, K).
     """
-    del setting, problem, surfaces, used, moving, prices
+    del setting, problem, moving
     return y
+
+
+def constant(tree: Any) -> Any:
+    """The tree without derivatives; numbers that are no arrays stay as they are."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
 
 
 @follow.def_jvp
 def _follow_jvp(primals, tangents):
-    setting, problem, surfaces, used, y, moving, prices = primals
-    given, changes = (problem, prices), (tangents[1], tangents[-1])
+    given, (y, moving), changes = primals[:2], primals[2:], tangents[:2]
     if not jax.tree.leaves(changes):
         return y, jnp.zeros_like(y)
 
     def gradient(y: Real, given: Any) -> Real:
         """Of each surface's cost in its own coordinates, by the derivative of their sum."""
-        problem, prices = given
-        targets = setting.loss.targets(surfaces.with_prices(prices), used)
-        return jax.grad(lambda y: jnp.sum(setting.cost(problem._replace(targets=targets), y)))(y)
+        setting, problem = given
+        return jax.grad(lambda y: jnp.sum(setting.cost(problem, y)))(y)
 
     second = hessian(lambda y: gradient(y, given), y)
     _, pull = eqx.filter_jvp(lambda given: gradient(y, given), (given,), (changes,))

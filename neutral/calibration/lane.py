@@ -12,7 +12,7 @@ from ..typing import Flags, Real
 from .coordinates import increment_unit
 from .damping import MOST_LOSS, sloppy_directions
 from .global_search import relative_spread
-from .implicit import follow
+from .implicit import constant, follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
@@ -29,7 +29,7 @@ _DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refi
 def solve_lane(asked: Request, lane: Lane) -> CalibrationResult:
     """Calibrate one surface, without leading axis.
 
-    Differentiable in the surface's prices by the implicit rule; nodes, weights and starts are constants.
+    Differentiable by the implicit rule in all that the problem is made from, but for a pull that damps.
     """
     one = jax.tree.map(lambda x: x[None], lane)
     return jax.tree.map(lambda x: x[0], _solve(asked, one, together=False))
@@ -50,31 +50,30 @@ def solve_lanes(asked: Request, lanes: Lane, together: bool) -> CalibrationResul
 
 
 def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
-    setting, still = asked.setting, jax.lax.stop_gradient(lanes)
-    fine, used, clean = setting.loss.usable(still.surface, still.used)
-    problem = make_problem(asked, still, clean, used)
-    found = _search(asked, still, clean, problem, fine, together)
+    fine, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(asked, lanes, clean, used)
+    asked, setting, (still, quotes, posed) = constant(asked), asked.setting, constant((lanes, clean, problem))
+    found = _search(asked, still, quotes, posed, fine, together)
     strikes = jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
-    undamped = None
+    undamped = pull = None
     if asked.damp:
-        undamped, problem, found = _damped(asked, still, problem, strikes, found, together)
-    at, objective = found.solution.evaluation, setting.objective(problem)
+        undamped, pull, found = _damped(asked, posed, strikes, found, together)
+        problem, posed = (p._replace(precision=p.precision + pull) for p in (problem, posed))
+    at, objective = found.solution.evaluation, asked.setting.objective(posed)
     status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
     status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
     moving = movable(objective, found.solution.y, at.gradient)
-    prices = jnp.where(used, lanes.surface.prices, 0.0)
     follows = moving & jnp.expand_dims(status == Stop.converged, -1)
-    y = follow(setting, problem, clean, used, found.solution.y, follows, prices)
-    now = problem._replace(targets=setting.loss.targets(clean.with_prices(prices), used))
-    price, quadrature = _judged(setting.engine, setting.model(now, y), clean, now.grid)
+    y = follow(setting, problem, found.solution.y, follows)
+    price, quadrature = _judged(setting.engine, setting.model(problem, y), quotes, problem.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
     known = jnp.where(fine & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
-    loss, mask = setting.data_loss(now, price) * known, still.surface.mask
+    loss, mask = setting.data_loss(problem, price) * known, lanes.surface.mask
     return CalibrationResult(
         model=_scaled(setting.coordinates.build(y, problem.unit, clean.t), known),
         status=status,
         loss=loss,
-        prior_loss=setting.prior(now, y) * known,
+        prior_loss=setting.prior(problem, y) * known,
         steps=found.steps,
         residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, known), 0.0),
         prices=jnp.where(mask, _scaled(both, known), 0.0),
@@ -82,13 +81,13 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
         condition_number=jax.vmap(_condition)(at.curvature, moving) * known,
         at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(known), -1),
         agreement=found.agreement,
-        spread=_spread(setting, problem, found) * known,
+        spread=_spread(asked.setting, posed, found) * known,
         minima=found.minima,
-        standard_errors=standard_errors(setting, problem, found.solution.y, at, follows, strikes),
+        standard_errors=standard_errors(asked.setting, posed, found.solution.y, at, follows, strikes),
         quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
         coordinates=_scaled(y, known),
         undamped_loss=loss if undamped is None else undamped * known,
-        damping=None if undamped is None else problem.precision - jnp.asarray(asked.precision)[None],
+        damping=pull,
         names=setting.coordinates.names,
     )
 
@@ -121,20 +120,19 @@ def _minimised(asked: Request, problem: Problem, starts: Real, valid: Flags, tog
 
 
 def _damped(
-    asked: Request, lanes: Lane, problem: Problem, strikes: Real, found: Found, together: bool
-) -> tuple[Real, Problem, Found]:
-    """Loss of the first fit; and a second one, held to the center in the directions not seen by the first.
+    asked: Request, problem: Problem, strikes: Real, found: Found, together: bool
+) -> tuple[Real, Real, Found]:
+    """Loss of the first fit; a pull to the center in the directions not seen by it, and the fit with that.
 
-    The strongest pull whose loss is allowed, by bisection of its logarithm.
+    The strongest pull, as a precision, whose loss is allowed, by bisection of its logarithm.
     """
     setting, first = asked.setting, found.solution
-    center = jnp.where(problem.free, lanes.center, first.y)
+    center = jnp.where(problem.free, problem.center, first.y)
     loss = first.evaluation.cost - setting.prior(problem, first.y)
     size = jnp.asarray(setting.coordinates.steps())
     noise = loss / jnp.maximum(strikes, 1)
     directions = sloppy_directions(first.evaluation, noise, problem.free, size)
     fine = first.stop == Stop.converged
-    problem = problem._replace(center=center)
 
     def attempt(_: Any, state: Any) -> Any:
         low, high, kept, solution, steps = state
@@ -150,15 +148,15 @@ def _damped(
         return (
             jnp.where(good, middle, low),
             jnp.where(good, high, middle),
-            select(good, pulled.precision, kept),
+            select(good, extra, kept),
             select(good, new.solution, solution),
             steps + new.steps,
         )
 
     ends = (jnp.full_like(loss, end) for end in _DECADES)
-    state = (*ends, problem.precision, first, found.steps)
-    _, _, precision, solution, steps = jax.lax.fori_loop(0, _ATTEMPTS, attempt, state)
-    return loss, problem._replace(precision=precision), found._replace(solution=solution, steps=steps)
+    state = (*ends, jnp.zeros_like(problem.precision), first, found.steps)
+    _, _, pull, solution, steps = jax.lax.fori_loop(0, _ATTEMPTS, attempt, state)
+    return loss, pull, found._replace(solution=solution, steps=steps)
 
 
 def make_problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:

@@ -74,13 +74,14 @@ class Loss(eqx.Module):
             Flags (...), flags (..., 2, T, K), and the surface.
         """
         used = used & surface.mask
-        sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight)
+        sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight) & (surface.weight >= 0.0)
         sound = sound & jnp.expand_dims(jnp.isfinite(surface.k), -3)
         if self.needs_spread:
             sound = sound & jnp.isfinite(surface.spread)
         rows = jnp.any(used, axis=(-3, -1))
         time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
-        fine = jnp.any(used, axis=(-3, -2, -1)) & jnp.all(~used | sound, axis=(-3, -2, -1)) & time
+        fine = jnp.any(used & (surface.weight > 0.0), axis=(-3, -2, -1)) & time
+        fine = fine & jnp.all(~used | sound, axis=(-3, -2, -1))
         clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
         clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
         return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), clean
@@ -140,4 +141,5 @@ def market_prices(surface: QuoteSurface) -> Real:
 def in_the_money_part(k: Real) -> Real:
     """What a quote of each kind is worth above the out-of-the-money one of its strike: (..., 2, T, K)."""
     forward = -jnp.expm1(k)
-    return jnp.stack([jnp.maximum(forward, 0.0), jnp.maximum(-forward, 0.0)], axis=-3)
+    call_out = k >= 0.0  # the same side as the engines' at k = 0, where the maximum has no slope
+    return jnp.stack([jnp.where(call_out, 0.0, forward), jnp.where(call_out, -forward, 0.0)], axis=-3)

@@ -18,7 +18,8 @@ class Tikhonov(eqx.Module):
     """strength x sum_j w_j (y_j - y0_j)^2 in calibration's coordinates, added to the loss.
 
     Coordinates are logarithms of positive parameters, atanh of correlations, shift increments in units of the
-    market's own variance; losses are means over quotes: a strength means the same on every day.
+    market's own variance; losses are means over quotes: a strength means the same on every day. Strength and
+    the center's fields may be traced.
 
     Attributes:
         strength: In units of the loss.
@@ -28,11 +29,11 @@ class Tikhonov(eqx.Module):
             not named.
     """
 
-    strength: float = eqx.field(default=1e-3)
+    strength: Any = eqx.field(default=1e-3)
     center: AbstractFourierModel | None = None
     weights: dict[str, float] | None = eqx.field(static=True, default=None)
 
-    def quadratic(self, coordinates: Coordinates, vector: Callable[[Any], Any]) -> tuple[np.ndarray, Any]:
+    def quadratic(self, coordinates: Coordinates, vector: Callable[[Any], Any]) -> tuple[Any, Any]:
         """Precision of each coordinate, shape (size,), and center, (..., size), by `vector` of a model."""
         names = [name.split("[")[0] for name in coordinates.names]
         weights = dict.fromkeys(names, 1.0) if self.weights is None else self.weights
@@ -40,7 +41,7 @@ class Tikhonov(eqx.Module):
         if unknown:
             known = ", ".join(dict.fromkeys(names))
             raise ArgumentError(f"Tikhonov.weights names {', '.join(sorted(unknown))}; there are {known}.")
-        precision = np.array([self.strength * weights.get(name, 0.0) for name in names])
+        precision = self.strength * np.array([weights.get(name, 0.0) for name in names])
         if self.center is not None:
             return precision, vector(self.center)
         return precision, vector(coordinates.typical())

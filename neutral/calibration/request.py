@@ -34,7 +34,7 @@ class Request(NamedTuple):
     from_data: bool
     lower: np.ndarray  # (n,)
     upper: np.ndarray
-    precision: np.ndarray  # (n, n)
+    precision: Any  # (n, n)
     fixed: np.ndarray  # (n,) flags
     values: np.ndarray  # (n,) of fixed coordinates
     damp: bool
@@ -113,12 +113,16 @@ def _fixed_values(
     """Coordinates of the fixed parameters, 0 elsewhere."""
     if not fixed:
         return np.zeros(coordinates.size)
-    own = coordinates.spread(
-        {name: jnp.asarray(getattr(coordinates.typical(), name)) for name in domains(coordinates.model)}
-    )
-    columns = [jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)]
     values = np.zeros(coordinates.size)
-    values[: len(columns)] = coordinates.own_vector(coordinates.gather(columns))
+    with jax.ensure_compile_time_eval():  # numbers also inside jit
+        typical = coordinates.typical()
+        own = coordinates.spread(
+            {name: jnp.asarray(getattr(typical, name)) for name in domains(coordinates.model)}
+        )
+        columns = [
+            jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)
+        ]
+        values[: len(columns)] = coordinates.own_vector(coordinates.gather(columns))
     outside = held & ((values < lower) | (values > upper) | ~np.isfinite(values))
     if outside.any():
         name = coordinates.names[int(np.nonzero(outside)[0][0])]
@@ -156,28 +160,27 @@ def make_lanes(
     """The numbers of every surface, with a leading axis; and the request with the prior's precision."""
     coordinates, count = asked.setting.coordinates, len(surfaces)
 
-    def vectors(model: AbstractFourierModel) -> np.ndarray:
+    def vectors(model: AbstractFourierModel) -> Real:
         return _vectors(coordinates, model, surfaces)
 
     given = [vectors(model) for model in ([start] if start is not None else []) + list(starts or [])]
     size = coordinates.size
-    stacked = np.stack(given, axis=1) if given else np.zeros((count, 0, size))
+    stacked = jnp.stack(given, axis=1) if given else np.zeros((count, 0, size))
     center = np.zeros((count, size))
     if tikhonov is not None:
         precision, middle = tikhonov.quadratic(coordinates, vectors)
-        asked = asked._replace(precision=np.diag(precision))
-        center = np.broadcast_to(middle, (count, size))
+        asked = asked._replace(precision=precision[:, None] * np.eye(size))
+        center = jnp.broadcast_to(middle, (count, size))
     elif asked.damp:
         center = given[0] if start is not None else vectors(coordinates.typical())
     used = surfaces.train if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surfaces.mask.shape)
     return Lane(surfaces, used, stacked, center, np.broadcast_to(asked.values, (count, size))), asked
 
 
-def _vectors(coordinates: Coordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> np.ndarray:
+def _vectors(coordinates: Coordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> Real:
     """Vectors of one model for all surfaces, or of one each: (surfaces, size)."""
-    count, unit = len(surfaces), np.asarray(increment_unit(surfaces))
-    many = has_lanes(model)
-    return np.asarray(_vectors_jit(coordinates, model, unit, np.asarray(surfaces.t), many, count))
+    unit = increment_unit(surfaces)
+    return _vectors_jit(coordinates, model, unit, surfaces.t, has_lanes(model), len(surfaces))
 
 
 @eqx.filter_jit

@@ -145,16 +145,24 @@ def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane:
 
 
 def _check_arguments(result: CalibrationResult, at: Linearisation, damped: bool) -> None:
+    wanted = "engine, loss, prior, fixed, bounds and mask of the calibration"
+    check_loss(result.loss, at.loss, wanted)
     stationary = damped or at.error <= EXACT or not bool(result.converged)
-    if abs(at.loss - result.loss) > _SAME_LOSS * abs(result.loss) + 1e-16:
-        what = (
-            f"the loss of the result is {float(result.loss):.8g}, with these arguments {float(at.loss):.8g}"
+    if not stationary and at.gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
+        raise ArgumentError(f"the result has converged, with these arguments it has not: give {wanted}.")
+
+
+def check_loss(found: Any, again: Any, wanted: str) -> None:
+    """Refuse arguments that do not give the loss of a fit again.
+
+    Raises:
+        ArgumentError: says what to give.
+    """
+    if abs(again - found) > _SAME_LOSS * abs(found) + 1e-16:
+        raise ArgumentError(
+            f"the loss of the result is {float(found):.8g}, with these arguments {float(again):.8g}: "
+            f"give {wanted}."
         )
-    elif not stationary and at.gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
-        what = "the result has converged, with these arguments it has not"
-    else:
-        return
-    raise ArgumentError(f"{what}: give engine, loss, prior, fixed, bounds and mask of the calibration.")
 
 
 @eqx.filter_jit

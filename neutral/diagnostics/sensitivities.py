@@ -1,4 +1,4 @@
-"""What a quote is worth: derivatives of anything under a calibrated model in its quotes, without a refit."""
+"""What a quote is worth: derivatives of anything under a fit in what it was fitted to, without bumps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,28 +9,40 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..calibration.implicit import follow
 from ..calibration.lane import make_problem
+from ..calibration.problem import Problem
 from ..calibration.request import Lane, Request
-from ..calibration.result import CalibrationResult
+from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface
-from ..typing import Real
-from .linearisation import Fit, fits_of
+from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
+from ..typing import Flags, Real
+from .linearisation import check_loss, fits_of
 from .uncertainty import value_and_slopes
 
 
 class Inputs(NamedTuple):
     """What a fit is made from; or derivatives in it."""
 
-    prices: Real  # (2, T, K) normalised
-    weights: Real  # (2, T, K)
-    log_forward: Real  # (T,) change of it, at fixed strikes and quoted prices
-    center: Real  # (n,) of the prior, in the coordinates
+    prices: Any  # (2, T, K) normalised
+    weights: Any  # (2, T, K)
+    forwards: Any  # (T,) at fixed strikes and quoted prices
+    center: Any  # of a prior: its coordinates (n,); of an anchor: theta, psi and rho by name
+
+    @classmethod
+    def of(cls, surface: QuoteSurface, center: Any) -> "Inputs":
+        """As they are."""
+        return cls(*jax.tree.map(jnp.asarray, (surface.prices, surface.weight, surface.forward, center)))
+
+    def onto(self, surface: QuoteSurface) -> QuoteSurface:
+        """The surface made from these."""
+        return surface.with_prices(self.prices).with_weights(self.weights).with_forwards(self.forwards)
 
 
 @dataclass(frozen=True)
 class Sensitivities:
-    """Derivatives of a function of the calibrated model; leading axes are those of its value.
+    """Derivatives of a function of a calibrated model or fitted surface; leading axes are those of its value.
 
     All are nan where the fit has not converged, with the reason. Quotes that were not fitted, and everything
     through a parameter on a bound, have derivative 0.
@@ -40,9 +52,10 @@ class Sensitivities:
         vols: In each quoted implied volatility, all else equal, (..., 2, T, K).
         prices: In each quoted price, normalised, (..., 2, T, K).
         weights: In each quote's relative weight, (..., 2, T, K).
-        forwards: In each expiry's forward, at fixed strikes and quoted prices, (..., T); through the
-            parameters alone.
-        center: In the center of Tikhonov's prior, natural units, by name; 0 where it does not pull.
+        forwards: In each expiry's forward, at fixed strikes and quoted prices (`QuoteSurface.with_forwards`),
+            (..., T); through the fit alone.
+        center: In the center of Tikhonov's prior, natural units, by name, 0 where there is none; of a fitted
+            surface in theta, psi and rho of its anchor.
         surface: Where the quotes are.
         reason: Why there are none; "" where there are.
     """
@@ -79,91 +92,116 @@ class Sensitivities:
 
 
 def sensitivities(
-    result: CalibrationResult, surface: QuoteSurface, function: Callable[[Any], Any], **options: Any
+    result: CalibrationResult | ESSVI | ESSVIMixture,
+    surface: QuoteSurface,
+    function: Callable[[Any], Any],
+    **options: Any,
 ) -> Sensitivities:
-    """Derivatives of prices, Greeks, volatilities or parameters in what a model was fitted to.
+    """Derivatives of prices, Greeks, volatilities or parameters in what a model or surface was fitted to.
 
-    The implicit function theorem with the full Hessian, backwards: one linear system, and one reverse sweep
+    The implicit function theorem with the full Hessian, backwards: one linear system and one reverse sweep
     per number that the function returns.
 
     Args:
-        result: One fit.
-        surface: What it was calibrated to.
-        function: Differentiable, model to array, such as `lambda m: neutral.price(m, 1.0, 1.1, 0.5)`.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration.
+        result: One calibration, or one surface from `fit_essvi` or `fit_surface`, which is fitted once more.
+        surface: What it was fitted to.
+        function: Differentiable, model or surface to array, such as
+            `lambda m: neutral.price(m, 1.0, 1.1, 0.5)` or `lambda s: s.implied_vol(0.1, 0.5)`.
+        options: engine, loss, prior, fixed, bounds and mask of the calibration; those of the surface's fit.
 
     Raises:
-        ArgumentError: a batch; arguments that are not those of the calibration.
+        ArgumentError: a batch; arguments that are not those of the fit; a surface that was not fitted.
     """
-    if np.ndim(result.status):
-        raise ArgumentError("sensitivities takes one fit; take one from the batch first, as in results[3].")
+    if isinstance(result, ESSVI | ESSVIMixture):
+        return _of_surface(result, surface, function, **options)
+    if not isinstance(result, CalibrationResult) or np.ndim(result.status):
+        raise ArgumentError(
+            "sensitivities takes one fit, a CalibrationResult, ESSVI or ESSVIMixture; of a batch take one by "
+            f"index, as in results[3]; got {result!r}."
+        )
     (fit,) = fits_of(result, surface, **options)
     if fit.reason:
-        return _unknown(fit, function)
+        center = dict.fromkeys(result.names, np.zeros(()))
+        return _unknown(function, result.model, Inputs.of(surface, center), surface, fit.reason)
     value, slopes = value_and_slopes(fit, function)
-    at, moving = fit.at, fit.moving
-    adjoint = np.zeros((value.size, at.y.size))
-    system = 2.0 * at.hessian[np.ix_(moving, moving)]
-    adjoint[:, moving] = np.linalg.solve(system, slopes.reshape(value.size, -1)[:, moving].T).T
-    found = jax.tree.map(np.asarray, _swept(fit.asked, fit.lane, at.y, adjoint))
-    found = jax.tree.map(lambda x: x.reshape((*value.shape, *x.shape[1:])), found)
-    chain = np.asarray(_center_chain(fit.asked, fit.lane))
-    center = found.center @ np.linalg.inv(chain) if np.any(fit.asked.precision) else found.center
-    return Sensitivities(
-        value,
-        found.prices * np.asarray(surface.vega),
-        found.prices,
-        found.weights,
-        found.log_forward / np.asarray(surface.forward),
-        {name: center[..., i] for i, name in enumerate(result.names)},
-        surface,
-    )
+    damping = 0.0 if result.damping is None else result.damping
+    found = _swept(fit.asked, fit.lane, damping, fit.at.y, fit.at.moving, slopes.reshape(value.size, -1))
+    center = np.zeros((value.size, len(result.names)))
+    if np.any(fit.asked.precision):
+        center = found.center @ np.linalg.inv(_center_chain(fit.asked, fit.lane))
+    by_name = dict(zip(result.names, np.moveaxis(center, -1, 0), strict=True))
+    return _laid_out(value, found._replace(center=by_name), surface)
 
 
-def _unknown(fit: Fit, function: Callable[[Any], Any]) -> Sensitivities:
+def _laid_out(value: np.ndarray, found: Inputs, surface: QuoteSurface, reason: str = "") -> Sensitivities:
+    """The axis of the numbers that a function returns in the shape of its value."""
+    found = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), found)
+    return Sensitivities(value, found.prices * np.asarray(surface.vega), *found, surface, reason)
+
+
+def _unknown(
+    function: Callable[[Any], Any], fitted: Any, inputs: Inputs, surface: QuoteSurface, reason: str
+) -> Sensitivities:
     """nan of every shape."""
-    value = np.full(np.shape(jax.eval_shape(function, fit.result.model)), np.nan)
-    quotes = np.full((*value.shape, *np.shape(fit.surface.mask)), np.nan)
-    rows = np.full((*value.shape, np.size(fit.surface.t)), np.nan)
-    center = dict.fromkeys(fit.result.names, value)
-    return Sensitivities(value, quotes, quotes, quotes, rows, center, fit.surface, fit.reason)
+    value = np.full(np.shape(jax.eval_shape(function, fitted)), np.nan)
+    found = jax.tree.map(lambda x: np.full((value.size, *np.shape(x)), np.nan), inputs)
+    return _laid_out(value, found, surface, reason)
 
 
-def _gradient(asked: Request, lane: Lane, y: Real, given: Inputs) -> Real:
-    """Of the cost of one surface, (n,), with quadrature nodes and scales of errors held."""
-    setting = asked.setting
-    _, used, clean = setting.loss.usable(lane.surface, lane.used)
-    shift = given.log_forward[:, None]
-    unit = jnp.exp(-shift)[None] if clean.settlement == "cash" else jnp.ones((1, 1, 1))
-    quotes = {"prices": given.prices, "bid": clean.bid, "ask": clean.ask}
-    moved = eqx.tree_at(
-        lambda s: (s.k, s.prices, s.bid, s.ask, s.weight),
-        clean,
-        (clean.k - shift, *(x * unit for x in quotes.values()), given.weights),
-    )
-    lanes = jax.tree.map(lambda x: x[None], lane._replace(surface=moved, center=given.center))
-    problem = make_problem(asked, lanes, lanes.surface, used[None])
-    # a spread that moves with the forward would move the scale of the errors too
-    still = setting.loss.targets(clean, used).scale[None]
-    problem = problem._replace(
-        targets=problem.targets._replace(scale=still),
-        unit=jax.lax.stop_gradient(problem.unit),
-    )
-    return jax.grad(lambda y: setting.cost(problem, y[None])[0])(y)
+def _problem(asked: Request, lane: Lane, damping: Any = 0.0) -> Problem:
+    """Constants of one fit, with a leading axis."""
+    lanes = jax.tree.map(lambda x: x[None], lane)
+    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(asked, lanes, clean, used)
+    return problem._replace(precision=problem.precision + damping)
 
 
 @eqx.filter_jit
-def _swept(asked: Request, lane: Lane, y: Any, adjoint: Any) -> Inputs:
-    """Less the derivatives of adjoint . gradient in all inputs, with a leading axis of adjoints."""
-    clean = asked.setting.loss.usable(lane.surface, lane.used)[2]
-    given = Inputs(clean.prices, clean.weight, jnp.zeros_like(clean.t), jnp.asarray(lane.center))
-    _, back = jax.vjp(lambda given: _gradient(asked, lane, y, given), given)
-    return jax.tree.map(lambda x: -x, jax.lax.map(lambda one: back(one)[0], adjoint))
+def _swept(asked: Request, lane: Lane, damping: Any, y: Any, moving: Flags, slopes: Any) -> Inputs:
+    """Derivatives in all inputs of numbers with slopes (m, n) in the coordinates, each with axis m first."""
+
+    def solution(inputs: Inputs) -> Real:
+        moved = lane._replace(surface=inputs.onto(lane.surface), center=inputs.center)
+        return follow(asked.setting, _problem(asked, moved, damping), y[None], moving[None])[0]
+
+    _, back = jax.vjp(solution, Inputs.of(lane.surface, lane.center))
+    return jax.lax.map(lambda slope: back(slope)[0], slopes)
 
 
 @eqx.filter_jit
 def _center_chain(asked: Request, lane: Lane) -> Real:
     """Derivatives of the center's natural values in its coordinates, (n, n)."""
-    lanes = jax.tree.map(lambda x: x[None], lane)
-    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
-    return asked.setting.named_chain(make_problem(asked, lanes, clean, used), lanes.center)[0]
+    return asked.setting.named_chain(_problem(asked, lane), jnp.asarray(lane.center)[None])[0]
+
+
+def _of_surface(
+    fitted: ESSVI | ESSVIMixture,
+    surface: QuoteSurface,
+    function: Callable[[Any], Any],
+    anchor: ESSVI | None = None,
+    **options: Any,
+) -> Sensitivities:
+    """`sensitivities` of a fitted surface, through a fit that is differentiable itself."""
+    if np.ndim(fitted.status):
+        raise ArgumentError("sensitivities takes one surface; take one from the batch first, as in fits[3].")
+    names = ("theta", "psi", "rho") if anchor is not None else ()
+    inputs = Inputs.of(surface, {name: getattr(anchor, name) for name in names})
+    if not fitted.converged:
+        message = CalibrationStatus(int(fitted.status)).message
+        reason = f"The fit has not converged. {message}"
+        return _unknown(function, fitted, inputs, surface, reason)
+
+    def told(inputs: Inputs) -> tuple[Real, Real]:
+        quotes = inputs.onto(surface)
+        if isinstance(fitted, ESSVIMixture):
+            again = fit_surface(quotes, **options)
+        else:
+            held = ESSVI(anchor.expiries, **inputs.center) if anchor is not None else None
+            again = fit_essvi(quotes, anchor=held, **options)
+        return jnp.asarray(function(again)), again.loss
+
+    value, back, loss = jax.vjp(told, inputs, has_aux=True)
+    check_loss(fitted.loss, loss, "loss, cap, anchor, strength, components and mask of the fit")
+    units = jnp.eye(value.size).reshape(value.size, *value.shape)
+    (found,) = jax.vmap(back)(units)
+    return _laid_out(np.asarray(value), found, surface)

@@ -50,7 +50,8 @@ def fit_essvi(
     """Fit an eSSVI surface to quotes, free of static arbitrage by construction.
 
     All expiries are fitted jointly from a start that the quotes themselves give. Differentiable in the
-    surface's prices (`QuoteSurface.with_prices`) by the implicit function theorem.
+    surface's prices, weights and forwards (`QuoteSurface.with_prices` and the like) and in the anchor by the
+    implicit function theorem.
 
     Args:
         surface: Quotes of one underlying at one time.

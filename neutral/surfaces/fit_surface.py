@@ -61,8 +61,8 @@ def fit_surface(
     """Fit a surface that is free of static arbitrage by construction and has room for most quotes.
 
     The mixture has two eSSVI components, or three. It starts from the fit of one, which a weak prior keeps
-    it near. Differentiable in the surface's prices (`QuoteSurface.with_prices`) by the implicit function
-    theorem applied to both fits: the prior moves with the quotes too.
+    it near. Differentiable in the surface's prices, weights and forwards (`QuoteSurface.with_prices` and the
+    like) by the implicit function theorem applied to both fits: the prior moves with the quotes too.
 
     Args:
         surface: Quotes of one underlying at one time.

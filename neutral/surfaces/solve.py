@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..calibration import CalibrationStatus
-from ..calibration.implicit import follow
+from ..calibration.implicit import constant, follow
 from ..calibration.losses import Loss
 from ..calibration.solvers import AbstractSolver, Stop, gradient_norm, movable
 from ..errors import ArgumentError
@@ -27,14 +27,13 @@ class Quotes(NamedTuple):
 
     surface: QuoteSurface
     used: Flags  # (2, T, K)
-    prices: Real  # (2, T, K) that derivatives are taken in, 0 where not used
     fine: Flags  # () whether there is something to fit
 
 
 def usable(loss: Loss, surface: QuoteSurface, used: Flags) -> Quotes:
-    """What of one surface can be fitted; the surface itself is a constant, only its prices are followed."""
-    fine, used, clean = loss.usable(jax.lax.stop_gradient(surface), used)
-    return Quotes(clean, used, jnp.where(used, surface.prices, 0.0), fine)
+    """What of one surface can be fitted."""
+    fine, used, clean = loss.usable(surface, used)
+    return Quotes(clean, used, fine)
 
 
 def asked_for(surfaces: QuoteSurface, mask: Any) -> Flags:
@@ -55,26 +54,24 @@ def minimise(
     """Fit one surface from one start.
 
     Returns:
-        Coordinates (n,), which follow the quotes' prices and the problem's constants by the implicit function
-        theorem, and the evidence, whose `at_bound` is (n,).
+        Coordinates (n,), which follow the problem's constants by the implicit function theorem, and the
+        evidence, whose `at_bound` is (n,).
     """
-    one = jax.tree.map(lambda x: x[None], (problem, quotes))
-    lanes, (surface, used, prices, _) = one
-    objective = setting.objective(jax.lax.stop_gradient(lanes))
-    begin = jax.lax.stop_gradient(start)[None]
+    lanes, begin = jax.tree.map(lambda x: x[None], (problem, start))
+    posed, begin = constant((lanes, begin))
+    objective = constant(setting).objective(posed)
     state = solver.run(objective, solver.init(objective, begin), solver.max_steps)
     found = solver.solution(objective, state)
     status = jnp.where(found.stop == Stop.running, int(Stop.max_steps), found.stop)
     status = jnp.where(quotes.fine, status, int(CalibrationStatus.bad_quotes))
     moving = movable(objective, found.y, found.evaluation.gradient)
     follows = moving & jnp.expand_dims(status == Stop.converged, -1)
-    y = follow(setting, lanes, surface, used, found.y, follows, prices)  # pyright: ignore[reportArgumentType]
-    now = lanes._replace(targets=setting.loss.targets(surface.with_prices(prices), used))
+    y = follow(setting, lanes, found.y, follows)
     sound = quotes.fine & (status[0] != CalibrationStatus.nonfinite)
     number = jnp.where(sound, 1.0, jnp.nan)
     return y[0], SurfaceFit(
         status=status[0],
-        loss=setting.data_loss(now, y)[0] * number,
+        loss=setting.data_loss(lanes, y)[0] * number,
         prior_loss=setting.prior(lanes, y)[0] * number,
         steps=found.steps[0],
         gradient_norm=gradient_norm(objective, found.y, found.evaluation)[0] * number,
