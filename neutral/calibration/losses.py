@@ -80,7 +80,8 @@ class Loss(eqx.Module):
             sound = sound & jnp.isfinite(surface.spread)
         rows = jnp.any(used, axis=(-3, -1))
         time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
-        fine = jnp.any(used, axis=(-3, -2, -1)) & jnp.all(~used | sound, axis=(-3, -2, -1)) & time
+        fine = jnp.any(used & (surface.weight > 0.0), axis=(-3, -2, -1)) & time
+        fine = fine & jnp.all(~used | sound, axis=(-3, -2, -1))
         clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
         clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
         return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), clean

@@ -1,6 +1,8 @@
 """Errors of quotes that a fit has not seen: folds of one surface, and days ahead."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -52,7 +54,8 @@ class CrossValidation:
         errors = self.errors(unit)
         if errors.shape[1] < 2:
             return np.full(len(self.names), np.nan)
-        return np.std(errors, axis=1, ddof=1) / np.mean(errors, axis=1)
+        mean = np.mean(errors, axis=1)
+        return np.std(errors, axis=1, ddof=1) / np.where(mean > 0.0, mean, np.nan)
 
     def observations(self, unit: Unit = "vol") -> np.ndarray:
         """Residuals of all quotes held out, (quotes, m): what `stacking_weights` takes; nan where unknown."""
@@ -136,6 +139,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit each model without each fold of a surface's quotes; all folds of a model are one batch.
 
+    Models run side by side.
+
     Args:
         recipes: Models by name, or several of what `calibrate` takes.
         surface: One surface.
@@ -158,7 +163,7 @@ def cross_validate(
     surfaces = stack([surface] * folds)
     devices = jax.device_count()
     options = {"chunk": devices * -(-min(folds, CHUNK) // devices)} | options  # no idle lanes
-    fits = tuple(calibrate_batch(recipe, surfaces, mask=fitted, **options) for recipe in named.values())
+    fits = _fits(named, surfaces, mask=fitted, **options)
     return CrossValidation(tuple(named), fits, tuple(_held_out(fit, surfaces, held) for fit in fits))
 
 
@@ -190,10 +195,16 @@ def walk_forward(
         reason = f"a history of {len(days)} days has none to test on {ahead} ahead; it takes {ahead + 1}."
         return CrossValidation(tuple(named), reason=reason)
     first, later = days[:-ahead], days[ahead:]
-    fits = tuple(calibrate_batch(recipe, first, **options) for recipe in named.values())
+    fits = _fits(named, first, **options)
     return CrossValidation(
         tuple(named), fits, tuple(_held_out(_priced(fit, later), later, later.mask) for fit in fits)
     )
+
+
+def _fits(named: dict[str, Any], surfaces: QuoteSurface, **options: Any) -> tuple[CalibrationResult, ...]:
+    """A batch per model, side by side: few surfaces are one chunk, which keeps one core busy."""
+    with ThreadPoolExecutor(options.get("workers") or os.cpu_count()) as pool:
+        return tuple(pool.map(lambda recipe: calibrate_batch(recipe, surfaces, **options), named.values()))
 
 
 def _table(rows: list[Any], names: tuple[str, ...]) -> np.ndarray:

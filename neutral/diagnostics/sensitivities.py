@@ -16,7 +16,7 @@ from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface
 from ..typing import Real
 from .linearisation import Fit, fits_of
-from .uncertainty import value_and_slopes
+from .uncertainty import inverse, value_and_slopes
 
 
 class Inputs(NamedTuple):
@@ -32,7 +32,8 @@ class Inputs(NamedTuple):
 class Sensitivities:
     """Derivatives of a function of the calibrated model; leading axes are those of its value.
 
-    All are nan where the fit has not converged, with the reason. Quotes that were not fitted, and everything
+    All are nan where the fit has not converged, or a direction of its parameters is not seen at all, with the
+    reason. Quotes that were not fitted, and everything
     through a parameter on a bound, have derivative 0.
 
     Attributes:
@@ -98,8 +99,9 @@ def sensitivities(
     if np.ndim(result.status):
         raise ArgumentError("sensitivities takes one fit; take one from the batch first, as in results[3].")
     (fit,) = fits_of(result, surface, **options)
-    if fit.reason:
-        return _unknown(fit, function)
+    reason = fit.reason or _singular(fit)
+    if reason:
+        return _unknown(fit._replace(reason=reason), function)
     value, slopes = value_and_slopes(fit, function)
     at, moving = fit.at, fit.moving
     adjoint = np.zeros((value.size, at.y.size))
@@ -118,6 +120,15 @@ def sensitivities(
         {name: center[..., i] for i, name in enumerate(result.names)},
         surface,
     )
+
+
+def _singular(fit: Fit) -> str:
+    """Why the fit does not follow its quotes: it is no strict minimum; "" where it is."""
+    curvature = fit.at.hessian[np.ix_(fit.moving, fit.moving)]
+    few = fit.freedom < 0 and not np.any(fit.at.prior)
+    if few or (curvature.size and np.any(np.isnan(inverse(curvature)))):
+        return "the curvature is not positive in every direction, so quotes do not determine the parameters."
+    return ""
 
 
 def _unknown(fit: Fit, function: Callable[[Any], Any]) -> Sensitivities:
