@@ -92,14 +92,19 @@ def test_spread_is_of_the_chosen_and_relative():
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     "explore",
-    [nt.QuasiRandom(points=16, keep=3), nt.DifferentialEvolution(population=6, islands=3, generations=4)],
+    [
+        nt.QuasiRandom(points=16, keep=3),
+        pytest.param(
+            nt.DifferentialEvolution(population=6, islands=3, generations=4), marks=pytest.mark.slow
+        ),
+    ],
     ids=["quasi_random", "differential_evolution"],
 )
 def test_a_calibration_explores_and_reports_how_its_starts_agree(explore):
     surface = heston_surface(noise=0.01)
     search = nt.Search(finalists=4, explore=explore)
-    found = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(32), search=search)
-    plain = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(32))
+    found = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(48), search=search)
+    plain = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(48))
     assert found.converged and found.loss == pytest.approx(float(plain.loss), rel=1e-9)
     assert found.agreement == 1.0 and found.minima == 1 and found.spread < 1e-3
     assert found.steps > plain.steps
@@ -109,7 +114,7 @@ def test_a_calibration_explores_and_reports_how_its_starts_agree(explore):
 def test_exploring_holds_fixed_parameters_and_bounds_in_a_batch():
     surfaces = [heston_surface(noise=0.01, seed=seed) for seed in (0, 1)]
     found = nt.calibrate_batch(
-        nt.Heston, surfaces, engine=nt.Lewis(32), fixed={"kappa": 2.5}, bounds={"rho": (-0.5, 0.5)},
+        nt.Heston, surfaces, engine=nt.Lewis(48), fixed={"kappa": 2.5}, bounds={"rho": (-0.5, 0.5)},
         search=nt.Search(explore=nt.QuasiRandom(points=16, keep=2)),
     )  # fmt: skip
     model: Any = found.model
