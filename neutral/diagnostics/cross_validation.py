@@ -1,8 +1,6 @@
 """Errors of quotes that a fit has not seen: folds of one surface, and days ahead."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -139,8 +137,6 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit each model without each fold of a surface's quotes; all folds of a model are one batch.
 
-    Models run side by side.
-
     Args:
         recipes: Models by name, or several of what `calibrate` takes.
         surface: One surface.
@@ -163,7 +159,7 @@ def cross_validate(
     surfaces = stack([surface] * folds)
     devices = jax.device_count()
     options = {"chunk": devices * -(-min(folds, CHUNK) // devices)} | options  # no idle lanes
-    fits = _fits(named, surfaces, mask=fitted, **options)
+    fits = tuple(calibrate_batch(recipe, surfaces, mask=fitted, **options) for recipe in named.values())
     return CrossValidation(tuple(named), fits, tuple(_held_out(fit, surfaces, held) for fit in fits))
 
 
@@ -195,16 +191,10 @@ def walk_forward(
         reason = f"a history of {len(days)} days has none to test on {ahead} ahead; it takes {ahead + 1}."
         return CrossValidation(tuple(named), reason=reason)
     first, later = days[:-ahead], days[ahead:]
-    fits = _fits(named, first, **options)
+    fits = tuple(calibrate_batch(recipe, first, **options) for recipe in named.values())
     return CrossValidation(
         tuple(named), fits, tuple(_held_out(_priced(fit, later), later, later.mask) for fit in fits)
     )
-
-
-def _fits(named: dict[str, Any], surfaces: QuoteSurface, **options: Any) -> tuple[CalibrationResult, ...]:
-    """A batch per model, side by side: few surfaces are one chunk, which keeps one core busy."""
-    with ThreadPoolExecutor(options.get("workers") or os.cpu_count()) as pool:
-        return tuple(pool.map(lambda recipe: calibrate_batch(recipe, surfaces, **options), named.values()))
 
 
 def _table(rows: list[Any], names: tuple[str, ...]) -> np.ndarray:
