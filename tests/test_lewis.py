@@ -51,7 +51,7 @@ def test_jacobian_is_that_of_automatic_differentiation(name):
             assert np.allclose(price[0][rows, columns], expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", ["heston", pytest.param("bates", marks=pytest.mark.slow), "svcj"])
 def test_price_with_jacobian_costs_a_few_prices(name):
     """Above these ratios XLA's fusion has begun to compute the characteristic function once per consumer."""
     engine, model, grid, *_ = problem(name)
