@@ -173,7 +173,9 @@ def deviations(fit: Fit, noise: Any) -> np.ndarray:
         raise ArgumentError(f"noise must have shape {used.shape}, got {noise.shape}.")
     found = np.where(used, noise, 0.0)
     if not np.all(np.isfinite(found)) or np.any(found < 0.0):
-        raise ArgumentError("noise must be finite and not negative for every quote that was fitted.")
+        raise ArgumentError(
+            "noise must be finite and not negative for every quote that was fitted; 'spread' takes bid, ask."
+        )
     return found
 
 
