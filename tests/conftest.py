@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import jax
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = 40_000  # of 65,530 that Linux grants a process: where they run out the compiler crashes
 REFERENCE = ROOT / "tests" / "reference"
 
 jax.config.update("jax_enable_x64", True)
@@ -38,6 +40,14 @@ def load_reference(name: str) -> Any:
 def reference() -> Callable[[str], Any]:
     """`reference("heston")` is the list of records of tests/reference/heston.json."""
     return load_reference
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_maps() -> Iterator[None]:
+    """Compiled programs go before the memory maps that they hold run out."""
+    yield
+    if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

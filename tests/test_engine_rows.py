@@ -11,7 +11,6 @@ import neutral as nt
 KEPT = load_reference("engines")["rows"]
 QUICK = {  # what compiles once more for each option; `make slow` has them all
     "CarrMadan()",
-    "CarrMadan(alpha=-0.5)",
     "CarrMadan(interpolation='cubic')",
     "CarrMadan(fractional=True)",
     "COS(256)",

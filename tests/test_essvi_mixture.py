@@ -28,7 +28,7 @@ def mixture():
 
 def quoted(surface, noise=0.0, lift=1.0):
     s = np.sqrt(np.asarray(surface.total_variance(0.0, T)))
-    k = np.linspace(-2.2, 2.2, 14) * s[:, None]
+    k = np.linspace(-2.2, 2.2, 12) * s[:, None]
     vol = lift * np.asarray(surface.implied_vol(k, T[:, None]))
     vol = vol + noise * np.random.default_rng(0).standard_normal(vol.shape)
     call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))

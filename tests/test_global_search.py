@@ -89,29 +89,32 @@ def test_spread_is_of_the_chosen_and_relative():
     assert np.isnan(relative_spread(values, near & False, values[0]))
 
 
+QUASI_RANDOM = nt.QuasiRandom(points=16, keep=3)
+EVOLUTION = nt.DifferentialEvolution(population=6, islands=3, generations=4)
+
+
+def fits(explore=None, **options) -> Any:
+    surfaces = [heston_surface(noise=0.01, seed=seed) for seed in (0, 1)]
+    search = None if explore is None else nt.Search(finalists=4, explore=explore)
+    return nt.calibrate_batch(nt.Heston, surfaces, engine=nt.Lewis(48), search=search, workers=1, **options)
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     "explore",
-    [nt.QuasiRandom(points=16, keep=3), nt.DifferentialEvolution(population=6, islands=3, generations=4)],
+    [QUASI_RANDOM, pytest.param(EVOLUTION, marks=pytest.mark.slow)],
     ids=["quasi_random", "differential_evolution"],
 )
 def test_a_calibration_explores_and_reports_how_its_starts_agree(explore):
-    surface = heston_surface(noise=0.01)
-    search = nt.Search(finalists=4, explore=explore)
-    found = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(32), search=search)
-    plain = nt.calibrate(nt.Heston, surface, engine=nt.Lewis(32))
-    assert found.converged and found.loss == pytest.approx(float(plain.loss), rel=1e-9)
-    assert found.agreement == 1.0 and found.minima == 1 and found.spread < 1e-3
-    assert found.steps > plain.steps
+    found, plain = fits(explore), fits()
+    assert np.all(found.converged)
+    np.testing.assert_allclose(found.loss, plain.loss, rtol=1e-9)
+    assert np.all(found.agreement == 1.0) and np.all(found.minima == 1) and np.all(found.spread < 1e-3)
+    assert np.all(found.steps > plain.steps)
 
 
 @pytest.mark.heavy
-def test_exploring_holds_fixed_parameters_and_bounds_in_a_batch():
-    surfaces = [heston_surface(noise=0.01, seed=seed) for seed in (0, 1)]
-    found = nt.calibrate_batch(
-        nt.Heston, surfaces, engine=nt.Lewis(32), fixed={"kappa": 2.5}, bounds={"rho": (-0.5, 0.5)},
-        search=nt.Search(explore=nt.QuasiRandom(points=16, keep=2)),
-    )  # fmt: skip
-    model: Any = found.model
-    assert np.all(found.converged) and np.allclose(model.kappa, 2.5)
-    assert np.allclose(model.rho, -0.5) and np.all(found.minima >= 1)
+def test_exploring_holds_fixed_parameters_and_bounds():
+    found = fits(QUASI_RANDOM, fixed={"kappa": 2.5}, bounds={"rho": (-0.5, 0.5)})
+    assert np.all(found.converged) and np.allclose(found.model.kappa, 2.5)
+    assert np.allclose(found.model.rho, -0.5) and np.all(found.minima >= 1)

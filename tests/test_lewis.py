@@ -23,7 +23,14 @@ def problem(name, batch=BATCH, maturities=T, strikes=STRIKES):
     return engine, model, jax.jit(engine.grid)(k, t, stdev, np.full_like(t, 3.0)), k, t
 
 
-@pytest.mark.parametrize("name", HAND_DIFFERENTIATED)
+# Bates and DoubleHeston add what SVCJ and PiecewiseHeston have too
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("bates", "double_heston")))
+        for name in HAND_DIFFERENTIATED
+    ],
+)
 def test_jacobian_is_that_of_automatic_differentiation(name):
     engine, model, grid, k, t = problem(name, 2, 6, 16)
     price, jacobian = jax.jit(engine.prices_and_jacobian)(model, grid)
@@ -44,7 +51,7 @@ def test_jacobian_is_that_of_automatic_differentiation(name):
             assert np.allclose(price[0][rows, columns], expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", MOST)
+@pytest.mark.parametrize("name", ["heston", pytest.param("bates", marks=pytest.mark.slow), "svcj"])
 def test_price_with_jacobian_costs_a_few_prices(name):
     """Above these ratios XLA's fusion has begun to compute the characteristic function once per consumer."""
     engine, model, grid, *_ = problem(name)

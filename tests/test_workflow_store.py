@@ -67,6 +67,15 @@ def test_interrupted_at_any_block_and_resumed_gives_equal_bytes(archive, whole, 
     assert contents(tmp_path) == whole
 
 
+@pytest.fixture
+def ctrl_c():
+    """It raises, also where a shell that runs the tests in the background has had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_complete_tables_of_what_is_committed(archive, tmp_path):
     """The signal comes while the main thread waits for the chains."""
     main = threading.main_thread().ident

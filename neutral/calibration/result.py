@@ -33,8 +33,8 @@ _MESSAGES = {
     "or the quadrature error of the prices is reached; use more nodes.",
     CalibrationStatus.nonfinite: "A price or a derivative is nan or infinite at the start: check quotes, "
     "maturities and starting values.",
-    CalibrationStatus.bad_quotes: "There is no quote to fit, or one of them is not a number, or has no "
-    "maturity: check the surface's prices, spreads and mask.",
+    CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
+    "or has no maturity: check the surface's prices, weights, spreads and mask.",
 }
 
 

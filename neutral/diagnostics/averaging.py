@@ -24,12 +24,14 @@ def stacking_weights(errors: Any) -> np.ndarray:
         Weights, (m,), not negative, sum 1.
 
     Raises:
-        ArgumentError: no observation is known of all models.
+        ArgumentError: fewer observations than models are known of all of them, or no model has any error.
     """
     from scipy.optimize import nnls
 
     known = _known(errors, "errors", np.isfinite(errors))
-    size = np.sqrt(np.mean(known**2)) or 1.0
+    size = np.sqrt(np.mean(known**2))
+    if size == 0.0:
+        raise ArgumentError("every error is 0, so errors do not compare the models.")
     # With weights s v, v on the simplex, the least over s rises with |E v|: the direction is v's own optimum
     rows = np.vstack([known / (size * np.sqrt(len(known))), np.ones(known.shape[1])])
     found, _ = nnls(rows, np.append(np.zeros(len(known)), 1.0))
@@ -44,13 +46,13 @@ def log_score_weights(log_densities: Any) -> np.ndarray:
 
     Args:
         log_densities: Of quotes that no model was fitted to, (observations, m); -inf where a model rules an
-            observation out. Those that are nan, or ruled out by all, are left out.
+            observation out. Those that are nan or inf, or ruled out by all, are left out.
 
     Returns:
         Weights, (m,), not negative, sum 1.
 
     Raises:
-        ArgumentError: no observation is known of all models.
+        ArgumentError: fewer observations than models are known of all of them.
     """
     known = _densities(log_densities)
     density = np.exp(known - known.max(axis=1, keepdims=True))
@@ -88,14 +90,19 @@ def model_average(
 
     Returns:
         Mean, lower and upper end, each (...,).
+
+    Raises:
+        ArgumentError: a level, deviations or weights out of their ranges.
     """
     from scipy.special import ndtr
 
     means, deviations, weights = np.broadcast_arrays(
         *(np.asarray(x, float) for x in (means, deviations, weights))
     )
-    if not 0.0 < level < 1.0 or not np.all(deviations > 0.0):
-        raise ArgumentError("level must lie between 0 and 1, and deviations must be above 0.")
+    if not 0.0 < level < 1.0 or not np.all((deviations > 0.0) & np.isfinite(deviations)):
+        raise ArgumentError("level must lie between 0 and 1, and deviations must be above 0 and finite.")
+    if not np.all(weights >= 0.0) or not np.allclose(np.sum(weights, axis=-1), 1.0):
+        raise ArgumentError("weights must not be negative, and sum to 1.")
     reach = 40.0 * deviations
 
     def quantile(p: float) -> np.ndarray:
@@ -111,8 +118,9 @@ def model_average(
 
 
 def _densities(values: Any) -> np.ndarray:
-    possible = np.max(np.asarray(values, float), axis=-1, keepdims=True) > -np.inf
-    return _known(values, "log_densities", possible & ~np.isnan(values))
+    values = np.asarray(values, float)
+    possible = np.max(values, axis=-1, keepdims=True, initial=-np.inf) > -np.inf
+    return _known(values, "log_densities", possible & (values < np.inf))
 
 
 def _known(values: Any, name: str, good: np.ndarray) -> np.ndarray:
@@ -120,6 +128,9 @@ def _known(values: Any, name: str, good: np.ndarray) -> np.ndarray:
     if values.ndim != 2 or values.shape[1] < 1:
         raise ArgumentError(f"{name} must have shape (observations, models), got {values.shape}.")
     known = values[np.all(good, axis=1)]
-    if not len(known):
-        raise ArgumentError(f"{name} holds no observation that is known of all {values.shape[1]} models.")
+    if len(known) < values.shape[1]:
+        raise ArgumentError(
+            f"{name} holds {len(known)} observations that are known of all {values.shape[1]} models; it "
+            "takes as many as models."
+        )
     return known

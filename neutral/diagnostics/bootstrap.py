@@ -20,7 +20,8 @@ class Bootstrap:
 
     Attributes:
         names: Coordinates.
-        estimates: Natural units, (draws, n); nan where a draw's fit has not converged.
+        estimates: Natural units, (draws, n); nan where a draw's fit has not converged, or has no more strikes
+            than parameters.
         reason: Why there are none; "" where there are.
     """
 
@@ -30,17 +31,24 @@ class Bootstrap:
 
     @property
     def failed(self) -> int:
-        """Draws whose fit has not converged."""
-        return int(np.sum(np.isnan(self.estimates[:, 0])))
+        """Draws without a fit."""
+        return len(self.estimates) - len(self._known)
+
+    @property
+    def _known(self) -> np.ndarray:
+        return self.estimates[np.isfinite(self.estimates[:, 0])]
 
     def standard_errors(self) -> np.ndarray:
-        """Of what `names` lists, (n,)."""
-        return np.nanstd(self.estimates, axis=0, ddof=1) if self.estimates.size else np.zeros(0)
+        """Of what `names` lists, (n,); nan with fewer than two fits."""
+        few = len(self._known) < 2
+        return np.full(len(self.names), np.nan) if few else np.std(self._known, axis=0, ddof=1)
 
     def intervals(self, level: float = 0.9) -> np.ndarray:
-        """Percentile intervals, (n, 2)."""
+        """Percentile intervals, (n, 2); nan with fewer than two fits."""
+        if len(self._known) < 2:
+            return np.full((len(self.names), 2), np.nan)
         tail = 50.0 * (1.0 - level)
-        return np.nanpercentile(self.estimates, [tail, 100.0 - tail], axis=0).T
+        return np.percentile(self._known, [tail, 100.0 - tail], axis=0).T
 
     def __str__(self) -> str:
         """One line per parameter."""
@@ -82,9 +90,10 @@ def bootstrap(
     if np.ndim(result.status) or draws < 2:
         raise ArgumentError(f"bootstrap takes one fit, as in results[3], and at least 2 draws, got {draws}.")
     (fit,) = fits_of(result, surface, **options)
-    if fit.reason:
-        return Bootstrap(fit.result.names, np.zeros((0, len(fit.result.names))), fit.reason)
-    cells = np.any(fit.at.used, axis=0)
+    reason = fit.undetermined()
+    if reason:
+        return Bootstrap(fit.result.names, np.zeros((0, len(fit.result.names))), reason)
+    cells = np.any(fit.at.bend > 0.0, axis=0)
     count = int(cells.sum())
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=draws)
     times = np.zeros((draws, 1, *cells.shape))
@@ -97,7 +106,8 @@ def bootstrap(
     )
     result = solve_batch(fit.asked, lanes)
     estimates = fit.named(np.asarray(result.coordinates))
-    return Bootstrap(fit.result.names, np.where(np.asarray(result.converged)[:, None], estimates, np.nan))
+    known = np.asarray(result.converged) & (np.sum(drawn > 0, axis=1) > fit.moving.size)
+    return Bootstrap(fit.result.names, np.where(known[:, None], estimates, np.nan))
 
 
 def bootstrap_mean(
@@ -112,11 +122,11 @@ def bootstrap_mean(
         seed: Of the draws.
 
     Returns:
-        Lower and upper end; nan where fewer than two values are finite.
+        Lower and upper end; nan where fewer than two different values are finite.
     """
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    if values.size < 2:
+    if np.unique(values).size < 2:
         return np.nan, np.nan
     rows = np.random.default_rng(seed).integers(values.size, size=(draws, values.size))
     tail = 50.0 * (1.0 - level)

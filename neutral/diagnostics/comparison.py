@@ -9,11 +9,12 @@ from ..errors import ArgumentError
 
 
 class Comparison(NamedTuple):
-    """Mean difference of two loss series, its statistic and two-sided normal probability."""
+    """Mean difference of two loss series, its statistic and two-sided normal probability; else a reason."""
 
     mean: float
     statistic: float
     probability: float
+    reason: str = ""
 
 
 def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Comparison:
@@ -27,27 +28,31 @@ def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Compari
         lags: Autocorrelations that count; floor(4 (n/100)^{2/9}) where None.
 
     Returns:
-        The mean of first less second, positive where the second is better; nan statistic where the
-        differences do not vary, or there are fewer than three.
+        The mean of first less second, positive where the second is better; nan statistic, with a reason,
+        where the differences vary by no more than rounding, or there are fewer than three.
 
     Raises:
-        ArgumentError: the series differ in length.
+        ArgumentError: the series differ in length, or lags are negative.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.shape != second.shape or first.ndim != 1:
         raise ArgumentError(f"losses must be two series of one length, got {first.shape} and {second.shape}.")
-    difference = first - second
-    difference = difference[np.isfinite(difference)]
+    if lags is not None and lags < 0:
+        raise ArgumentError(f"lags must not be negative, got {lags}.")
+    known = np.isfinite(first) & np.isfinite(second)
+    difference = first[known] - second[known]
     n = difference.size
     if n < 3:
-        return Comparison(np.nan, np.nan, np.nan)
+        why = f"{n} snapshots have a loss of both; it takes 3."
+        return Comparison(np.nan, np.nan, np.nan, why)
     lags = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     away = difference - difference.mean()
     variance = away @ away + 2.0 * sum(
         (1.0 - j / (lags + 1.0)) * (away[j:] @ away[:-j]) for j in range(1, min(lags, n - 1) + 1)
     )
     mean = float(difference.mean())
-    if not variance > 0.0:
-        return Comparison(mean, np.nan, np.nan)
+    rounding = np.finfo(float).eps * max(np.abs(first[known]).max(), np.abs(second[known]).max())
+    if not variance > n * rounding**2:
+        return Comparison(mean, np.nan, np.nan, "the differences do not vary.")
     statistic = mean * n / math.sqrt(variance)
     return Comparison(mean, statistic, math.erfc(abs(statistic) / math.sqrt(2.0)))

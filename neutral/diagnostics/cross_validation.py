@@ -52,7 +52,8 @@ class CrossValidation:
         errors = self.errors(unit)
         if errors.shape[1] < 2:
             return np.full(len(self.names), np.nan)
-        return np.std(errors, axis=1, ddof=1) / np.mean(errors, axis=1)
+        mean = np.mean(errors, axis=1)
+        return np.std(errors, axis=1, ddof=1) / np.where(mean > 0.0, mean, np.nan)
 
     def observations(self, unit: Unit = "vol") -> np.ndarray:
         """Residuals of all quotes held out, (quotes, m): what `stacking_weights` takes; nan where unknown."""

@@ -96,8 +96,8 @@ def evaluate_gates(
     """Hold measurements against the limits.
 
     Args:
-        measurements: Numbers by the names in the shipped file or in `limits`; one that is absent or nan
-            passes no gate.
+        measurements: Numbers by the names in the shipped file or in `limits`; one that is absent, nan
+            or infinite passes no gate.
         application: "market_making", "vanilla_hedging" or "exotics".
         sets: Those to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
             "sabr", "segments", "slv"); all where None.
@@ -140,7 +140,10 @@ def _gate(limit: Limit, value: float | None, application: str, why: str | None) 
         missing = "not measured" if value is None else why or "not a number"
         return _ended(limit, "cannot be determined", number, f"{limit.measure} is {missing}; it {rule}")
     told = f"{limit.measure} is {number:.6g}"
-    if keeps(number, ends if limit.rule == "between" else ends[0]):
+    kept = keeps(number, ends if limit.rule == "between" else ends[0])
+    if kept and math.isinf(number):
+        return _ended(limit, "cannot be determined", number, f"{told}, which tells nothing; it {rule}")
+    if kept:
         return _ended(limit, "pass", number, f"{told}, as it {rule}")
     return _ended(limit, limit.otherwise, number, f"{told}, it {rule}: {limit.meaning}")
 

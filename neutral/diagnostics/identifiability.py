@@ -37,7 +37,8 @@ class Identifiability:
         directions: In scaled parameters, one per row, (n, n).
         information: Fisher information in natural parameters, (n, n); nan where the noise is not known.
         correlation: Of the estimates, (n, n); nan where the Jacobian is singular.
-        noise: Standard deviation of a weighted residual; nan with no more strikes than parameters.
+        noise: Standard deviation of a weighted residual; nan with no more strikes than parameters, or where
+            every quote is met.
         findings: What is not seen, worst first.
         reason: Why nothing can be said; "" where it can.
     """
@@ -74,9 +75,10 @@ class Identifiability:
         """A few lines."""
         if self.reason:
             return f"identifiability cannot be determined: {self.reason}"
+        noise = "" if np.isfinite(self.noise) else ", were there no noise (it cannot be determined)"
         lines = [
             f"identifiability: condition number {self.condition_number:.3g}, {self.effective_rank} of "
-            f"{len(self.names)} directions seen; best seen: {_written(self.directions[0], self.names)}"
+            f"{len(self.names)} directions seen{noise}; best seen: {_written(self.directions[0], self.names)}"
         ]
         lines += [f"  {f.text} -> {f.action}" for f in self.findings[:_WRITTEN]]
         more = len(self.findings) - _WRITTEN
@@ -93,15 +95,13 @@ class Identifiability:
 
 def identifiability(fit: Fit) -> Identifiability:
     """What the quotes tell of a fit's parameters, from the Jacobian at its solution."""
-    if fit.reason:
-        return Identifiability(reason=fit.reason)
     moving = fit.moving
-    if not moving.size:
-        return Identifiability(reason="no parameter moves: all are fixed or on a bound.")
+    if fit.reason or not moving.size:
+        return Identifiability(reason=fit.undetermined())
     residuals, jacobian = fit.strikes()
     natural = jacobian @ np.linalg.inv(fit.at.chain[np.ix_(moving, moving)])
     sizes, values = parameter_sizes(fit), fit.at.values[moving]
-    noise = noise_of(residuals, moving.size)
+    noise = np.nan if fit.undetermined() else noise_of(residuals, moving.size)
     return from_jacobian(natural, sizes, fit.names, noise, logarithmic=values == sizes)
 
 

@@ -59,8 +59,8 @@ def influence(fit: Fit) -> Influence:
     """Leave-one-out figures of every quote of a fit, by one Gauss-Newton step from its solution."""
     shape = np.shape(fit.surface.prices)
     empty = np.full(shape, np.nan)
-    if fit.reason or not fit.moving.size:
-        reason = fit.reason or "no parameter moves: all are fixed or on a bound."
+    reason = fit.undetermined()
+    if reason:
         return Influence(empty, empty, empty, np.zeros((*shape, 0)), (), reason)
     at, moving = fit.at, fit.moving
     rows = at.bend > 0.0
@@ -79,9 +79,8 @@ def influence(fit: Fit) -> Influence:
     rest = np.maximum(1.0 - hat, _LEAST_FREE)
     variance = noise_of(residuals, moving.size) ** 2
     others = (variance * left - residuals**2 / rest) / (left - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        studentised = np.where(others > 0.0, residuals / np.sqrt(others * rest), np.nan)
-        cook = residuals**2 * hat / (moving.size * variance * rest**2) if variance > 0.0 else np.nan * hat
+    studentised = residuals / np.sqrt(np.where(others > 0.0, others, np.nan) * rest)
+    cook = residuals**2 * hat / (moving.size * variance * rest**2)
 
     def grid(values: np.ndarray) -> np.ndarray:
         out = np.full((*shape, *values.shape[1:]), np.nan)

@@ -77,6 +77,32 @@ class Fit(NamedTuple):
         """Of the coordinates that move."""
         return tuple(self.result.names[i] for i in self.moving)
 
+    @property
+    def freedom(self) -> int:
+        """Strikes of any weight less coordinates that move."""
+        return self._strikes - self.moving.size
+
+    @property
+    def few(self) -> bool:
+        """Whether the quotes can be met whatever the model: no more strikes than coordinates that move."""
+        return not self.at or self.freedom < 1
+
+    @property
+    def _strikes(self) -> int:
+        return int(np.sum(np.any(self.at.bend > 0.0, axis=0)))
+
+    def undetermined(self, noise_known: bool = False) -> str:
+        """Why nothing can be said of the noise in the parameters; "" where something can."""
+        if self.reason:
+            return self.reason
+        if not self.moving.size:
+            return "no parameter moves: all are fixed or on a bound."
+        if self.freedom < (0 if noise_known else 1):
+            counts = f"{self._strikes} strikes for {self.moving.size} parameters"
+            return f"{counts} leave nothing to tell noise by."
+        exact = not noise_known and self.at.error <= EXACT
+        return "the model meets every quote, so its residuals tell no noise." if exact else ""
+
     def model(self, y: Any) -> Any:
         """The model of a vector of coordinates, differentiable."""
         one = self.coordinates.build(y[None], self.at.unit[None], self.at.t[None])
@@ -139,8 +165,10 @@ def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane:
     at = jax.tree.map(np.asarray, _linearise(asked, lane, result.coordinates, result.at_bound, damping))
     _check_arguments(result, at, damped=bool(np.any(damping)))
     reason = "" if bool(result.converged) else f"The fit has not converged. {status.message}"
+    if not reason and not np.all(np.isfinite(np.where(at.used, result.residuals, at.loss))):
+        reason = "A residual of a quote that was fitted is not finite."
     if not reason and not np.any(at.bend > 0.0):
-        reason = "No quote that was fitted has any weight."
+        reason = "No quote pulls on the fit: every price lies between its bid and ask."
     return Fit(result, surface, asked, lane, at, reason)
 
 

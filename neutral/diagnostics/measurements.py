@@ -24,11 +24,14 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
         number of the scaled Jacobian, counts and weights of the quotes fitted; and where the model has them
         v0, theta against the market's variances at the money, kappa, sigma_v, rho and the Feller ratio. What
         a fit cannot tell - changes from the day before, running time - is not among them. nan: unknown, as
-        the agreement of starts where there was one; it is inf where starts have converged to different costs.
+        the agreement of starts where there was one, errors of a fit with no more strikes than parameters, and
+        theta against the longest maturity where there is one alone; the agreement is inf where starts have
+        converged to different costs.
     """
     result, surface = diagnosis.fit.result, diagnosis.fit.surface
-    used = np.asarray(diagnosis.fit.lane.used) & np.asarray(surface.mask)
-    square = diagnosis.residuals.vol**2
+    weight = np.where(diagnosis.fit.lane.used, np.asarray(surface.weight), 0.0)
+    used = np.asarray(surface.mask) & (weight > 0.0)
+    square = np.where(diagnosis.fit.few, np.nan, diagnosis.residuals.vol**2)
     rows = np.any(used, axis=(0, 2))
     per_maturity = np.array([_root_mean(square[:, row]) for row in np.flatnonzero(rows)])
     shapes = diagnosis.residuals.patterns
@@ -75,7 +78,8 @@ def _parameters(diagnosis: Diagnosis, rows: np.ndarray) -> dict[str, float]:
     if rows.any() and "kappa" in found:
         variance = (np.asarray(surface.stdev) ** 2 / np.asarray(surface.t))[rows]
         found["v0_over_short_variance"] = float(model.v0) / float(variance[0])
-        found["theta_over_long_variance"] = float(model.theta) / float(variance[-1])
+        alone = variance.size == 1
+        found["theta_over_long_variance"] = np.nan if alone else float(model.theta) / float(variance[-1])
     return found
 
 

@@ -86,11 +86,9 @@ def profile(
         raise ArgumentError(f"there is no parameter {parameter!r}; there are {fit.coordinates.parameters}.")
     if parameter in (options.get("fixed") or {}):
         raise ArgumentError(f"{parameter} is fixed.")
-    residuals = np.zeros(0) if fit.reason else fit.strikes()[0]
-    freedom = residuals.size - fit.moving.size
-    reason = fit.reason or ("" if freedom > 0 else "no more strikes than parameters")
+    reason = fit.undetermined()
     if not reason and parameter not in fit.names:
-        reason = f"{parameter} is on a bound"
+        reason = f"{parameter} is on a bound."
     if reason:
         return Profile(parameter, np.zeros(0), np.zeros(0), np.nan, reason)
     own = float(fit.at.values[result.names.index(parameter)])
@@ -98,10 +96,10 @@ def profile(
     grid = np.sort(grid[grid != own])
     refits = _refits(result, surface, parameter, grid, **options)
     rise = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
-    ratio = np.maximum(rise, 0.0) / noise_of(residuals, fit.moving.size) ** 2
+    ratio = np.maximum(rise, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
     root = np.where(np.asarray(refits.converged), np.sign(grid - own) * np.sqrt(ratio), np.nan)
     where = int(np.searchsorted(grid, own))
-    return Profile(parameter, np.insert(grid, where, own), np.insert(root, where, 0.0), float(freedom))
+    return Profile(parameter, np.insert(grid, where, own), np.insert(root, where, 0.0), float(fit.freedom))
 
 
 def _grid(fit: Fit, parameter: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 
 
 class Candidate(NamedTuple):
-    """What is known of a model; nan where it is not."""
+    """What is known of a model; nan where it is not. A score of -inf, of no error, counts as unknown."""
 
     name: str
     information: float = np.nan  # an information criterion, as bic: the fit less its parameters
@@ -79,7 +79,7 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     ranks, reasons = {}, []
     for criterion, (attribute, meaning) in _CRITERIA.items():
         values = np.array([getattr(c, attribute) for c in candidates], float)
-        unknown = [name for name, x in zip(names, values, strict=True) if np.isnan(x)]
+        unknown = [name for name, x in zip(names, values, strict=True) if np.isnan(x) or x == -np.inf]
         if unknown:
             reasons.append(
                 f"{criterion}: cannot be determined, the {meaning} of {', '.join(unknown)} is not known"

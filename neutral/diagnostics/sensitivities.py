@@ -18,8 +18,8 @@ from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
-from .linearisation import check_loss, fits_of
-from .uncertainty import value_and_slopes
+from .linearisation import Fit, check_loss, fits_of
+from .uncertainty import inverse, value_and_slopes
 
 
 class Inputs(NamedTuple):
@@ -44,7 +44,8 @@ class Inputs(NamedTuple):
 class Sensitivities:
     """Derivatives of a function of a calibrated model or fitted surface; leading axes are those of its value.
 
-    All are nan where the fit has not converged, with the reason. Quotes that were not fitted, and everything
+    All are nan where the fit has not converged, or a direction of its parameters is not seen at all, with the
+    reason. Quotes that were not fitted, and everything
     through a parameter on a bound, have derivative 0.
 
     Attributes:
@@ -120,9 +121,10 @@ def sensitivities(
             f"index, as in results[3]; got {result!r}."
         )
     (fit,) = fits_of(result, surface, **options)
-    if fit.reason:
+    reason = fit.reason or _singular(fit)
+    if reason:
         center = dict.fromkeys(result.names, np.zeros(()))
-        return _unknown(function, result.model, Inputs.of(surface, center), surface, fit.reason)
+        return _unknown(function, result.model, Inputs.of(surface, center), surface, reason)
     value, slopes = value_and_slopes(fit, function)
     damping = 0.0 if result.damping is None else result.damping
     found = _swept(fit.asked, fit.lane, damping, fit.at.y, fit.at.moving, slopes.reshape(value.size, -1))
@@ -137,6 +139,15 @@ def _laid_out(value: np.ndarray, found: Inputs, surface: QuoteSurface, reason: s
     """The axis of the numbers that a function returns in the shape of its value."""
     found = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), found)
     return Sensitivities(value, found.prices * np.asarray(surface.vega), *found, surface, reason)
+
+
+def _singular(fit: Fit) -> str:
+    """Why the fit does not follow its quotes: it is no strict minimum; "" where it is."""
+    curvature = fit.at.hessian[np.ix_(fit.moving, fit.moving)]
+    few = fit.freedom < 0 and not np.any(fit.at.prior)
+    if few or (curvature.size and np.any(np.isnan(inverse(curvature)))):
+        return "the curvature is not positive in every direction, so quotes do not determine the parameters."
+    return ""
 
 
 def _unknown(

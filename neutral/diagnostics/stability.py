@@ -11,6 +11,7 @@ from ..errors import ArgumentError
 _NEAR = 0.02  # of the range between the bounds
 _LEAST = 3  # days it takes to tell a spread
 _SAME_LOSS = 1e-3
+_ROUNDING = 4.0 * np.finfo(float).eps
 
 
 class StartAgreement(NamedTuple):
@@ -33,7 +34,7 @@ class Stability:
     Attributes:
         names: Parameters, n.
         changes: Day over day, natural units, (days - 1, n).
-        relative_changes: Over the absolute value of the day before, (days - 1, n).
+        relative_changes: Over the absolute value of the day before, (days - 1, n); nan from 0.
         roughness: Median absolute step over interquartile range, (n,).
         drift: Mean step in its standard errors, the steps taken as independent, (n,).
         z_scores: Last day less the mean of the days before, in their standard deviations, (n,).
@@ -108,12 +109,14 @@ def stability(path: Any, names: Sequence[str] | None = None, bounds: Any = None)
         return Stability(named, path[:0], path[:0], nothing, nothing, nothing, nothing, reason)
     steps = np.diff(path, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = steps / np.abs(path[:-1])
+        relative = _finite(steps / np.abs(path[:-1]))
         quartiles = np.percentile(path, [25.0, 75.0], axis=0)
-        rough = np.median(np.abs(steps), axis=0) / (quartiles[1] - quartiles[0])
-        drift = np.mean(steps, axis=0) / _deviation(steps) * np.sqrt(len(steps))
-        z = (path[-1] - np.mean(path[:-1], axis=0)) / _deviation(path[:-1])
-    return Stability(named, steps, relative, _finite(rough), _finite(drift), _finite(z), _near(path, ends))
+        spread = quartiles[1] - quartiles[0] if len(path) >= _LEAST else np.nan
+        rough = _finite(np.median(np.abs(steps), axis=0) / spread)
+    size = np.max(np.abs(path), axis=0)
+    drift = np.mean(steps, axis=0) / _deviation(steps, size) * np.sqrt(len(steps))
+    z = (path[-1] - np.mean(path[:-1], axis=0)) / _deviation(path[:-1], size)
+    return Stability(named, steps, relative, rough, drift, z, _near(path, ends))
 
 
 def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) -> StartAgreement:
@@ -121,7 +124,8 @@ def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) 
 
     Args:
         ends: Fitted parameters, natural units, (starts, n).
-        losses: Of the fits, (starts,); nan for a start that has not converged.
+        losses: Of the fits, (starts,); nan for a start that has not converged, as one whose end is not finite
+            has not.
         names: Of the parameters.
 
     Returns:
@@ -135,7 +139,7 @@ def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) 
         raise ArgumentError(
             f"ends must be (starts, parameters), losses (starts,), got {ends.shape}, {losses.shape}."
         )
-    done = np.isfinite(losses)
+    done = np.isfinite(losses) & np.all(np.isfinite(ends), axis=1)
     if done.sum() < 2:
         reason = f"{done.sum()} of {done.size} starts have converged; it takes 2 to agree."
         return StartAgreement(int(done.sum()), np.nan, "", np.nan, reason)
@@ -148,9 +152,12 @@ def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) 
     return StartAgreement(int(done.sum()), float(spread[worst]), parameter, near)
 
 
-def _deviation(values: np.ndarray) -> np.ndarray:
-    """Standard deviation over days; nan where there are fewer than three."""
-    return np.std(values, axis=0, ddof=1) if len(values) >= _LEAST else np.full(values.shape[1], np.nan)
+def _deviation(values: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Standard deviation over days; nan where it is the rounding of numbers of a size, or of too few days."""
+    if len(values) < _LEAST:
+        return np.full(values.shape[1], np.nan)
+    found = np.std(values, axis=0, ddof=1)
+    return np.where(found > _ROUNDING * size, found, np.nan)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:

@@ -148,39 +148,33 @@ def uncertainty(fit: Fit, noise: Any = None) -> Uncertainty:
     Raises:
         ArgumentError: noise is of another kind.
     """
-    if fit.reason:
-        return Uncertainty(reason=fit.reason)
+    reason = fit.undetermined(noise_known=noise is not None)
+    if reason:
+        return Uncertainty(reason=reason)
     at, moving = fit.at, fit.moving
     residuals, jacobian = fit.strikes()
-    freedom = residuals.size - moving.size
-    if not moving.size:
-        return Uncertainty(reason="no parameter moves: all are fixed or on a bound.")
-    if freedom < (1 if noise is None else 0):
-        return Uncertainty(
-            reason=f"{residuals.size} strikes for {moving.size} parameters leave nothing to tell noise by."
-        )
     pick = np.ix_(moving, moving)
     data, prior, full = jacobian.T @ jacobian, at.prior[pick], at.hessian[pick]
     if noise is None:
-        variance = float(np.sum(residuals**2)) / freedom
-        leverage = np.einsum("qi,ij,qj->q", jacobian, _inverse(data, "sandwich", {}), jacobian)
+        variance = float(np.sum(residuals**2)) / fit.freedom
+        leverage = np.einsum("qi,ij,qj->q", jacobian, inverse(data), jacobian)
         square = residuals**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
         scatter = (jacobian * square[:, None]).T @ jacobian
     else:
         weights = at.bend**2 * deviations(fit, noise) ** 2
         variance = float(np.sum(weights) / np.sum(at.bend))
+        if variance == 0.0:
+            return Uncertainty(reason="the noise that was given is 0 for every quote.")
         slopes = at.slopes[moving]
         scatter = np.einsum("itk,tk,jtk->ij", slopes, np.sum(weights, axis=0), slopes)
-    notes: dict[str, str] = {}
-    inverses = {
-        name: _inverse(matrix, name, notes)
-        for name, matrix in (("gauss_newton", data), ("hessian", full - prior), ("laplace", full))
-    }
-    covariances = {name: variance * inverse for name, inverse in inverses.items()}
-    covariances["sandwich"] = inverses["laplace"] @ scatter @ inverses["laplace"]
+    curvatures = {"gauss_newton": data, "hessian": full - prior, "laplace": full}
+    covariances = {name: variance * inverse(matrix) for name, matrix in curvatures.items()}
+    covariances["sandwich"] = inverse(full) @ scatter @ inverse(full)
+    lost = "the curvature is not positive in every direction, so there is no covariance"
+    notes = {name: lost for name, matrix in covariances.items() if np.any(np.isnan(matrix))}
     values = at.values[moving]
-    free = float(freedom) if noise is None else np.inf
-    pulls = jacobian @ inverses["laplace"]
+    free = float(fit.freedom) if noise is None else np.inf
+    pulls = jacobian @ inverse(full)
     return Uncertainty(fit.names, values, covariances, free, variance, notes, "", fit, pulls)
 
 
@@ -196,7 +190,9 @@ def deviations(fit: Fit, noise: Any) -> np.ndarray:
         raise ArgumentError(f"noise must have shape {used.shape}, got {noise.shape}.")
     found = np.where(used, noise, 0.0)
     if not np.all(np.isfinite(found)) or np.any(found < 0.0):
-        raise ArgumentError("noise must be finite and not negative for every quote that was fitted.")
+        raise ArgumentError(
+            "noise must be finite and not negative for every quote that was fitted; 'spread' takes bid, ask."
+        )
     return found
 
 
@@ -241,13 +237,12 @@ def quantile(level: float, freedom: Any = np.inf) -> Any:
     return stdtrit(freedom, 0.5 + 0.5 * level)
 
 
-def _inverse(matrix: np.ndarray, name: str, notes: dict[str, str]) -> np.ndarray:
-    """Inverse of a positive definite matrix scaled to a unit diagonal; nan, and a note, where it is not."""
+def inverse(matrix: np.ndarray) -> np.ndarray:
+    """Inverse of a positive definite matrix, scaled to a unit diagonal; nan where it is none."""
     diagonal = np.diag(matrix)
     scale = np.sqrt(np.where(diagonal > 0.0, diagonal, np.nan))
     scaled = matrix / np.outer(scale, scale)
     values = np.linalg.eigvalsh(scaled) if np.all(np.isfinite(scaled)) else np.array([np.nan])
     if not values[0] > len(matrix) * np.finfo(float).eps * values[-1]:
-        notes[name] = "the curvature is not positive in every direction, so there is no covariance"
         return np.full(matrix.shape, np.nan)
     return np.linalg.inv(scaled) / np.outer(scale, scale)
