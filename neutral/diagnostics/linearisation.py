@@ -12,6 +12,7 @@ from ..calibration.coordinates import Bounds, Coordinates
 from ..calibration.implicit import hessian
 from ..calibration.lane import make_problem
 from ..calibration.losses import Loss
+from ..calibration.problem import Problem
 from ..calibration.request import Lane, Request, make_lanes, request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..calibration.solvers.base import EXACT, gradient_norm
@@ -193,11 +194,18 @@ def check_loss(found: Any, again: Any, wanted: str) -> None:
         )
 
 
+def problem_of(asked: Request, lane: Lane, damping: Any = 0.0) -> Problem:
+    """Constants of one fit, with a leading axis; the prior with the pull of a damped fit."""
+    lanes = jax.tree.map(lambda x: x[None], lane)
+    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(asked, lanes, clean, used)
+    return problem._replace(precision=problem.precision + damping)
+
+
 @eqx.filter_jit
 def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Any) -> Linearisation:
-    setting, lanes = asked.setting, jax.tree.map(lambda x: x[None], lane)
-    _, used, clean = setting.loss.usable(lanes.surface, lanes.used)
-    problem = make_problem(asked, lanes, clean, used)
+    setting, problem = asked.setting, problem_of(asked, lane)
+    _, used, clean = setting.loss.usable(*jax.tree.map(lambda x: x[None], (lane.surface, lane.used)))
     natural, chain = setting.natural_and_chain(problem, y[None])
     price, slopes = setting.engine.prices_and_jacobian(setting.coordinates.kernel(natural), problem.grid)
     target, e = problem.targets, setting.errors(problem, price)

@@ -9,18 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration.lane import make_problem
 from ..calibration.problem import Problem, Setting
-from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
 from ..quote_surface import QuoteSurface
 from ..typing import Real
-from .linearisation import Fit, fits_of
+from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import Uncertainty, uncertainty
 
 _FAR = 40.0  # standard deviations: a bound of coordinates that have none nearer
 _DISPERSED = 2.0  # standard deviations of the chains' starts: wider than the posterior, as R-hat asks
+_problem_of = eqx.filter_jit(problem_of)
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,9 @@ class Posterior:
             {name: x if isinstance(x, str) else float(x) for name, x in zip(columns, row, strict=True)}
             for row in zip(*columns.values(), strict=True)
         ]
+
+
+_problem_of = eqx.filter_jit(problem_of)
 
 
 class Draws(NamedTuple):
@@ -201,18 +203,11 @@ def _log_density(fit: Fit, laplace: Uncertainty) -> tuple[LogDensity, np.ndarray
     slope = (upper - lower) * share * (1.0 - share)
     residuals, _ = fit.strikes()
     density = LogDensity(
-        fit.asked.setting, _problem(fit.asked, fit.lane), at.y, moving, lower, upper,
+        fit.asked.setting, _problem_of(fit.asked, fit.lane), at.y, moving, lower, upper,
         np.asarray(float(residuals.size)), at.loss - np.sum(residuals**2),
         np.asarray(laplace.variance) if np.isinf(laplace.freedom) else None,
     )  # fmt: skip
     return density, np.log(share / (1.0 - share)), covariance / np.outer(slope, slope)
-
-
-@eqx.filter_jit
-def _problem(asked: Request, lane: Lane) -> Problem:
-    lanes = jax.tree.map(lambda x: x[None], lane)
-    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
-    return make_problem(asked, lanes, clean, used)
 
 
 @eqx.filter_jit

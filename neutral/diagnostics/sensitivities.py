@@ -10,15 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..calibration.implicit import follow
-from ..calibration.lane import make_problem
-from ..calibration.problem import Problem
 from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
-from .linearisation import Fit, check_loss, fits_of
+from .linearisation import Fit, check_loss, fits_of, problem_of
 from .uncertainty import inverse, value_and_slopes
 
 
@@ -159,21 +157,13 @@ def _unknown(
     return _laid_out(value, found, surface, reason)
 
 
-def _problem(asked: Request, lane: Lane, damping: Any = 0.0) -> Problem:
-    """Constants of one fit, with a leading axis."""
-    lanes = jax.tree.map(lambda x: x[None], lane)
-    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
-    problem = make_problem(asked, lanes, clean, used)
-    return problem._replace(precision=problem.precision + damping)
-
-
 @eqx.filter_jit
 def _swept(asked: Request, lane: Lane, damping: Any, y: Any, moving: Flags, slopes: Any) -> Inputs:
     """Derivatives in all inputs of numbers with slopes (m, n) in the coordinates, each with axis m first."""
 
     def solution(inputs: Inputs) -> Real:
         moved = lane._replace(surface=inputs.onto(lane.surface), center=inputs.center)
-        return follow(asked.setting, _problem(asked, moved, damping), y[None], moving[None])[0]
+        return follow(asked.setting, problem_of(asked, moved, damping), y[None], moving[None])[0]
 
     _, back = jax.vjp(solution, Inputs.of(lane.surface, lane.center))
     return jax.lax.map(lambda slope: back(slope)[0], slopes)
@@ -182,7 +172,7 @@ def _swept(asked: Request, lane: Lane, damping: Any, y: Any, moving: Flags, slop
 @eqx.filter_jit
 def _center_chain(asked: Request, lane: Lane) -> Real:
     """Derivatives of the center's natural values in its coordinates, (n, n)."""
-    return asked.setting.named_chain(_problem(asked, lane), jnp.asarray(lane.center)[None])[0]
+    return asked.setting.named_chain(problem_of(asked, lane), jnp.asarray(lane.center)[None])[0]
 
 
 def _of_surface(
