@@ -104,11 +104,6 @@ class Fit(NamedTuple):
         exact = not noise_known and self.at.error <= EXACT
         return "the model meets every quote, so its residuals tell no noise." if exact else ""
 
-    def model(self, y: Any) -> Any:
-        """The model of a vector of coordinates, differentiable."""
-        one = self.coordinates.build(y[None], self.at.unit[None], self.at.t[None])
-        return jax.tree.map(lambda x: x[0], one)
-
     def named(self, y: Any) -> np.ndarray:
         """What vectors of coordinates stand for, natural units, (..., n)."""
         own, unit = len(self.coordinates.parameters), self.at.unit

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..calibration.coordinates import Coordinates
 from ..errors import ArgumentError
 from .linearisation import Fit
 
@@ -198,9 +200,25 @@ def deviations(fit: Fit, noise: Any) -> np.ndarray:
 
 def value_and_slopes(fit: Fit, function: Callable[[Any], Any]) -> tuple[np.ndarray, np.ndarray]:
     """A function of the model, and its derivatives in all coordinates on a last axis."""
-    y = jnp.asarray(fit.at.y)
-    value, along = jax.linearize(lambda y: jnp.asarray(function(fit.model(y))), y)
-    return np.asarray(value), np.asarray(jnp.moveaxis(jax.vmap(along)(jnp.eye(y.size)), 0, -1))
+    model, along = _model_and_slopes(fit.coordinates, fit.at.y, fit.at.unit, fit.at.t)
+
+    # forwards: programs inside the function are compiled once, of `linearize` anew for each call
+    def moved(slope: Any) -> tuple[Any, Any]:
+        return jax.jvp(lambda model: jnp.asarray(function(model)), (model,), (slope,))
+
+    value, slopes = jax.vmap(moved, out_axes=(None, -1))(along)
+    return np.asarray(value), np.asarray(slopes)
+
+
+@eqx.filter_jit
+def _model_and_slopes(coordinates: Coordinates, y: Any, unit: Any, t: Any) -> tuple[Any, Any]:
+    """The model of a vector, and its derivatives with a leading axis of coordinates."""
+
+    def build(y: Any) -> Any:
+        return jax.tree.map(lambda x: x[0], coordinates.build(y[None], unit[None], t[None]))
+
+    y = jnp.asarray(y)
+    return build(y), jax.vmap(lambda along: jax.jvp(build, (y,), (along,))[1])(jnp.eye(y.size))
 
 
 def satterthwaite(pulls: np.ndarray, basis: np.ndarray) -> np.ndarray:
