@@ -13,7 +13,7 @@ from ..calibration.batch import CHUNK
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..quote_surface import QuoteSurface, stack
-from .residuals import Residuals, misses
+from .residuals import Residuals, misses, root_mean_square
 
 Kind = Literal["random", "strikes", "expiries"]
 Unit = Literal["vol", "price", "spreads"]
@@ -44,7 +44,7 @@ class CrossValidation:
     def errors(self, unit: Unit = "vol") -> np.ndarray:
         """Root mean square error of each fold, (m, folds); nan without a fit, or without a known residual."""
         return _table(
-            [[_root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals], self.names
+            [[root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals], self.names
         )
 
     def variation(self, unit: Unit = "vol") -> np.ndarray:
@@ -250,8 +250,3 @@ def _held_out(fits: CalibrationResult, surfaces: QuoteSurface, held: Any) -> tup
     found = misses(fits, surfaces, np.asarray(held) & done)
     arrays = (found.price, found.vol, found.spreads, found.k, found.t)
     return tuple(Residuals(*one) for one in zip(*arrays, strict=True))
-
-
-def _root_mean_square(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else np.nan

@@ -8,6 +8,7 @@ from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..quote_surface import QuoteSurface
 from .diagnose import Diagnosis
+from .residuals import root_mean_square
 
 _BP = 1e4
 
@@ -31,14 +32,14 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
     result, surface = diagnosis.fit.result, diagnosis.fit.surface
     weight = np.where(diagnosis.fit.lane.used, np.asarray(surface.weight), 0.0)
     used = np.asarray(surface.mask) & (weight > 0.0)
-    square = np.where(diagnosis.fit.few, np.nan, diagnosis.residuals.vol**2)
+    errors = np.where(diagnosis.fit.few, np.nan, diagnosis.residuals.vol)
     rows = np.any(used, axis=(0, 2))
-    per_maturity = np.array([_root_mean(square[:, row]) for row in np.flatnonzero(rows)])
+    per_maturity = np.array([root_mean_square(errors[:, row]) for row in np.flatnonzero(rows)])
     shapes = diagnosis.residuals.patterns
     found = {
         "converged": float(result.converged),
         "hit_max_steps": float(result.status == CalibrationStatus.max_steps),
-        "iv_rmse_bp": _BP * _root_mean(square),
+        "iv_rmse_bp": _BP * root_mean_square(errors),
         "worst_maturity_iv_rmse_bp": _BP * float(np.max(per_maturity)) if rows.any() else np.nan,
         "parameters_at_bound": float(np.sum(result.at_bound)),
         "systematic_residuals": float(sum(p.name != "random" for p in shapes)) if shapes else np.nan,
@@ -81,8 +82,3 @@ def _parameters(diagnosis: Diagnosis, rows: np.ndarray) -> dict[str, float]:
         alone = variance.size == 1
         found["theta_over_long_variance"] = np.nan if alone else float(model.theta) / float(variance[-1])
     return found
-
-
-def _root_mean(square: np.ndarray) -> float:
-    known = square[np.isfinite(square)]
-    return float(np.sqrt(np.mean(known))) if known.size else np.nan

@@ -149,6 +149,12 @@ def misses(result: CalibrationResult, surface: QuoteSurface, chosen: Any) -> Res
     return Residuals(price, vol, spreads, k, t)
 
 
+def root_mean_square(values: np.ndarray) -> float:
+    """Of the values that are finite; nan where there are none."""
+    known = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(known**2))) if known.size else np.nan
+
+
 def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ...]:
     """Shapes of residuals: a parabola in standardised moneyness (wing), a level per maturity (maturity).
 

@@ -14,6 +14,7 @@ from ..market.sources import Source, open_source
 from .durable import sha256
 
 UNREADABLE = "unreadable"
+TIME = "%Y-%m-%dT%H:%M:%SZ"  # of timestamps in results: as texts they are in order
 Entry = tuple[int, str, str]  # position, file name, SHA-256 of the file
 
 
@@ -35,7 +36,7 @@ class SnapshotFile:
     @property
     def timestamp(self) -> str:
         """That time, ISO 8601 with a trailing Z."""
-        return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return self.time.strftime(TIME)
 
     @property
     def name(self) -> str:

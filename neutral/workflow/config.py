@@ -173,7 +173,7 @@ class Document(Section):
         """What changes results, by section."""
         return self.model_dump(mode="json")
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of `content` as canonical JSON."""
         text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)

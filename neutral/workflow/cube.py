@@ -12,6 +12,7 @@ import pandas as pd
 from ..errors import ArgumentError
 from ..ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
 from . import durable
+from .archive import TIME
 from .markets import Market
 from .surfaces import Fitted, fit_markets
 
@@ -91,7 +92,7 @@ def write_cube(built: CubeBuild, path: Path) -> list[Path]:
     with durable.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         built.cube.save(path)
-    durable.write_text(rows, built.rows.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ"))
+    durable.write_text(rows, built.rows.to_csv(index=False, date_format=TIME))
     return [path, rows]
 
 

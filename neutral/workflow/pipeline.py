@@ -13,7 +13,6 @@ import pandas as pd
 
 from ..calibration import CalibrationStatus, Loss, data_bounds
 from ..diagnostics import Diagnosis, cross_validate, diagnose, fit_measurements
-from ..diagnostics.gates import Limit
 from ..diagnostics.measurements import weight_ratio
 from ..errors import ArgumentError, DataError
 from ..market import sample_folder
@@ -25,7 +24,7 @@ from ..quote_surface import QuoteSurface
 from . import runbook
 from .archive import market_files
 from .markets import Market, read_markets
-from .pipeline_config import CLASSES, Model, PipelineConfig
+from .pipeline_config import CLASSES, PipelineConfig
 from .pipeline_record import iso_text, largest_error, record_of
 from .records import Records, as_plain
 from .runbook import Fitted, Setup
@@ -78,10 +77,10 @@ def run_pipeline(
         DataError: a record of the folder, or the file of limits, is damaged.
         WriteError: the folder or the table of records cannot be written.
     """
-    records, limits = Records(Path(out)), config.limits
+    records = Records(Path(out))
     runs: list[MarketRun] = []
     for market, seconds in _timed(read_markets(files, config, config.data.assets)):
-        runs.append(run_market(market, config, records, limits, seconds))
+        runs.append(run_market(market, config, records, seconds))
         progress(runs[-1])
         if len(runs) > keep:
             runs[-1 - keep] = runs[-1 - keep].without_numbers()
@@ -93,7 +92,6 @@ def run_market(
     market: Market,
     config: PipelineConfig,
     records: Records,
-    limits: Sequence[Limit] | None = None,
     seconds: float = 0.0,
 ) -> MarketRun:
     """Take one market through the pipeline.
@@ -102,14 +100,12 @@ def run_market(
         market: Its quotes, or why there are none.
         config: What to do.
         records: Where the record goes, and where those of the days before are.
-        limits: Of the gates; those of the configuration where None.
         seconds: Spent on reading the market.
     """
-    known = config.limits if limits is None else limits
     stages: list[Stage] = []
 
     def stage(name: str, work: Callable[[], tuple[dict[str, float], Any]], seconds: float = 0.0) -> Any:
-        own = [limit for limit in known if limit.set in (SETS[name], *config.gates.playbooks)]
+        own = [limit for limit in config.limits if limit.set in (SETS[name], *config.gates.playbooks)]
         one, value = staged(name, work, own, config.application, seconds)
         stages.append(one)
         return value
@@ -178,13 +174,14 @@ def _configure(
 ) -> tuple[dict[str, float], Setup]:
     surface = surface_of(frame, config.loss.open_interest_power)
     loss = Loss(**config.loss.model_dump(exclude={"open_interest_power"}))
+    known = (data_bounds(surface) if config.bounds.from_data else {}) | config.bounds.intervals
     options, before = {}, {}
     for name in (config.model, *config.simpler):
         last = records.before(market.asset, iso_text(market.timestamp), name, config.prior.days)
         before[name] = last["parameters"] if last else None
         options[name] = {
             "loss": loss,
-            "bounds": _bounds(config, name, surface),
+            "bounds": {key: ends for key, ends in known.items() if key in domains(CLASSES[name])},
             "prior": config.anchor(name, before[name]),
             "starts": config.starts(name, before[name]),
             "on_degenerate": config.prior.on_degenerate,
@@ -198,11 +195,6 @@ def _configure(
     }
     metrics |= {"v0_bound_ratio": high / low} if np.isfinite(low) else {}
     return metrics, Setup(surface, options, before)
-
-
-def _bounds(config: PipelineConfig, name: Model, surface: QuoteSurface) -> dict[str, tuple[float, float]]:
-    known = (data_bounds(surface) if config.bounds.from_data else {}) | config.bounds.intervals
-    return {key: interval for key, interval in known.items() if key in domains(CLASSES[name])}
 
 
 def _optimise(setup: Setup, config: PipelineConfig) -> tuple[dict[str, float], Fitted]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,8 +15,9 @@ from ..calibration import Tikhonov
 from ..calibration.coordinates import Coordinates, entries_of
 from ..diagnostics.gates import Limit, load_limits
 from ..errors import ArgumentError
-from ..models import SVCJ, Bates, Black, DoubleHeston, Heston, PiecewiseHeston, Shifted
+from ..models import Bates, DoubleHeston, PiecewiseHeston
 from ..parameters import domains
+from . import fit
 from .config import (
     Count,
     Document,
@@ -29,12 +31,8 @@ from .config import (
     shipped,
 )
 
-CLASSES: Mapping[str, Any] = {
-    "black": Black,
-    "heston": Heston,
+CLASSES: Mapping[str, Any] = fit.CLASSES | {
     "bates": Bates,
-    "svcj": SVCJ,
-    "svcj++": SVCJ,
     "double_heston": DoubleHeston,
     "piecewise_heston": PiecewiseHeston,
 }
@@ -137,7 +135,7 @@ class PipelineConfig(Document):
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         return content | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
 
-    @property
+    @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """Of all gates.
 
@@ -155,7 +153,7 @@ class PipelineConfig(Document):
         """What `calibrate` takes for a model."""
         if name == "piecewise_heston":
             return PiecewiseHeston(breakpoints=tuple(self.breakpoints))
-        return Shifted(CLASSES[name]) if name.endswith("++") else CLASSES[name]
+        return fit.RECIPES.get(name, CLASSES[name])
 
     def starts(self, name: Model, before: Mapping[str, float] | None) -> list[Any]:
         """Starts beside those from the data: an earlier fit, and typical models of the variances listed.

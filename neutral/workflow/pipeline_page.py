@@ -12,7 +12,7 @@ from . import pipeline_tables as tables
 from .markets import UNKNOWN
 from .pipeline_tables import number
 from .rows import CODE_VERSION
-from .stages import MarketRun
+from .stages import MarketRun, reason_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -93,7 +93,7 @@ def _title(run: MarketRun) -> str:
 
 def _reason(run: MarketRun) -> str:
     """Why a market has not been finished; "" where it has."""
-    return run.market.reason or next((stage.reason for stage in run.stages if stage.reason), "")
+    return run.market.reason or reason_of(run.stages)
 
 
 def _line(i: int, run: MarketRun) -> list[html.Cell]:

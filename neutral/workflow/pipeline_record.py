@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from ..calibration import CalibrationStatus
-from ..diagnostics import Diagnosis, worst_outcome
+from ..diagnostics import Diagnosis
+from ..diagnostics.residuals import root_mean_square
+from .archive import TIME
 from .markets import Market
 from .pipeline_config import PipelineConfig
-from .records import TIME
 from .rows import CODE_VERSION, REFUSED
 from .runbook import Fitted, Setup
-from .stages import Stage
+from .stages import Stage, outcome_of, reason_of
 
 
 def record_of(
@@ -26,22 +27,20 @@ def record_of(
     diagnosis: Diagnosis | None,
 ) -> dict[str, Any]:
     """What is stored of a market; without a fit, why there is none."""
-    reason = next((stage.reason for stage in stages if stage.reason), "")
-    gates = [gate for stage in stages for gate in stage.gates]
     record: dict[str, Any] = {
         "asset": market.asset, "timestamp": iso_text(market.timestamp), "file": market.file,
         "sha256": market.sha256, "config_hash": config.hash, "code_version": CODE_VERSION,
         "application": config.application,
-        "outcome": "fail" if reason else worst_outcome(gates), "model": config.model,
+        "outcome": outcome_of(stages), "model": config.model,
         "status": REFUSED, "converged": False,
-        "reason": reason, "spot": market.spot, "n_rejected": market.n_rejected,
+        "reason": reason_of(stages), "spot": market.spot, "n_rejected": market.n_rejected,
         "seconds": sum(stage.seconds for stage in stages),
         "stages": [
             {"name": stage.name, "seconds": stage.seconds, "outcome": stage.outcome, "reason": stage.reason}
             | {"metrics": dict(stage.metrics)}
             for stage in stages
         ],
-        "gates": [vars(gate) for gate in gates],
+        "gates": [vars(gate) for stage in stages for gate in stage.gates],
     }  # fmt: skip
     if fitted is None or setup is None:
         return record
@@ -79,24 +78,19 @@ def _parameters(model: Any) -> dict[str, float]:
 
 
 def _trust_record(diagnosis: Diagnosis) -> dict[str, Any]:
-    square = diagnosis.residuals.vol**2
+    errors = diagnosis.residuals.vol
     used = np.asarray(diagnosis.fit.lane.used)
     rows = np.flatnonzero(np.any(used, axis=(0, 2)))
     spread = diagnosis.uncertainty
     return {
-        "iv_rmse": _root_mean(square),
-        "iv_rmse_per_maturity": [_root_mean(square[:, row]) for row in rows],
+        "iv_rmse": root_mean_square(errors),
+        "iv_rmse_per_maturity": [root_mean_square(errors[:, row]) for row in rows],
         "largest_iv_error": largest_error(diagnosis),
         "condition_number": diagnosis.identifiability.condition_number,
         "covariance_names": list(spread.names),
         "covariance": [] if spread.reason else spread.covariance(),
         "findings": [f"{one.text} -> {one.action}" for one in diagnosis.identifiability.findings],
     }
-
-
-def _root_mean(square: np.ndarray) -> float:
-    known = square[np.isfinite(square)]
-    return float(np.sqrt(np.mean(known))) if known.size else np.nan
 
 
 def iso_text(timestamp: Any) -> str:

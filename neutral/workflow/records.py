@@ -12,10 +12,10 @@ import pandas as pd
 
 from ..errors import DataError
 from . import durable
+from .archive import TIME
 from .rows import REFUSED
 
 FOLDER = "records"
-TIME = "%Y-%m-%dT%H:%M:%SZ"  # of timestamps: as texts they are in order
 ALWAYS = ("asset", "timestamp", "file", "config_hash", "code_version", "model", "status", "converged")
 OF_A_FIT = (
     "sha256", "parameters", "loss", "iv_rmse", "iv_rmse_per_maturity", "largest_iv_error",

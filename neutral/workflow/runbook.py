@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -86,13 +86,13 @@ def fit(config: PipelineConfig, setup: Setup) -> Fitted:
             continue
         log.append(_line(attempt, found.result, time.perf_counter() - began))
         if bool(found.result.converged):
-            return Fitted(found.result, found.model, found.options, log, found.global_loss)
+            return replace(found, log=log)
         first = first or found
         if int(found.result.status) == CalibrationStatus.bad_quotes:
             break  # no start and no solver mends quotes
     if first is None:
         raise NeutralError("; ".join([*log, ESCALATE])) from error
-    return Fitted(first.result, first.model, first.options, [*log, ESCALATE], first.global_loss)
+    return replace(first, log=[*log, ESCALATE])
 
 
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:

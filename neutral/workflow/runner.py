@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from . import resume as resuming
-from .archive import SnapshotFile, assets_of, blocks_of, is_deribit, market_files, read_archive
+from .archive import TIME, SnapshotFile, assets_of, blocks_of, is_deribit, market_files, read_archive
 from .config import Config, load_config, shipped
 from .loading import Load, Reader, Tables, load_tables
 from .resume import State
@@ -239,4 +239,4 @@ def _default_fit() -> Fit:
 
 
 def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime(TIME, time.gmtime())

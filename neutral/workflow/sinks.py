@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..errors import ArgumentError, NeutralError
 from . import durable
+from .archive import TIME
 from .rows import FIT_COLUMNS, MODELS, PRICE_COLUMNS, QUOTE_COLUMNS, SHIFT
 from .store import Store
 
@@ -165,7 +166,7 @@ def _plain(column: pd.Series) -> list[Any]:
     kind = KINDS_OF[str(column.name)]
     if pd.api.types.is_datetime64_any_dtype(column):
         codes, times = pd.factorize(column)  # a handful of times repeats
-        text = [*pd.DatetimeIndex(times).strftime("%Y-%m-%dT%H:%M:%SZ"), None]
+        text = [*pd.DatetimeIndex(times).strftime(TIME), None]
         return [text[code] for code in codes]
     absent = column.isna().to_numpy()
     if kind == "reals":

@@ -1,7 +1,7 @@
 """What a run of the pipeline leaves: stages with their gates, and the record of each market."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class Stage:
     @property
     def outcome(self) -> Outcome:
         """The gravest of its gates; "fail" where it was not finished."""
-        return "fail" if self.reason else worst_outcome(self.gates)
+        return outcome_of([self])
 
 
 def staged(
@@ -80,6 +80,16 @@ def staged(
     return Stage(name, seconds + time.perf_counter() - began, metrics, gates, reason), value
 
 
+def reason_of(stages: Sequence[Stage]) -> str:
+    """Why one of them could not be finished; "" where all were."""
+    return next((stage.reason for stage in stages if stage.reason), "")
+
+
+def outcome_of(stages: Sequence[Stage]) -> Outcome:
+    """Of all their gates; "fail" where one could not be finished."""
+    return "fail" if reason_of(stages) else worst_outcome([gate for stage in stages for gate in stage.gates])
+
+
 @dataclass(frozen=True, eq=False)
 class MarketRun:
     """One market through the pipeline, as far as it came.
@@ -105,8 +115,7 @@ class MarketRun:
     @property
     def outcome(self) -> Outcome:
         """Of all gates of all stages."""
-        gates = [gate for stage in self.stages for gate in stage.gates]
-        return "fail" if any(stage.reason for stage in self.stages) else worst_outcome(gates)
+        return outcome_of(self.stages)
 
     def without_numbers(self) -> "MarketRun":
         """The same with nothing that takes memory: quotes, surface and diagnosis."""
@@ -115,9 +124,9 @@ class MarketRun:
 
     def __str__(self) -> str:
         """One line."""
-        reason = next((f": {stage.reason}" for stage in self.stages if stage.reason), "")
+        reason = reason_of(self.stages)
         error = self.record.get("iv_rmse")
         told = "" if error is None else f", {1e4 * error:.3g} bp of volatility"
         asset, when = self.market.asset, self.record.get("timestamp") or self.market.file
         seconds = sum(stage.seconds for stage in self.stages)
-        return f"{asset} {when}: {self.outcome}{told}, {seconds:.2g} s{reason}"
+        return f"{asset} {when}: {self.outcome}{told}, {seconds:.2g} s" + (f": {reason}" if reason else "")

@@ -10,6 +10,7 @@ import pandas as pd
 from ..storage import save
 from ..surfaces import ESSVI, ESSVIMixture
 from . import durable
+from .archive import TIME
 from .surfaces import Fitted
 
 STORED = (ESSVI, ESSVIMixture)
@@ -36,7 +37,7 @@ def write_surfaces(fitted: Sequence[Fitted], folder: Path) -> list[Path]:
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.csv"
-        durable.write_text(path, table.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%SZ"))
+        durable.write_text(path, table.to_csv(index=False, date_format=TIME))
         paths.append(path)
     for one in fitted:
         if isinstance(one.surface, STORED):
