@@ -64,7 +64,7 @@ def surfaces(n: int, seed: int = SEED) -> Any:
     import jax
 
     import neutral as nt
-    from neutral import black
+    from neutral.options import black
 
     rng = np.random.default_rng(seed)
     models = nt.Heston(*np.zeros(5))

@@ -282,7 +282,7 @@ def compare_spx() -> dict:
     from scipy.optimize import least_squares
 
     import neutral as nt
-    from neutral import black
+    from neutral.options import black
 
     rng, truth = np.random.default_rng(SEED), nt.Heston(*SPX)
     stdev = np.sqrt(np.asarray(truth.total_variance(SPX_T)))

@@ -18,9 +18,10 @@ from typing import Any
 import jax
 
 import neutral as nt
-from neutral.market import Split, build_surface, list_snapshots, load_deribit, sample_folder
-from neutral.workflow.pipeline import pipeline_files, run_pipeline
-from neutral.workflow.pipeline_config import load_pipeline_config
+from neutral.market import Split, build_surface, list_snapshots, load_deribit
+from neutral.shipped import sample_folder
+from neutral.workflow.pipeline.config import load_pipeline_config
+from neutral.workflow.pipeline.run import pipeline_files, run_pipeline
 
 RESULTS = Path(__file__).parent / "results" / "diagnostics.json"
 MODELS: dict[str, Any] = {"black": nt.Black, "heston": nt.Heston, "bates": nt.Bates}

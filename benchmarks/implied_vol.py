@@ -27,7 +27,7 @@ N_OURS, N_RIVAL, ROUNDS = 1 << 20, 20_000, 7
 
 def sample(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Out-of-the-money prices over the whole range: price, k, is_call and the true total deviation."""
-    from neutral import black
+    from neutral.options import black
 
     rng = np.random.default_rng(seed)
     t = np.exp(rng.uniform(np.log(1 / 525_600), np.log(30), n))
@@ -66,7 +66,7 @@ def accuracy(found: np.ndarray, exact: np.ndarray) -> dict:
 
 def ours(price, k, is_call):
     """One compiled call on arrays; returns seconds and the result."""
-    from neutral.inversion import implied_stdev
+    from neutral.options.inversion import implied_stdev
 
     start = time.perf_counter()
     result = implied_stdev(price, k, is_call).block_until_ready()
@@ -170,8 +170,8 @@ def chunked(n: int, chunk: int = 1 << 20) -> dict:
     import jax
     import jax.numpy as jnp
 
-    from neutral import black
-    from neutral.inversion import implied_stdev
+    from neutral.options import black
+    from neutral.options.inversion import implied_stdev
 
     @jax.jit
     def build(key):

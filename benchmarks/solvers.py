@@ -59,7 +59,7 @@ def noisy_cui(count: int) -> dict:
     import equinox as eqx
 
     import neutral as nt
-    from neutral import black
+    from neutral.options import black
 
     problems, _ = cui_problems(count)
     surface = problems.surface

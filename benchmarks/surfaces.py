@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 
 import neutral as nt
-from neutral import black, market
+from neutral import market
 from neutral.market.build import surface_table
+from neutral.options import black
 
 RESULTS = Path(__file__).parent / "results" / "surfaces.json"
 STEP = 14

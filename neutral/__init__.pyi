@@ -31,7 +31,6 @@ from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
-from .inversion import ImpliedVolStatus as ImpliedVolStatus
 from .market import Filters as Filters
 from .market import FxConventions as FxConventions
 from .market import Quotes as Quotes
@@ -49,7 +48,6 @@ from .market import load_rates as load_rates
 from .market import load_surface as load_surface
 from .market import open_source as open_source
 from .market import prepare as prepare
-from .market import sample_folder as sample_folder
 from .market import strike_from_delta as strike_from_delta
 from .models import NIG as NIG
 from .models import SVCJ as SVCJ
@@ -63,6 +61,7 @@ from .models import Merton as Merton
 from .models import PiecewiseHeston as PiecewiseHeston
 from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
+from .options.inversion import ImpliedVolStatus as ImpliedVolStatus
 from .precision import enable_x64 as enable_x64
 from .pricing import COS as COS
 from .pricing import AbstractScheme as AbstractScheme
@@ -86,8 +85,9 @@ from .pricing import monte_carlo as monte_carlo
 from .pricing import price as price
 from .pricing import price_info as price_info
 from .pricing import time_grid as time_grid
-from .quote_surface import QuoteSurface as QuoteSurface
-from .quote_surface import stack as stack
+from .quotes.stack import stack as stack
+from .quotes.surface import QuoteSurface as QuoteSurface
+from .shipped import sample_folder as sample_folder
 from .storage import load as load
 from .storage import save as save
 from .surfaces import ESSVI as ESSVI

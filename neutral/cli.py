@@ -66,7 +66,7 @@ def demo(
 ) -> None:
     """Calibrate four models to twelve real Deribit snapshots and write a page of tables and pictures."""
     _start_jax()
-    from .demo import demonstrate
+    from .workflow.demo import demonstrate
     from .workflow.progress import shown
 
     with shown() as progress:
@@ -110,8 +110,8 @@ def calibrate(
     unreadable input. 130: interrupted; what was finished is stored, and the same command goes on.
     """
     from .workflow import config_for, open_store, run
+    from .workflow.calibrate.sinks import check_kinds, write_reports
     from .workflow.progress import shown
-    from .workflow.sinks import check_kinds, write_reports
 
     kinds = report or []
     check_kinds(kinds)
@@ -148,9 +148,9 @@ def surface(
     are those of calibrate.
     """
     _start_jax()
-    from .workflow.surface_page import write_page
-    from .workflow.surface_tables import summary, write_surfaces
-    from .workflow.surfaces import fit_markets
+    from .workflow.pages.surfaces import write_page
+    from .workflow.surfaces.fit import fit_markets
+    from .workflow.surfaces.tables import summary, write_surfaces
 
     markets = _markets(inputs, config, rates, spot, currency, limit)
     fitted = list(fit_markets(markets, method))
@@ -190,7 +190,7 @@ def cube(
     Exit codes are those of calibrate.
     """
     _start_jax()
-    from .workflow.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
+    from .workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
 
     grid = cube_grid(moneyness, days)
     if (synthetic is None) == (not inputs):
@@ -235,14 +235,14 @@ def pipeline(
     market, a table of them, and a page, in OUT. Exit code 0: every market has been fitted and none fails a
     gate. 1: some do, or were refused. 2: wrong use.
     """
-    from .workflow.pipeline_config import load_pipeline_config
+    from .workflow.pipeline.config import load_pipeline_config
     from .workflow.progress import counted
 
     data = {"assets": currency, "rates": _number(rates), "spot": spot, "limit": limit}
     settings = load_pipeline_config(config).replaced(model=model, application=application, data=data)
     _start_jax()
-    from .workflow.pipeline import pipeline_files, run_pipeline
-    from .workflow.pipeline_page import write_page
+    from .workflow.pages.pipeline import write_page
+    from .workflow.pipeline.run import pipeline_files, run_pipeline
 
     files = counted(pipeline_files(inputs or [], settings), "files")
     try:
@@ -264,8 +264,8 @@ def _markets(
 ) -> Any:
     """The markets of the files, counted as they are read."""
     from .workflow import load_config
-    from .workflow.archive import market_files
-    from .workflow.markets import read_markets
+    from .workflow.inputs.archive import market_files
+    from .workflow.inputs.markets import read_markets
     from .workflow.progress import counted
 
     files = market_files(inputs)[:limit]
@@ -297,7 +297,7 @@ def report(
     """Write an HTML page about results: tables, smiles, residuals and the paths of parameters."""
     _start_jax()
     from .workflow import open_store
-    from .workflow.report import write_report
+    from .workflow.pages.calibrate import write_report
 
     print(write_report(open_store(folder), out))
 

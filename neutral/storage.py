@@ -13,11 +13,11 @@ from jax.core import Tracer
 
 from . import models
 from .calibration import CalibrationResult
-from .calibration.coordinates import unchecked
 from .errors import ArgumentError, DataError
 from .models import AbstractModel
-from .parameters import as_parameter
-from .quote_surface import QuoteSurface
+from .models.base import unchecked
+from .models.parameters import as_parameter
+from .quotes.surface import QuoteSurface
 from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
 
 FORMAT = 1

@@ -1,20 +1,18 @@
 """Settings and fixtures of every test: double precision, strict shapes, a compilation cache that is kept."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import jax
 import pytest
+from references import load_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 40_000  # of 65,530 that Linux grants a process: where they run out the compiler crashes
-REFERENCE = ROOT / "tests" / "reference"
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -28,12 +26,6 @@ hypothesis.settings.register_profile(
     "neutral", deadline=None, derandomize="CI" in os.environ, print_blob=True
 )
 hypothesis.settings.load_profile("neutral")
-
-
-@cache
-def load_reference(name: str) -> Any:
-    """The parsed content of tests/reference/<name>.json; also for parametrising at collection time."""
-    return json.loads((REFERENCE / f"{name}.json").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from registry import ENGINES, GROUPED, HAND_DIFFERENTIATED, MODELS, log_cf, stri
 
 import neutral as nt
 from neutral.models import AbstractFourierModel
-from neutral.parameters import domains
+from neutral.models.parameters import domains
 
 F, T = 100.0, np.array([[0.05], [0.5], [2.0]])
 WEIGHTS = np.array([[1.0, -0.5, 0.8, 2.0, 0.3, -0.9, 1.5]]) * np.array([[1.0], [0.7], [-0.4]])

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 import neutral as nt
-from neutral import black
-from neutral.market import sample_folder
+from neutral.options import black
+from neutral.shipped import sample_folder
 
 MATURITIES = np.array([1 / 12, 0.25, 0.5, 1.0, 2.0])
 RATE, DIVIDEND = 0.045, 0.015

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neutral.workflow.calibrate.rows import ModelFit
 from neutral.workflow.config import Config, validated
-from neutral.workflow.rows import ModelFit
 
 COLUMNS = (
     "timestamp,instrument_name,underlying,underlying_name,option_type,strike,expiry_datetime,time_to_maturity,"

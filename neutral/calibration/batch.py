@@ -14,14 +14,15 @@ from jax.sharding import PartitionSpec as P
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..pricing import Lewis
-from ..quote_surface import QuoteSurface, stack
+from ..quotes.stack import stack
+from ..quotes.surface import QuoteSurface
 from .coordinates import Bounds
 from .lane import solve_lanes
 from .losses import Loss
 from .request import Lane, OnDegenerate, Request, make_lanes, request
 from .result import CalibrationResult
-from .search import Search
 from .solvers import AbstractSolver
+from .starts.search import Search
 
 CHUNK = 16  # surfaces of one compiled program
 

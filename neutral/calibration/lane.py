@@ -6,21 +6,21 @@ import jax
 import jax.numpy as jnp
 
 from ..pricing import Lewis
-from ..pricing.lewis import LewisGrid
-from ..quote_surface import QuoteSurface
+from ..pricing.engines.lewis import LewisGrid
+from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
 from .coordinates import increment_unit
 from .damping import MOST_LOSS, sloppy_directions
-from .global_search import relative_spread
 from .implicit import constant, follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
 from .result import CalibrationResult, CalibrationStatus
-from .search import Found, search, search_together
 from .solvers import Stop, gradient_norm, movable, select
-from .starts import data_starts, search_box
-from .uncertainty import standard_errors
+from .standard_errors import standard_errors
+from .starts.data import data_starts, search_box
+from .starts.global_search import relative_spread
+from .starts.search import Found, search, search_together
 
 _LENGTH = 3.0  # nodes reach to 40 / stdev
 _DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refits that bisect them

@@ -6,9 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import black
 from ..errors import ArgumentError
-from ..quote_surface import QuoteSurface
+from ..options import black
+from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
 
 Weight = Literal["default", "spread", "vega", "price", "relative"]

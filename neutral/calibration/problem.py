@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from ..models import AbstractFourierModel
-from ..models.shifted import WithVariance
+from ..models.fourier.shifted import WithVariance
 from ..pricing import Lewis
-from ..pricing.lewis import LewisGrid
+from ..pricing.engines.lewis import LewisGrid
 from ..typing import Flags, Real
 from .coordinates import Coordinates
 from .losses import Loss, Targets

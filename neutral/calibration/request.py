@@ -10,17 +10,18 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..parameters import domains
+from ..models.parameters import domains
 from ..precision import require_precision
 from ..pricing import Lewis
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from ..typing import Real
-from .coordinates import Bounds, Coordinates, entries_of, has_lanes, increment_unit, split_recipe
+from .coordinates import Bounds, Coordinates, increment_unit
 from .losses import Loss
 from .priors import AbstractPenalty, Tikhonov
 from .problem import Setting
-from .search import Search
+from .recipe import entries_of, has_lanes, split_recipe
 from .solvers import AbstractSolver, LevenbergMarquardt
+from .starts.search import Search
 
 OnDegenerate = Literal["keep", "damp"]
 

@@ -4,7 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from ..models import AbstractFourierModel
-from ..quote_surface import QuoteSurface, market_vols
+from ..quotes.surface import QuoteSurface
+from ..quotes.vols import market_vols
 from .calibrate import price_surface
 from .losses import Loss, market_prices
 

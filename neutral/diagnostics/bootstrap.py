@@ -10,7 +10,7 @@ import numpy as np
 from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from .linearisation import fits_of
 
 

@@ -12,7 +12,8 @@ from ..calibration import calibrate_batch, price_surface
 from ..calibration.batch import CHUNK
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
-from ..quote_surface import QuoteSurface, stack
+from ..quotes.stack import stack
+from ..quotes.surface import QuoteSurface
 from .residuals import Residuals, misses, root_mean_square
 
 Kind = Literal["random", "strikes", "expiries"]

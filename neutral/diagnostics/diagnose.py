@@ -9,7 +9,7 @@ from ..calibration.coordinates import Bounds
 from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult
 from ..pricing import Lewis
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from .identifiability import Identifiability, identifiability
 from .influence import Influence, influence, strongest
 from .linearisation import Fit, fits_of

@@ -4,12 +4,12 @@ import math
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ArgumentError, DataError
+from ..shipped import configuration
 
 Outcome = Literal["pass", "warn", "fail", "cannot be determined"]
 GRAVITY: tuple[Outcome, ...] = ("fail", "cannot be determined", "warn", "pass")
@@ -27,7 +27,7 @@ _KEYS = {"set", "name", "measure", "otherwise", "meaning"}
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit, as `neutral/configs/gates.toml` states it.
+    """One limit, as `configs/gates.toml` states it.
 
     Attributes:
         set: The step or playbook it belongs to.
@@ -75,7 +75,7 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     Raises:
         DataError: names the file, the gate and what is wrong with it.
     """
-    file = resources.files("neutral") / "configs" / "gates.toml" if path is None else Path(path)
+    file = configuration("gates") if path is None else Path(path)
     try:
         gates = tomllib.loads(file.read_text(encoding="utf-8")).get("gate", [])
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

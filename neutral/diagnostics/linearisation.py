@@ -17,10 +17,10 @@ from ..calibration.request import Lane, Request, make_lanes, request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..calibration.solvers.base import EXACT, gradient_norm
 from ..errors import ArgumentError
-from ..models.shifted import WithVariance
-from ..parameters import domains
+from ..models.fourier.shifted import WithVariance
+from ..models.parameters import domains
 from ..pricing import Lewis
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
 
 _SAME_LOSS = 1e-6  # relative: the loss of a result, computed again

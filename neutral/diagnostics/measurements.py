@@ -6,7 +6,7 @@ import numpy as np
 
 from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from .diagnose import Diagnosis
 from .residuals import root_mean_square
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ArgumentError, NeutralError
-from ..parameters import domains
+from ..models.parameters import domains
 from ..typing import Real
 
 _DRAWS = 400  # of the bootstrap

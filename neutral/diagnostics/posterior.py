@@ -12,7 +12,7 @@ import numpy as np
 from ..calibration.problem import Problem, Setting
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from ..typing import Real
 from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import Uncertainty, uncertainty

@@ -10,7 +10,7 @@ from ..calibration.batch import solve_batch
 from ..calibration.request import make_lanes, request
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from .identifiability import noise_of
 from .linearisation import Fit, fits_of
 from .uncertainty import quantile, uncertainty

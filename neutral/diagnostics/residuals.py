@@ -8,8 +8,8 @@ import numpy as np
 from jax.scipy.special import betainc
 
 from ..calibration.result import CalibrationResult
-from ..inversion import implied_stdev
-from ..quote_surface import QuoteSurface
+from ..options.inversion import implied_stdev
+from ..quotes.surface import QuoteSurface
 
 MONEYNESS = (0.05, 0.15, 0.30)  # edges of |k|
 MATURITIES = (7.0 / 365.0, 1.0 / 12.0, 0.25)  # edges, years: a week, a month, a quarter

@@ -13,7 +13,7 @@ from ..calibration.implicit import follow
 from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..errors import ArgumentError
-from ..quote_surface import QuoteSurface
+from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
 from .linearisation import Fit, check_loss, fits_of, problem_of

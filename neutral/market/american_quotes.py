@@ -86,7 +86,7 @@ def _shifted(frame: Any, forwards: Any, spot: float, window: float) -> pd.DataFr
 
 def _european_prices(*columns: np.ndarray | float) -> np.ndarray:
     """`american.european_equivalent` prices, chunk by chunk."""
-    from ..american import european_equivalent  # loads JAX
+    from ..options.american import european_equivalent  # loads JAX
 
     arrays = np.broadcast_arrays(*columns)
     rows = len(arrays[0])

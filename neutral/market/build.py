@@ -17,7 +17,7 @@ from .split import Split
 _LEAST_INTEREST = 1e-12  # contracts: no power of it is infinite
 
 if TYPE_CHECKING:
-    from ..quote_surface import QuoteSurface
+    from ..quotes.surface import QuoteSurface
 
 NO_FORWARD = f"no forward: none stated, and fewer than {MIN_PAIRS} call-put pairs"
 MIXED = (
@@ -51,7 +51,7 @@ def build_surface(
 
 def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
     """The surface of a prepared table; arguments as of `surface_table`."""
-    from ..quote_surface import QuoteSurface  # loads JAX, which reading and filtering do without
+    from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
     return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0])

@@ -230,7 +230,7 @@ def _smile_strangle(
     points: Callable[[np.ndarray], FxSmile],
 ) -> np.ndarray:
     """The b of `fx_smile` with which the strangles at k (puts, then calls) cost what they are quoted at."""
-    from .. import black
+    from ..options import black
 
     is_call, root = np.arange(len(k)) >= len(quotes), math.sqrt(maturity)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import black
-from ..arbitrage import violations
+from ..options import black
+from ..options.arbitrage import violations
 from .vol_cube import VolCube
 
 TOLERANCE = 1e-8  # of both tests, in units of the spot

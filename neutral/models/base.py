@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..errors import ArgumentError
-from ..parameters import check_domains, domains, is_concrete
 from ..typing import Flags, Frequencies, Real
+from .parameters import check_domains, domains, is_concrete
 
 Strip = tuple[Real, Real]
 Gradient = tuple[Frequencies, tuple[Frequencies, ...]]
@@ -244,3 +244,11 @@ def require_finite_mean(condition: Any, model: AbstractModel, rule: str) -> None
     """
     if not bool(np.all(np.asarray(condition))):
         raise ArgumentError(f"{model!r}: E[F_T] is infinite; {rule}.")
+
+
+def unchecked(cls: Any, fields: dict[str, Any]) -> Any:
+    """A model whose fields may have leading axes: built without the checks meant for typed numbers."""
+    model = object.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(model, name, value)
+    return model

@@ -1,23 +1,23 @@
 """Engines, and the functions people call: prices, Greeks, implied volatilities, distributions."""
 
-from .base import AbstractEngine as AbstractEngine
-from .base import PriceInfo as PriceInfo
-from .base import PriceStatus as PriceStatus
-from .base import Quadrature as Quadrature
-from .carr_madan import CarrMadan as CarrMadan
-from .certify import Certify as Certify
-from .contour import Contour as Contour
-from .cos import COS as COS
+from ..models.paths.base import AbstractScheme as AbstractScheme
+from ..models.paths.local_volatility import LocalVolatility as LocalVolatility
 from .distribution import density as density
 from .distribution import digital as digital
 from .distribution import distribution as distribution
+from .engines.base import AbstractEngine as AbstractEngine
+from .engines.base import PriceInfo as PriceInfo
+from .engines.base import PriceStatus as PriceStatus
+from .engines.base import Quadrature as Quadrature
+from .engines.carr_madan import CarrMadan as CarrMadan
+from .engines.certify import Certify as Certify
+from .engines.contour import Contour as Contour
+from .engines.cos import COS as COS
+from .engines.lewis import Lewis as Lewis
+from .engines.lewis import LewisGrid as LewisGrid
 from .greeks import Greeks as Greeks
 from .greeks import greeks as greeks
-from .lewis import Lewis as Lewis
-from .lewis import LewisGrid as LewisGrid
-from .monte_carlo import AbstractScheme as AbstractScheme
 from .monte_carlo import Estimate as Estimate
-from .monte_carlo import LocalVolatility as LocalVolatility
 from .monte_carlo import monte_carlo as monte_carlo
 from .monte_carlo import time_grid as time_grid
 from .price import Certified as Certified

@@ -6,11 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..buckets import call_on_grid
-from ..contract import Kind, Terms, terms
 from ..models import AbstractFourierModel
+from ..numerics.buckets import call_on_grid
+from ..options.terms import Kind, Terms, terms
 from ..typing import Real
-from .contour import Contour
+from .engines.contour import Contour
 from .price import check_model, coordinates, normalised, plan_for, strikes_axis
 
 

@@ -7,14 +7,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import black
-from ..buckets import call_on_grid
-from ..contract import Kind, Settlement, Terms, as_numbers, settled, terms
 from ..errors import ArgumentError
-from ..inversion import implied_stdev
 from ..models import AbstractFourierModel
+from ..numerics.buckets import call_on_grid
+from ..options import black
+from ..options.inversion import implied_stdev
+from ..options.terms import Kind, Settlement, Terms, as_numbers, settled, terms
 from ..typing import Codes, Flags, Real
-from .base import AbstractEngine, PriceStatus
+from .engines.base import AbstractEngine, PriceStatus
 from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
 
 ORDERS = ("vanna", "volga", "speed")

@@ -1,17 +1,16 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
-import abc
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..contract import as_numbers
 from ..errors import ArgumentError
-from ..normal import as_float64
+from ..models.paths.base import AbstractScheme
+from ..numerics.normal import as_float64
+from ..options.terms import as_numbers
 from ..typing import Real
 
 
@@ -20,71 +19,6 @@ class Estimate(NamedTuple):
 
     price: Real
     standard_error: Real
-
-
-class AbstractScheme(eqx.Module):
-    """A process, one step at a time. Every array of its state has a leading axis of paths.
-
-    Attributes:
-        normals: Independent standard normals that one step of one path takes.
-    """
-
-    normals: eqx.AbstractClassVar[int]
-
-    @abc.abstractmethod
-    def start(self, u: Real) -> Any:
-        """The state at time 0; u are uniform in (0, 1), (paths,)."""
-
-    @abc.abstractmethod
-    def step(self, state: Any, t: Real, dt: Real, z: Real) -> Any:
-        """The state at t + dt from that at t; z are standard normals, (paths, normals)."""
-
-    @abc.abstractmethod
-    def log_forward(self, state: Any) -> Real:
-        """log(F_t / F_0), (paths,)."""
-
-
-class LocalVolatility(AbstractScheme):
-    """Local volatility, dX = -v/2 dt + sqrt(v) dW with v = v(X, t), by Platen's weak scheme of order 2.
-
-    The explicit one (Kloeden and Platen 1992, 15.1.1), each step with the local variance of its middle: v is
-    never asked for at t = 0, nor on both sides of an expiry that is on the grid. A variance below 0, which a
-    surface free of arbitrage shows by rounding at most, counts as 0.
-
-    Attributes:
-        local_variance: v(k, t), 1/yr, elementwise for arguments of one shape.
-        places: Where X may start, (J,): a mixture whose components have other means than 1 jumps at once.
-        weights: Probabilities of the places, (J,); a path has no derivative in them.
-    """
-
-    local_variance: Callable[[Real, Real], Real]
-    places: Any = (0.0,)
-    weights: Any = (1.0,)
-    normals: ClassVar[int] = 1
-
-    def start(self, u: Real) -> Real:
-        """See `AbstractScheme.start`."""
-        until = jnp.cumsum(jnp.asarray(self.weights, float))[:-1]
-        return jnp.asarray(self.places, float)[jnp.searchsorted(until, u, side="right")]
-
-    def step(self, state: Real, t: Real, dt: Real, z: Real) -> Real:
-        """See `AbstractScheme.step`."""
-        z, middle, root = z[:, 0], jnp.full_like(state, t + 0.5 * dt), jnp.sqrt(dt)
-
-        def coefficients(x: Real) -> tuple[Real, Real]:
-            v = jnp.maximum(self.local_variance(x, middle), 0.0)
-            return -0.5 * v, jnp.sqrt(v)
-
-        a, b = coefficients(state)
-        drifted = state + a * dt
-        ahead, _ = coefficients(drifted + b * root * z)
-        (_, up), (_, down) = (coefficients(drifted + side * b * root) for side in (1.0, -1.0))
-        noise = (up + down + 2.0 * b) * z + (up - down) * (z * z - 1.0)
-        return state + 0.5 * (a + ahead) * dt + 0.25 * root * noise
-
-    def log_forward(self, state: Real) -> Real:
-        """See `AbstractScheme.log_forward`."""
-        return state
 
 
 def time_grid(stops: Any, steps: int = 64) -> np.ndarray:

@@ -7,16 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..buckets import call_on_grid
-from ..contract import Kind, Settlement, Terms, from_out_of_the_money, moneyness, settled, terms
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..parameters import is_concrete
+from ..models.parameters import is_concrete
+from ..numerics.buckets import call_on_grid
+from ..options.terms import Kind, Settlement, Terms, from_out_of_the_money, moneyness, settled, terms
 from ..precision import Precision, require_precision
 from ..typing import Codes, Flags, Real
-from .base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
-from .certify import Certify
-from .contour import Contour
+from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
+from .engines.certify import Certify
+from .engines.contour import Contour
 
 
 class Certified(NamedTuple):

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import bachelier
-from ..buckets import call_on_grid
-from ..contract import Kind, Settlement, Terms, as_numbers, moneyness, settled, terms
-from ..inversion import ImpliedVolStatus, implied_stdev, implied_stdev_info
+from ..numerics.buckets import call_on_grid
+from ..options import bachelier
+from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_info
+from ..options.terms import Kind, Settlement, Terms, as_numbers, moneyness, settled, terms
 from ..typing import Codes, Real
 
 

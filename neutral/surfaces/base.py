@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from .. import black
-from ..arbitrage import durrleman
-from ..inversion import implied_stdev
-from ..normal import as_float64, pdf
+from ..numerics.normal import as_float64, pdf
+from ..options import black
+from ..options.arbitrage import durrleman
+from ..options.inversion import implied_stdev
 from ..pricing import LocalVolatility
 from ..typing import Real
 

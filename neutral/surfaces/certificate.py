@@ -6,7 +6,6 @@ import equinox as eqx
 import numpy as np
 
 from ..typing import Flags, Real
-from .essvi_slice import ROUNDING
 
 _CONDITIONS = ("butterfly", "calendar", "between")
 
@@ -74,3 +73,6 @@ class Certificate(eqx.Module):
     def __getitem__(self, index: Any) -> "Certificate":
         """One certificate of a batch."""
         return type(self)(*(getattr(self, name)[index] for name in self.__dataclass_fields__))
+
+
+ROUNDING = 1e-12  # relative margin below zero that a smile on the boundary may show

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..normal import INV_SQRT_2PI, as_float64, mills, quantile
+from ..numerics.normal import INV_SQRT_2PI, as_float64, mills, quantile
 from ..typing import Flags, Real
 from .base import VolSurface
 

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ..normal import as_float64
+from ..numerics.normal import as_float64
 from ..typing import Real
 from .base import VolSurface
 

@@ -6,7 +6,6 @@ import os
 import tomllib
 from collections.abc import Sequence
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -14,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..errors import ArgumentError, DataError
 from ..market import Filters, Split, load_rates, split_seed
-from .rows import MODELS
+from ..shipped import configuration
+from .calibrate.rows import MODELS
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
@@ -247,18 +247,13 @@ class Config(Document):
         return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
 
 
-def shipped(name: str) -> Any:
-    """A configuration that comes with the package: "deribit", or "markets" for all other files."""
-    return resources.files("neutral") / "configs" / f"{name}.toml"
-
-
 def load_config(path: Any = None) -> Config:
     """Read a configuration from a path; None reads the one shipped for Deribit files.
 
     Raises:
         ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
     """
-    return read_document(shipped("deribit") if path is None else path, Config)
+    return read_document(configuration("deribit") if path is None else path, Config)
 
 
 def read_document(path: Any, kind: type[D]) -> D:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO, TypeVar
 
-from .runner import Progress
+from .calibrate.run import Progress
 
 T = TypeVar("T")
 

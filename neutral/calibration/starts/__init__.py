@@ -1,0 +1,1 @@
+"""Where a calibration begins: starts from the data, from simpler models, from a global search."""

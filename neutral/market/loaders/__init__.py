@@ -1,0 +1,1 @@
+"""Loaders: market files of every layout to quotes."""

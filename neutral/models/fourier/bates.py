@@ -1,0 +1,73 @@
+"""Bates (1996): Heston variance with compensated lognormal jumps of the forward."""
+
+from typing import ClassVar
+
+from ...numerics import complex_math as cm
+from ...numerics.materialise import materialise
+from ...typing import Frequencies, Real, Scalar
+from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated
+from ..parameters import Interval, Positive, Unbounded, param
+from .heston import Heston
+from .merton import compensated_jumps, jump_exponent, jump_mean, slack_of
+from .riccati import diffusion_gradient, diffusion_log_cf, riccati, riccati_slopes
+
+
+class Bates(AbstractFourierModel):
+    """Heston variance plus independent normal log jumps (Bates 1996).
+
+    mu_y is the mean *log* jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1.
+    """
+
+    v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
+    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr", (0.0, 50.0))
+    theta: Scalar = param(Positive(), "long-run variance, 1/yr", (0.0, 10.0))
+    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr", (0.0, 20.0))
+    rho: Scalar = param(Interval(-1.0, 1.0), "correlation of forward and variance")
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 50.0))
+    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward", (-5.0, 5.0))
+    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump", (0.0, 5.0))
+
+    _typical: ClassVar = Heston._typical | {"lam": 0.3, "mu_y": -0.1, "sigma_y": 0.15}
+
+    @property
+    def heston(self) -> Heston:
+        """The model without its jumps."""
+        return Heston(self.v0, self.kappa, self.theta, self.sigma_v, self.rho)
+
+    @property
+    def feller_ratio(self) -> Scalar:
+        """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
+        return self.heston.feller_ratio
+
+    @hand_differentiated
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """Heston's plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1])."""
+        r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
+        return diffusion_log_cf(self, r) + self.lam * t * compensated_jumps(z, self.mu_y, self.sigma_y)
+
+    def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
+        """log_cf with its hand-written parameter derivatives."""
+        r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
+        s = materialise(riccati_slopes(self.sigma_v, r, t))
+        less = materialise(cm.expm1(jump_exponent(z, self.mu_y, self.sigma_y)))
+        mean, m0 = jump_mean(self.mu_y, self.sigma_y), 1.0 + less
+        jumps = (less - 1j * z * mean) * t
+        gradient = (
+            *diffusion_gradient(self, z, r, s),
+            jumps,
+            self.lam * t * 1j * z * (less - mean),
+            self.lam * t * self.sigma_y * (-z * z * m0 - 1j * z * (1.0 + mean)),
+        )
+        return diffusion_log_cf(self, r) + self.lam * jumps, gradient
+
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """As of `Merton`."""
+        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
+
+    def strip(self, t: Real) -> Strip:
+        """Heston's: normal jumps have every moment."""
+        return self.heston.strip(t)
+
+    def total_variance(self, t: Real) -> Real:
+        """Heston's plus lam E[Y^2] t."""
+        return self.heston.total_variance(t) + self.lam * (self.mu_y**2 + self.sigma_y**2) * t

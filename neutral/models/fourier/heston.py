@@ -1,0 +1,58 @@
+"""Heston (1993) and the Riccati solution that every affine model here is built on."""
+
+from typing import ClassVar
+
+from ...numerics.materialise import materialise
+from ...typing import Frequencies, Real, Scalar
+from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated
+from ..parameters import Interval, Positive, param
+from .riccati import (
+    diffusion_gradient,
+    diffusion_log_cf,
+    explosion_time,
+    moment_strip,
+    reversion_time,
+    riccati,
+    riccati_slopes,
+)
+
+
+class Heston(AbstractFourierModel):
+    """Square-root stochastic variance (Heston 1993), 'little trap' form (Albrecher et al. 2007).
+
+    dF/F = sqrt(v) dW, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB, dW dB = rho dt.
+    The Feller condition is not needed and not imposed; `feller_ratio` reports it.
+    """
+
+    v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
+    kappa: Scalar = param(Positive(), "mean-reversion speed, 1/yr", (0.0, 50.0))
+    theta: Scalar = param(Positive(), "long-run variance, 1/yr", (0.0, 10.0))
+    sigma_v: Scalar = param(Positive(), "volatility of variance, 1/yr", (0.0, 20.0))
+    rho: Scalar = param(Interval(-1.0, 1.0), "correlation of forward and variance")
+
+    _typical: ClassVar = {"v0": 0.04, "kappa": 1.5, "theta": 0.05, "sigma_v": 0.6, "rho": -0.7}
+
+    @property
+    def feller_ratio(self) -> Scalar:
+        """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
+        return 2.0 * self.kappa * self.theta / self.sigma_v**2
+
+    @hand_differentiated
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """A + B v0 in the form that is finite at and near sigma_v, kappa, t, z = 0."""
+        r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
+        return diffusion_log_cf(self, r)
+
+    def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
+        """log_cf with its hand-written parameter derivatives."""
+        r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
+        s = materialise(riccati_slopes(self.sigma_v, r, t))
+        return diffusion_log_cf(self, r), diffusion_gradient(self, z, r, s)
+
+    def strip(self, t: Real) -> Strip:
+        """Moments of Andersen and Piterbarg (2007), prop. 3.1: the roots of T*(a) = t."""
+        return moment_strip(lambda a: explosion_time(self.kappa, self.sigma_v, self.rho, a) > t, t)
+
+    def total_variance(self, t: Real) -> Real:
+        """theta t + (v0 - theta)(1 - e^{-kappa t})/kappa."""
+        return self.theta * t + (self.v0 - self.theta) * reversion_time(self.kappa, t)

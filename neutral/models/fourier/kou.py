@@ -1,0 +1,56 @@
+"""Kou (2002): lognormal forward with compensated double-exponential jumps."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+
+from ...numerics import complex_math as cm
+from ...typing import Flags, Frequencies, Real, Scalar
+from ..base import AbstractFourierModel, Strip, require_finite_mean
+from ..parameters import Domain, Interval, Positive, param
+
+
+class Kou(AbstractFourierModel):
+    """Jump diffusion with double-exponential log jumps (Kou 2002).
+
+    dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, N Poisson of rate lam, Y exponential of mean 1/eta1
+    upwards with probability p_up, of mean 1/eta2 downwards otherwise. Needs eta1 > 1 and eta2 > 0.
+    """
+
+    sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 100.0))
+    p_up: Scalar = param(Interval(0.0, 1.0), "probability that a jump goes up")
+    eta1: Scalar = param(Domain(1.0, np.inf), "rate of up jumps, 1 over their mean", (1.01, 1e3))
+    eta2: Scalar = param(Positive(), "rate of down jumps, 1 over their mean", (0.01, 1e3))
+
+    _typical: ClassVar = {"sigma": 0.2, "lam": 1.0, "p_up": 0.4, "eta1": 10.0, "eta2": 5.0}
+
+    def _check_joint(self) -> None:
+        require_finite_mean(np.asarray(self.eta1) > 1.0, self, "Kou needs eta1 > 1")
+        require_finite_mean(
+            np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law"
+        )
+
+    def is_admissible(self) -> Flags:
+        """Domains, with their ends eta1 = 1 and eta2 = 0 left out."""
+        return super().is_admissible() & jnp.all((self.eta1 > 1.0) & (self.eta2 > 0.0))
+
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """-(z^2 + i z) t (sigma^2/2 + lam [p/((eta1 - iz)(eta1 - 1)) + (1 - p)/((eta2 + iz)(eta2 + 1))]).
+
+        This is sigma's part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]) with the common factor taken out, so
+        that nothing cancels at z = 0 and z = -1j.
+        """
+        up = self.p_up * cm.reciprocal((self.eta1 - 1j * z) * (self.eta1 - 1.0))
+        down = (1.0 - self.p_up) * cm.reciprocal((self.eta2 + 1j * z) * (self.eta2 + 1.0))
+        return -z * (z + 1j) * t * (0.5 * self.sigma**2 + self.lam * (up + down))
+
+    def strip(self, t: Real) -> Strip:
+        """-eta2 and eta1, at every maturity."""
+        return -self.eta2 * jnp.ones_like(t), self.eta1 * jnp.ones_like(t)
+
+    def total_variance(self, t: Real) -> Real:
+        """(sigma^2 + lam E[Y^2]) t."""
+        square = 2.0 * (self.p_up / self.eta1**2 + (1.0 - self.p_up) / self.eta2**2)
+        return (self.sigma**2 + self.lam * square) * t

@@ -1,0 +1,63 @@
+"""Merton (1976): lognormal forward with compensated lognormal jumps."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from ...numerics import complex_math as cm
+from ...typing import Frequencies, Real, Scalar
+from ..base import AbstractFourierModel, Strip
+from ..parameters import Positive, Unbounded, param
+from .black import gaussian_log_cf
+
+
+class Merton(AbstractFourierModel):
+    """Jump diffusion with normal log jumps (Merton 1976).
+
+    dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, Y ~ N(mu_y, sigma_y^2), N Poisson of rate lam.
+    Papers also write mu_J, delta; mu_y is the mean log jump, not the mean relative jump.
+    """
+
+    sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
+    lam: Scalar = param(Positive(), "jump intensity, 1/yr", (0.0, 50.0))
+    mu_y: Scalar = param(Unbounded(), "mean log jump of the forward", (-5.0, 5.0))
+    sigma_y: Scalar = param(Positive(), "standard deviation of the log jump", (0.0, 5.0))
+
+    _typical: ClassVar = {"sigma": 0.2, "lam": 0.5, "mu_y": -0.1, "sigma_y": 0.15}
+
+    def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
+        """Gaussian part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1])."""
+        jumps = compensated_jumps(z, self.mu_y, self.sigma_y)
+        return gaussian_log_cf(z, self.sigma**2 * t) + self.lam * t * jumps
+
+    def phase_slack(self, z: Frequencies, t: Real) -> Real:
+        """lam t (|M| - Re M), M = E[e^{izY}]."""
+        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
+
+    def strip(self, t: Real) -> Strip:
+        """Every moment is finite."""
+        return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
+
+    def total_variance(self, t: Real) -> Real:
+        """(sigma^2 + lam E[Y^2]) t."""
+        return (self.sigma**2 + self.lam * (self.mu_y**2 + self.sigma_y**2)) * t
+
+
+def jump_exponent(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
+    """log E[e^{izY}] of a normal log jump."""
+    return z * (1j * mu_y - 0.5 * sigma_y**2 * z)
+
+
+def slack_of(exponent: Frequencies) -> Real:
+    """|M| - Re M of M = e^exponent."""
+    return jnp.exp(jnp.real(exponent)) * (1.0 - jnp.cos(jnp.imag(exponent)))
+
+
+def compensated_jumps(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
+    """E[e^{izY}] - 1 - i z E[e^Y - 1] of a normal log jump, without cancellation at small z."""
+    return cm.expm1(jump_exponent(z, mu_y, sigma_y)) - 1j * z * jump_mean(mu_y, sigma_y)
+
+
+def jump_mean(mu_y: Scalar, sigma_y: Scalar) -> Real:
+    """Mean relative jump E[e^Y - 1] of a normal log jump."""
+    return jnp.expm1(mu_y + 0.5 * sigma_y**2)

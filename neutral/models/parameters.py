@@ -1,0 +1,131 @@
+"""Parameters of models: their domains, checked when typed, and the maps to unconstrained space.
+
+A domain is closed (limits such as sigma_v = 0 are legal models); its map to the real line covers the open
+interior and is used by calibration alone.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ..errors import ArgumentError
+from ..typing import Real as RealArray
+
+
+@dataclasses.dataclass(frozen=True)
+class Domain:
+    """The closed interval [lower, upper] of a parameter, with its map to the real line."""
+
+    lower: float
+    upper: float
+
+    def contains(self, x: Any) -> bool:
+        """Whether every entry is finite and lies in the closed interval."""
+        return bool(np.all(np.isfinite(x) & (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)))
+
+    def to_unconstrained(self, x: RealArray, scale: float = 0.0) -> RealArray:
+        """Map to the real line: identity, log or atanh.
+
+        Args:
+            x: Values in the open interior.
+            scale: For a half line: log(x - lower + scale) is a logarithm above `scale`, linear below it, and
+                reaches the bound itself at a finite point.
+        """
+        if np.isinf(self.lower):
+            return x
+        if np.isinf(self.upper):
+            return jnp.log(x - self.lower + scale)
+        return jnp.arctanh((2.0 * x - self.lower - self.upper) / (self.upper - self.lower))
+
+    def from_unconstrained(self, z: RealArray, scale: float = 0.0) -> RealArray:
+        """Inverse of `to_unconstrained`."""
+        if np.isinf(self.lower):
+            return z
+        if np.isinf(self.upper):
+            return self.lower + (jnp.exp(z) - scale)
+        return 0.5 * (self.lower + self.upper) + 0.5 * (self.upper - self.lower) * jnp.tanh(z)
+
+    def __str__(self) -> str:
+        """Interval notation."""
+        left = "(-inf" if np.isinf(self.lower) else f"[{self.lower:g}"
+        return left + (", inf)" if np.isinf(self.upper) else f", {self.upper:g}]")
+
+
+def Unbounded() -> Domain:  # noqa: N802 - reads as a type beside the field
+    """The real line."""
+    return Domain(-np.inf, np.inf)
+
+
+def Positive() -> Domain:  # noqa: N802
+    """[0, inf)."""
+    return Domain(0.0, np.inf)
+
+
+def Interval(lower: float, upper: float) -> Domain:  # noqa: N802
+    """[lower, upper]."""
+    return Domain(lower, upper)
+
+
+def as_parameter(x: Any) -> Any:
+    """A strong-typed float64 array; kept in numpy while JAX would halve its precision."""
+    if isinstance(x, Tracer | jax.Array):
+        return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
+    if not isinstance(x, np.ndarray | np.generic | float | int | list | tuple):
+        return x  # a pytree placeholder made by a transformation
+    x = np.asarray(x, np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64)
+    return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def param(domain: Domain, description: str, search: tuple[float, float] | None = None, **field: Any) -> Any:
+    """Declare a model field.
+
+    Args:
+        domain: Values that are legal.
+        description: What it is, with unit.
+        search: Values among which calibration looks unless told otherwise; the domain where None, cut at 100.
+        field: Further arguments of `equinox.field`, such as a default.
+    """
+    if search is None:
+        search = (max(domain.lower, -100.0), min(domain.upper, 100.0))
+    metadata = {"domain": domain, "description": description, "search": search}
+    return eqx.field(converter=as_parameter, metadata=metadata, **field)
+
+
+def domains(model: Any) -> dict[str, Domain]:
+    """Domain of each declared parameter of a model or model class, in field order."""
+    return {f.name: f.metadata["domain"] for f in dataclasses.fields(model) if "domain" in f.metadata}
+
+
+def search_ranges(model: Any) -> dict[str, tuple[float, float]]:
+    """Where calibration looks for each declared parameter of a model or model class, in field order."""
+    return {f.name: f.metadata["search"] for f in dataclasses.fields(model) if "domain" in f.metadata}
+
+
+def is_concrete(x: Any) -> bool:
+    """Whether a value can be looked at now (not traced, not a placeholder)."""
+    return isinstance(x, np.ndarray | np.generic | jax.Array | float | int) and not isinstance(x, Tracer)
+
+
+def check_domains(model: Any, ndim: Callable[[str], int] = lambda _: 0) -> None:
+    """Refuse a typed parameter outside its domain, of the wrong shape, or nan.
+
+    Raises:
+        ArgumentError: names the model, the parameter, its value and its domain.
+    """
+    for name, domain in domains(model).items():
+        value = getattr(model, name)
+        if not is_concrete(value):
+            continue
+        if np.ndim(value) != ndim(name):
+            raise ArgumentError(
+                f"{type(model).__name__}.{name} must have {ndim(name)} axes (0: a scalar), got shape "
+                f"{np.shape(value)}; for many models build one and use jax.vmap."
+            )
+        if not domain.contains(value):
+            raise ArgumentError(f"{type(model).__name__}.{name} = {value} is outside its domain {domain}.")

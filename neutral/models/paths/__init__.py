@@ -1,0 +1,1 @@
+"""Schemes that move paths of a process step by step."""

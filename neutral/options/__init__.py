@@ -1,0 +1,1 @@
+"""Single options: their terms, closed formulas, implied volatilities and static arbitrage."""

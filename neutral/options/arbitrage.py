@@ -1,0 +1,107 @@
+"""Static arbitrage in prices of calls, and Durrleman's condition of a smile.
+
+Prices are normalised: undiscounted, over the forward of their own expiry, as functions of moneyness
+x = K / F = e^k. Expiries are compared at equal x; at equal strikes the comparison is wrong as soon as
+forwards differ.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..numerics.normal import as_float64
+from ..typing import Real
+
+
+def durrleman(k: Any, w: Any, slope: Any, curvature: Any) -> Real:
+    """Durrleman's function g of a smile: density of log(F_T / F) over that of Black at the same point.
+
+    A smile is free of butterfly arbitrage where g >= 0 everywhere and its right wing grows less than 2 k
+    (Gatheral and Jacquier 2014, lemma 2.2).
+
+    Args:
+        k: Log-forward moneyness, any shape; all arguments broadcast.
+        w: Total variance, > 0.
+        slope: dw/dk.
+        curvature: d2w/dk2.
+
+    Returns:
+        Broadcast shape.
+    """
+    k, w, slope, curvature = as_float64(k, w, slope, curvature)
+    return (1.0 - 0.5 * k * slope / w) ** 2 - 0.25 * slope**2 * (1.0 / w + 0.25) + 0.5 * curvature
+
+
+class Violations(NamedTuple):
+    """Sizes of each call's violations of static no-arbitrage, in normalised price; 0 where there is none.
+
+    Every field has the shape (T, K) of the prices.
+    """
+
+    bounds: np.ndarray
+    """Distance to the interval [max(0, 1 - x), 1]."""
+    slope: np.ndarray
+    """What the price of the call is above that of its left neighbour (the call of strike 0 included)."""
+    butterfly: np.ndarray
+    """What the price is above the chord of its two neighbours."""
+    calendar: np.ndarray
+    """What the price is below the lowest price that calls of earlier expiries leave."""
+
+    def count(self, tolerance: float = 0.0) -> dict[str, int]:
+        """Number of violations larger than a tolerance in price, by name."""
+        return {name: int(np.sum(size > tolerance)) for name, size in self._asdict().items()}
+
+
+def violations(k: Any, call: Any, mask: Any = True) -> Violations:
+    """Static arbitrage among call prices, expiry by expiry and across expiries, without interpolation.
+
+    Within an expiry the conditions on bounds, slopes and convexity are necessary and sufficient (Carr and
+    Madan 2005; Davis and Hobson 2007). Across expiries a call may not be worth less than what every convex
+    function through the earlier prices of another expiry is worth there: the price at the same moneyness, or
+    a chord of neighbours extended (Cousot 2007).
+
+    Args:
+        k: Log-forward moneyness, (T, K), each row by its own forward; ascending along a row. Rows ascend in
+            maturity. Strikes need not be aligned between rows.
+        call: Normalised undiscounted prices of calls, (T, K).
+        mask: Prices that exist.
+
+    Raises:
+        ArgumentError: shapes are not (T, K), or strikes do not ascend.
+    """
+    call = np.asarray(call, np.float64)
+    if call.ndim != 2:
+        raise ArgumentError(f"call must have shape (maturities, strikes), got {call.shape}.")
+    x, mask = (np.broadcast_to(np.asarray(a), call.shape) for a in (np.exp(np.asarray(k)), mask))
+    sizes = np.zeros((4, *call.shape))
+    rows = [np.nonzero(row)[0] for row in mask]
+    for i, pick in enumerate(rows):
+        # the call of strike 0 is worth the forward
+        at, price = np.append(0.0, x[i, pick]), np.append(1.0, call[i, pick])
+        if np.any(np.diff(at) <= 0.0):
+            raise ArgumentError(f"k must ascend along each row; row {i} does not.")
+        sizes[:3, i, pick] = _within(at, price)
+        floors = [_floor(np.append(0.0, x[j, p]), np.append(1.0, call[j, p]), at[1:])
+                  for j, p in enumerate(rows[:i])]  # fmt: skip
+        sizes[3, i, pick] = np.maximum(np.max(floors, axis=0, initial=-np.inf) - price[1:], 0.0)
+    return Violations._make(sizes)
+
+
+def _within(x: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """Violations of bounds, slope and convexity of one expiry, (3, n), from n + 1 points that begin at 0."""
+    bounds = np.maximum(np.maximum(1.0 - x, 0.0) - price, 0.0) + np.maximum(price - 1.0, 0.0)
+    rise = np.maximum(np.diff(price), 0.0)
+    butterfly = np.zeros_like(rise)
+    if rise.size > 1:
+        share = np.diff(x)[:-1] / (x[2:] - x[:-2])
+        butterfly[:-1] = np.maximum(price[1:-1] - (1.0 - share) * price[:-2] - share * price[2:], 0.0)
+    return np.stack([bounds[1:], rise, butterfly])
+
+
+def _floor(x: np.ndarray, price: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Least value at some points of a convex function that passes through others (no less than 0)."""
+    slopes = np.diff(price) / np.diff(x)
+    chords = price[:-1] + slopes * (at[:, None] - x[:-1])
+    outside = (at[:, None] <= x[:-1]) | (at[:, None] >= x[1:])
+    return np.maximum(np.max(np.where(outside, chords, 0.0), axis=-1, initial=0.0), 0.0)

@@ -1,0 +1,13 @@
+"""Figures, returned as matplotlib `Figure`: a notebook shows one, `figure.savefig(path)` keeps it."""
+
+from .diagnostics import correlations as correlations
+from .diagnostics import directions as directions
+from .diagnostics import history as history
+from .diagnostics import intervals as intervals
+from .diagnostics import residual_map as residual_map
+from .diagnostics import vega_ladder as vega_ladder
+from .smile import smile as smile
+from .surfaces import densities as densities
+from .surfaces import smiles as smiles
+from .surfaces import total_variance as total_variance
+from .surfaces import vol_map as vol_map

@@ -1,0 +1,120 @@
+"""What all figures share: matplotlib when it is asked for, panels, bars of quotes, maps of numbers, bands."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import NeutralError
+from ..options.inversion import implied_stdev
+from ..pricing import Lewis, price_info
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CURVE_POINTS = 121
+NINETY = 1.6449  # standard deviations to either side of a 90 % interval
+_DRAWN = 0.01  # relative error of a price from which no line is drawn
+_DARK = 0.6  # of the end of a scale of colours: from here on numbers are white
+
+
+def widened(k: np.ndarray) -> np.ndarray:
+    """A grid over the range of k and 4 % beyond, never narrower than a percent."""
+    margin = max(0.04 * np.ptp(k), 0.005)
+    return np.linspace(np.min(k) - margin, np.max(k) + margin, CURVE_POINTS)
+
+
+def draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> None:
+    """Bars from bid to ask, in percent."""
+    middle, half = 50 * (bid + ask), 50 * (ask - bid)
+    axes.errorbar(
+        k, middle, half, fmt="none", ecolor="0.45", elinewidth=1.1, capsize=1.8, label="market bid-ask"
+    )
+
+
+def clean(axes: Axes) -> None:
+    """A light grid, a line at the money, no box."""
+    axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)
+    axes.grid(alpha=0.25, lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def days(t: float) -> str:
+    """Years as days, without a unit."""
+    return f"{365 * t:.3g}" if 365 * t < 999.5 else f"{365 * t:.0f}"
+
+
+def panels(
+    n: int, columns: int, size: tuple[float, float], *, sharey: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels of one size, in inches, so many to a row."""
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    plt = pyplot()
+    figure = plt.figure(figsize=(0.9 + columns * size[0], 0.8 + rows * size[1]), layout="constrained")
+    plt.close(figure)  # a notebook shows the returned figure once, and nothing keeps it alive
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    for axes in grid.flat[n:]:
+        axes.set_visible(False)
+    return figure, list(grid.flat[:n])
+
+
+def said(text: str, title: str | None) -> Figure:
+    """A figure that says why there is nothing to draw."""
+    figure, (axes,) = panels(1, 1, (5.6, 1.4))
+    axes.axis("off")
+    axes.set_title(title or "")
+    axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color="0.35", transform=axes.transAxes)
+    return figure
+
+
+def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: float = 8.0) -> Any:
+    """Signed numbers as colours with white at 0, written into their cells; a cell of nan stays empty."""
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            colour = "white" if abs(value) > _DARK * most else "0.2"
+            number = f"{value:z{form}}"
+            axes.text(column, row, number, ha="center", va="center", fontsize=fontsize, color=colour)
+    return image
+
+
+def draw_band(axes: Axes, x: Any, values: np.ndarray, errors: np.ndarray, colour: str) -> None:
+    """90 % intervals around a path, from standard errors."""
+    half = NINETY * errors
+    axes.fill_between(x, values - half, values + half, color=colour, alpha=0.18, lw=0)
+
+
+def tidy_dates(axes: Axes) -> None:
+    """A few short dates."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=2, maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+
+
+def model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Implied volatilities of a model, from the out-of-the-money option at each point.
+
+    A line on paper is content with the engine that shares its nodes among strikes; where that says that it is
+    not accurate nothing is drawn.
+    """
+    is_call = k >= 0
+    info = price_info(model, 1.0, np.exp(k), t, kind=is_call, engine=Lewis(256))
+    known = np.where(np.asarray(info.error_estimate) < _DRAWN * np.asarray(info.price), info.price, np.nan)
+    return np.asarray(implied_stdev(known, k, is_call)) / np.sqrt(t)
+
+
+def pyplot() -> ModuleType:
+    """The module matplotlib.pyplot, loaded when a figure is asked for."""
+    try:
+        from matplotlib import pyplot
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        raise NeutralError("plots need matplotlib: pip install 'neutral[plot]'") from None
+    return pyplot

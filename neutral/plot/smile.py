@@ -1,0 +1,99 @@
+"""A figure of market bid-ask volatilities beside the smiles of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from .frame import clean, days, draw_quotes, model_vols, panels, widened
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def smile(
+    model: Any = None,
+    *,
+    k: ArrayLike,
+    t: ArrayLike,
+    bid_vol: ArrayLike | None = None,
+    ask_vol: ArrayLike | None = None,
+    labels: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Implied-volatility smiles, one panel per expiry: the market's bid-ask bars and the models' curves.
+
+    Args:
+        model: A model, a mapping from label to model to compare several, or None to draw the market alone.
+        k: Log-forward moneyness log(strike / forward) of each quote, shape (n,); the curves span its range.
+        t: Maturity of each quote in years, > 0, shape (n,) or one number.
+        bid_vol: Implied volatility of each bid, decimal, shape (n,); no bar is drawn where it is nan.
+        ask_vol: The same for the ask; given with `bid_vol` or not at all.
+        labels: Panel titles in order of increasing maturity; the maturity in days by default.
+        title: Title of the figure.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ArgumentError: shapes do not fit together, or there is nothing to draw.
+        NeutralError: matplotlib is not installed.
+    """
+    models = model if isinstance(model, Mapping) else {} if model is None else {type(model).__name__: model}
+    if not models and bid_vol is None:
+        raise ArgumentError("nothing to draw: pass a model, or bid_vol and ask_vol, or both.")
+    moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
+    expiries, panel = np.unique(maturity, return_inverse=True)
+    if labels is None:
+        labels = [f"{days(expiry)} days" for expiry in expiries]
+    if len(labels) != len(expiries):
+        raise ArgumentError(
+            f"labels has {len(labels)} entries for {len(expiries)} expiries; pass one for each."
+        )
+
+    grid = np.stack([widened(moneyness[panel == i]) for i in range(len(expiries))])
+    curves = {name: model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
+    n = len(expiries)
+    size = (6.1, 3.8) if n == 1 else (4.3, 3.1)
+    figure, drawn = panels(n, 2 if n in (2, 4) else 3, size, sharey=True)
+    for i, axes in enumerate(drawn):
+        clean(axes)
+        if bid_vol is not None:
+            draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
+        for name, vols in curves.items():
+            axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
+        axes.set_title(labels[i], fontsize="medium")
+    drawn[0].legend(frameon=False)
+    figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
+    figure.supylabel("implied volatility, %", fontsize="medium")
+    figure.suptitle(title or "")
+    return figure
+
+
+def _quotes(
+    k: ArrayLike, t: ArrayLike, bid_vol: ArrayLike | None, ask_vol: ArrayLike | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The arguments of `smile` as arrays of one shape (n,), nan where there is no market, or a refusal."""
+    k = np.atleast_1d(np.asarray(k, float))
+    if k.ndim != 1 or not k.size or not np.all(np.isfinite(k)):
+        raise ArgumentError(f"k must be finite numbers of shape (n,), n >= 1; got {k} of shape {k.shape}.")
+    if (bid_vol is None) != (ask_vol is None):
+        raise ArgumentError("bid_vol and ask_vol go together: pass both or none.")
+    arrays: list[np.ndarray] = []
+    for name, value in (("t", t), ("bid_vol", bid_vol), ("ask_vol", ask_vol)):
+        array = np.asarray(np.nan if value is None else value, float)
+        if array.shape not in ((), k.shape):
+            raise ArgumentError(
+                f"{name} has shape {array.shape}; accepted are {k.shape}, as k, or one number."
+            )
+        arrays.append(np.broadcast_to(array, k.shape))
+    maturity, bid, ask = arrays
+    if not np.all(np.isfinite(maturity) & (maturity > 0)):
+        raise ArgumentError(f"t must be finite and > 0, in years; got {maturity}.")
+    if np.any(bid > ask):
+        raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {k.size} quotes.")
+    return k, maturity, bid, ask

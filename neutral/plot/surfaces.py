@@ -1,0 +1,192 @@
+"""Figures of volatility surfaces: smiles beside quotes, a map of volatility, total variance, densities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from ..options.inversion import implied_stdev
+from ..quotes.surface import QuoteSurface
+from ..surfaces import VolSurface
+from .frame import clean, days, draw_quotes, model_vols, panels, widened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = "viridis"  # readable without colour vision, and in grey
+_LIGHTEST = 0.92  # of the colours of lines: the lightest yellow is lost on white
+_ACROSS = 3.0  # standard deviations drawn to either side
+_POINTS = 241
+_DAYS = 365.0
+
+
+def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None = None) -> Figure:
+    """Smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
+
+    Args:
+        quotes: One surface of quotes; the out-of-the-money ones are drawn where both sides have a volatility.
+        surface: What was fitted to them, or any other; a model as `neutral.price` takes it.
+        title: Title of the figure.
+
+    Returns:
+        A matplotlib figure.
+
+    Raises:
+        ArgumentError: quotes are of many surfaces.
+        NeutralError: matplotlib is not installed.
+    """
+    if np.ndim(quotes.t) != 1:
+        raise ArgumentError("smiles draws the quotes of one surface; take one of the stack by its index.")
+    k, t, bid, ask = _market(quotes)
+    expiries = np.unique(t)
+    grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
+    if isinstance(surface, VolSurface):
+        name, vols = "surface", np.asarray(surface.implied_vol(grid, expiries[:, None]))
+    else:
+        name, vols = type(surface).__name__, model_vols(surface, grid, expiries[:, None])
+    figure, drawn = _grid(expiries.size)
+    for axes, expiry, x, y in zip(drawn, expiries, grid, vols, strict=True):
+        here = t == expiry
+        draw_quotes(axes, k[here], bid[here], ask[here])
+        axes.plot(x, 100 * y, lw=1.4, label=name)
+        axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
+    drawn[0].legend(frameon=False, fontsize="x-small")
+    figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
+    figure.supylabel("implied volatility, %", fontsize="medium")
+    figure.suptitle(title or "")
+    return figure
+
+
+def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+    """Implied volatility over moneyness and maturity, as colours and contour lines.
+
+    Moneyness is in standard deviations at the money, so that every maturity shows the strikes that trade.
+
+    Args:
+        surface: Any surface.
+        t: Shortest and longest maturity in years; those of the surface's expiries where None.
+        title: Title of the figure.
+    """
+    ends = _expiries(surface, t)
+    times = np.geomspace(ends.min(), ends.max(), 97) if ends.size > 1 else ends * np.geomspace(0.5, 2, 97)
+    across = np.linspace(-_ACROSS, _ACROSS, 121)
+    stdev = np.sqrt(np.asarray(surface.total_variance(0.0, times)))
+    vols = 100 * np.asarray(surface.implied_vol(across[None] * stdev[:, None], times[:, None]))
+    figure, axes = _single(
+        "moneyness  log(K / F) in standard deviations at the money", "maturity, days", title
+    )
+    mesh = axes.pcolormesh(across, _DAYS * times, vols, cmap=_COLOURS, shading="gouraud", rasterized=True)
+    lines = axes.contour(across, _DAYS * times, vols, 9, colors="white", linewidths=0.7, alpha=0.8)
+    axes.clabel(lines, fmt="%.3g", fontsize="x-small")
+    axes.set_yscale("log")
+    axes.grid(False)
+    _plain_days(axes.yaxis)
+    figure.colorbar(mesh, ax=axes, label="implied volatility, %")
+    return figure
+
+
+def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+    """Total variance of every expiry over moneyness; lines that cross would be calendar arbitrage.
+
+    Args:
+        surface: Any surface.
+        t: Maturities in years; the surface's expiries where None.
+        title: Title of the figure.
+    """
+    expiries = _expiries(surface, t)
+    reach = _ACROSS * np.sqrt(np.max(np.asarray(surface.total_variance(0.0, expiries))))
+    k = np.linspace(-reach, reach, _POINTS)
+    figure, axes = _single("log-forward moneyness  log(K / F)", "total variance  vol² t", title)
+    w = np.asarray(surface.total_variance(k[None], expiries[:, None]))
+    _lines(figure, axes, np.broadcast_to(k, w.shape), w, expiries)
+    axes.set_yscale("log")
+    return figure
+
+
+def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+    """Risk-neutral densities of log(F_T / F) of every expiry, each in its own standard deviations.
+
+    Args:
+        surface: Any surface.
+        t: Maturities in years; the surface's expiries where None.
+        title: Title of the figure.
+    """
+    expiries = _expiries(surface, t)
+    stdev = np.sqrt(np.asarray(surface.total_variance(0.0, expiries)))[:, None]
+    across = np.linspace(-1.5 * _ACROSS, 1.2 * _ACROSS, 2 * _POINTS)[None] * np.ones_like(stdev)
+    density = np.asarray(surface.density(across * stdev, expiries[:, None])) * stdev
+    label = "log(F_T / F) in standard deviations at the money"
+    figure, axes = _single(label, "risk-neutral density", title)
+    _lines(figure, axes, across, density, expiries)
+    axes.axhline(0.0, color="0.4", lw=0.8)
+    return figure
+
+
+def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
+    """k, t, and volatilities of bid and ask of the out-of-the-money quotes, nan where there is none."""
+    listed = quotes.quotes()
+    out = listed.is_call == (listed.k >= 0.0)
+    k, t, is_call = (x[out] for x in (listed.k, listed.t, listed.is_call))
+    if not k.size:
+        raise ArgumentError("smiles found no out-of-the-money quote to draw.")
+    bid, ask = (np.asarray(implied_stdev(x[out], k, is_call)) / np.sqrt(t) for x in (listed.bid, listed.ask))
+    sides = [np.where(np.isfinite(x) & (x > 0.0), x, np.nan) for x in (bid, ask)]
+    return k, t, *sides
+
+
+def _expiries(surface: Any, t: ArrayLike | None) -> np.ndarray:
+    if t is None:
+        if not hasattr(surface, "expiries"):
+            raise ArgumentError(f"{type(surface).__name__} has no expiries; pass t, maturities in years.")
+        known = np.asarray(getattr(surface, "known", True))
+        t = np.asarray(surface.expiries)[np.broadcast_to(known, np.shape(surface.expiries))]
+    expiries = np.unique(np.asarray(t, float))
+    if not expiries.size or not np.all(np.isfinite(expiries) & (expiries > 0.0)):
+        raise ArgumentError(f"t must be finite and > 0, in years, and at least one; got {t}.")
+    return expiries
+
+
+def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: np.ndarray) -> None:
+    """One line per expiry, coloured by it: a bar tells fifty of them apart where a legend could not."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, LogNorm
+
+    days = _DAYS * expiries
+    norm = LogNorm(days.min() / 1.01, days.max() * 1.01)
+    colours = colormaps[_COLOURS](_LIGHTEST * np.asarray(norm(days)))
+    for one_x, one_y, colour in zip(x, y, colours, strict=True):
+        axes.plot(one_x, one_y, color=colour, lw=1.3)
+    shades = ListedColormap(colormaps[_COLOURS](np.linspace(0.0, _LIGHTEST, 256)))
+    bar = ScalarMappable(norm, shades)
+    _plain_days(figure.colorbar(bar, ax=axes, label="maturity, days").ax.yaxis)
+
+
+def _plain_days(axis: Any) -> None:
+    """1, 3, 10, 30 ... instead of powers of ten."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axis.set_major_locator(LogLocator(10.0, (1.0, 3.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
+    figure, (axes,) = panels(1, 1, (6.7, 4.0))
+    axes.set(xlabel=x, ylabel=y, title=title or "")
+    clean(axes)
+    return figure, axes
+
+
+def _grid(n: int) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels, each with its own axes: smiles of days and of years share no scale."""
+    figure, drawn = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
+    for axes in drawn:
+        clean(axes)
+        axes.tick_params(labelsize="x-small")
+        axes.locator_params(nbins=5)
+    return figure, drawn

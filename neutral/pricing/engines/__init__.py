@@ -1,0 +1,1 @@
+"""Pricing engines: from a characteristic function to prices, each with an error estimate."""

@@ -1,0 +1,188 @@
+"""Fourier-cosine expansion of the density (Fang and Oosterlee 2008)."""
+
+import dataclasses
+from typing import Literal, NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...errors import ArgumentError
+from ...models import AbstractFourierModel
+from ...numerics.buckets import call_on_grid
+from ...numerics.materialise import materialise
+from ...typing import Frequencies, Real
+from .base import AbstractEngine, Quadrature, beyond, like, reached
+
+_HELD = 1e-3  # a range that may leave out more of the mass is refused
+_LEAST = 32  # terms
+_ORDERS = np.geomspace(0.05, 40.0, 24)  # of the moments that bound the tails, in 1/stdev
+
+
+class CosRange(NamedTuple):
+    """Constants of differentiation, one per maturity: shape (..., maturities)."""
+
+    low: Real  # X = log(F_T/F) from here
+    high: Real  # to here
+    outside: Real  # bound on the probability of the rest
+
+
+class COS(AbstractEngine):
+    """Cosine series of the density on one range per maturity (Fang and Oosterlee 2008), put by put.
+
+    The put is bounded, so nothing outside the range can be large; the call follows by parity. The error
+    estimate adds to the terms left out a Chernoff bound on the probability outside the range, which no number
+    of terms can mend.
+    """
+
+    N: int | None = eqx.field(static=True, default=None)
+    """Terms. None: a power of two from the decay of the characteristic function, at most `most`; inside jit
+    `most` itself."""
+    range: Literal["tail", "cumulants"] | tuple[float, float] = eqx.field(static=True, default="tail")
+    """"tail": the shortest range that provably leaves out no more than `tail` on either side. "cumulants":
+    c1 +- L sqrt(c2 + sqrt|c4|), the paper's (49). Or the two ends themselves."""
+    L: float = eqx.field(static=True, default=10.0)
+    tail: float = eqx.field(static=True, default=1e-10)
+    most: int = eqx.field(static=True, default=1024)
+    tolerance: float = eqx.field(static=True, default=1e-8)
+
+    def __check_init__(self) -> None:
+        """Refuse what leads to no price."""
+        for name in ("N", "most"):
+            n = getattr(self, name)
+            if not (isinstance(n, int) and n >= _LEAST) and not (name == "N" and n is None):
+                raise ArgumentError(f"COS.{name} must be a whole number, at least {_LEAST}, got {n!r}.")
+        if isinstance(self.range, tuple):
+            if not (
+                len(self.range) == 2 and np.all(np.isfinite(self.range)) and self.range[0] < self.range[1]
+            ):
+                raise ArgumentError(f"COS.range must ascend from one end to the other, got {self.range}.")
+        elif self.range not in ("tail", "cumulants"):
+            raise ArgumentError(f"COS.range must be 'tail', 'cumulants' or its two ends, got {self.range!r}.")
+        if not self.L > 0:
+            raise ArgumentError(f"COS.L must be > 0 standard deviations, got {self.L}.")
+        if not 0 < self.tail < 1:
+            raise ArgumentError(f"COS.tail is a probability, between 0 and 1, got {self.tail}.")
+
+    def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> Self:
+        """Settle N: the terms that the slowest maturity needs, rounded up to a power of two."""
+        if self.N is not None:
+            return self
+        needed = np.max(call_on_grid(lambda t: _needed(self, model, t[:, 0]), (t,), 1), initial=_LEAST)
+        n = int(min(self.most, 2 ** np.ceil(np.log2(needed))))
+        return dataclasses.replace(self, N=n)
+
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> CosRange:
+        """The range of each maturity, the same for all strikes."""
+        del k
+        return _range(self, *jax.lax.stop_gradient((model, t)))
+
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: CosRange | None = None) -> Quadrature:
+        """See `AbstractEngine.otm`; nan where the range cannot hold the mass. Leading axes are welcome."""
+        span = self.plan(model, k, t) if plan is None else plan
+        n = self.most if self.N is None else self.N
+        low, high, outside = (x[..., None] for x in span)
+        u = jnp.pi / (high - low) * like(beyond(n, 4, 5), t)
+        psi = materialise(model.expand(2).log_cf(jax.lax.complex(u, jnp.zeros_like(u)), t[..., None]))
+        omitted = _omitted(psi[..., n - 1 :], u[..., n - 1 :])
+        u, psi = u[..., :n], psi[..., :n]
+        phi = jnp.exp(psi) * jax.lax.complex(jnp.cos(u * low), -jnp.sin(u * low))
+        # int (e^k - e^x) cos(u (x - low)) dx from low to k, times 1 + u^2, is e^k (sin/u - cos) + e^low
+        half = like(np.where(np.arange(n) == 0, 0.5, 1.0), t)
+        term = 2.0 / (high - low) * jnp.real(phi) / (1.0 + u * u) * half
+        at = jnp.clip(k, low, high)
+        wave = _powers(jnp.pi * (at - low) / (high - low), n)
+        first = like(np.arange(n)[:, None], t) == 0
+        slope = jnp.where(
+            first, (at - low)[..., None, :], jnp.imag(wave) / jnp.where(first, 1.0, u[..., None])
+        )
+        waves = jnp.exp(at)[..., None, :] * (slope - jnp.real(wave)) + jnp.exp(low)[..., None]
+        put = jnp.einsum("...n,...nk->...k", term, waves)
+        # above the range the put moves with the strike alone
+        put = put + jnp.where(k > high, jnp.exp(k) - jnp.exp(at), 0.0)
+        value = put + jnp.where(k >= 0, -jnp.expm1(jnp.where(k >= 0, k, 0.0)), 0.0)
+        error = jnp.exp(k) * (2.0 * outside + omitted + _rounding(term, u))
+        return reached(value, error, k, outside <= _HELD)
+
+
+def _powers(angle: Real, n: int) -> Frequencies:
+    """e^{i j angle} for j < n on a new axis before the last: a product of two short tables, not n sines."""
+
+    def table(j: np.ndarray) -> Frequencies:
+        turned = like(j[:, None], angle[..., 0]) * angle[..., None, :]
+        return jax.lax.complex(jnp.cos(turned), jnp.sin(turned))
+
+    rows = -(-n // 16)
+    coarse, fine = materialise((table(16.0 * np.arange(rows)), table(np.arange(16.0))))
+    product = coarse[..., :, None, :] * fine[..., None, :, :]
+    return jnp.reshape(product, (*angle.shape[:-1], 16 * rows, angle.shape[-1]))[..., :n, :]
+
+
+def _omitted(psi: Frequencies, u: Real) -> Real:
+    """The terms from the N-th on, in units of the strike: |phi| where it is largest, times 2/u^2."""
+    size = jnp.max(jnp.exp(jnp.real(psi)), axis=-1, keepdims=True)
+    return 4.0 / jnp.pi * size / u[..., :1]
+
+
+def _rounding(term: Real, u: Real) -> Real:
+    """Rounding of the sum, in units of the strike."""
+    size = jnp.sum(jnp.abs(term) * (2.0 + jnp.pi / u[..., 1:2]), axis=-1, keepdims=True)
+    return 4.0 * jnp.finfo(u.dtype).eps * (1.0 + size)
+
+
+def _range(engine: COS, model: AbstractFourierModel, t: Real) -> CosRange:
+    """Ends of the range and a bound on the probability outside, for maturities of shape (..., T)."""
+    tails = _tails(model, t)
+    if isinstance(engine.range, tuple):
+        low, high = (jnp.full_like(t, end) for end in engine.range)
+    elif engine.range == "tail":
+        # P(X > x) <= E[e^{aX}] e^{-ax}: the end where the best order of moment gives the tolerance
+        level = jnp.log(engine.tail)
+        low, high = (
+            pick((psi - level) / a, axis=-1) for (a, psi), pick in zip(tails, (jnp.max, jnp.min), strict=True)
+        )
+    else:
+        cumulants = AbstractFourierModel.cumulants
+        for _ in range(t.ndim - 1):  # takes scalar parameters only
+            cumulants = jax.vmap(cumulants)
+        c1, c2, _, c4 = cumulants(model, t)
+        half = engine.L * jnp.sqrt(jnp.abs(c2) + jnp.sqrt(jnp.abs(c4)))
+        low, high = c1 - half, c1 + half
+    bounds = [
+        jnp.exp(jnp.min(psi - a * end[..., None], axis=-1))
+        for (a, psi), end in zip(tails, (low, high), strict=True)
+    ]
+    return CosRange(low, high, bounds[0] + bounds[1])
+
+
+def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+    """Orders a < 0 and a > 0 inside the strip, shape (..., T, 24), and log E[e^{aX}] there."""
+    stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
+    scaled = like(_ORDERS, t) / stdev[..., None]
+
+    def tail(edge: Real, sign: float) -> tuple[Real, Real]:
+        # orders approach the edge of the strip and never reach it
+        room = jnp.abs(edge)[..., None]
+        a = sign * jnp.where(
+            jnp.isinf(room), scaled, scaled / (1.0 + scaled / jnp.where(room > 0, room, 1.0))
+        )
+        psi = jnp.real(model.expand(2).log_cf(jax.lax.complex(jnp.zeros_like(a), -a), t[..., None]))
+        return a, jnp.where(jnp.isfinite(psi), psi, jnp.inf)
+
+    low, high = model.expand(1).strip(t)
+    return tail(low, -1.0), tail(high, 1.0)
+
+
+@eqx.filter_jit
+def _needed(engine: COS, model: AbstractFourierModel, t: Real) -> Real:
+    """Terms until |phi| has decayed to a hundredth of the tolerance, shape (T, 1), for t of shape (T,)."""
+    span = _range(engine, model, t)
+    stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
+    u = like(np.geomspace(0.5, 5e3, 64), t) / stdev[..., None]
+    psi = model.expand(2).log_cf(jax.lax.complex(u, jnp.zeros_like(u)), t[..., None])
+    alive = jnp.real(psi) - jnp.log(u) > jnp.log(1e-2 * engine.tolerance)
+    last = jnp.max(jnp.where(alive, u, 0.0), axis=-1) * 1e4 ** (1 / 63)
+    terms = last * (span.high - span.low) / jnp.pi + 1.0
+    alive = (t > 0) & (model.expand(1).total_variance(t) > 0)
+    return jnp.where(alive, terms, 0.0)[:, None]

@@ -1,0 +1,1 @@
+"""Option quotes as padded arrays."""

@@ -1,0 +1,1 @@
+"""eSSVI surfaces and mixtures of them."""

@@ -1,0 +1,1 @@
+"""SANOS surfaces: discrete laws in convex order, smoothed."""

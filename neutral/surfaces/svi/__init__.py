@@ -1,0 +1,1 @@
+"""SVI smiles and SSVI surfaces."""

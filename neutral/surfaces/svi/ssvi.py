@@ -1,0 +1,68 @@
+"""`SSVI` with a power law: one correlation for all maturities (Gatheral and Jacquier 2014)."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from ...errors import ArgumentError
+from ...models.parameters import Interval, Positive, param
+from ...typing import Real, Scalar
+from ..base import VolSurface
+from ..certificate import Certificate
+from ..essvi.slice import variance
+from ..essvi.surface import ESSVI
+
+
+class SSVI(VolSurface):
+    """Smiles of theta(t), psi = theta phi(theta), one rho; phi = eta / (theta^gamma (1 + theta)^(1 - gamma)).
+
+    theta(t) is linear between expiries, from 0 at t = 0, and grows after the last as it last did. For gamma
+    in (0, 1/2], eta (1 + |rho|) <= 2 and theta not decreasing the surface is free of static arbitrage at all
+    k and t (remark 4.4 there).
+
+    Attributes:
+        expiries: Years, ascending, (T,).
+        theta: Total variance at the money, > 0, (T,).
+    """
+
+    expiries: Any
+    theta: Any
+    rho: Scalar = param(Interval(-1.0, 1.0), "tilt of all smiles")
+    eta: Scalar = param(Positive(), "curvature")
+    gamma: Scalar = param(Interval(0.0, 1.0), "decay of curvature with total variance")
+
+    def __check_init__(self) -> None:
+        """Refuse what is no surface; numbers that are traced are not looked at."""
+        t, theta = self.expiries, self.theta
+        if np.ndim(t) != 1 or np.shape(t) != np.shape(theta):
+            raise ArgumentError(
+                f"expiries and theta must have one shape (T,), got {np.shape(t)}, {np.shape(theta)}."
+            )
+        if isinstance(t, Tracer) or isinstance(theta, Tracer):
+            return
+        t, theta = np.asarray(t), np.asarray(theta)
+        if not (np.all(np.diff(t) > 0) and np.all(t > 0) and np.all(theta > 0)):
+            raise ArgumentError("SSVI: expiries must be positive and ascend, theta must be above 0.")
+
+    def psi(self, theta: Real) -> Real:
+        """theta phi(theta)."""
+        return self.eta * (theta / (1.0 + theta)) ** (1.0 - self.gamma)
+
+    def variance_at(self, k: Real, t: Real) -> Real:
+        """See `VolSurface.variance_at`."""
+        at, theta = (jnp.append(0.0, jnp.asarray(x, jnp.float64)) for x in (self.expiries, self.theta))
+        i = jnp.clip(jnp.searchsorted(at, t, side="right") - 1, 0, at.size - 2)
+        level = theta[i] + (t - at[i]) / (at[i + 1] - at[i]) * (theta[i + 1] - theta[i])
+        return variance(k, level, self.psi(level), self.rho)
+
+    def smiles(self) -> ESSVI:
+        """The smiles at the expiries; between them the two surfaces differ."""
+        theta = jnp.asarray(self.theta, jnp.float64)
+        return ESSVI(self.expiries, theta, self.psi(theta), jnp.broadcast_to(self.rho, theta.shape))
+
+    @property
+    def certificate(self) -> Certificate:
+        """The exact tests of the smiles at the expiries and of neighbours."""
+        return self.smiles().certificate

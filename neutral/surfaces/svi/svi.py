@@ -1,0 +1,169 @@
+"""Raw SVI (Gatheral 2004): one smile of five parameters, its jump-wings form, its exact butterfly test."""
+
+import math
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from numpy.polynomial import Polynomial
+
+from ...errors import ArgumentError
+from ...models.parameters import Interval, Positive, Unbounded, param
+from ...numerics.normal import as_float64
+from ...options.arbitrage import durrleman
+from ...typing import Real, Scalar
+
+_HALVINGS = 40
+
+
+class JumpWings(NamedTuple):
+    """SVI in what a trader reads off, which changes little with maturity (Gatheral and Jacquier 2014)."""
+
+    v: float
+    """Variance at the money, 1/yr."""
+    psi: float
+    """Slope of the volatility's square root of total variance at the money: half of w' / sqrt(w)."""
+    p: float
+    """Slope of the left (put) wing over sqrt(w(0))."""
+    c: float
+    """Slope of the right (call) wing over sqrt(w(0))."""
+    v_min: float
+    """Smallest variance of the smile, 1/yr."""
+
+
+class SVI(eqx.Module):
+    """w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)), k the log-forward moneyness."""
+
+    a: Scalar = param(Unbounded(), "level of total variance")
+    b: Scalar = param(Positive(), "mean of the wings' slopes")
+    rho: Scalar = param(Interval(-1.0, 1.0), "tilt: slopes of the wings are b (1 +- rho)")
+    m: Scalar = param(Unbounded(), "shift in k")
+    sigma: Scalar = param(Positive(), "width of the bend, > 0")
+
+    def derivatives(self, k: Any) -> tuple[Real, Real, Real]:
+        """w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""
+        (k,) = as_float64(k)
+        x = k - self.m
+        root = jnp.sqrt(x * x + self.sigma**2)
+        w = self.a + self.b * (self.rho * x + root)
+        return w, self.b * (self.rho + x / root), self.b * self.sigma**2 / root**3
+
+    def total_variance(self, k: Any) -> Real:
+        """Total implied variance at log-forward moneyness k, any shape."""
+        return self.derivatives(k)[0]
+
+    def durrleman(self, k: Any) -> Real:
+        """Durrleman's function g, negative where there is butterfly arbitrage."""
+        return durrleman(k, *self.derivatives(k))
+
+    def jump_wings(self, t: float) -> JumpWings:
+        """The jump-wings parameters at a maturity of t years."""
+        a, b, rho, m, sigma = self._numbers()
+        w = a + b * (math.hypot(m, sigma) - rho * m)
+        slope = b * (rho - m / math.hypot(m, sigma))
+        root = math.sqrt(w)
+        low = a + b * sigma * math.sqrt(1.0 - rho**2)
+        return JumpWings(w / t, 0.5 * slope / root, b * (1.0 - rho) / root, b * (1.0 + rho) / root, low / t)
+
+    @classmethod
+    def from_jump_wings(cls, wings: JumpWings, t: float) -> "SVI":
+        """The smile of given jump-wings parameters (Gatheral and Jacquier 2014, lemma 3.2).
+
+        Args:
+            wings: With p, c > 0 and 0 < v_min <= v; a slope psi at the money inside the wings' (-p/2, c/2).
+            t: Years, > 0.
+
+        Raises:
+            ArgumentError: no smile has these parameters.
+        """
+        v, psi, p, c, v_min = wings
+        root = math.sqrt(v * t)
+        b = 0.5 * root * (c + p)
+        rho = (c - p) / (c + p)
+        bend = rho - 2.0 * psi * root / b  # m / sqrt(m^2 + sigma^2)
+        if not (p > 0 and c > 0 and 0 < v_min <= v and t > 0 and abs(bend) < 1):
+            raise ArgumentError(f"No SVI smile has the jump wings {wings} at t = {t}.")
+        # (v - v_min) t / b = -rho m + sqrt(m^2 + sigma^2) - sigma sqrt(1 - rho^2), linear in the length below
+        flat = math.sqrt(1.0 - bend**2)
+        unit = 1.0 - rho * bend - flat * math.sqrt(1.0 - rho**2)
+        if unit <= 0.0:
+            raise ArgumentError("The smile's minimum is at the money: its jump wings do not determine it.")
+        length = (v - v_min) * t / (b * unit)
+        sigma = flat * length
+        return cls(v_min * t - b * sigma * math.sqrt(1.0 - rho**2), b, rho, bend * length, sigma)
+
+    def butterfly(self) -> tuple[float, float]:
+        """Exact butterfly test, for all k: the smallest g, and where.
+
+        With k = m + sigma sinh(u) and y = e^u, g is a ratio of polynomials in y; its extremes are among the
+        roots of another. Free of butterfly arbitrage where the result is not negative.
+
+        Returns:
+            min g and its k; -inf where a wing is steeper than 2 (Lee 2004) or total variance is not positive.
+        """
+        a, b, rho, m, sigma = self._numbers()
+        if b * (1.0 + abs(rho)) > 2.0:
+            return -math.inf, math.copysign(math.inf, rho)
+        if a + b * sigma * math.sqrt(1.0 - rho**2) <= 0.0:
+            return -math.inf, m - rho * sigma / math.sqrt(1.0 - rho**2)
+        top, bottom = self._durrleman_ratio()
+        extremes = (top.deriv() * bottom - top * bottom.deriv()).roots()
+        y = np.abs(extremes[extremes.real > 0.0])
+        k = np.concatenate([m + 0.5 * sigma * (y - 1.0 / y), [m, 0.0]])
+        g = np.asarray(self.durrleman(k))
+        steep = 0.25 * (b * np.array([rho - 1.0, rho + 1.0])) ** 2
+        g, k = np.append(g, 0.25 - 0.25 * steep), np.append(k, [-math.inf, math.inf])
+        worst = int(np.argmin(g))
+        return float(g[worst]), float(k[worst])
+
+    def _durrleman_ratio(self) -> tuple[Polynomial, Polynomial]:
+        """Numerator and denominator of g as polynomials in y."""
+        a, b, rho, m, sigma = self._numbers()
+        y, square = Polynomial([0.0, 1.0]), Polynomial([1.0, 0.0, 1.0])
+        w = a * y + 0.5 * b * sigma * (rho * (y**2 - 1.0) + square)  # y w(k)
+        slope = rho * square + y**2 - 1.0  # w'(k) (y^2 + 1) / b
+        k = 2.0 * m * y + sigma * (y**2 - 1.0)  # 2 y k
+        top = square * (4.0 * w * square - b * k * slope) ** 2
+        top = top - b**2 * slope**2 * w * (4.0 * y + w) * square + 64.0 * b / sigma * y**3 * w**2
+        return top, 16.0 * w**2 * square**3
+
+    def repaired(self, t: float) -> "SVI":
+        """The smile itself where it is free of butterfly arbitrage; otherwise the nearest free one on a line.
+
+        The line leads to the smile that keeps level and slope at the money and the left wing and is free of
+        butterfly arbitrage (Gatheral and Jacquier 2014, section 5.1).
+
+        Args:
+            t: Years, > 0.
+
+        Raises:
+            ArgumentError: the end of the line is not free either (its wings are too steep).
+        """
+        if self.butterfly()[0] >= 0.0:
+            return self
+        start = self.jump_wings(t)
+        v, psi, p = start[:3]
+        c = p + 2.0 * psi
+        end = np.array([v, psi, p, c, v * 4.0 * p * c / (p + c) ** 2])
+
+        def at(share: float) -> SVI | None:
+            """The smile at a share of the way, where it is free."""
+            mix = JumpWings(*(float(x) for x in np.array(start) + share * (end - np.array(start))))
+            try:
+                smile = SVI.from_jump_wings(mix, t)
+            except ArgumentError:
+                return None
+            return smile if smile.butterfly()[0] >= 0.0 else None
+
+        low, high, best = 0.0, 1.0, at(1.0)
+        if best is None:
+            raise ArgumentError("The smile has no repair that keeps its left wing: it is too steep.")
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            found = at(middle)
+            low, high, best = (middle, high, best) if found is None else (low, middle, found)
+        return best
+
+    def _numbers(self) -> tuple[float, float, float, float, float]:
+        return float(self.a), float(self.b), float(self.rho), float(self.m), float(self.sigma)

@@ -1,0 +1,1 @@
+"""The main job, `neutral calibrate`: snapshots to a store of calibrated models."""

@@ -1,0 +1,155 @@
+"""The rows of the result tables: what a fit and a quote become, and under which names."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ...shipped import CODE_VERSION
+from ..inputs.archive import SnapshotFile
+
+MODELS = ("black", "heston", "svcj", "svcj++")
+PRICE_COLUMNS = {
+    "black": "price_black",
+    "heston": "price_heston",
+    "svcj": "price_svcj",
+    "svcj++": "price_svcjpp",
+}
+PARAMETERS = ("sigma", "v0", "kappa", "theta", "sigma_v", "rho", "lam", "mu_y", "sigma_y", "mu_v", "rho_j")
+SHIFT = ("shift_times", "shift_increments")
+ERRORS = {name: f"{name}_se" for name in PARAMETERS}  # columns of their standard errors
+
+FIT_COLUMNS: dict[str, str] = {
+    "snapshot_ts": "text", "currency": "text", "model": "text", "status": "text", "converged": "flag",
+    "message": "text", "steps": "count", "loss": "real", "n_options_total": "count", "n_train": "count",
+    "n_test": "count", "random_seed": "count", "rmse_fit": "real", "mae_fit": "real", "rmse_train": "real",
+    "mae_train": "real", "inside_train": "real", "rmse_test": "real", "mae_test": "real",
+    "inside_test": "real", "gradient_norm": "real", "condition_number": "real", "at_bound": "text",
+    "prior_loss": "real", "config_hash": "text", "code_version": "text", "data_sha256": "text",
+    **dict.fromkeys(PARAMETERS, "real"), **dict.fromkeys(SHIFT, "reals"),
+    **dict.fromkeys(ERRORS.values(), "real"),
+}  # fmt: skip
+QUOTE_COLUMNS: dict[str, str] = {
+    "snapshot_ts": "text", "currency": "text", "instrument_name": "text", "split": "text",
+    "bid_price": "real", "ask_price": "real", "mid_price_clean": "real", "option_type": "text",
+    "strike": "real", "expiry_datetime": "time", "maturity": "real", "forward": "real",
+    "forward_source": "text", "forward_sd": "real", "moneyness": "real", "log_moneyness": "real",
+    "spread": "real", "rel_spread": "real", "settlement": "text", "discount": "real", "discount_sd": "real",
+    "american_bid": "real", "american_ask": "real", "timestamp": "time", "underlying": "real",
+    "underlying_name": "text", "time_to_maturity": "real", "mark_price": "real", "mid_price": "real",
+    "futures_price": "real", "futures_instrument_name": "text", "implied_volatility": "real",
+    "delta": "real", "vega": "real", "open_interest": "real", "volume": "real", "bid_ask_spread": "real",
+    "index_price": "real", "volume_usd": "real", **dict.fromkeys(PRICE_COLUMNS.values(), "real"),
+}  # fmt: skip
+
+REFUSED = "refused"  # the snapshot could not be used
+LOST = "error"  # the fit was lost to an error
+ENOUGH_PRICES = 0.8  # share of finite prices below which an error is not stated
+
+Parameters = dict[str, Any]  # name: number, or list of numbers for the shift
+
+
+@dataclass(frozen=True)
+class ModelFit:
+    """What a fit of one model to one snapshot leaves."""
+
+    status: str
+    converged: bool
+    message: str
+    prices: np.ndarray  # one per row of the table, in the unit of its quotes; nan where there is none
+    parameters: Parameters = field(default_factory=dict)
+    steps: int | None = None
+    loss: float = np.nan
+    prior_loss: float = np.nan
+    gradient_norm: float = np.nan
+    condition_number: float = np.nan
+    at_bound: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The liquid quotes of one currency in one snapshot, or why there are none."""
+
+    frame: pd.DataFrame | None
+    reason: str
+    data_sha256: str
+
+
+def lost(message: str, n_quotes: int) -> ModelFit:
+    """A fit that an error took."""
+    return ModelFit(LOST, False, message, np.full(n_quotes, np.nan))
+
+
+def fit_rows(
+    file: SnapshotFile,
+    currency: str,
+    seed: int,
+    table: Table,
+    fits: Mapping[str, ModelFit],
+    models: Sequence[str],
+    config_hash: str,
+) -> list[dict[str, Any]]:
+    """One row per model: of its fit, or of the refusal of the snapshot."""
+    common = {
+        "snapshot_ts": file.timestamp,
+        "currency": currency,
+        "random_seed": seed,
+        "config_hash": config_hash,
+        "code_version": CODE_VERSION,
+        "data_sha256": table.data_sha256,
+    }
+    if table.frame is None:
+        refusal = {"status": REFUSED, "converged": False, "message": table.reason, "at_bound": ""}
+        return [common | refusal | {"model": model} for model in models]
+    return [common | {"model": model} | _fit_row(fits[model], table.frame) for model in models]
+
+
+def quote_rows(
+    file: SnapshotFile, currency: str, frame: pd.DataFrame, fits: Mapping[str, ModelFit]
+) -> pd.DataFrame:
+    """The snapshot's quotes with the price that each model gives them."""
+    prices = {PRICE_COLUMNS[model]: fit.prices for model, fit in fits.items()}
+    rows = frame.assign(snapshot_ts=file.timestamp, currency=currency, **prices)
+    return rows.reindex(columns=list(QUOTE_COLUMNS))
+
+
+def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
+    """The columns of one fit; `rmse_fit` and `mae_fit` are over train and test together."""
+    split = frame["split"].to_numpy(object)
+    train, test = split == "train", split == "test"
+    error = fit.prices - frame["mid_price_clean"].to_numpy(float)
+    half = 0.5 * frame["spread"].to_numpy(float)
+    rmse_fit, mae_fit, _ = errors(error, half, train | test)
+    row: dict[str, Any] = {
+        "n_options_total": int(np.sum(train | test)),
+        "n_train": int(np.sum(train)),
+        "n_test": int(np.sum(test)),
+        "rmse_fit": rmse_fit,
+        "mae_fit": mae_fit,
+    }
+    for name, rows in (("train", train), ("test", test)):
+        row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = errors(error, half, rows)
+    for name in (
+        "status", "converged", "message", "steps", "loss", "prior_loss", "gradient_norm", "condition_number",
+        "at_bound",
+    ):  # fmt: skip
+        row[name] = getattr(fit, name)
+    return row | fit.parameters
+
+
+def errors(error: np.ndarray, half_spread: np.ndarray, rows: np.ndarray) -> tuple[float, float, float]:
+    """RMSE, MAE and share inside half a spread; nan where less than four fifths of the prices are finite.
+
+    Args:
+        error: Model less mid price, coin, shape (n,).
+        half_spread: Half of ask less bid, coin, shape (n,).
+        rows: Which quotes count, shape (n,).
+    """
+    finite = rows & np.isfinite(error)
+    if not rows.any() or finite.sum() < ENOUGH_PRICES * rows.sum():
+        return np.nan, np.nan, np.nan
+    kept = np.abs(error[finite])
+    inside = np.sum(kept <= half_spread[finite]) / rows.sum()  # a price that is not finite is not inside
+    return float(np.sqrt(np.mean(kept**2))), float(np.mean(kept)), float(inside)

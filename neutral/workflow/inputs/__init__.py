@@ -1,0 +1,1 @@
+"""Market files to markets: one underlying at one time each."""

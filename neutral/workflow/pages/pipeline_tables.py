@@ -1,0 +1,178 @@
+"""What the page of `neutral pipeline` says of one market in tables and words."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...diagnostics.gates import GRAVITY, Gate
+from ...plot.frame import days
+from ..pipeline.stages import MarketRun
+from . import html
+
+_NUMBER = r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?"
+SHOWN_ROWS = 100  # refused quotes of a market that are listed one by one
+TEXTS = ("instrument_name", "expiry_datetime", "option_type", "reason")
+PRICES = ("bid_price", "ask_price", "mid_price", "reason")
+NAMED = ("instrument_name", *PRICES)
+UNNAMED = ("expiry_datetime", "maturity", "option_type", "strike", *PRICES)
+TILES = {  # key of a record: name, scale, format
+    "iv_rmse": ("vol RMSE", 1e4, "{:.1f} bp"),
+    "largest_iv_error": ("largest vol error", 1e4, "{:,.0f} bp"),
+    "n_options": ("quotes", 1.0, "{:,.0f}"),
+    "n_maturities": ("expiries", 1.0, "{:.0f}"),
+    "condition_number": ("condition", 1.0, "{:.3g}"),
+    "feller_ratio": ("Feller ratio", 1.0, "{:.3g}"),
+    "half_life": ("half-life", 1.0, "{:.3g} years"),
+    "steps": ("steps", 1.0, "{:.0f}"),
+}
+
+
+def number(run: MarketRun, key: str, scale: float = 1.0) -> float:
+    """A number of the record, nan where it is not known."""
+    value = run.record.get(key)
+    return math.nan if value is None else scale * float(value)
+
+
+def counted(outcomes: Iterable[str]) -> str:
+    """`1 fail, 3 pass`."""
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in GRAVITY if counts[outcome]) or "none"
+
+
+def key_figures(run: MarketRun) -> str:
+    """The numbers that matter most, of those that are known."""
+    known = [
+        (name, form.format(value))
+        for key, (name, scale, form) in TILES.items()
+        if math.isfinite(value := number(run, key, scale))
+    ]
+    return html.tiles(known) if known else ""
+
+
+def gates(run: MarketRun) -> list[str]:
+    """Those that do not pass, the gravest first; the others folded."""
+    found = [(stage.name, gate) for stage in run.stages for gate in stage.gates]
+    if not found:
+        return ["<h3>Gates</h3>", "<p class='note'>None was evaluated.</p>"]
+    found.sort(key=lambda one: GRAVITY.index(one[1].outcome))
+    passed = [one for one in found if one[1].outcome == "pass"]
+    others = found[: len(found) - len(passed)]
+    return [
+        f"<h3>Gates: {counted(gate.outcome for _, gate in found)}</h3>",
+        _gate_table(others) if others else "",
+        html.folded(f"{len(passed)} passed", _gate_table(passed)) if passed else "",
+    ]
+
+
+def _gate_table(found: Sequence[tuple[str, Gate]]) -> str:
+    rows: list[list[html.Cell]] = [
+        [gate.name, html.badge(gate.outcome), gate.reason, stage] for stage, gate in found
+    ]
+    return html.table(["gate", "outcome", "reason", "stage"], rows, range(4), stacked=True)
+
+
+def stages(run: MarketRun) -> list[str]:
+    """Outcome, time and measurements of each."""
+    rows: list[list[html.Cell]] = []
+    for stage in run.stages:
+        outcome = html.badge(stage.outcome) if stage.gates or stage.reason else "no gates"
+        measured = " · ".join(
+            f"{name} not known" if math.isnan(value) else f"{name} {_shown(value)}"
+            for name, value in stage.metrics.items()
+        )
+        rows.append([stage.name, outcome, (stage.seconds, ".2f"), stage.reason or measured or "-"])
+    header = ["stage", "outcome", "seconds", "measured, or why it stopped"]
+    return ["<h3>Stages</h3>", html.table(header, rows, (0, 1, 3), stacked=True)] if rows else []
+
+
+def log(run: MarketRun) -> list[str]:
+    """What was tried when a fit failed."""
+    return ["<h3>What was tried</h3>", html.items(run.log, ordered=True)] if run.log else []
+
+
+def parameters(run: MarketRun) -> list[str]:
+    """Values with standard errors, and errors of volatility by expiry."""
+    values, errors = (run.record.get(key) or {} for key in ("parameters", "standard_errors"))
+    if not values:
+        return []
+    rows: list[list[html.Cell]] = []
+    for name, value in values.items():
+        error = math.nan if errors.get(name) is None else errors[name]
+        relative = abs(error / value) if value else math.nan
+        rows.append([name, (value, ".6g"), (error, ".2g"), (relative, ".1%")])
+    header = ["parameter", "value", "standard error", "relative"]
+    return ["<h3>Parameters</h3>", html.row([html.table(header, rows, (0,)), _by_expiry(run)])]
+
+
+def _by_expiry(run: MarketRun) -> str:
+    times, errors = (run.record.get(key) or [] for key in ("maturities", "iv_rmse_per_maturity"))
+    rows: list[list[html.Cell]] = [
+        [f"{days(t)} days", (math.nan if error is None else 1e4 * error, ",.1f")]
+        for t, error in zip(times, errors, strict=False)
+    ]
+    return html.table(["expiry", "vol RMSE, bp"], rows, (0,)) if rows else ""
+
+
+def in_words(run: MarketRun) -> list[str]:
+    """What the quotes do not tell of the parameters, where the model misses, which quotes decide."""
+    if run.diagnosis is None:
+        return []
+    seen, misses, influence = (
+        run.diagnosis.identifiability,
+        run.diagnosis.residuals,
+        run.diagnosis.influence,
+    )
+    rank = f"{seen.effective_rank} of {len(seen.names)} directions of the parameters are seen"
+    unknown = f"identifiability cannot be determined: {seen.reason}"
+    told = [unknown if seen.reason else rank]
+    told += [f"{finding.text}: {finding.action}" for finding in seen.findings]
+    told += [
+        f"{p.name} pattern, {p.share:.0%} of the variance of errors: {p.meaning}" for p in misses.patterns
+    ]
+    return ["<h3>What the quotes tell, and what they do not</h3>", html.items([*told, str(influence)])]
+
+
+def refused(run: MarketRun) -> list[str]:
+    """Refused quotes by reason, and their rows."""
+    rejected = run.rejected
+    if rejected is None or rejected.empty:
+        return []
+    counts = _kinds(rejected["reason"]).value_counts().items()
+    by_reason: list[list[html.Cell]] = [[str(reason), (count, ",d")] for reason, count in counts]
+    wanted = NAMED if "instrument_name" in rejected else UNNAMED
+    columns = [name for name in wanted if name in rejected]
+    shown = rejected[columns].head(SHOWN_ROWS).itertuples(index=False)
+    rows: list[list[html.Cell]] = [
+        [str(x) if name in TEXTS else _measured(x) for name, x in zip(columns, row, strict=True)]
+        for row in shown
+    ]
+    header = [name.removesuffix("_datetime").replace("_", " ") for name in columns]
+    texts = [i for i, name in enumerate(columns) if name in TEXTS]
+    all_of_them = "All of them" if len(rejected) == len(rows) else ""
+    which = all_of_them or f"The first {len(rows)} of them; all are in the .refused.csv beside the record"
+    return [
+        f"<h3>Refused quotes: {len(rejected):,d}</h3>",
+        html.table(["reason", "quotes"], by_reason, (0,)),
+        html.folded(which, html.table(header, rows, texts)),
+    ]
+
+
+def _shown(value: float) -> str:
+    """Counts in full, other numbers to four digits."""
+    return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.4g}"
+
+
+def _kinds(reasons: Any) -> Any:
+    """Reasons without what differs from quote to quote: the trade after a colon, and numbers."""
+    short = reasons.str.split(": ").str[0]
+    blank = short.str.replace(_NUMBER, "...", regex=True)
+    variants = short.groupby(blank).transform("nunique")
+    return short.where(variants == 1, blank)
+
+
+def _measured(x: Any) -> html.Cell:
+    try:
+        return float(x), ".6g"
+    except (TypeError, ValueError):
+        return str(x)

@@ -1,0 +1,1 @@
+"""`neutral pipeline`: every market through five stages with gates."""

@@ -1,0 +1,1 @@
+"""`neutral surface` and `neutral cube`: volatility surfaces of markets."""

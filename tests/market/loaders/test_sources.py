@@ -1,0 +1,124 @@
+"""Any file through one entrance: what it is, what it holds, and the same quotes as from its own loader."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neutral import (
+    ArgumentError,
+    DataError,
+    NeutralError,
+    Source,
+    load_equity_chain,
+    load_fx_vols,
+    load_surface,
+    open_source,
+)
+from neutral.market import list_snapshots, load_deribit
+from neutral.shipped import sample_folder
+
+CHAIN = """date,under,expiration,strike,put/call,bid,ask
+2020-01-03,B,2020-02-01,9,C,1,2
+2020-01-02,A,2020-02-01,9,C,1,2
+2020-01-03,A,2020-02-01,9,C,1,2
+"""
+SURFACE = "T,forward,strike,iv\n0.5,100,90,0.2\n"
+FX = "pair,spot,r_domestic,r_foreign,tenor,atm,rr25,ms25\nEURUSD,1.1,0.01,0.02,1m,10,-1,0.2\n"
+
+
+@pytest.fixture
+def opened(tmp_path):
+    def opened(text: str, name: str = "abc.csv") -> Source:
+        (tmp_path / name).write_text(text)
+        return open_source(tmp_path / name)
+
+    return opened
+
+
+def same(one, other) -> None:
+    pd.testing.assert_frame_equal(one.frame, other.frame)
+    assert (one.currency, one.snapshot_ts, one.sha256) == (other.currency, other.snapshot_ts, other.sha256)
+
+
+def test_deribit():
+    path = list_snapshots(sample_folder())[0]
+    source = open_source(path)
+    assert source.kind == "deribit" and {asset for asset, _ in source.snapshots} <= {"BTC", "ETH"}
+    asset, taken = source.snapshots[0]
+    quotes = source.quotes(asset, taken, day_count="365")
+    same(quotes, load_deribit(path, asset, "365"))
+    assert quotes.settlement == "coin" and quotes.snapshot_ts == taken
+    with pytest.raises(DataError, match="date='2020-01-01'"):
+        source.quotes(asset, "2020-01-01")
+
+
+def test_chain(opened):
+    source = opened(CHAIN)
+    second, third = datetime(2020, 1, 2, tzinfo=UTC), datetime(2020, 1, 3, tzinfo=UTC)
+    assert source.kind == "equity chain"
+    assert source.snapshots == (("A", second), ("A", third), ("B", third))
+    same(source.quotes("A", third, rates=0.01), load_equity_chain(source.path, third, "A", rates=0.01))
+    Path(source.path).unlink()  # it has been read
+    assert len(source.quotes("B")) == 1
+
+
+def test_surface(opened):
+    source = opened(SURFACE)
+    assert (source.kind, source.snapshots) == ("surface", (("ABC", None),))
+    same(source.quotes(spread=0.01), load_surface(source.path, spread=0.01))
+    assert source.quotes(date="2020-01-02").snapshot_ts == datetime(2020, 1, 2, tzinfo=UTC)
+
+
+def test_fx(opened):
+    source = opened(FX)
+    assert (source.kind, source.snapshots) == ("fx", (("EURUSD", None),))
+    same(source.quotes("EURUSD"), load_fx_vols(source.path))
+
+
+def test_options_of_another_kind_are_refused(opened):
+    with pytest.raises(ArgumentError, match="day_count: no option .* kind 'surface'; it takes spread"):
+        opened(SURFACE).quotes(day_count="365")
+
+
+@pytest.mark.parametrize("text", ["date,close\n2020-01-02,1\n", "<html>\n", "strike,price\n1,2\n"])
+def test_what_is_accepted_is_said(opened, text):
+    with pytest.raises(DataError, match=r"not known by its header .*; accepted are Deribit.*option chains"):
+        opened(text)
+
+
+@settings(max_examples=60)
+@given(
+    text=st.sampled_from([CHAIN, SURFACE, FX]),
+    place=st.floats(0, 1),
+    removed=st.integers(0, 6),
+    put=st.text(max_size=6) | st.sampled_from(["nan", "-1", "1e400", "inf", "0", ",", "\n", "2020-13-01"]),
+)
+def test_damaged_files_are_read_or_refused(tmp_path_factory, text, place, removed, put):
+    at = int(place * len(text))
+    path = tmp_path_factory.getbasetemp() / "damaged.csv"
+    path.write_bytes((text[:at] + put + text[at + removed :]).encode("utf-8", "surrogatepass"))
+    try:
+        source = open_source(path)
+        for asset, date in source.snapshots:
+            assert set(source.quotes(asset, date).frame) >= {"bid_price", "ask_price", "refused"}
+    except NeutralError as error:
+        assert str(path) in str(error)
+
+
+def test_every_file_of_options_opens(market_data):
+    kinds = {"equity_chains": "equity chain", "published_surfaces": "surface", "fx": "fx"}
+    held = {}
+    for folder, kind in kinds.items():
+        for path in sorted((market_data / folder).glob("*.csv*")):
+            if path.name.endswith("_rates.csv"):
+                continue
+            source = open_source(path)
+            assert source.kind == kind
+            held[path.name] = len(source.snapshots)
+    assert len(held) == 4 + 11 + 4
+    assert (held["spy_panel_2021h1.csv.gz"], held["aapl_eod_201406.csv.gz"]) == (124, 2)
+    assert held["spx_20210312_paggiaro.csv"] == 2

@@ -1,0 +1,110 @@
+import sys
+
+import pytest
+import workflow_fakes as fakes
+
+pytest.importorskip("typer")
+
+from neutral import cli  # noqa: E402 - without typer this file is skipped
+from neutral.workflow import progress
+from neutral.workflow.calibrate import run as runner  # noqa: E402
+
+
+@pytest.fixture
+def neutral(monkeypatch, tmp_path):
+    """Runs the command line with fits that cost nothing; gives the exit code."""
+    monkeypatch.setattr(cli, "_start_jax", lambda: None)
+    monkeypatch.setattr(runner, "_default_fit", lambda: fakes.fake_fit)
+    monkeypatch.chdir(tmp_path)
+    fakes.write_archive(tmp_path / "in", 4)
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["neutral", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0  # pyright: ignore[reportReturnType]
+
+    return call
+
+
+def test_done_is_0_with_a_table_and_a_line_per_block(neutral, capsys):
+    assert (
+        neutral("calibrate", "in", "--out", "out", "--model", "black", "--limit", "3", "--report", "sqlite")
+        == 0
+    )
+    shown = capsys.readouterr()
+    assert "BTC  black           3         3" in shown.out and "3 snapshots" in shown.out
+    assert "out/calibration_results.sqlite" in shown.out
+    assert "BTC block 0: 3/3" in shown.err
+
+
+def test_options_reach_the_run(neutral, tmp_path, capsys):
+    (tmp_path / "mine.toml").write_text('models = ["black"]\n[run]\nblock = 2\n')
+    options = ["--config", "mine.toml", "--currency", "ETH", "--first-index", "5"]
+    assert neutral("calibrate", "in", "--out", "out", *options) == 0
+    shown = capsys.readouterr().err
+    assert "ETH block 2: 1/4" in shown and "ETH block 4: 4/4" in shown and "BTC" not in shown
+    assert neutral("calibrate", "in", "--out", "out", *options[2:]) == 2
+    assert "models was" in capsys.readouterr().err
+    assert neutral("calibrate", "in", "--out", "out", *options, "--no-resume") == 0
+    assert (tmp_path / "out.previous-1").is_dir()
+
+
+def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_path, capsys):
+    (tmp_path / "in" / fakes.snapshot_name(1)).write_text("")
+    assert neutral("calibrate", "in", "--out", "refused", "--model", "black") == 0
+    assert "1 snapshots refused" in capsys.readouterr().err
+
+    def failing(*arguments):
+        fits = fakes.fake_fit(*arguments)
+        object.__setattr__(fits[0]["black"], "converged", False)
+        return fits
+
+    monkeypatch.setattr(runner, "_default_fit", lambda: failing)
+    assert neutral("calibrate", "in", "--out", "failed", "--model", "black") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["in"], "--out"),
+        (["nowhere", "--out", "out"], "nowhere"),
+        (["out-of-here", "--out", "out"], "out-of-here"),
+        (["empty", "--out", "out"], "no snapshot"),
+        (["in", "--out", "out", "--model", "bates"], "svcj++"),
+        (["in", "--out", "out", "--currency", "DOGE"], "BTC, ETH"),
+        (["in", "--out", "out", "--report", "csv"], "xlsx, sqlite"),
+        (["in", "--out", "out", "--limit", "0"], "limit"),
+        (["in", "--out", "out", "--config", "mine.toml"], "unknown key speed"),
+    ],
+)
+def test_wrong_use_is_2_and_leaves_nothing(neutral, tmp_path, capsys, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.toml").write_text("speed = 1\n")
+    assert neutral("calibrate", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_is_130_and_the_same_command_goes_on(neutral, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("neutral.workflow.run", interrupted)
+        assert neutral("calibrate", "in", "--out", "out", "--model", "black") == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert neutral("calibrate", "in", "--out", "out", "--model", "black") == 0
+
+
+def test_a_report_of_no_results_is_2(neutral, capsys):
+    assert neutral("report", "in") == 2
+    assert "holds no results" in capsys.readouterr().err
+
+
+def test_bars_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.shown() as show:
+        show(runner.Progress("BTC", 0, 3, 3, 4, not_converged=1, refused=2, seconds=1.5))
+    text = capsys.readouterr().err
+    assert "BTC" in text and "3/4" in text and "1 failed, 2" in text

@@ -1,0 +1,98 @@
+"""Files that are no Deribit snapshots, from the archive to the rows of a calibration."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import workflow_fakes as fakes
+from scipy.stats import norm
+
+from neutral.errors import DataError
+from neutral.market.quotes import UNKNOWN_DATE
+from neutral.workflow import config_for, open_store, run
+from neutral.workflow.inputs.archive import assets_of, market_files, read_archive
+from neutral.workflow.inputs.markets import read_markets
+from neutral.workflow.surfaces.fit import fit_markets
+
+RATE, FORWARD_GROWTH = 0.02, 0.01
+
+
+def chain(dates: list[str], symbol: str = "SPX", spot: float = 100.0) -> str:
+    """An option chain of Black's prices, in the long layout."""
+    lines = ["date,symbol,under,expiration,strike,put/call,bid,ask,volume,open interest"]
+    for date in dates:
+        for days in (30, 90, 365):
+            expiry = pd.Timestamp(date) + pd.Timedelta(days=days)
+            t = days / 365
+            forward, discount = spot * np.exp(FORWARD_GROWTH * t), np.exp(-RATE * t)
+            for strike in np.arange(80.0, 121.0, 4.0):
+                s = (0.2 - 0.1 * np.log(strike / forward)) * np.sqrt(t)
+                d1 = np.log(forward / strike) / s + 0.5 * s
+                call = discount * (forward * norm.cdf(d1) - strike * norm.cdf(d1 - s))
+                for kind, price in (("C", call), ("P", call - discount * (forward - strike))):
+                    lines.append(
+                        f"{date},{symbol}X,{symbol},{expiry:%Y-%m-%d},{strike},{kind},{price - 0.01:.6f},"
+                        f"{price + 0.01:.6f},1,10"
+                    )
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a.csv").write_text(chain(["2015-01-06", "2015-01-05"]))
+    (tmp_path / "b.csv").write_text(chain(["2015-01-05"], "NDX", 4000.0 / 40))
+    (tmp_path / "c.csv").write_text("fruit,colour\napple,red\n")
+    return tmp_path
+
+
+def test_every_date_of_every_file_has_a_place(folder):
+    archive = read_archive(folder)
+    names = [file.name for file in archive]
+    assert names == ["c.csv@1970-01-01", "a.csv@2015-01-05", "b.csv@2015-01-05", "a.csv@2015-01-06"]
+    assert assets_of(archive) == ["NDX", "SPX"] and archive[0].date == UNKNOWN_DATE
+    assert archive[3].timestamp.startswith("2015-01-06") and archive[3].assets == ("SPX",)
+    assert config_for(folder).currencies == ["NDX", "SPX"]
+
+
+def test_nothing_to_read_is_told(tmp_path):
+    with pytest.raises(DataError, match="no such file or folder"):
+        market_files([tmp_path / "none"])
+    with pytest.raises(DataError, match="no .csv"):
+        market_files([tmp_path])
+
+
+def test_markets_are_read_with_forward_and_discount(folder):
+    markets = list(read_markets(market_files([folder])))
+    assert [(market.asset, market.frame is None) for market in markets] == [
+        ("SPX", False), ("SPX", False), ("NDX", False), ("-", True)
+    ]  # fmt: skip
+    assert markets[3].reason.startswith("c.csv: not known by its header")
+    frame = markets[0].frame
+    assert frame is not None
+    t = frame["maturity"].to_numpy()
+    np.testing.assert_allclose(frame["forward"], 100.0 * np.exp(FORWARD_GROWTH * t), rtol=1e-5)
+    np.testing.assert_allclose(frame["discount"], np.exp(-RATE * t), rtol=2e-3)
+    assert list(read_markets(market_files([folder]), assets=["NDX"]))[0].asset == "NDX"
+
+
+def test_a_run_has_rows_for_what_is_there_and_for_what_is_not(folder):
+    summary = run(folder, folder / "out", config_for(folder).replaced(models=["black"]), fit=fakes.fake_fit)
+    fits = open_store(folder / "out").read("fits").to_pandas()
+    assert sorted(zip(fits["currency"], fits["snapshot_ts"].str[:10], fits["status"], strict=True)) == [
+        ("NDX", "1970-01-01", "refused"), ("NDX", "2015-01-05", "converged"),
+        ("SPX", "1970-01-01", "refused"), ("SPX", "2015-01-05", "converged"),
+        ("SPX", "2015-01-06", "converged"),
+    ]  # fmt: skip
+    assert summary.complete
+    assert run(folder, folder / "by default", fit=fakes.fake_fit).lines[0].currency == "NDX"
+    quotes = open_store(folder / "out").read("quotes").to_pandas()
+    assert set(quotes["settlement"]) == {"cash"} and quotes["discount"].between(0.97, 1.0).all()
+
+
+@pytest.mark.heavy
+def test_surfaces_of_files_are_fitted_each_with_its_row(folder):
+    fitted = list(fit_markets(read_markets(market_files([folder])), method="essvi"))
+    assert [one.row["status"] for one in fitted] == ["converged"] * 3 + ["refused"]
+    assert all(one.row["free"] and one.row["inside"] > 0.95 for one in fitted[:3])
+    assert fitted[3].row["message"].startswith("c.csv") and fitted[3].surface is None
+    vol = float(fitted[0].surface.implied_vol(-0.1, 90 / 365))
+    assert vol == pytest.approx(0.21, abs=2e-3)

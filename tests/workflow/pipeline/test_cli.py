@@ -1,0 +1,71 @@
+"""`neutral pipeline`: exit codes, what is printed, wrong use."""
+
+import sys
+
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("matplotlib")
+
+from neutral import cli  # noqa: E402 - without typer this file is skipped
+from neutral.workflow.pipeline import run as pipeline  # noqa: E402
+
+
+@pytest.fixture
+def neutral(monkeypatch, tmp_path):
+    """Runs the command in a folder of its own; gives the exit code."""
+    monkeypatch.setattr(cli, "_start_jax", lambda: None)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["neutral", "pipeline", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0  # pyright: ignore[reportReturnType]
+
+    return call
+
+
+def test_what_cannot_be_read_is_1_with_a_line_and_a_page(neutral, tmp_path, capsys):
+    (tmp_path / "noise.csv").write_bytes(b"\x00\xff garbage")
+    assert neutral("noise.csv", "--config", "heston_index", "--out", "out") == 1
+    told = capsys.readouterr()
+    assert "- noise.csv: fail" in told.err and "files: 1/1" in told.err
+    assert told.out.strip().endswith("report.html")
+    assert "noise.csv" in (tmp_path / "out" / "report.html").read_text()
+    assert len(list((tmp_path / "out" / "records").glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--config"),
+        (["--config", "nothing.toml"], "nothing.toml: cannot be read"),
+        (["--config", "heston_index", "nowhere"], "nowhere"),
+        (["--config", "heston_index", "--model", "sabr"], "sabr"),
+        (["--config", "heston_index", "--application", "fun"], "market_making"),
+        (["--config", "heston_index", "empty"], "holds no .csv or .csv.gz file"),
+        (["--config", "mine.toml"], "unknown key speed; accepted in the file: data, filters, application"),
+    ],
+)
+def test_wrong_use_is_2_and_leaves_nothing(neutral, tmp_path, capsys, arguments, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "mine.toml").write_text("speed = 1\n")
+    assert neutral(*arguments, "--out", "out") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_is_130_and_says_what_is_kept(neutral, monkeypatch, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "run_pipeline", interrupted)
+    assert neutral("--config", "heston_index", "--out", "out") == 130
+    assert "records of finished markets are stored" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_2(neutral, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert neutral("--config", "heston_index", "--out", "out/deeper") == 2
+    assert "cannot write" in capsys.readouterr().err

@@ -1,0 +1,93 @@
+"""`neutral surface` and `neutral cube`, as a user calls them, on shipped snapshots."""
+
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("typer")
+pytest.importorskip("matplotlib")
+
+import neutral as nt  # noqa: E402
+from neutral import cli  # noqa: E402
+from neutral.market import list_snapshots
+from neutral.ml import VolCube, summarise_cube  # noqa: E402
+from neutral.shipped import sample_folder  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def call():
+    """Runs the command line; gives the exit code."""
+    patch = pytest.MonkeyPatch()
+
+    def call(*arguments: object) -> int:
+        patch.setattr(sys, "argv", ["neutral", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        return stop.value.code or 0  # pyright: ignore[reportReturnType]
+
+    patch.setattr(cli, "_start_jax", lambda: None)
+    yield call
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Two snapshots and a file that is none."""
+    bad = tmp_path_factory.mktemp("inputs") / "fruit.csv"
+    bad.write_text("fruit,colour\napple,red\n")
+    return [*list_snapshots(sample_folder())[:2], bad]
+
+
+@pytest.mark.heavy
+def test_surfaces_of_files(call, files, tmp_path, capsys):
+    options = ("--method", "essvi", "--currency", "BTC", "--pictures", 1)
+    assert call("surface", *files, "--out", tmp_path, *options) == 0
+    shown = capsys.readouterr()
+    assert "BTC 2026-01-14 15:34 converged" in shown.out and "files: 3/3" in shown.err
+    rows: Any = pd.read_csv(tmp_path / "surfaces.csv")
+    assert list(rows["status"]) == ["converged", "converged", "refused"]
+    assert rows["message"].iloc[2].startswith("fruit.csv: not known by its header") and rows["free"][:2].all()
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("data:image/png;base64,") == 4 and "fruit.csv" in page and "http" not in page
+    surface = nt.load(tmp_path / "surfaces" / "BTC_2026-01-14_1534.json")
+    parameters: Any = pd.read_csv(tmp_path / "parameters.csv")
+    first = parameters[parameters["snapshot_ts"] == "2026-01-14T15:34:05Z"]
+    np.testing.assert_allclose(surface.theta[np.asarray(surface.known)], first["theta"], rtol=1e-12)
+    certificates: Any = pd.read_csv(tmp_path / "certificates.csv")
+    assert (certificates["butterfly"] > -1e-12).all() and len(certificates) == len(parameters)
+
+
+@pytest.mark.heavy
+def test_a_cube_of_files(call, files, tmp_path, capsys):
+    out = tmp_path / "cube.npz"
+    options = ("--method", "essvi", "--currency", "BTC", "--days", "30,60", "--moneyness", "0.9:1.1:0.1")
+    assert call("cube", *files, "--out", out, *options, "--test-from", "2026-01-14T18:00") == 0
+    shown = capsys.readouterr().out
+    assert "2 surfaces of 3 (2 x 5 x 2 x 3), 2 certified free" in shown
+    assert (
+        "1 x fruit.csv: not known by its header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
+    )
+    cube = VolCube.load(out)
+    rows: Any = pd.read_csv(tmp_path / "cube_rows.csv")
+    assert list(cube.dates) == [np.datetime64("2026-01-14T15:34:05"), np.datetime64("2026-01-14T21:22:07")]
+    assert rows["position"].isna().sum() == 1
+    assert 0.2 < cube.channel("iv").min() < cube.channel("iv").max() < 0.8
+    # the index of the file, and forwards that the carry gives back
+    assert cube.channel("spot")[0, 0, 0] == pytest.approx(rows.loc[rows["position"] == 0, "spot"].iloc[0])
+    assert np.abs(cube.channel("rate")).max() < 0.2
+
+
+def test_a_random_history_needs_no_files(call, tmp_path, capsys):
+    out = tmp_path / "cube.npz"
+    assert call("cube", "--synthetic", 5, "--seed", 3, "--out", out) == 0
+    assert "5 surfaces of 5 (5 x 5 x 20 x 20), 5 certified free" in capsys.readouterr().out
+    assert not summarise_cube(VolCube.load(out)).forward_moneyness.violating.any()
+    assert call("cube", "--out", out) == 2
+    assert "--synthetic" in capsys.readouterr().err
+    assert call("cube", "--synthetic", 5, "--out", out, "--days", "x") == 2
+    assert "days='x': expected first:last:step" in capsys.readouterr().err
+    assert call("cube", "--synthetic", 5, "--out", out, "--test-from", "soon") == 2
+    assert "expected a date" in capsys.readouterr().err
