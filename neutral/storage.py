@@ -15,7 +15,6 @@ from . import models
 from .calibration import CalibrationResult
 from .errors import ArgumentError, DataError
 from .models import AbstractModel
-from .models.base import unchecked
 from .models.parameters import as_parameter
 from .quotes.surface import QuoteSurface
 from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
@@ -107,4 +106,4 @@ def _decode(x: Any, typed: bool = True) -> Any:
         raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
     cls, inner = _TYPES[x["type"]], typed and x["type"] in _MODELS
     fields = {name: _decode(value, inner) for name, value in x["fields"].items()}
-    return cls(**fields) if inner else unchecked(cls, fields)
+    return cls(**fields) if inner else cls.with_lanes(**fields)

@@ -16,7 +16,6 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel, Shifted
-from ..models.base import unchecked
 from ..models.fourier.shifted import WithVariance
 from ..models.parameters import Domain, domains, search_ranges
 from ..quotes.surface import QuoteSurface
@@ -103,10 +102,8 @@ class Coordinates:
         if not counts:
             return model
         fields = {name: jnp.asarray(getattr(model, name)) for name in domains(self.model)}
-        return unchecked(
-            self.model,
-            {n: jnp.full(counts[n], jnp.mean(x)) if n in counts else x for n, x in fields.items()},
-        )
+        filled = {n: jnp.full(counts[n], jnp.mean(x)) if n in counts else x for n, x in fields.items()}
+        return self.model.with_lanes(**filled)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -152,7 +149,7 @@ class Coordinates:
     def kernel(self, natural: Real) -> AbstractFourierModel:
         """The model an engine evaluates on a grid: fields (...), added variance (..., maturities)."""
         count = len(self._slots)
-        model = unchecked(self.model, self.gather(jnp.unstack(natural[..., :count], axis=-1)))
+        model = self.model.with_lanes(**self.gather(jnp.unstack(natural[..., :count], axis=-1)))
         return WithVariance(model, natural[..., count:]) if self.shifted else model
 
     def build(self, y: Real, unit: Real, t: Real) -> AbstractFourierModel:
@@ -161,9 +158,8 @@ class Coordinates:
         model = self.kernel(natural)
         if not isinstance(model, WithVariance):
             return model
-        return unchecked(
-            Shifted, {"model": model.model, "times": t, "increments": y[..., len(self._slots) :] * unit}
-        )
+        increments = y[..., len(self._slots) :] * unit
+        return Shifted.with_lanes(model=model.model, times=t, increments=increments)
 
     def vector(self, model: AbstractFourierModel, unit: Real, t: Real) -> Real:
         """The vector of a model, inside the bounds; the inverse of `build` for one model.

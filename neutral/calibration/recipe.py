@@ -38,16 +38,14 @@ def entries_of(recipe: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, floa
     """
     base = recipe.model if isinstance(recipe, Shifted) else recipe
     if isinstance(base, type):
-        if any(base._field_ndim(name) for name in domains(base)):
+        if any(base.field_ndim(name) for name in domains(base)):
             raise ArgumentError(
                 f"{base.__name__} has parameters with an axis, whose length a class does not tell: give an "
                 "instance, such as neutral.PiecewiseHeston(breakpoints=(0.5, 1.0))."
             )
         return (), {}
     counts = base.entries()
-    given = {
-        name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base._given if counts[name]
-    }
+    given = {name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base.given if counts[name]}
     return tuple(counts.items()), {
         f"{name}[{i}]": float(x) for name, rows in given.items() for i, x in enumerate(rows[0])
     }
@@ -57,4 +55,4 @@ def has_lanes(model: AbstractFourierModel) -> bool:
     """Whether the fields have a leading axis of surfaces."""
     base = model.model if isinstance(model, Shifted) else model
     name = next(iter(domains(base)))
-    return np.ndim(getattr(base, name)) > base._field_ndim(name)
+    return np.ndim(getattr(base, name)) > base.field_ndim(name)

@@ -25,11 +25,11 @@ class AbstractModel(eqx.Module):
     """
 
     _typical: ClassVar[dict[str, Any]] = {}
-    _given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
+    given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
-        check_domains(self, self._field_ndim)
+        check_domains(self, self.field_ndim)
         values = [x for x in jax.tree.leaves(self) if is_concrete(x)]
         if len(values) == len(jax.tree.leaves(self)):
             self._check_joint()
@@ -58,8 +58,17 @@ class AbstractModel(eqx.Module):
         """Inverse of `from_free`."""
         return values
 
+    @classmethod
+    def with_lanes(cls, **fields: Any) -> Self:
+        """A model whose fields may have leading axes: built without the checks meant for typed numbers."""
+        model = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(model, name, value)
+        return model
+
     @staticmethod
-    def _field_ndim(name: str) -> int:
+    def field_ndim(name: str) -> int:
+        """Number of axes of a parameter: 0 of a scalar, 1 of one value per entry."""
         return 0
 
     @property
@@ -69,7 +78,7 @@ class AbstractModel(eqx.Module):
 
     def entries(self) -> dict[str, int]:
         """Number of entries of each parameter with an axis."""
-        return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self._field_ndim(name)}
+        return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self.field_ndim(name)}
 
     @classmethod
     def typical(cls) -> Self:
@@ -228,7 +237,7 @@ def _has_axis(model: Any, path: Any) -> bool:
     """Whether the leaf is a parameter with an axis, of the model or of one inside it."""
     for key in path[:-1]:
         model = getattr(model, key.name)
-    return model._field_ndim(path[-1].name) > 0
+    return model.field_ndim(path[-1].name) > 0
 
 
 def with_leading_axes(x: Any, ndim: int) -> Any:
@@ -244,11 +253,3 @@ def require_finite_mean(condition: Any, model: AbstractModel, rule: str) -> None
     """
     if not bool(np.all(np.asarray(condition))):
         raise ArgumentError(f"{model!r}: E[F_T] is infinite; {rule}.")
-
-
-def unchecked(cls: Any, fields: dict[str, Any]) -> Any:
-    """A model whose fields may have leading axes: built without the checks meant for typed numbers."""
-    model = object.__new__(cls)
-    for name, value in fields.items():
-        object.__setattr__(model, name, value)
-    return model

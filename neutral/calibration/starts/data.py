@@ -8,7 +8,6 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...models import NIG, DoubleHeston, Kou, PiecewiseHeston, VarianceGamma
-from ...models.base import unchecked
 from ...models.parameters import domains
 from ...quotes.surface import QuoteSurface
 from ...typing import Real
@@ -119,7 +118,7 @@ def _vectors(
             )
             for name in domains(coordinates.model)
         }
-        vector = coordinates.vector(unchecked(coordinates.model, fields), unit, surface.t)
+        vector = coordinates.vector(coordinates.model.with_lanes(**fields), unit, surface.t)
         own = jnp.arange(coordinates.size) < len(coordinates.parameters)
         vectors.append(jnp.where(own, vector, shift))
     return jnp.stack(vectors)

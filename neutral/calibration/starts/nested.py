@@ -5,7 +5,6 @@ from typing import Any
 import jax.numpy as jnp
 
 from ...models import AbstractFourierModel, Black, Shifted
-from ...models.base import unchecked
 from ...models.parameters import domains
 from ...typing import Real
 from ..coordinates import Coordinates
@@ -25,7 +24,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
     cls, _, _ = split_recipe(recipe)
     base = model.model if isinstance(model, Shifted) else model
     names = [field for field in cls.__dataclass_fields__ if not field.startswith("_")]
-    like = next(getattr(base, name) for name in domains(base) if not base._field_ndim(name))
+    like = next(getattr(base, name) for name in domains(base) if not base.field_ndim(name))
     if isinstance(base, Black) and cls is not Black:
         variance = base.sigma**2
         known = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance, "sigma": base.sigma}
@@ -39,7 +38,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
     typical, counts = Coordinates(cls, False, 0, axes).typical(), dict(axes)
     if counts:
         given = recipe.model if isinstance(recipe, Shifted) else recipe
-        known |= {name: _rows(getattr(given, name), like, counts[name]) for name in cls._given}
+        known |= {name: _rows(getattr(given, name), like, counts[name]) for name in cls.given}
 
     def value(name: str) -> Real:
         x: Any = known.get(name, getattr(typical, name))
@@ -48,7 +47,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
         shared = name in known and jnp.ndim(x) == like.ndim  # one value for all entries
         return _rows(jnp.expand_dims(x, -1) if shared else x, like, counts[name])
 
-    return unchecked(cls, {name: value(name) for name in names})
+    return cls.with_lanes(**{name: value(name) for name in names})
 
 
 def _rows(x: Real, like: Real, count: int) -> Real:

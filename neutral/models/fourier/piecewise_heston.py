@@ -33,7 +33,7 @@ class PiecewiseHeston(AbstractFourierModel):
     `PiecewiseHeston(breakpoints=(0.5, 1.0))`, without other numbers, is a recipe for calibration.
     """
 
-    _given: ClassVar = ("breakpoints",)
+    given: ClassVar = ("breakpoints",)
 
     breakpoints: Any = param(Unbounded(), "times at which parameters change, yr, ascending, shape (n,)")
     v0: Any = param(Positive(), "spot variance, 1/yr", (0.0, 10.0), default=None)
@@ -51,7 +51,8 @@ class PiecewiseHeston(AbstractFourierModel):
     )
 
     @staticmethod
-    def _field_ndim(name: str) -> int:
+    def field_ndim(name: str) -> int:
+        """v0 is one number; every other parameter has a value per piece."""
         return 0 if name == "v0" else 1
 
     @property
@@ -100,7 +101,7 @@ class PiecewiseHeston(AbstractFourierModel):
 
         def expand(name: str) -> Real:
             x = getattr(self, name)
-            own = jnp.ndim(x) - self._field_ndim(name)
+            own = jnp.ndim(x) - self.field_ndim(name)
             return jnp.reshape(x, jnp.shape(x)[:own] + (1,) * axes + jnp.shape(x)[own:])
 
         names = ("breakpoints", "v0", *_PIECES)

@@ -30,7 +30,8 @@ class Shifted(AbstractFourierModel):
     )
 
     @staticmethod
-    def _field_ndim(name: str) -> int:
+    def field_ndim(name: str) -> int:
+        """Times and increments have a value per maturity."""
         return 1
 
     @property

@@ -25,7 +25,6 @@ from ...calibration import (
 from ...errors import NeutralError
 from ...market.build import surface_of
 from ...models import SVCJ, Black, Heston, Shifted
-from ...models.base import unchecked
 from ...models.parameters import domains
 from ...pricing import Lewis
 from ...quotes.stack import stack
@@ -172,7 +171,7 @@ def _moved(name: str, previous: Parameters | None, block: QuoteSurface) -> Any:
     if previous:
         variance = _added_variance(t, *(np.asarray(previous[column], float) for column in SHIFT))
         increments = np.maximum(np.diff(variance, prepend=0.0, axis=-1), 0.0)
-    return unchecked(Shifted, {"model": model, "times": t, "increments": increments})
+    return Shifted.with_lanes(model=model, times=t, increments=increments)
 
 
 def _added_variance(t: np.ndarray, times: np.ndarray, increments: np.ndarray) -> np.ndarray:
@@ -186,7 +185,7 @@ def _added_variance(t: np.ndarray, times: np.ndarray, increments: np.ndarray) ->
 def _batched(cls: Any, fields: Mapping[str, Any], like: np.ndarray) -> Any:
     """A model whose fields have the shape of `like`, and are nan where it is."""
     values = {name: np.where(np.isnan(like), np.nan, fields[name]) for name in domains(cls)}
-    return unchecked(cls, values)
+    return cls.with_lanes(**values)
 
 
 def _prior(name: str, previous: Parameters | None, config: Config) -> list[Any]:
