@@ -1,19 +1,22 @@
-"""Array aliases shared by the whole package."""
+"""Array aliases of the package; where axes are fixed annotations name them, as in `Float[Numbers, "2 T K"]`."""
 
 import numpy as np
 from jaxtyping import Array, Bool, Complex, Float, Int
 
-Scalar = Float[Array, ""] | float
+Numbers = Array | np.ndarray
+"""An array of JAX or of numpy: functions of the package take either."""
+
+Scalar = Float[Numbers, ""] | float
 """A real number: a model holds it as an array of shape (), and is built from plain numbers too."""
 
-Real = Float[Array, "..."]
+Real = Float[Numbers, "..."]
 """Real numbers of any shape; arguments of one call broadcast."""
 
-Row = Float[Array, "..."] | np.ndarray
-"""A parameter with one axis: built from numpy too."""
+Row = Float[Numbers, "..."]
+"""A parameter with one axis."""
 
-Frequencies = Complex[Array, "*u"]
+Frequencies = Complex[Numbers, "*u"]
 """Complex frequencies z of a characteristic function, any shape."""
 
-Flags = Bool[Array, "..."]
-Codes = Int[Array, "..."]
+Flags = Bool[Numbers, "..."]
+Codes = Int[Numbers, "..."]

@@ -1,6 +1,6 @@
 """The Riccati solution of every affine model here, its derivatives, and when moments explode."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from ..base import Strip
 _DEGENERATE = 1e-6  # |d| t below which the Riccati solution is taken from its Taylor series
 
 
+@runtime_checkable
 class HasDiffusion(Protocol):
     """Any model with Heston's five parameters."""
 
