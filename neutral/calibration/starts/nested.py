@@ -23,7 +23,7 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
     """
     cls, _, _ = split_recipe(recipe)
     base = model.model if isinstance(model, Shifted) else model
-    names = [field for field in cls.__dataclass_fields__ if not field.startswith("_")]
+    names = [x for x in cls.__dataclass_fields__ if not x.startswith("_") and x != "given"]
     like = next(getattr(base, name) for name in domains(base) if not base.field_ndim(name))
     if isinstance(base, Black) and cls is not Black:
         variance = base.sigma**2
