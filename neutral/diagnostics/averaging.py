@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from ..numerics.root_mean_square import root_mean_square
 
 _GAP = 1e-10  # of the mean log score: how far from the optimum is none
 _ROUNDS = 100_000
@@ -29,7 +30,7 @@ def stacking_weights(errors: Any) -> np.ndarray:
     from scipy.optimize import nnls
 
     known = _known(errors, "errors", np.isfinite(errors))
-    size = np.sqrt(np.mean(known**2))
+    size = root_mean_square(known)
     if size == 0.0:
         raise ArgumentError("every error is 0, so errors do not compare the models.")
     # With weights s v, v on the simplex, the least over s rises with |E v|: the direction is v's own optimum

@@ -14,7 +14,8 @@ from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
-from .residuals import Residuals, misses, root_mean_square
+from ..numerics.root_mean_square import root_mean_square
+from .residuals import Residuals, misses
 
 Kind = Literal["random", "strikes", "expiries"]
 Unit = Literal["vol", "price", "spreads"]

@@ -8,7 +8,7 @@ from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..quotes.surface import QuoteSurface
 from .diagnose import Diagnosis
-from .residuals import root_mean_square
+from ..numerics.root_mean_square import root_mean_square
 
 _BP = 1e4
 

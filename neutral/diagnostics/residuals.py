@@ -8,6 +8,7 @@ import numpy as np
 from jax.scipy.special import betainc
 
 from ..calibration.result import CalibrationResult
+from ..numerics.root_mean_square import root_mean_square
 from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
 
@@ -95,7 +96,7 @@ class Residuals:
             values = values[np.isfinite(values)]
             has = values.size > 0
             row[f"bias_{name}"] = float(np.mean(values)) if has else np.nan
-            row[f"rmse_{name}"] = float(np.sqrt(np.mean(values**2))) if has else np.nan
+            row[f"rmse_{name}"] = root_mean_square(values)
             row[f"mae_{name}"] = float(np.mean(np.abs(values))) if has else np.nan
         spreads = np.abs(self.spreads[here])
         spreads = spreads[~np.isnan(spreads)]
@@ -147,12 +148,6 @@ def misses(result: CalibrationResult, surface: QuoteSurface, chosen: Any) -> Res
     spread = np.asarray(surface.spread)
     spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
     return Residuals(price, vol, spreads, k, t)
-
-
-def root_mean_square(values: np.ndarray) -> float:
-    """Of the values that are finite; nan where there are none."""
-    known = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else np.nan
 
 
 def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ...]:

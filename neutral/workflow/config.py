@@ -1,39 +1,42 @@
-"""The configuration of a run: read from TOML, checked, and reduced to a hash of what changes results."""
+"""What all configuration files share: sections with their checks, TOML files, and a hash of what changes results.
+
+Each section of a file is a class whose name ends in Rules; its method `build` makes the object of the library
+that the section describes.
+"""
 
 import hashlib
 import json
-import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
-from ..errors import ArgumentError, DataError
-from ..market import Filters, Split, load_rates, split_seed
-from ..shipped import configuration
-from .calibrate.rows import MODELS
+from ..errors import ArgumentError
+from ..market import Filters, load_rates
+from ..market.loaders.rates import Rates
+from ..times import ACT_365
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from ..calibration import Loss
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-ALL = "all"  # of currencies: those that the files have
-Model = Literal["black", "heston", "svcj", "svcj++"]
+
+D = TypeVar("D", bound="Document")
 
 
-D = TypeVar("D", bound="Section")
-
-
-class Section(BaseModel):
+class Section(BaseModel, extra="forbid", allow_inf_nan=False, strict=True, frozen=True):
     """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
-
-class Sources(Section):
-    """What loaders are told. Names and meaning of the keys are in the shipped configurations."""
+class DataRules(Section):
+    """`[data]`: how files are read. The shipped configurations explain the keys."""
 
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
@@ -41,23 +44,9 @@ class Sources(Section):
     limit: Count | None = None
 
     @cached_property
-    def interest(self) -> Any:
-        """`rates` as a loader takes them: None, a flat rate, or the history in a file, read once."""
+    def interest(self) -> float | Rates | None:
+        """The interest rate for loaders: None, a flat rate, or the history in a file, which is read once."""
         return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
-
-
-class Data(Sources):
-    """`[data]` of a run."""
-
-    currencies: list[str] = ["BTC", "ETH"]
-    first_index: Annotated[int, Field(ge=0)] = 0
-
-    @field_validator("currencies")
-    @classmethod
-    def _distinct(cls, names: list[str]) -> list[str]:
-        if not names or len(set(names)) < len(names):
-            raise ValueError("expected one currency or more, none twice")
-        return names
 
 
 class FilterRules(Section):
@@ -65,7 +54,7 @@ class FilterRules(Section):
 
     min_price: NotNegative = 0.0
     allow_crossed: bool = False
-    min_maturity: NotNegative = 1 / 365
+    min_maturity: NotNegative = 1 / ACT_365
     max_maturity: Positive | None = None
     min_open_interest: float = 1.0
     min_vega: float = 0.0
@@ -80,25 +69,13 @@ class FilterRules(Section):
     sample_seed: Annotated[int, Field(ge=0)] = 123
 
     def build(self) -> Filters:
-        """The rules as the market side takes them."""
+        """The liquidity rules that `neutral.market.prepare` takes."""
         low, high = self.moneyness
         return Filters(**self.model_dump(exclude={"moneyness"}), moneyness=(low, high))
 
 
-class SplitRule(Section):
-    """`[split]`: the fields of `neutral.market.Split` but the seed, which currency and position give."""
-
-    kind: Literal["random", "strikes", "expiries"] = "random"
-    train_share: Annotated[float, Field(gt=0, lt=1)] = 0.7
-    block: Count = 3
-
-    def build(self) -> Split:
-        """The split as the market side takes it."""
-        return Split(**self.model_dump())
-
-
-class Loss(Section):
-    """`[loss]`: the fields of `neutral.Loss`, and what quotes count for."""
+class LossRules(Section):
+    """`[loss]`: the fields of `neutral.Loss`, and the power of open interest with which quotes count."""
 
     weight: Literal["default", "spread", "vega", "price", "relative"] = "spread"
     robust: Literal["none", "soft_l1", "huber", "cauchy"] = "soft_l1"
@@ -107,15 +84,11 @@ class Loss(Section):
     vega_power: float = 0.0
     open_interest_power: float = 0.0
 
+    def build(self) -> "Loss":
+        """The loss that `neutral.calibrate` minimises."""
+        from ..calibration import Loss  # loads JAX
 
-class Prior(Section):
-    """`[prior]`: pulls that are added to the loss, each with its strength; 0 leaves it out."""
-
-    shift: NotNegative = 1e-4
-    strength: NotNegative = 0.0
-    toward: Literal["typical", "previous"] = "typical"
-    feller: NotNegative = 0.0
-    jump_moment: NotNegative = 0.0
+        return Loss(**self.model_dump(exclude={"open_interest_power"}))
 
 
 class Solver(Section):
@@ -126,51 +99,35 @@ class Solver(Section):
     damping: Positive = 1e-2
 
 
-class Search(Section):
-    """`[search]`: the fields of `neutral.Search` that are numbers."""
-
-    screening: Count = 15
-    finalists: Count = 2
-
-
 class Engine(Section):
     """`[engine]`: the quadrature of the prices."""
 
     nodes: Annotated[int, Field(ge=8)] | None = None
 
 
-class Run(Section):
-    """`[run]`: how the work is cut, and how much of it is done."""
-
-    block: Count = 32
-    chunk: Count | None = None
-    workers: Count | None = None
-    currencies: list[str] | None = None
-
-
 class Document(Section):
-    """A whole file: what is read, what is refused, and more in each kind of it."""
+    """A whole file. Each kind of file adds sections to these two."""
 
-    data: Any
+    data: DataRules = DataRules()
     filters: FilterRules = FilterRules()
 
     def replaced(self, **sections: Any) -> Self:
-        """A copy with some keys changed, checked anew.
+        """A copy with some keys changed, checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
+            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is.
         """
         content = self.model_dump()
         for name, value in sections.items():
-            if isinstance(value, dict):
-                content[name] |= {key: one for key, one in value.items() if one is not None}
+            if isinstance(value, Mapping):
+                content[name] |= {key: entry for key, entry in value.items() if entry is not None}
             elif value is not None:
                 content[name] = value
         return validated(content, "the options given", type(self))
 
     @property
     def content(self) -> dict[str, Any]:
-        """What changes results, by section."""
+        """The keys that change results, by section."""
         return self.model_dump(mode="json")
 
     @cached_property
@@ -180,124 +137,56 @@ class Document(Section):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Config(Document):
-    """The configuration of a run."""
+def read_document(path: Path, kind: type[D]) -> D:
+    """Read a configuration file.
 
-    data: Data = Data()
-    split: SplitRule = SplitRule()
-    models: list[Model] = list(MODELS)
-    loss: Loss = Loss()
-    prior: Prior = Prior()
-    solver: Solver = Solver()
-    search: Search = Search()
-    engine: Engine = Engine()
-    run: Run = Run()
-
-    @field_validator("models")
-    @classmethod
-    def _in_order(cls, names: list[Model]) -> list[Model]:
-        if not names or len(set(names)) < len(names):
-            raise ValueError("expected one model or more, none twice")
-        return sorted(names, key=MODELS.index)
-
-    @model_validator(mode="after")
-    def _market_rules(self) -> Self:
-        self.filters.build()
-        self.split.build()
-        unknown = [name for name in self.currencies if name not in self.data.currencies]
-        if unknown or not self.currencies:
-            raise ValueError(
-                f"currencies to run are {self.currencies}; accepted are those of data.currencies: "
-                f"{', '.join(self.data.currencies)}"
-            )
-        return self
-
-    @property
-    def is_resolved(self) -> bool:
-        """Whether the underlyings are named."""
-        return self.data.currencies != [ALL]
-
-    def resolved(self, assets: Sequence[str]) -> "Config":
-        """A copy in which `ALL` is replaced by the underlyings that there are."""
-        if self.is_resolved:
-            return self
-        if not assets:
-            raise DataError("no file tells what underlyings it has; name them with --currency")
-        return self.replaced(data={"currencies": list(assets)})
-
-    def seed(self, currency: str, position: int) -> int:
-        """Seed of the split of a snapshot: it depends on nothing but the currency and the position."""
-        return split_seed(currency, position, self.data.currencies)
-
-    @property
-    def currencies(self) -> list[str]:
-        """Currencies to run, in the order of the tables."""
-        chosen = self.data.currencies if self.run.currencies is None else self.run.currencies
-        return sorted(set(chosen), key=[*self.data.currencies, *chosen].index)
-
-    @property
-    def workers(self) -> int:
-        """Currencies calibrated at the same time."""
-        return min(self.run.workers or os.cpu_count() or 1, len(self.currencies))
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """What changes the results of a snapshot and currency, by section."""
-        skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
-        return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
-
-
-def load_config(path: Any = None) -> Config:
-    """Read a configuration from a path; None reads the one shipped for Deribit files.
+    Args:
+        path: A TOML file.
+        kind: The kind of configuration that the file is.
 
     Raises:
-        ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
+        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+            accepted.
     """
-    return read_document(configuration("deribit") if path is None else path, Config)
-
-
-def read_document(path: Any, kind: type[D]) -> D:
-    """A file as one kind of configuration; errors as of `load_config`."""
-    source = Path(path) if isinstance(path, str) else path
-    name = str(path) if isinstance(path, str | Path) else source.name
     try:
-        content = tomllib.loads(source.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ArgumentError(f"{name}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # with tomllib.TOMLDecodeError and text that is not UTF-8
-        raise ArgumentError(f"{name}: not a TOML file: {error}") from error
-    return validated(content, name, kind)
+        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # includes tomllib.TOMLDecodeError and text that is not UTF-8
+        raise ArgumentError(f"{path}: not a TOML file: {error}") from error
+    return validated(content, str(path), kind)
 
 
-def validated(content: dict[str, Any], source: str, kind: type[D]) -> D:
-    """A configuration from its content.
+def validated(content: Mapping[str, Any], source: str, kind: type[D]) -> D:
+    """Make a configuration of its content.
 
     Raises:
-        ArgumentError: names the source, the key, what came and what is accepted.
+        ArgumentError: The message names the source and the key, and says what was given and what is accepted.
     """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        raise ArgumentError(f"{source}: {_explained(kind, wrong['loc'], wrong)}") from error
+        raise ArgumentError(f"{source}: {_explained(kind, error.errors()[0])}") from error
 
 
-def _explained(kind: type[Section], where: Sequence[int | str], wrong: Any) -> str:
+def _explained(kind: type[Section], error: "ErrorDetails") -> str:
     """One line on the first thing that is wrong."""
-    *table, key = [str(name) for name in where] or [""]
-    if wrong["type"] == "extra_forbidden":
+    *table, key = [str(name) for name in error["loc"]] or [""]
+    if error["type"] == "extra_forbidden":
         accepted = ", ".join(_keys(kind, table))
-        return f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {accepted}"
-    cause = wrong.get("ctx", {}).get("error") or wrong["msg"]
+        return f"unknown key {'.'.join([*table, key])}; accepted in {_table_name(table)}: {accepted}"
+    cause = error.get("ctx", {}).get("error") or error["msg"]
     name = ".".join([*table, key])
-    return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
+    return f"{name} = {error['input']!r}: {cause}" if name else str(cause)
 
 
-def _named(table: list[str]) -> str:
+def _table_name(table: Sequence[str]) -> str:
     return f"[{'.'.join(table)}]" if table else "the file"
 
 
-def _keys(kind: Any, table: list[str]) -> list[str]:
+def _keys(kind: type[Section], table: Sequence[str]) -> list[str]:
+    """The keys that a table of the file accepts."""
+    section: Any = kind
     for name in table:
-        kind = kind.model_fields[name].annotation
-    return list(kind.model_fields)
+        section = section.model_fields[name].annotation
+    return list(section.model_fields)

@@ -1,6 +1,6 @@
-"""Parquet files with checksums: written durably, read with every byte verified."""
+"""Parquet files with checksums: written as a whole, and read with every byte verified."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,17 +24,19 @@ SCHEMAS = {
     "fits": pa.schema([(name, _TYPES[kind]) for name, kind in FIT_COLUMNS.items()]),
     "quotes": pa.schema([(name, _TYPES[kind]) for name, kind in QUOTE_COLUMNS.items()]),
 }
+KINDS = tuple(SCHEMAS)
+_REMEDY = "move it away, and the same `neutral calibrate` command computes it again."
 
 
-class Stored(NamedTuple):
+class StoredFile(NamedTuple):
     """What the manifest keeps of a file."""
 
     sha256: str
     rows: int
 
 
-def fits_table(rows: list[dict[str, Any]]) -> pa.Table:
-    """The table of fits; what a row does not have is null, and so is nan."""
+def fits_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The table of fits. What a row does not have is null, and so is nan."""
     frame = pd.DataFrame(rows, columns=pd.Index(FIT_COLUMNS), dtype=object)
     columns = [
         pa.array(frame[name], type=_TYPES[kind], from_pandas=True) for name, kind in FIT_COLUMNS.items()
@@ -42,7 +44,7 @@ def fits_table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=SCHEMAS["fits"])
 
 
-def quotes_table(frames: list[pd.DataFrame]) -> pa.Table:
+def quotes_table(frames: Sequence[pd.DataFrame]) -> pa.Table:
     """The table of quotes of several snapshots."""
     if not frames:
         return SCHEMAS["quotes"].empty_table()
@@ -50,13 +52,13 @@ def quotes_table(frames: list[pd.DataFrame]) -> pa.Table:
     return pa.concat_tables(tables).replace_schema_metadata(None)
 
 
-def write(path: Path, kind: str, tables: Iterable[pa.Table]) -> Stored:
-    """Write tables one after another into one file, whole or not at all.
+def write_parquet(path: Path, kind: str, tables: Iterable[pa.Table]) -> StoredFile:
+    """Write tables one after another into one file, completely or not at all.
 
     Args:
         path: The file.
         kind: "fits" or "quotes".
-        tables: Of that kind's schema; one at a time is in memory.
+        tables: Tables with the schema of that kind; one at a time is in memory.
     """
     rows = 0
 
@@ -67,16 +69,15 @@ def write(path: Path, kind: str, tables: Iterable[pa.Table]) -> Stored:
                 writer.write_table(table)
                 rows += table.num_rows
 
-    return Stored(durable.replace(path, content), rows)
+    return StoredFile(durable.replace(path, content), rows)
 
 
-def read(path: Path, stored: Stored) -> pa.Table:
-    """Read a file, verified against what was stored.
+def read_parquet(path: Path, stored: StoredFile) -> pa.Table:
+    """Read a file and verify that it is the one that was stored.
 
     Raises:
-        DataError: the file is missing, or a byte of it has changed.
+        DataError: The file is missing, or a byte of it has changed.
     """
-    remedy = "move it away, and the same `neutral calibrate` command computes it again."
     try:
         digest = durable.sha256(path)
     except FileNotFoundError:
@@ -86,17 +87,11 @@ def read(path: Path, stored: Stored) -> pa.Table:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != stored.sha256:
-        raise DataError(f"{path}: is damaged, its bytes are not those written (SHA-256 differs): {remedy}")
+        raise DataError(f"{path}: is damaged, its bytes are not those written (SHA-256 differs): {_REMEDY}")
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: is damaged ({error}): {remedy}") from error
+        raise DataError(f"{path}: is damaged ({error}): {_REMEDY}") from error
     if table.num_rows != stored.rows:
-        raise DataError(f"{path}: has {table.num_rows} rows, the manifest says {stored.rows}: {remedy}")
+        raise DataError(f"{path}: has {table.num_rows} rows, the manifest says {stored.rows}: {_REMEDY}")
     return table
-
-
-def in_order(parts: Mapping[str, Stored], folder: Path) -> Iterator[pa.Table]:
-    """Verified parts, one at a time, in the order given."""
-    for name, stored in parts.items():
-        yield read(folder / name, stored)

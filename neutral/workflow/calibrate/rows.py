@@ -9,6 +9,8 @@ import pandas as pd
 
 from ...shipped import CODE_VERSION
 from ..inputs.archive import SnapshotFile
+from ..inputs.markets import Market
+from ..outcome import LOST, REFUSED, price_errors
 
 MODELS = ("black", "heston", "svcj", "svcj++")
 PRICE_COLUMNS = {
@@ -44,10 +46,6 @@ QUOTE_COLUMNS: dict[str, str] = {
     "index_price": "real", "volume_usd": "real", **dict.fromkeys(PRICE_COLUMNS.values(), "real"),
 }  # fmt: skip
 
-REFUSED = "refused"  # the snapshot could not be used
-LOST = "error"  # the fit was lost to an error
-ENOUGH_PRICES = 0.8  # share of finite prices below which an error is not stated
-
 Parameters = dict[str, Any]  # name: number, or list of numbers for the shift
 
 
@@ -68,15 +66,6 @@ class ModelFit:
     at_bound: str = ""
 
 
-@dataclass(frozen=True)
-class Table:
-    """The liquid quotes of one currency in one snapshot, or why there are none."""
-
-    frame: pd.DataFrame | None
-    reason: str
-    data_sha256: str
-
-
 def lost(message: str, n_quotes: int) -> ModelFit:
     """A fit that an error took."""
     return ModelFit(LOST, False, message, np.full(n_quotes, np.nan))
@@ -84,9 +73,8 @@ def lost(message: str, n_quotes: int) -> ModelFit:
 
 def fit_rows(
     file: SnapshotFile,
-    currency: str,
     seed: int,
-    table: Table,
+    market: Market,
     fits: Mapping[str, ModelFit],
     models: Sequence[str],
     config_hash: str,
@@ -94,16 +82,16 @@ def fit_rows(
     """One row per model: of its fit, or of the refusal of the snapshot."""
     common = {
         "snapshot_ts": file.timestamp,
-        "currency": currency,
+        "currency": market.underlying,
         "random_seed": seed,
         "config_hash": config_hash,
         "code_version": CODE_VERSION,
-        "data_sha256": table.data_sha256,
+        "data_sha256": market.data_sha256,
     }
-    if table.frame is None:
-        refusal = {"status": REFUSED, "converged": False, "message": table.reason, "at_bound": ""}
+    if market.frame is None:
+        refusal = {"status": REFUSED, "converged": False, "message": market.reason, "at_bound": ""}
         return [common | refusal | {"model": model} for model in models]
-    return [common | {"model": model} | _fit_row(fits[model], table.frame) for model in models]
+    return [common | {"model": model} | _fit_row(fits[model], market.frame) for model in models]
 
 
 def quote_rows(
@@ -121,7 +109,7 @@ def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
     train, test = split == "train", split == "test"
     error = fit.prices - frame["mid_price_clean"].to_numpy(float)
     half = 0.5 * frame["spread"].to_numpy(float)
-    rmse_fit, mae_fit, _ = errors(error, half, train | test)
+    rmse_fit, mae_fit, _ = price_errors(error, half, train | test)
     row: dict[str, Any] = {
         "n_options_total": int(np.sum(train | test)),
         "n_train": int(np.sum(train)),
@@ -130,26 +118,10 @@ def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
         "mae_fit": mae_fit,
     }
     for name, rows in (("train", train), ("test", test)):
-        row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = errors(error, half, rows)
+        row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = price_errors(error, half, rows)
     for name in (
         "status", "converged", "message", "steps", "loss", "prior_loss", "gradient_norm", "condition_number",
         "at_bound",
     ):  # fmt: skip
         row[name] = getattr(fit, name)
     return row | fit.parameters
-
-
-def errors(error: np.ndarray, half_spread: np.ndarray, rows: np.ndarray) -> tuple[float, float, float]:
-    """RMSE, MAE and share inside half a spread; nan where less than four fifths of the prices are finite.
-
-    Args:
-        error: Model less mid price, coin, shape (n,).
-        half_spread: Half of ask less bid, coin, shape (n,).
-        rows: Which quotes count, shape (n,).
-    """
-    finite = rows & np.isfinite(error)
-    if not rows.any() or finite.sum() < ENOUGH_PRICES * rows.sum():
-        return np.nan, np.nan, np.nan
-    kept = np.abs(error[finite])
-    inside = np.sum(kept <= half_spread[finite]) / rows.sum()  # a price that is not finite is not inside
-    return float(np.sqrt(np.mean(kept**2))), float(np.mean(kept)), float(inside)
