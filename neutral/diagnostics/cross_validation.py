@@ -12,9 +12,9 @@ from ..calibration import calibrate_batch, price_surface
 from ..calibration.batch import CHUNK
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
+from ..numerics.root_mean_square import root_mean_square
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
-from ..numerics.root_mean_square import root_mean_square
 from .residuals import Residuals, misses
 
 Kind = Literal["random", "strikes", "expiries"]

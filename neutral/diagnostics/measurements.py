@@ -6,9 +6,9 @@ import numpy as np
 
 from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..numerics.root_mean_square import root_mean_square
 from ..quotes.surface import QuoteSurface
 from .diagnose import Diagnosis
-from ..numerics.root_mean_square import root_mean_square
 
 _BP = 1e4
 

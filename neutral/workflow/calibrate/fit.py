@@ -16,8 +16,6 @@ from ...calibration import (
     FellerPenalty,
     JumpMomentPenalty,
     LevenbergMarquardt,
-    Loss,
-    Search,
     Tikhonov,
     calibrate_batch,
     nested_start,
@@ -29,7 +27,7 @@ from ...models.parameters import domains
 from ...pricing import Lewis
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
-from ..config import Config
+from .config import Config
 from .rows import ERRORS, SHIFT, ModelFit, Parameters, lost
 
 CLASSES: dict[str, Any] = {"black": Black, "heston": Heston, "svcj": SVCJ, "svcj++": SVCJ}
@@ -150,11 +148,11 @@ def _calibrate(
         RECIPES[name],
         block,
         engine=engine,
-        loss=Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
+        loss=config.loss.build(),
         prior=_prior(name, previous, config),
         solver=LevenbergMarquardt(**config.solver.model_dump()),
         starts=starts,
-        search=Search(**config.search.model_dump()),
+        search=config.search.build(),
         chunk=config.run.chunk,
     )
 

@@ -1,6 +1,6 @@
 """Parquet files with checksums: written as a whole, and read with every byte verified."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 

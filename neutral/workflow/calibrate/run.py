@@ -226,9 +226,7 @@ class _Run:
             self._store.commit(underlying, number, part, fits, quotes)
         return fits
 
-    def _fit(
-        self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State
-    ) -> list[ModelFits]:
+    def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
         """The fits of each snapshot; none for a snapshot whose quotes cannot be used."""
         markets = [snapshot.markets.get(underlying) for snapshot in snapshots]
         frames = [None if market is None else market.frame for market in markets]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ... import durable
 from ...errors import ArgumentError, NeutralError
-from ..inputs.archive import TIME
+from ...times import TIME
 from .rows import FIT_COLUMNS, MODELS, PRICE_COLUMNS, QUOTE_COLUMNS, SHIFT
 from .store import Store
 

@@ -1,4 +1,4 @@
-"""The configuration of the pipeline: one model of each market, and the limits that it has to keep."""
+"""The configuration of the pipeline: one model for each market, and the limits that its fit has to keep."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from ...calibration import Tikhonov
+from ...calibration import DifferentialEvolution, QuasiRandom, Search, Tikhonov
 from ...calibration.coordinates import Coordinates
 from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
@@ -22,13 +22,13 @@ from ...shipped import configuration
 from ..calibrate import fit
 from ..config import (
     Count,
+    DataRules,
     Document,
-    Loss,
+    LossRules,
     NotNegative,
     Positive,
     Section,
     Solver,
-    Sources,
     read_document,
 )
 
@@ -41,22 +41,22 @@ Model = Literal["black", "heston", "bates", "svcj", "svcj++", "double_heston", "
 Playbook = Literal["plausibility", "heston", "sabr", "segments", "slv"]
 
 
-class PipelineSources(Sources):
-    """`[data]`: the files, and what loaders are told."""
+class FileRules(DataRules):
+    """`[data]`: which files and underlyings are read, and how."""
 
     files: list[str] = []
     assets: list[str] | None = None
 
 
-class Bounds(Section):
-    """`[bounds]`: intervals of parameters by name, over those from the data."""
+class BoundRules(Section):
+    """`[bounds]`: intervals of parameters by name, which replace the bounds from the data."""
 
     from_data: bool = True
     intervals: dict[str, tuple[float, float]] = {}
 
 
-class Anchor(Section):
-    """`[prior]`: the pull to the market's last fit before this one; and the one on what quotes do not see."""
+class AnchorRules(Section):
+    """`[prior]`: the pull to the market's previous fit, and the pull in directions that quotes do not determine."""
 
     strength: NotNegative = 0.0
     weights: dict[str, NotNegative] | None = None
@@ -64,7 +64,7 @@ class Anchor(Section):
     on_degenerate: Literal["keep", "damp"] = "keep"
 
 
-class Starts(Section):
+class StartRules(Section):
     """`[search]`: where a fit starts, and how many of the starts are run to the end."""
 
     v0: list[float] = []
@@ -72,9 +72,18 @@ class Starts(Section):
     finalists: Count = 8
     explore: Literal["none", "quasi_random", "differential_evolution"] = "none"
 
+    def build(self, explore: QuasiRandom | DifferentialEvolution | None = None) -> Search:
+        """The search over starting points that `neutral.calibrate` takes.
 
-class Validation(Section):
-    """`[validation]`: folds of the cross-validation; 0 leaves it out."""
+        Args:
+            explore: The global search that gives further starts; none by default, because the global stage
+                of the pipeline runs before the search.
+        """
+        return Search(self.screening, self.finalists, explore)
+
+
+class ValidationRules(Section):
+    """`[validation]`: the number of folds of the cross-validation; 0 leaves it out."""
 
     folds: Annotated[int, Field(ge=0)] = 5
 
@@ -86,28 +95,28 @@ class Validation(Section):
         return folds
 
 
-class Gates(Section):
-    """`[gates]`: sets of limits beside those of the stages, and a file of limits of one's own."""
+class GateRules(Section):
+    """`[gates]`: sets of limits beside those of the stages, and a file whose limits replace the shipped ones."""
 
     playbooks: list[Playbook] = []
     file: str | None = None
 
 
 class PipelineConfig(Document):
-    """The whole file. Names and meaning of the keys are in the shipped `heston_index.toml`."""
+    """The whole file. The shipped `heston_index.toml` explains the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"
     model: Model = "heston"
     breakpoints: list[float] = []
     simpler: list[Model] = []
-    data: PipelineSources = PipelineSources()
-    loss: Loss = Loss(weight="vega", robust="none", c=1.0)
-    bounds: Bounds = Bounds()
-    prior: Anchor = Anchor()
+    data: FileRules = FileRules()
+    loss: LossRules = LossRules(weight="vega", robust="none", c=1.0)
+    bounds: BoundRules = BoundRules()
+    prior: AnchorRules = AnchorRules()
     solver: Solver = Solver()
-    search: Starts = Starts()
-    validation: Validation = Validation()
-    gates: Gates = Gates()
+    search: StartRules = StartRules()
+    validation: ValidationRules = ValidationRules()
+    gates: GateRules = GateRules()
 
     @field_validator("simpler")
     @classmethod
@@ -131,18 +140,18 @@ class PipelineConfig(Document):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What changes the results of a market, by section; with the limits themselves."""
+        """The keys that change the results of a market, by section, together with the limits themselves."""
         skip = {"data": {"files", "assets", "limit"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         return content | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """Of all gates.
+        """The limits of all gates.
 
         Raises:
-            ArgumentError: the file of limits has none of a playbook.
-            DataError: as `load_limits`.
+            ArgumentError: The file of limits has none for a playbook.
+            DataError: As `load_limits`.
         """
         limits = load_limits(self.gates.file)
         missing = sorted(set(self.gates.playbooks) - {limit.set for limit in limits})
@@ -157,9 +166,9 @@ class PipelineConfig(Document):
         return fit.RECIPES.get(name, CLASSES[name])
 
     def starts(self, name: Model, before: Mapping[str, float] | None) -> list[Any]:
-        """Starts beside those from the data: an earlier fit, and typical models of the variances listed.
+        """Starts beside those from the data: an earlier fit, and typical models with the listed variances.
 
-        Without an earlier fit its place is held by one that is no start, so that no day compiles anew.
+        Without an earlier fit a nan start fills its slot, so that the compiled shape stays the same.
         """
         axes, _ = entries_of(self.recipe(name))
         typical = Coordinates(CLASSES[name], False, 0, axes).typical()
@@ -169,7 +178,7 @@ class PipelineConfig(Document):
         return [absent if before is None else self.model_of(name, before), *given]
 
     def anchor(self, name: Model, before: Mapping[str, float] | None) -> Tikhonov:
-        """The pull to parameters of an earlier fit of the same model; of no strength where there is none."""
+        """The pull to the parameters of an earlier fit of the same model; its strength is 0 without one."""
         own = domains(CLASSES[name])
         given = self.prior.weights
         weights = None if given is None else {key: x for key, x in given.items() if key in own}
@@ -178,7 +187,7 @@ class PipelineConfig(Document):
         return Tikhonov(self.prior.strength, self.model_of(name, before), weights)
 
     def model_of(self, name: Model, parameters: Mapping[str, float]) -> Any:
-        """The model of parameters by name (`kappa`, or entry by entry `kappa[0]`), without its shift."""
+        """The model with parameters by name (`kappa`, or `kappa[0]` for an entry), without its shift."""
         fields: dict[str, Any] = {}
         for field in domains(CLASSES[name]):
             entries = [x for key, x in parameters.items() if key.split("[")[0] == field]
@@ -186,14 +195,15 @@ class PipelineConfig(Document):
         return CLASSES[name](**fields)
 
 
-def load_pipeline_config(path: Any) -> PipelineConfig:
+def load_pipeline_config(path: str | Path) -> PipelineConfig:
     """Read a configuration of the pipeline.
 
     Args:
         path: A TOML file, or the name of a shipped one: "heston_index" or "heston_index.toml".
 
     Raises:
-        ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
+        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+            accepted.
     """
     inside = configuration(Path(path).stem)
     if Path(path).exists() or not inside.is_file():

@@ -1,4 +1,4 @@
-"""What is done where a fit fails: new starts, more steps, another solver, a simpler model, people."""
+"""What is tried when a fit fails: new starts, more steps, another solver, a simpler model, and then people."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,10 @@ from ...calibration import (
 )
 from ...errors import NeutralError
 from ...quotes.surface import QuoteSurface
+from ...times import seconds_text
 from .config import Model, PipelineConfig
 
-MORE = 10  # times the steps, of the second attempt
+MORE = 10  # factor on the number of steps in the attempt with more steps
 EXPLORE = {"none": None, "quasi_random": QuasiRandom(), "differential_evolution": DifferentialEvolution()}
 ESCALATE = "escalate: no attempt has converged; look at the quotes, the bounds that are hit and the residuals"
 
@@ -33,8 +34,9 @@ class Setup:
 
     Attributes:
         surface: The quotes.
-        options: By model, what `calibrate` takes: loss, prior, bounds; `starts` are further starting models.
-        before: By model, the parameters of the last fit; None where there is none.
+        options: By model the arguments of `calibrate`: loss, prior, bounds, and `starts`, further starting
+            models.
+        before: By model the parameters of the previous fit; None if there is none.
     """
 
     surface: QuoteSurface
@@ -52,79 +54,95 @@ class Attempt:
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """The fit that is taken, by which model, and what was tried."""
+class AcceptedFit:
+    """The fit that is accepted for a market, and what was tried."""
 
     result: CalibrationResult
     model: Model
     options: dict[str, Any]
     log: list[str] = field(default_factory=list)
-    global_loss: float = np.nan  # where the global stage ends; nan without one
+    global_loss: float = np.nan  # the loss at the end of the global stage; nan without one
 
 
-def fit(config: PipelineConfig, setup: Setup) -> Fitted:
-    """Fit one market, by further attempts where the first fails.
+def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
+    """Fit one market, with further attempts if the first one fails.
 
     Args:
-        config: Model, search, solver, simpler models.
-        setup: Of the market.
+        config: Model, search, solver and simpler models.
+        setup: The market.
 
     Returns:
-        The first fit that has converged; else that of the first attempt, with the log's last line to people.
+        The first fit that converged. If none did, the fit of the first attempt, with a last line of the log
+        that calls for people.
 
     Raises:
-        NeutralError: the attempt that the configuration asks for cannot be made.
+        NeutralError: The attempt that the configuration describes cannot be made.
     """
-    first, log, error = None, [], None
+    first = None
+    log = []
+    error = None
     for attempt in _attempts(config):
         began = time.perf_counter()
         try:
-            found = _try(config, setup.surface, attempt, setup.options[attempt.model])
+            accepted = _try(config, setup.surface, attempt, setup.options[attempt.model])
         except (NeutralError, jax.errors.JaxRuntimeError) as failure:
             log.append(f"{attempt.step}: {attempt.model}: {failure}")
             error = error or failure
             continue
-        log.append(_line(attempt, found.result, time.perf_counter() - began))
-        if bool(found.result.converged):
-            return replace(found, log=log)
-        first = first or found
-        if int(found.result.status) == CalibrationStatus.bad_quotes:
-            break  # no start and no solver mends quotes
+        log.append(_line(attempt, accepted.result, time.perf_counter() - began))
+        if bool(accepted.result.converged):
+            return replace(accepted, log=log)
+        first = first or accepted
+        if int(accepted.result.status) == CalibrationStatus.bad_quotes:
+            break  # neither another start nor another solver mends quotes
     if first is None:
         raise NeutralError("; ".join([*log, ESCALATE])) from error
     return replace(first, log=[*log, ESCALATE])
 
 
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:
-    plan, steps = config.search, config.solver.max_steps
-    usual = Search(plan.screening, plan.finalists)
-    solver = LevenbergMarquardt(**config.solver.model_dump())
-    own = {"solver": solver, "search": usual}
-    yield Attempt("as configured", config.model, own)
-    anew = Search(plan.screening, plan.finalists, QuasiRandom(keep=plan.finalists, seed=1))
-    yield Attempt("new starts", config.model, own | {"search": anew})
-    longer = LevenbergMarquardt(**config.solver.model_dump() | {"max_steps": MORE * steps})
-    yield Attempt("more steps", config.model, own | {"solver": longer})
+    """The attempts in order."""
+    plan = config.search
+    steps = config.solver.max_steps
+    solver = config.solver.model_dump()
+    usual = {"solver": LevenbergMarquardt(**solver), "search": plan.build()}
+    yield Attempt("as configured", config.model, usual)
+    new_starts = plan.build(explore=QuasiRandom(keep=plan.finalists, seed=1))
+    yield Attempt("new starts", config.model, usual | {"search": new_starts})
+    longer = LevenbergMarquardt(**solver | {"max_steps": MORE * steps})
+    yield Attempt("more steps", config.model, usual | {"solver": longer})
     other = AdamLBFGS(gtol=config.solver.gtol, max_steps=MORE * steps)
-    yield Attempt("other solver", config.model, own | {"solver": other})
+    yield Attempt("other solver", config.model, usual | {"solver": other})
     for name in config.simpler:
-        yield Attempt("simpler model", name, own)
+        yield Attempt("simpler model", name, usual)
 
 
-def _try(config: PipelineConfig, surface: QuoteSurface, attempt: Attempt, options: dict[str, Any]) -> Fitted:
-    """A global stage where one is asked for, then the local one from its end and all other starts."""
-    recipe, asked = config.recipe(attempt.model), options | attempt.options
-    explore, starts, loss = EXPLORE[config.search.explore], list(asked.pop("starts")), np.nan
+def _try(
+    config: PipelineConfig, surface: QuoteSurface, attempt: Attempt, options: dict[str, Any]
+) -> AcceptedFit:
+    """Run the global stage if there is one, then the local one from its end and from all other starts."""
+    recipe = config.recipe(attempt.model)
+    arguments = options | attempt.options
+    starts = list(arguments.pop("starts"))
+    explore = EXPLORE[config.search.explore]
+    global_loss = np.nan
     if explore is not None:
-        one = LevenbergMarquardt(max_steps=1)
-        once = {"solver": one, "search": Search(1, 1, explore), "on_degenerate": "keep"}
-        wide = calibrate(recipe, surface, **asked | once)
-        loss, starts = float(wide.loss), [*starts, wide.model]
-    result = calibrate(recipe, surface, starts=starts, **asked)
-    return Fitted(result, attempt.model, asked, global_loss=loss)
+        once = {
+            "solver": LevenbergMarquardt(max_steps=1),
+            "search": Search(1, 1, explore),
+            "on_degenerate": "keep",
+        }
+        wide = calibrate(recipe, surface, **arguments | once)
+        global_loss = float(wide.loss)
+        starts.append(wide.model)
+    result = calibrate(recipe, surface, starts=starts, **arguments)
+    return AcceptedFit(result, attempt.model, arguments, global_loss=global_loss)
 
 
 def _line(attempt: Attempt, result: CalibrationResult, seconds: float) -> str:
-    status = CalibrationStatus(int(result.status))
-    told = f"{attempt.step}: {attempt.model}: {status.name} after {int(result.steps)} steps, {seconds:.2g} s"
-    return f"{told}, loss {float(result.loss):.4g}" if np.isfinite(float(result.loss)) else told
+    """One attempt in one line of the log."""
+    status = CalibrationStatus(int(result.status)).name
+    outcome = f"{status} after {int(result.steps)} steps, {seconds_text(seconds)}"
+    loss = float(result.loss)
+    text = f"{attempt.step}: {attempt.model}: {outcome}"
+    return f"{text}, loss {loss:.4g}" if np.isfinite(loss) else text
