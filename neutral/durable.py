@@ -53,7 +53,7 @@ def write_text(path: Path, text: str) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system during a write into one line that names the file and the remedy."""
+    """Turn an error of the operating system into one line that names the file and the remedy."""
     try:
         yield
     except WriteError:

@@ -2,7 +2,7 @@
 
 
 class NeutralError(Exception):
-    """The root of the package's own errors. Its message is one line that says what is wrong and how to fix it."""
+    """The root of the package's own errors. The message is one line: what is wrong, and how to fix it."""
 
 
 class ArgumentError(NeutralError, ValueError):

@@ -1,4 +1,4 @@
-"""What all configuration files share: sections with their checks, TOML files, and a hash of what changes results.
+"""What configuration files share: checked sections, reading from TOML, and a hash of what changes results.
 
 Each section of a file is a class whose name ends in Rules; its method `build` makes the object of the library
 that the section describes.
@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ArgumentError
 from ..market import Filters, load_rates
@@ -28,11 +28,14 @@ Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
-D = TypeVar("D", bound="Document")
+R = TypeVar("R", bound="DataRules")
+D = TypeVar("D", bound="Document[Any]")
 
 
-class Section(BaseModel, extra="forbid", allow_inf_nan=False, strict=True, frozen=True):
+class Section(BaseModel):
     """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
 
 class DataRules(Section):
@@ -105,10 +108,10 @@ class Engine(Section):
     nodes: Annotated[int, Field(ge=8)] | None = None
 
 
-class Document(Section):
+class Document(Section, Generic[R]):
     """A whole file. Each kind of file adds sections to these two."""
 
-    data: DataRules = DataRules()
+    data: R
     filters: FilterRules = FilterRules()
 
     def replaced(self, **sections: Any) -> Self:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ...errors import DataError
 from ...market import Split, split_seed
 from ...market.loaders.sources import Kind
+from ...market.split import BASE_SEED
 from ...shipped import configuration
 from ..config import (
     Count,
@@ -33,7 +34,7 @@ Model = Literal["black", "heston", "svcj", "svcj++"]
 
 
 class ArchiveRules(DataRules):
-    """`[data]`: how files are read, which underlyings they have, and where in its archive the first one lies."""
+    """`[data]`: how files are read, which underlyings they have, and the position of the first one."""
 
     currencies: list[str] = ["BTC", "ETH"]
     first_index: Annotated[int, Field(ge=0)] = 0
@@ -47,13 +48,13 @@ class ArchiveRules(DataRules):
 
 
 class SplitRules(Section):
-    """`[split]`: the fields of `neutral.market.Split` without the seed, which underlying and position give."""
+    """`[split]`: the fields of `neutral.market.Split` but the seed, which underlying and position give."""
 
     kind: Literal["random", "strikes", "expiries"] = "random"
     train_share: Annotated[float, Field(gt=0, lt=1)] = 0.7
     block: Count = 3
 
-    def build(self, seed: int = 0) -> Split:
+    def build(self, seed: int = BASE_SEED) -> Split:
         """The split that `neutral.market.prepare` takes."""
         return Split(**self.model_dump(), seed=seed)
 
@@ -90,7 +91,7 @@ class RunRules(Section):
     currencies: list[str] | None = None
 
 
-class Config(Document):
+class Config(Document[ArchiveRules]):
     """The configuration of a run of `neutral calibrate`."""
 
     data: ArchiveRules = ArchiveRules()

@@ -1,4 +1,4 @@
-"""What a run works on: the snapshots of its archive, its configuration, and the markets of a block at a time."""
+"""The plan of a run: the snapshots of its archive and its configuration; and the reading of its blocks."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -206,7 +206,7 @@ class _Run:
     def _block(
         self, underlying: str, number: int, following: int | None, state: State
     ) -> tuple[pa.Table, float]:
-        """The fits of one block, and the seconds spent on fitting; 0 for a block that is committed already."""
+        """The fits of one block and the seconds spent on it, 0 for a block that was committed before."""
         began = time.perf_counter()
         if resuming.is_done(self._store, underlying, number, self._blocks[number], state):
             return self._store.read_part("fits", underlying, number), 0.0

@@ -1,6 +1,7 @@
-"""The outcome of a run: counts by underlying and model, errors of the test quotes, and whether all converged."""
+"""The outcome of a run: counts and errors by underlying and model, and whether every fit converged."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,11 +73,12 @@ def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summ
         seconds: Wall time of the run.
         fitted: Snapshots and underlyings that were fitted in this time.
     """
-    tried = fits[~fits["converged"].astype(bool) & (fits["status"] != REFUSED)]
+    table: Any = fits  # pandas has no types that a checker could follow
+    tried = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
     reasons = (tried["model"] + " " + tried["status"] + ": " + tried["message"]).value_counts()
     return Summary(
         lines=tuple(_line(underlying, model, rows) for underlying, model, rows in by_model(fits)),
-        snapshots=int(fits["snapshot_ts"].nunique()),
+        snapshots=int(table["snapshot_ts"].nunique()),
         fitted=fitted,
         seconds=seconds,
         reasons={str(reason): int(count) for reason, count in reasons.items()},
@@ -85,18 +87,20 @@ def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summ
 
 def by_model(fits: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     """Underlying, model and their rows of a table of fits, in the order of the tables of results."""
+    table: Any = fits
     return [
         (str(underlying), model, rows)
-        for underlying in fits["currency"].unique()
+        for underlying in table["currency"].unique()
         for model in MODELS
-        if len(rows := fits[(fits["currency"] == underlying) & (fits["model"] == model)])
+        if len(rows := table[(table["currency"] == underlying) & (table["model"] == model)])
     ]
 
 
 def _line(underlying: str, model: str, rows: pd.DataFrame) -> Line:
-    converged = rows[rows["converged"].astype(bool)]
-    refused = int((rows["status"] == REFUSED).sum())
-    lost = int((rows["status"] == LOST).sum())
+    table: Any = rows
+    converged = table[table["converged"].astype(bool)]
+    refused = int((table["status"] == REFUSED).sum())
+    lost = int((table["status"] == LOST).sum())
     count = converged["n_test"].to_numpy(float)
     mae = converged["mae_test"].to_numpy(float)
     rmse = converged["rmse_test"].to_numpy(float)

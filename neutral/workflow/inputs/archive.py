@@ -1,4 +1,4 @@
-"""The archive: input files, the snapshots in them with their positions, and the block that each belongs to."""
+"""The archive: input files, the snapshots in them with their positions, and the blocks that these form."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -1,10 +1,10 @@
-"""Markets: the quotes of one underlying at one time, prepared for a fit, or the reason why they cannot be used."""
+"""Markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,22 +16,20 @@ from ...market.quotes import UNKNOWN_DATE, Quotes
 from ..config import Document
 from .archive import OpenedFile, open_file, without_folder
 
-if TYPE_CHECKING:
-    from pandas._libs.tslibs.nattype import NaTType
-
 UNKNOWN = "-"  # the underlying of a file that cannot be read
+NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
-ConfigOf = Callable[[Kind], Document]
+ConfigOf = Callable[[Kind], "Document[Any]"]
 """The configuration of files by their kind."""
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """The quotes of one underlying at one time in one file, prepared; or the reason why they cannot be used."""
+    """The quotes of one underlying at one time in one file, prepared; or why they cannot be used."""
 
     file: str  # its name
     underlying: str
-    timestamp: "pd.Timestamp | NaTType"  # UTC; NaT where it is not known
+    timestamp: datetime  # UTC; `NO_TIME` where it is not known
     frame: pd.DataFrame | None = None  # the quotes that `prepare` keeps
     rejected: pd.DataFrame | None = None  # the other quotes, with their reasons
     spot: float = np.nan
@@ -57,7 +55,7 @@ def read_markets(
 
     Args:
         files: As `market_files` lists them.
-        config_of: Gives day count, rates and filters for a kind of file; `shipped_config` is one such function.
+        config_of: Gives day count, rates and filters for a kind of file, as `shipped_config` does.
         underlyings: Only these; None reads all.
     """
     for path in files:
@@ -72,7 +70,7 @@ def read_markets(
 
 
 def read_snapshot_markets(
-    path: Path, date: datetime | None, config: Document, splits: Mapping[str, Split]
+    path: Path, date: datetime | None, config: Document[Any], splits: Mapping[str, Split]
 ) -> tuple[str, dict[str, Market]]:
     """Read some underlyings of one snapshot.
 
@@ -100,7 +98,7 @@ def read_market(
     source: Source,
     underlying: str,
     date: datetime | None,
-    config: Document,
+    config: Document[Any],
     split: Split | None = None,
     file_sha256: str = "",
 ) -> Market:
@@ -135,7 +133,7 @@ def read_market(
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
     """The market of a file that cannot be read."""
-    return Market(path.name, underlying, pd.NaT, file_sha256=opened.sha256, reason=opened.reason)
+    return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
 
 
 def _options(source: Source, config: Document) -> dict[str, Any]:
@@ -151,8 +149,9 @@ def _date(date: datetime) -> datetime | None:
     return None if date == UNKNOWN_DATE else date
 
 
-def _timestamp(date: datetime | None) -> "pd.Timestamp | NaTType":
-    return pd.NaT if date is None or date == UNKNOWN_DATE else pd.Timestamp(date)
+def _timestamp(date: datetime | None) -> datetime:
+    time: Any = NO_TIME if date is None or date == UNKNOWN_DATE else pd.Timestamp(date)
+    return time
 
 
 def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:

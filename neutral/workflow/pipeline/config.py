@@ -56,7 +56,7 @@ class BoundRules(Section):
 
 
 class AnchorRules(Section):
-    """`[prior]`: the pull to the market's previous fit, and the pull in directions that quotes do not determine."""
+    """`[prior]`: the pull to the previous fit, and the pull in directions that quotes do not determine."""
 
     strength: NotNegative = 0.0
     weights: dict[str, NotNegative] | None = None
@@ -96,13 +96,13 @@ class ValidationRules(Section):
 
 
 class GateRules(Section):
-    """`[gates]`: sets of limits beside those of the stages, and a file whose limits replace the shipped ones."""
+    """`[gates]`: sets of limits beside those of the stages, and a file that replaces the shipped limits."""
 
     playbooks: list[Playbook] = []
     file: str | None = None
 
 
-class PipelineConfig(Document):
+class PipelineConfig(Document[FileRules]):
     """The whole file. The shipped `heston_index.toml` explains the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"

@@ -1,4 +1,4 @@
-"""What the pipeline stores of a market: its identity, the fit, how far to trust it, the stages and the gates."""
+"""What the pipeline stores of a market: identity, fit, evidence for and against it, stages and gates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -136,9 +136,7 @@ def _trust_record(diagnosis: Diagnosis) -> dict[str, Any]:
         "condition_number": diagnosis.identifiability.condition_number,
         "covariance_names": list(uncertainty.names),
         "covariance": [] if uncertainty.reason else uncertainty.covariance(),
-        "findings": [
-            f"{finding.text} -> {finding.action}" for finding in diagnosis.identifiability.findings
-        ],
+        "findings": [f"{finding.text} -> {finding.action}" for finding in diagnosis.identifiability.findings],
     }
 
 

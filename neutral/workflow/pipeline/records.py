@@ -81,8 +81,8 @@ class Records:
         """Write a record and read it back, and write beside it the refused quotes with their reasons.
 
         Returns:
-            `write_failures`, `missing_fields`, and `clock_skew_seconds`: how far the clock of the disk is from
-            that of this machine, or how far the market's time lies ahead of it.
+            `write_failures`, `missing_fields`, and `clock_skew_seconds`: how far the clock of the disk is
+            from that of this machine, or how far the market's time lies ahead of it.
 
         Raises:
             WriteError: The disk is full, or writing is not allowed.
@@ -125,7 +125,7 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_plain(x: object) -> Any:
-    """Turn a value into numbers, texts, lists and dictionaries as JSON has them; numbers not finite into None."""
+    """Turn a value into numbers, texts, lists and dictionaries as JSON has them; nan and inf into None."""
     if isinstance(x, Mapping):
         return {str(key): as_plain(value) for key, value in x.items()}
     if isinstance(x, list | tuple | np.ndarray):

@@ -81,9 +81,7 @@ def run_pipeline(
     return PipelineResult(runs, records.history())
 
 
-def run_market(
-    market: Market, config: PipelineConfig, records: Records, seconds: float = 0.0
-) -> MarketRun:
+def run_market(market: Market, config: PipelineConfig, records: Records, seconds: float = 0.0) -> MarketRun:
     """Take one market through the pipeline.
 
     Args:

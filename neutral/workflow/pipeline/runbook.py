@@ -1,4 +1,4 @@
-"""What is tried when a fit fails: new starts, more steps, another solver, a simpler model, and then people."""
+"""What is tried when a fit fails: new starts, more steps, another solver, a simpler model, then people."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A stage of the pipeline with its metrics and gates, and the result of taking one market through all stages."""
+"""A stage of the pipeline with its metrics and gates, and the result of all stages of one market."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The work of the stages of the pipeline: each returns its metrics, and the value that the next stage needs."""
+"""The work of the stages of the pipeline: each returns its metrics and the value that the next one needs."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The cube of volatilities from files: surfaces read on one grid, and a row for each market, also for bad ones."""
+"""The cube of volatilities from files: surfaces read on one grid, and a row for each market."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -126,12 +126,13 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
         ArgumentError: It is no date.
     """
     cube = built.cube
-    in_cube = built.rows["position"].notna()
+    rows: Any = built.rows
+    in_cube = rows["position"].notna()
     shape = " x ".join(map(str, cube.values.shape))
-    free = int(built.rows.loc[in_cube, "free"].sum())
-    lines = [f"{int(in_cube.sum())} surfaces of {len(built.rows)} ({shape}), {free} certified free"]
+    free = int(rows.loc[in_cube, "free"].sum())
+    lines = [f"{int(in_cube.sum())} surfaces of {len(rows)} ({shape}), {free} certified free"]
     if not in_cube.all():
-        reasons = Counter(built.rows.loc[~in_cube, "message"])
+        reasons = Counter(rows.loc[~in_cube, "message"])
         lines += [f"{count} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS)]
     if test_from is None:
         return "\n".join([*lines, str(summarise_cube(cube))])
@@ -165,5 +166,5 @@ def _sample(result: MarketSurface, grid: CubeGrid) -> Sample | None:
     first = market.frame.drop_duplicates("maturity").sort_values("maturity")
     rate = carry_rates(first["maturity"], first["forward"], market.spot, grid.maturities)
     time = market.timestamp
-    date = UNDATED if pd.isna(time) else np.datetime64(time.tz_convert(None).to_pydatetime(), "s")
+    date = UNDATED if pd.isna(time) else np.datetime64(time.replace(tzinfo=None), "s")
     return Sample([result.surface], [market.spot], rate[None], [date], [market.underlying])

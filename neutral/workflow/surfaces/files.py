@@ -83,7 +83,7 @@ def parameters(results: Sequence[MarketSurface]) -> pd.DataFrame:
 
 
 def certificates(results: Sequence[MarketSurface]) -> pd.DataFrame:
-    """One row per smile with its margin and those of the interval that ends there; negative is an arbitrage."""
+    """One row per smile: its margin and those of the interval that ends there, negative for arbitrage."""
     return pd.DataFrame([row for result in results for row in _margins(result)])
 
 

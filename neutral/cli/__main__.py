@@ -1,0 +1,5 @@
+"""`python -m neutral.cli` is the command `neutral`."""
+
+from . import main
+
+main()
