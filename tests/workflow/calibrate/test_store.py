@@ -84,7 +84,7 @@ def test_ctrl_c_leaves_complete_tables_of_what_is_committed(archive, tmp_path):
     assert main is not None
 
     def progress(event):
-        if event.block == 1 and event.currency == "BTC":
+        if event.block == 1 and event.underlying == "BTC":
             signal.pthread_kill(main, signal.SIGINT)
             time.sleep(0.2)
 
