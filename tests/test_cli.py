@@ -47,7 +47,7 @@ def test_every_command_is_there():
 
 @pytest.mark.parametrize("place", TEXTS)
 def test_every_command_and_option_has_help_in_full_sentences(place):
-    """It starts with a capital, ends with a full stop, has a verb-sized length, and refers to nothing above."""
+    """It starts with a capital, ends with a full stop, is no fragment, and refers to nothing above it."""
     text = TEXTS[place]
     assert text, "no help"
     words = " ".join(text.split())
@@ -60,7 +60,7 @@ def test_every_command_and_option_has_help_in_full_sentences(place):
 @pytest.mark.parametrize("command", sorted(COMMANDS))
 def test_every_command_prints_its_help(monkeypatch, capsys, command):
     assert run(monkeypatch, command, "--help") == 0
-    assert "Usage: neutral " + command in capsys.readouterr().out
+    assert re.search(rf"Usage: .* {command} ", capsys.readouterr().out)
 
 
 def test_underlyings_are_chosen_by_either_name(monkeypatch, capsys, tmp_path):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neutral.workflow.calibrate.rows import ModelFit
 from neutral.workflow.calibrate.config import Config
+from neutral.workflow.calibrate.rows import ModelFit
 from neutral.workflow.config import validated
 
 COLUMNS = (

@@ -88,7 +88,9 @@ def read_snapshot_markets(
         return opened.sha256, {name: _refused(path, name, opened) for name in splits}
     dates = dict(opened.source.snapshots) if date is None else dict.fromkeys(splits, _date(date))
     markets = {
-        name: read_market(opened.source, name, dates.get(name), config, split, opened.sha256)
+        name: read_market(
+            opened.source, name, dates.get(name), config, split=split, file_sha256=opened.sha256
+        )
         for name, split in splits.items()
     }
     return opened.sha256, markets

@@ -9,7 +9,6 @@ from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.cli import options  # noqa: E402
 from neutral.workflow import Progress, progress  # noqa: E402
 
-
 FIT_BLOCK = "neutral.workflow.calibrate.fit.fit_block"
 
 
