@@ -153,9 +153,10 @@ def _pictures(underlying: str, fits: pd.DataFrame, quotes: pd.DataFrame) -> list
     body.append(html.image(figures.residuals(quotes, models, f"{underlying}: where models miss the market")))
     body.append(html.image(figures.paths(usable, models, f"{underlying}: parameters over time")))
     for time in _spaced(sorted(usable["snapshot_ts"].unique())):
-        here = _rows(quotes, "snapshot_ts", time)
-        rows = _rows(usable, "snapshot_ts", time)
-        body.append(html.image(figures.smiles(here, rows, f"{underlying} options, {time}")))
+        snapshot_quotes = _rows(quotes, "snapshot_ts", time)
+        snapshot_fits = _rows(usable, "snapshot_ts", time)
+        title = f"{underlying} options, {time}"
+        body.append(html.image(figures.smiles(snapshot_quotes, snapshot_fits, title)))
     return body
 
 

@@ -73,7 +73,7 @@ def fit_markets(
 def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[str, Shape], list[int]]:
     """Positions of what is fitted together: by settlement, and by the shape that quotes are padded to.
 
-    A new shape compiles anew, so one that was fitted before is taken if it is not `ROOMY` times too large.
+    A new shape has to be compiled, so an earlier one is taken if it is not `ROOMY` times too large.
     """
     groups: dict[tuple[str, Shape], list[int]] = {}
     usable = [(i, result.quotes) for i, result in enumerate(results) if result.quotes is not None]
@@ -119,10 +119,10 @@ def _fit(
         batch = fit_surface_batch(stack(quotes), loss, **options)
         surfaces = [batch[i] for i in range(len(quotes))]
     else:
-        surfaces = [fit_surface(one, loss, **options) for one in quotes]
-    for one, surface in zip(quotes, surfaces, strict=True):
-        prices, vols = (np.asarray(x) for x in _at_quotes(surface, one.k, one.t))
-        yield surface, vols, _row(one, surface, prices, vols)
+        surfaces = [fit_surface(grid, loss, **options) for grid in quotes]
+    for grid, surface in zip(quotes, surfaces, strict=True):
+        prices, vols = (np.asarray(x) for x in _at_quotes(surface, grid.k, grid.t))
+        yield surface, vols, _row(grid, surface, prices, vols)
 
 
 @eqx.filter_jit
