@@ -30,7 +30,7 @@ def main() -> None:
         raise SystemExit(2) from None
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool | None) -> None:
     if wanted:
         print(f"neutral {version('neutral')}")
         raise typer.Exit
@@ -39,8 +39,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _neutral(
     version: Annotated[
-        bool,
+        bool | None,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
-    ] = False,
+    ] = None,
 ) -> None:
     """Fast, differentiable pricing and calibration of option models."""

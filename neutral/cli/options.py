@@ -106,7 +106,7 @@ def read_inputs(
     files = market_files(inputs)[:limit]
     given = load_config(config) if config else None
 
-    def config_of(kind: "Kind") -> "Document[Any]":
+    def config_of(kind: "Kind") -> "Document":
         return (given or shipped_config(kind)).replaced(data=data)
 
     return read_markets(counted(files, "files"), config_of, underlyings)

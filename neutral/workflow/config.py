@@ -29,7 +29,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 R = TypeVar("R", bound="DataRules")
-D = TypeVar("D", bound="Document[Any]")
+D = TypeVar("D", bound="Document")
 
 
 class Section(BaseModel):

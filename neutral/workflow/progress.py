@@ -4,9 +4,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from .calibrate.run import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
@@ -22,7 +25,9 @@ def shown(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
     if not target.isatty():
         yield lambda event: print(line(event), file=target, flush=True)
         return
-    with _bars(target) as show:
+    from rich.console import Console
+
+    with _bars(Console(file=target)) as show:
         yield show
 
 
@@ -73,9 +78,8 @@ class _Tally:
 
 
 @contextmanager
-def _bars(stream: TextIO) -> Iterator[Callable[[Progress], None]]:
+def _bars(console: "Console") -> Iterator[Callable[[Progress], None]]:
     """A bar per underlying with its rate and its failures so far."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -88,7 +92,7 @@ def _bars(stream: TextIO) -> Iterator[Callable[[Progress], None]]:
     )
     began = time.perf_counter()
     tallies: dict[str, _Tally] = {}
-    with Bars(*columns, console=Console(file=stream)) as bars:
+    with Bars(*columns, console=console) as bars:
         tasks = {}
 
         def show(event: Progress) -> None:

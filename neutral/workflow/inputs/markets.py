@@ -19,7 +19,7 @@ from .archive import OpenedFile, open_file, without_folder
 UNKNOWN = "-"  # the underlying of a file that cannot be read
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
-ConfigOf = Callable[[Kind], "Document[Any]"]
+ConfigOf = Callable[[Kind], Document]
 """The configuration of files by their kind."""
 
 
@@ -70,7 +70,7 @@ def read_markets(
 
 
 def read_snapshot_markets(
-    path: Path, date: datetime | None, config: Document[Any], splits: Mapping[str, Split]
+    path: Path, date: datetime | None, config: Document, splits: Mapping[str, Split]
 ) -> tuple[str, dict[str, Market]]:
     """Read some underlyings of one snapshot.
 
@@ -100,7 +100,7 @@ def read_market(
     source: Source,
     underlying: str,
     date: datetime | None,
-    config: Document[Any],
+    config: Document,
     split: Split | None = None,
     file_sha256: str = "",
 ) -> Market:
