@@ -19,7 +19,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 
 
 def packed_assignments(tree: ast.AST) -> Iterator[int]:
-    """Lines of assignments of a written tuple, such as `a, b = x, y`; the swap `a, b = b, a` does not count."""
+    """Lines of assignments of a written tuple, such as `a, b = x, y`; a swap `a, b = b, a` does not count."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Tuple):
             continue
