@@ -31,11 +31,8 @@ def main(folder: str) -> int:
             for name in tracked("neutral", "configs", "tests", "docs") - in_source
         ),
     ]
-    print(
-        f"{wheel.name}: {len(in_wheel)} files; {source.name}: {len(in_source)} files",
-        *sorted(faults),
-        sep="\n",
-    )
+    print(f"{wheel.name}: {len(in_wheel)} files; {source.name}: {len(in_source)} files")
+    print(*sorted(faults), sep="\n")
     return min(len(faults), 1)
 
 

@@ -22,7 +22,7 @@ def version(python: str) -> str:
 
 
 def freeze(python: str) -> dict[str, str]:
-    """Versions of the packages of an environment, without the project itself and what is not from an index."""
+    """Versions of the packages that an environment has from an index."""
     command = [python, "-m", "pip", "freeze", "--exclude-editable", "--quiet"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     pairs = (line.split("==") for line in text.splitlines() if "==" in line)

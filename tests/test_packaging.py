@@ -14,18 +14,14 @@ LINE = re.compile(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)")
 
 def pins(name: str) -> dict[str, str]:
     """Versions by package of a file of constraints."""
-    lines = (line.partition(";")[0].split("==") for line in (ROOT / name).read_text().splitlines())
-    return {
-        parts[0].strip().lower().replace("_", "-"): parts[1].strip() for parts in lines if len(parts) == 2
-    }
+    lines = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / name).read_text(), re.MULTILINE)
+    return {package.lower().replace("_", "-"): version for package, version in lines}
 
 
 def lowest() -> dict[str, str]:
     """Lowest version by package, of what the tests are installed with."""
-    wanted = [
-        *PROJECT["dependencies"],
-        *(x for extra in EXTRAS for x in PROJECT["optional-dependencies"][extra]),
-    ]
+    extras = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(x for extra in EXTRAS for x in extras[extra])]
     matches = [LINE.fullmatch(x) for x in wanted]
     assert all(matches), wanted
     return {match[1].lower().replace("_", "-"): match[2] for match in matches if match}
