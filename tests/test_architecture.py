@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "neutral"
 
-# The rule, as ARCHITECTURE.md states it: a folder may import itself and what stands left of it in its chain.
+# The rule, as ARCHITECTURE.md states it: a place may import itself and what stands left of it in its chain.
 GROUND = ("__init__", "errors", "typing", "precision", "durable", "shipped")
 DEVICE_CHAIN: tuple[tuple[str, ...], ...] = (
     GROUND,
