@@ -21,13 +21,13 @@ Function = Callable[[Real], Real]
 
 
 class Search(NamedTuple):
-    """State of the search for a root: the point, its bracket, whether it has ended, and the step count."""
+    """State of the search for a root: the point, its bracket, whether it has ended, and the steps taken."""
 
     k: Real
     low: Real
     high: Real
     done: Flags
-    count: Codes
+    steps: Codes
 
 
 @eqx.filter_jit
@@ -136,24 +136,24 @@ def _root(function: Function, start: Real, scale: Real, low: Real) -> Real:
         low = jnp.where(value > 0.0, k, state.low)
         high = jnp.where(value < 0.0, k, state.high)
         newton = k - value / slope
-        reach = scale * 2.0**state.count
+        reach = scale * 2.0**state.steps
         open_ended = k + jnp.sign(value) * reach
         middle = jnp.where(jnp.isfinite(high - low), 0.5 * (low + high), open_ended)
         inside = (newton >= low) & (newton <= high) & (jnp.abs(newton - k) <= reach)
         following = jnp.where(value == 0.0, k, jnp.where(inside, newton, middle))
         done = jnp.abs(following - k) <= _ROUNDING * (jnp.abs(k) + scale)
         done = done | (jnp.abs(following) > _FARTHEST * scale)
-        return Search(k=following, low=low, high=high, done=done, count=state.count + 1)
+        return Search(k=following, low=low, high=high, done=done, steps=state.steps + 1)
 
     def searching(state: Search) -> Flags:
-        return (state.count < _STEPS) & ~jnp.all(state.done)
+        return (state.steps < _STEPS) & ~jnp.all(state.done)
 
     begin = Search(
         k=start,
         low=low,
         high=jnp.full_like(start, jnp.inf),
         done=jnp.zeros_like(start, bool),
-        count=jnp.zeros((), int),
+        steps=jnp.zeros((), int),
     )
     k = jax.lax.while_loop(searching, step, begin).k
     return jnp.where(jnp.isfinite(function(k)), k, start)

@@ -14,12 +14,12 @@ from ...numerics.buckets import bucket
 from ...options import black
 from ...precision import require_precision
 from ...quotes.surface import QuoteSurface
-from ...typing import Flags, Numbers
+from ...typing import Numbers
 from ..fitting import quotes_to_fit, usable_quotes
 from .surface import SANOS, SanosFit
 
 if TYPE_CHECKING:
-    from scipy import sparse
+    from scipy.sparse import sparray as Sparse
 
 WIDTHS = (0.15, 0.25, 0.35, 0.5, 0.65)
 """The kernel's variances over that at the money that are tried; 0.25 is the authors' choice."""
@@ -207,7 +207,7 @@ def _compared(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
     return np.array(errors), sum(law.steps for law in laws)
 
 
-def _held_out(program: Program) -> Flags:
+def _held_out(program: Program) -> Bool[np.ndarray, " Q"]:
     """Quotes of every third strike of an expiry but the outermost, (Q,)."""
     unseen = np.zeros(program.row.size, bool)
     for i in range(program.variance.size):
@@ -232,7 +232,7 @@ def _solved(program: Program, width: float) -> Laws:
     quotes = program.k.size
     count = program.nodes.size
     laws = expiries * count
-    order = _convex_order(expiries, program.nodes)
+    order: Any = _convex_order(expiries, program.nodes)
     share = target.share / np.sum(target.share)
     slack = np.tile([0.0, np.inf], (2 * quotes, 1))
     interval = np.stack([target.low, target.high], axis=1)
@@ -253,16 +253,17 @@ def _solved(program: Program, width: float) -> Laws:
     return Laws(weights=weights, status=int(status), steps=solution.nit)
 
 
-def _convex_order(expiries: int, nodes: np.ndarray) -> "sparse.coo_array":
+def _convex_order(expiries: int, nodes: np.ndarray) -> "Sparse":
     """Calls of each law less those of the next one, at all nodes but the outermost: none may be positive."""
     from scipy import sparse
 
     calls = np.maximum(nodes - nodes[:, None], 0.0)[1:-1]
     before = sparse.eye_array(expiries - 1, expiries) - sparse.eye_array(expiries - 1, expiries, k=1)
-    return sparse.kron(before, calls)
+    order: Any = sparse.kron(before, calls)
+    return order
 
 
-def _equalities(program: Program, width: float) -> "sparse.coo_array":
+def _equalities(program: Program, width: float) -> "Sparse":
     """A row per quote, model = price + above - below in units of its scale; then mass and mean of each law.
 
     The right-hand sides are 0 for quotes and 1 for moments.
@@ -283,7 +284,8 @@ def _equalities(program: Program, width: float) -> "sparse.coo_array":
     errors = sparse.hstack([scale @ prices, -scale, -one, one])
     moments = sparse.kron(sparse.eye_array(expiries), np.stack([np.ones(count), nodes]))
     empty = sparse.csr_array((2 * expiries, 3 * quotes))
-    return sparse.vstack([errors, sparse.hstack([moments, empty])])
+    rows: Any = sparse.vstack([errors, sparse.hstack([moments, empty])])
+    return rows
 
 
 def _ordered(weights: np.ndarray, nodes: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -75,10 +75,13 @@ def fit_svi(k: ArrayLike, w: ArrayLike, weight: ArrayLike = 1.0) -> SVI:
     starts = [_linear(quotes, m, sigma) for m, sigma in itertools.product(_SHIFTS, _BENDS)]
     x = min(starts, key=lambda x: float(np.sum(np.asarray(_residuals(x, quotes, _STAGES[0])) ** 2)))
     for stage in _STAGES:
+        slopes: Any = _on_host(
+            _slopes, quotes, stage
+        )  # SciPy's stub knows only the names of difference rules
         x = least_squares(
             _on_host(_residuals, quotes, stage),
             x,
-            _on_host(_slopes, quotes, stage),
+            slopes,
             bounds=tuple(_limits(quotes)),
             x_scale="jac",
             max_nfev=_EVALUATIONS,

@@ -20,6 +20,11 @@ def columns(records, *names):
     return tuple(np.array([r[n] if r[n] is not None else np.nan for r in records], float) for n in names)
 
 
+def smiles(records):
+    theta, psi, rho = columns(records, *NAMES)
+    return theta, psi, rho
+
+
 def surface(smiles, expiries=None):
     theta, psi, rho = (np.asarray(smiles[name]) for name in NAMES)
     return nt.ESSVI(np.arange(1.0, theta.size + 1) if expiries is None else expiries, theta, psi, rho)
@@ -75,7 +80,7 @@ def test_the_butterfly_bound_is_differentiable_twice():
 
 
 def test_the_calendar_test_is_exact():
-    one, two = (columns([pair[name] for pair in PAIRS], *NAMES) for name in ("slice1", "slice2"))
+    one, two = (smiles([pair[name] for pair in PAIRS]) for name in ("slice1", "slice2"))
     margin, k = jax.jit(essvi_slice.calendar_margin)(one, two)
     free = np.array([pair["calendar_free"] for pair in PAIRS])
     assert np.array_equal(margin >= -essvi_slice.ROUNDING, free)
