@@ -1,5 +1,6 @@
 """eSSVI: smiles, surfaces, the global parametrisation, SSVI."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -94,8 +95,30 @@ def test_the_calendar_test_is_exact():
     assert np.all(same == 0.0)
 
 
+class TestWithAndWithoutJit(chex.TestCase):
+    """The elementwise conditions say the same whether they are compiled or not."""
+
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_butterfly(self):
+        theta, psi, rho, least = columns(SMILES, *NAMES, "theta_min_exact")
+        possible = ~np.isnan(least)
+        bound = self.variant(essvi_slice.theta_min)(psi, rho)
+        chex.assert_shape(bound, theta.shape)
+        chex.assert_trees_all_close(np.asarray(bound)[possible], least[possible], rtol=1e-13)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    def test_calendar(self):
+        one, two = (smiles([pair[name] for pair in PAIRS]) for name in ("slice1", "slice2"))
+        margin, place = self.variant(essvi_slice.calendar_margin)(one, two)
+        chex.assert_equal_shape([margin, place, one[0]])
+        free = np.array([pair["calendar_free"] for pair in PAIRS])
+        chex.assert_trees_all_equal(np.asarray(margin) >= -essvi_slice.ROUNDING, free)
+
+
 def test_interpolation():
+    assert REFERENCE["interpolation"]
     for record in REFERENCE["interpolation"]:
+        assert record["rows"]
         both = {name: [record["left"][name], record["right"][name]] for name in NAMES}
         between = surface(both)
         for row in record["rows"]:
