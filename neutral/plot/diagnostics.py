@@ -67,11 +67,11 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
     residuals = diagnosis.residuals
     used = np.asarray(diagnosis.fit.lane.used)
     values = np.where(used, scale.factor * getattr(residuals, unit), np.nan)
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         why = residuals.reason or f"no fitted quote has one in {scale.words}."
         return text_figure(f"No residuals: {why}", title)
-    expiries = np.unique(residuals.t[known])
+    expiries = np.unique(residuals.t[finite])
     cells = _cell_means(values, residuals.k, residuals.t, expiries)
     figure, (axes,) = panels(1, 1, (6.4, max(1.7, 0.9 + 0.28 * expiries.size)))
     image = heat_map(axes, cells, _largest(cells, _MOST), scale.form)
@@ -139,7 +139,7 @@ def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     image = heat_map(axes, matrix.correlation, 1.0, ".2f", 8.5 if n < 12 else 5.5)
     for i, j in zip(*np.nonzero(np.abs(matrix.correlation) > TOGETHER), strict=True):
         if i != j:
-            axes.add_patch(_frame(j, i))
+            axes.add_patch(_frame(int(j), int(i)))
     axes.set_xticks(range(n), matrix.names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(n), matrix.names)
     axes.set_title(title or "")
@@ -205,17 +205,17 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
     if ladder.reason:
         return text_figure(f"No ladder: {ladder.reason}", title)
     surface = ladder.surface
-    known = np.any(np.asarray(surface.mask), axis=0)
+    quoted = np.any(np.asarray(surface.mask), axis=0)
     moves = np.sum(ladder.vols, axis=0) / 100.0
-    rows = np.flatnonzero(known.any(axis=1))
+    rows = np.flatnonzero(quoted.any(axis=1))
     figure, (axes,) = panels(1, 1, (8.4, 0.9 + 0.32 * rows.size))
-    most = _largest(np.where(known, moves, np.nan))
+    most = _largest(np.where(quoted, moves, np.nan))
     k = np.asarray(surface.k)
     strips = [
-        _draw_strip(axes, i, k[row, known[row]], moves[row, known[row]], most=most)
+        _draw_strip(axes, i, k[row, quoted[row]], moves[row, quoted[row]], most=most)
         for i, row in enumerate(rows)
     ]
-    total = [f"{moves[row, known[row]].sum():+.2g}" for row in rows]
+    total = [f"{moves[row, quoted[row]].sum():+.2g}" for row in rows]
     axes.set_yticks(range(rows.size), [days(surface.t[row]) for row in rows])
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(range(rows.size), total)
@@ -231,8 +231,8 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
 
 def _largest(values: np.ndarray, share: float = 1.0) -> float:
     """Largest size of the finite values, or a quantile of sizes; 1 where it is 0 or no value is finite."""
-    known = np.abs(values[np.isfinite(values)])
-    return float(np.quantile(known, share)) or 1.0 if known.size else 1.0
+    sizes = np.abs(values[np.isfinite(values)])
+    return float(np.quantile(sizes, share)) or 1.0 if sizes.size else 1.0
 
 
 def _written(value: float, low: float, high: float) -> str:
@@ -261,14 +261,14 @@ def _cell_means(
     values: np.ndarray, k: np.ndarray, t: np.ndarray, expiries: np.ndarray
 ) -> Float[np.ndarray, "T cells"]:
     """Means of the finite values by expiry and by interval of moneyness; nan where a cell has none."""
-    known = np.isfinite(values)
+    finite = np.isfinite(values)
     column = np.digitize(k, _EDGES)
     row = np.searchsorted(expiries, t)
     cells = np.full((expiries.size, len(_EDGES) + 1), np.nan)
     for i, j in np.ndindex(cells.shape):
-        here = known & (row == i) & (column == j)
-        if here.any():
-            cells[i, j] = np.mean(values[here])
+        cell = finite & (row == i) & (column == j)
+        if cell.any():
+            cells[i, j] = np.mean(values[cell])
     return cells
 
 

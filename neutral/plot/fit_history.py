@@ -64,8 +64,8 @@ def _numbers(fits: Sequence[Mapping[str, Any]], kind: str, name: str) -> np.ndar
 
 def _around(values: np.ndarray, half: np.ndarray) -> tuple[float, float]:
     """Limits around a path and its median interval, so that one very wide interval does not hide the path."""
-    known = half[np.isfinite(half)]
-    margin = float(np.median(known)) if known.size else 0.0
+    finite = half[np.isfinite(half)]
+    margin = float(np.median(finite)) if finite.size else 0.0
     low = float(np.nanmin(values)) - margin
     high = float(np.nanmax(values)) + margin
     room = 0.08 * (high - low) or 0.1 * abs(low) or 0.1

@@ -56,8 +56,8 @@ def smiles(
         vols = model_vols(surface, grid, expiries[:, None])
     figure, drawn = _grid(expiries.size)
     for axes, expiry, x, y in zip(drawn, expiries, grid, vols, strict=True):
-        here = t == expiry
-        draw_quotes(axes, k[here], bid[here], ask[here])
+        of_expiry = t == expiry
+        draw_quotes(axes, k[of_expiry], bid[of_expiry], ask[of_expiry])
         axes.plot(x, 100 * y, lw=1.4, label=name)
         axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
     drawn[0].legend(frameon=False, fontsize="x-small")
@@ -161,11 +161,11 @@ def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 def _expiries(surface: VolSurface, t: ArrayLike | None) -> np.ndarray:
     """The maturities t, or the surface's own expiries that have a smile, ascending."""
     if t is None:
-        own = getattr(surface, "expiries", None)
-        if own is None:
+        listed = getattr(surface, "expiries", None)
+        if listed is None:
             raise ArgumentError(f"{type(surface).__name__} has no expiries; pass t, maturities in years.")
         known = np.asarray(getattr(surface, "known", True))
-        t = np.asarray(own)[np.broadcast_to(known, np.shape(own))]
+        t = np.asarray(listed)[np.broadcast_to(known, np.shape(listed))]
     expiries = np.unique(np.asarray(t, float))
     if not expiries.size or not np.all(np.isfinite(expiries) & (expiries > 0.0)):
         raise ArgumentError(f"t must be finite and > 0, in years, and at least one; got {t}.")
