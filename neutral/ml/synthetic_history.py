@@ -81,7 +81,7 @@ def _stationary(shocks: Float[Numbers, "days factors"]) -> Float[Numbers, "days 
 
 def _coordinates(
     factors: Float[Numbers, "4"], t: Float[np.ndarray, " T"], vol: float
-) -> Float[Numbers, " 3*T"]:
+) -> Float[Numbers, " n"]:
     """The vector (3 T,) of `essvi_from_unconstrained` for a day's four factors."""
     level, slope, tilt, spread = factors * jnp.array(_DEVIATIONS)
     # the move of the level fades with maturity, as that of a variance that reverts

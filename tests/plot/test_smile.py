@@ -59,9 +59,7 @@ def test_a_quote_without_a_side_has_no_bar(tmp_path):
     figure = plot.smile(FLAT, **one_sided)
     for axes, drawn in zip(figure.axes, ([-0.2, 0.1], [-0.3, 0.2]), strict=True):
         (bars,) = axes.containers
-        segments = np.array(bars[2][0].get_segments())
-        whole = np.all(np.isfinite(segments), axis=(1, 2))
-        np.testing.assert_allclose(segments[whole, 0, 0], drawn)
+        np.testing.assert_allclose([bar[0, 0] for bar in bars[2][0].get_segments() if len(bar)], drawn)
     figure.savefig(tmp_path / "market.png")  # what is nan does not stop the drawing
 
 

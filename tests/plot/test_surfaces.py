@@ -27,7 +27,7 @@ def test_smiles_lie_between_bid_and_ask(surface, quotes):
     assert [axes.get_title() for axes in figure.axes] == ["36.5 days", "182 days", "548 days"]
     for i, axes in enumerate(figure.axes):
         (bars,) = axes.containers
-        ends = np.array(bars[2][0].get_segments())
+        ends = np.array(sorted(bars[2][0].get_segments(), key=lambda bar: bar[0, 0]))
         k, t = ends[:, 0, 0], quotes.t[i]
         np.testing.assert_allclose(k, quotes.k[i], rtol=1e-14)
         kind = np.where(k >= 0.0, 0, 1)

@@ -32,7 +32,7 @@ class Monotone(NamedTuple):
     wing: Float[Numbers, " T"]  # unit of increments of both wings
     level: Float[Numbers, " T"]  # unit of increments of theta
 
-    def bounds(self) -> tuple[Float[Numbers, " 3*T"], Float[Numbers, " 3*T"]]:
+    def bounds(self) -> tuple[Float[Numbers, " n"], Float[Numbers, " n"]]:
         """Lower and upper bounds of the coordinates, (3 T,) each."""
         first = self.known & (jnp.cumsum(self.known) == 1)
         least = jnp.where(first, _LEAST_START, 0.0)
@@ -40,7 +40,7 @@ class Monotone(NamedTuple):
         free = jnp.full_like(least, _FREE)
         return jnp.concatenate([least, least, 0.0 * least]), jnp.concatenate([most, most, free])
 
-    def free(self) -> Bool[Numbers, " 3*T"]:
+    def free(self) -> Bool[Numbers, " n"]:
         """Coordinates that may move, (3 T,)."""
         return jnp.tile(self.known, 3)
 
@@ -101,7 +101,7 @@ class Monotone(NamedTuple):
 
     def coordinates(
         self, up: Float[Numbers, " T"], down: Float[Numbers, " T"], tau: Float[Numbers, " T"], cap: Cap
-    ) -> Float[Numbers, " 3*T"]:
+    ) -> Float[Numbers, " n"]:
         """Coordinates of the nearest surface that is free, from sequences (T,) that need not be monotone."""
         lower, upper = self.bounds()
         least = jnp.sum(lower[: self.known.size] * self.wing)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from ...quotes.surface import QuoteSurface
-from ...typing import Numbers, Real
+from ...typing import Codes, Numbers, Real
 from .slice import variance
 from .surface import ESSVI
 
@@ -121,7 +121,7 @@ def _search(
         fitted = variance(k[None], jnp.maximum(theta, 1e-12)[:, None], psi[:, None], rho[:, None])
         return theta, jnp.sum(weight[None] * (fitted - w[None]) ** 2, axis=-1)
 
-    def narrow(_: Int[Numbers, ""], bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+    def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
         a, b = bracket
         one = b - _SHRINK * (b - a)
         two = a + _SHRINK * (b - a)

@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Int
 from numpy.typing import ArrayLike
 
 from ...numerics.normal import as_float64
-from ...typing import Numbers, Real
+from ...typing import Codes, Real
 from ..certificate import ROUNDING
 
 _SHRINK = 0.6180339887498949  # golden section
@@ -144,7 +143,7 @@ def _wing(ratio: Callable[[Real, Real, Real], Real], size: Real, rho: Real) -> t
     # the position needs no derivative: the Newton step has it
     frozen_size, frozen_rho, frozen_end = jax.lax.stop_gradient((size, rho, end))
 
-    def narrow(_: Int[Numbers, ""], bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+    def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
         low, high = bracket
         a = high - _SHRINK * (high - low)
         b = low + _SHRINK * (high - low)
