@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from . import models
+from . import durable, models
 from .calibration import CalibrationResult
 from .errors import ArgumentError, DataError
 from .models import AbstractModel
@@ -38,24 +37,15 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
         path: File to write; replaced if it exists.
 
     Raises:
-        ArgumentError: the object is of a type that is not stored.
+        ArgumentError: objects of this type cannot be stored.
+        WriteError: the disk is full, or writing is not allowed.
     """
-    path = Path(path)
     text = json.dumps({"format": FORMAT, "object": _encode(obj)}, indent=1)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    durable.write_text(Path(path), text + "\n")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what `save` wrote; every number comes back bit for bit.
+    """Read an object that `save` wrote; every number comes back bit for bit.
 
     Raises:
         DataError: the file is not of this format, or damaged.
@@ -106,4 +96,12 @@ def _decode(x: Any, typed: bool = True) -> Any:
         raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
     cls, inner = _TYPES[x["type"]], typed and x["type"] in _MODELS
     fields = {name: _decode(value, inner) for name, value in x["fields"].items()}
-    return cls(**fields) if inner else cls.with_lanes(**fields)
+    return cls(**fields) if inner else _unchecked(cls, fields)
+
+
+def _unchecked(cls: type, fields: dict[str, Any]) -> Any:
+    """An object from its stored fields, which may have leading axes, without the checks of typed numbers."""
+    obj = object.__new__(cls)
+    for name, value in fields.items():
+        object.__setattr__(obj, name, value)
+    return obj

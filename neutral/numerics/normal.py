@@ -9,7 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from numpy.typing import ArrayLike
 
 from ..precision import require_precision
 from ..typing import Real
