@@ -71,7 +71,7 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
 
 
 def level_of(surface: QuoteSurface) -> Level:
-    """Variance at the money of one surface: at its shortest and longest maturity with quotes, and the mean."""
+    """Variance at the money of a surface: at its shortest and longest maturity with quotes, and the mean."""
     used = jnp.any(surface.mask, axis=(-3, -1))
     variance = surface.stdev**2 / surface.t
     short = jnp.min(jnp.where(used, surface.t, jnp.inf))

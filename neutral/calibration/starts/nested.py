@@ -14,9 +14,9 @@ from ..recipe import entries_of, split_recipe
 def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierModel:
     """The start at which a richer model prices as a simpler fitted one does.
 
-    Each model says with `nested_from` how it contains simpler ones: Heston contains Black with a variance that
-    stays, SVCJ contains Heston without jumps, double Heston contains it without a second variance, piecewise
-    Heston with equal pieces. A shift is left out of the start.
+    Each model says with `nested_from` how it contains simpler ones: Heston contains Black with a variance
+    that stays, SVCJ contains Heston without jumps, double Heston contains it without a second variance,
+    piecewise Heston with equal pieces. A shift is left out of the start.
 
     Args:
         recipe: The richer model class, a recipe, or `Shifted` of one.

@@ -43,7 +43,9 @@ class Kou(AbstractFourierModel):
             eta1 = 2.0 * eta2 + 1.0
             square = 2.0 * (0.3 / eta1**2 + 0.7 / eta2**2)
             lam = 0.4 * level.mean / square
-            starts.append({"sigma": jnp.sqrt(0.6) * root, "lam": lam, "p_up": 0.3, "eta1": eta1, "eta2": eta2})
+            starts.append(
+                {"sigma": jnp.sqrt(0.6) * root, "lam": lam, "p_up": 0.3, "eta1": eta1, "eta2": eta2}
+            )
         return starts
 
     @classmethod

@@ -7,9 +7,13 @@ import numpy as np
 
 from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Strip, require_finite_mean
+from ..base import AbstractFourierModel, AbstractModel, Strip, require_finite_mean
 from ..parameters import Positive, Unbounded, param
 from ..starts import Level, Values
+
+_STEEP = (
+    500.0  # alpha at which the model prices as Black: log returns have an excess kurtosis of 3/(alpha^2 w)
+)
 
 
 class NIG(AbstractFourierModel):
@@ -56,6 +60,15 @@ class NIG(AbstractFourierModel):
     def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
         """Every parameter is searched around its starting value."""
         return {}
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> Values:
+        """Tails so steep that a constant volatility is all that is left; see the limit above."""
+        values = super().nested_from(simpler)
+        if "sigma" not in values:
+            return values
+        alpha = jnp.full_like(values["sigma"], _STEEP)
+        return {"alpha": alpha, "beta": -0.5 * jnp.ones_like(alpha), "delta": values["sigma"] ** 2 * alpha}
 
     def is_admissible(self) -> Flags:
         """Domains, and a finite forward."""

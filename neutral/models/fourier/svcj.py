@@ -31,11 +31,11 @@ from .riccati import (
     riccati_slopes,
 )
 
-_GUESSES = (
-    Guess(0.85, 8.0, sigma_v=4.0, rho=-0.3, lam=0.30, mu_y=-0.20, sigma_y=0.60, mu_v=2.00),  # moderate jumps
-    Guess(0.80, 10.0, sigma_v=5.0, rho=-0.4, lam=1.30, mu_y=-0.50, sigma_y=0.30, mu_v=2.00),  # larger ones
-    Guess(0.70, 8.0, sigma_v=8.0, rho=-0.4, lam=40.0, mu_y=-0.03, sigma_y=0.07, mu_v=0.03),  # small, incessant
-    Guess(1.0, 30.0, sigma_v=10.0, rho=-0.3, lam=0.05, mu_y=-2.0, sigma_y=1.0, mu_v=5.0, rho_j=-0.5),  # huge
+_GUESSES = (  # moderate jumps, larger ones, small and incessant ones, rare and huge ones
+    Guess(0.85, 8.0, sigma_v=4.0, rho=-0.3, lam=0.30, mu_y=-0.20, sigma_y=0.60, mu_v=2.00),
+    Guess(0.80, 10.0, sigma_v=5.0, rho=-0.4, lam=1.30, mu_y=-0.50, sigma_y=0.30, mu_v=2.00),
+    Guess(0.70, 8.0, sigma_v=8.0, rho=-0.4, lam=40.0, mu_y=-0.03, sigma_y=0.07, mu_v=0.03),
+    Guess(1.0, 30.0, sigma_v=10.0, rho=-0.3, lam=0.05, mu_y=-2.0, sigma_y=1.0, mu_v=5.0, rho_j=-0.5),
 )
 
 

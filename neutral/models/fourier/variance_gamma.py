@@ -44,7 +44,7 @@ class VarianceGamma(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[Values]:
-        """Clocks of little and much variance at the mean maturity; the drift makes a third of all variance."""
+        """Clocks of little and much variance at the mean maturity; a third of all variance is the drift's."""
         clocks = [share * level.time / (1.0 + level.mean * level.time) for share in (0.2, 1.0)]
         root = jnp.sqrt(level.mean / 3.0)
         return [{"sigma": jnp.sqrt(2.0) * root, "theta": -root / jnp.sqrt(nu), "nu": nu} for nu in clocks]

@@ -9,13 +9,11 @@ import pandas as pd
 from ...plot.frame import draw_band, heat_map, panels, tidy_dates
 from ...plot.smile import smile
 from ...pricing import implied_vol
-from ..calibrate.fit import model_of
-from ..calibrate.rows import ERRORS, PARAMETERS, PRICE_COLUMNS
+from ..recipes import RECIPES, model_of, number_columns
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS = {"black": "C0", "heston": "C1", "svcj": "C2", "svcj++": "C3"}
 PANELS = 6
 K_EDGES = (-np.inf, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4, np.inf)
 DAY_EDGES = (0.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, np.inf)
@@ -61,7 +59,7 @@ def residuals(quotes: Any, models: Sequence[str], title: str) -> "Figure":
     figure, drawn = panels(len(models), 2, (5.2, 3.4))
     image: Any = None
     for axes, model in zip(drawn, models, strict=True):
-        error = (quotes[PRICE_COLUMNS[model]] - quotes["mid_price_clean"]) / quotes["spread"]
+        error = (quotes[RECIPES[model].price_column] - quotes["mid_price_clean"]) / quotes["spread"]
         cells = error.groupby([days, moneyness], observed=False).agg(["median", "count"])
         values = cells["median"].where(cells["count"] >= FEWEST).unstack()
         image = heat_map(axes, values.to_numpy(float), MOST, ".2f", 6.5)
@@ -81,7 +79,7 @@ def residuals(quotes: Any, models: Sequence[str], title: str) -> "Figure":
 
 def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
     """Every parameter over time with 90 % intervals, a panel each; crosses: fits that did not converge."""
-    names = [name for name in PARAMETERS if fits[name].notna().any()]
+    names = [name for name in number_columns(models) if fits[name].notna().any()]
     figure, drawn = panels(len(names), 3, (4.3, 2.3))
     times = pd.to_datetime(fits["snapshot_ts"])
     converged = fits["converged"].astype(bool)
@@ -92,15 +90,21 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
                 continue
             good, bad = here & converged, here & ~converged
             axes.plot(
-                times[good], fits.loc[good, name], lw=1.0, marker=".", ms=3, color=COLOURS[model], label=model
+                times[good],
+                fits.loc[good, name],
+                lw=1.0,
+                marker=".",
+                ms=3,
+                color=RECIPES[model].colour,
+                label=model,
             )
-            axes.plot(times[bad], fits.loc[bad, name], "x", ms=5, color=COLOURS[model])
+            axes.plot(times[bad], fits.loc[bad, name], "x", ms=5, color=RECIPES[model].colour)
         limits = axes.get_ylim()  # of the paths: a parameter that is hardly known would hide them
         for model in models:
             good = (fits["model"] == model) & fits[name].notna() & converged
             if good.any():
-                values, errors = (fits.loc[good, column].to_numpy(float) for column in (name, ERRORS[name]))
-                draw_band(axes, times[good], values, errors, COLOURS[model])
+                values, errors = (fits.loc[good, column].to_numpy(float) for column in (name, f"{name}_se"))
+                draw_band(axes, times[good], values, errors, RECIPES[model].colour)
         axes.set_ylim(limits)
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.25, lw=0.5)

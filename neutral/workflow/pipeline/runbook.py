@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from ...calibration import (
-    AdamLBFGS,
     CalibrationResult,
     CalibrationStatus,
     DifferentialEvolution,
@@ -20,7 +19,7 @@ from ...calibration import (
 )
 from ...errors import NeutralError
 from ...quotes.surface import QuoteSurface
-from .config import Model, PipelineConfig
+from .config import PipelineConfig
 
 MORE = 10  # times the steps, of the second attempt
 EXPLORE = {"none": None, "quasi_random": QuasiRandom(), "differential_evolution": DifferentialEvolution()}
@@ -38,8 +37,8 @@ class Setup:
     """
 
     surface: QuoteSurface
-    options: dict[Model, dict[str, Any]]
-    before: dict[Model, Mapping[str, float] | None]
+    options: dict[str, dict[str, Any]]
+    before: dict[str, Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Attempt:
     """One way to fit."""
 
     step: str
-    model: Model
+    model: str
     options: dict[str, Any]
 
 
@@ -56,7 +55,7 @@ class Fitted:
     """The fit that is taken, by which model, and what was tried."""
 
     result: CalibrationResult
-    model: Model
+    model: str
     options: dict[str, Any]
     log: list[str] = field(default_factory=list)
     global_loss: float = np.nan  # where the global stage ends; nan without one
@@ -96,17 +95,14 @@ def fit(config: PipelineConfig, setup: Setup) -> Fitted:
 
 
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:
-    plan, steps = config.search, config.solver.max_steps
+    plan = config.search
     usual = Search(plan.screening, plan.finalists)
-    solver = LevenbergMarquardt(**config.solver.model_dump())
-    own = {"solver": solver, "search": usual}
+    own = {"solver": config.solver.build(), "search": usual}
     yield Attempt("as configured", config.model, own)
     anew = Search(plan.screening, plan.finalists, QuasiRandom(keep=plan.finalists, seed=1))
     yield Attempt("new starts", config.model, own | {"search": anew})
-    longer = LevenbergMarquardt(**config.solver.model_dump() | {"max_steps": MORE * steps})
-    yield Attempt("more steps", config.model, own | {"solver": longer})
-    other = AdamLBFGS(gtol=config.solver.gtol, max_steps=MORE * steps)
-    yield Attempt("other solver", config.model, own | {"solver": other})
+    yield Attempt("more steps", config.model, own | {"solver": config.solver.build(MORE)})
+    yield Attempt("other solver", config.model, own | {"solver": config.solver.other(MORE)})
     for name in config.simpler:
         yield Attempt("simpler model", name, own)
 
