@@ -77,6 +77,11 @@ class AbstractModel(eqx.Module):
         """Whether it holds no numbers of its own, for calibration to find."""
         return False
 
+    @property
+    def base(self) -> Any:
+        """The model without what extensions add to it: itself; a class where a recipe holds one."""
+        return self
+
     def entries(self) -> dict[str, int]:
         """Number of entries of each parameter with an axis."""
         return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self.field_ndim(name)}
@@ -125,11 +130,6 @@ class AbstractModel(eqx.Module):
     def values_for_richer(self) -> Values:
         """The parameters under the names that they have in richer models."""
         return {name: getattr(self, name) for name in domains(self)}
-
-    @property
-    def unshifted(self) -> "AbstractModel":
-        """The model without a variance shift around it: itself."""
-        return self
 
     def expand(self, axes: int) -> Self:
         """The same model with `axes` trailing axes of size 1 on every scalar, to broadcast over grids."""

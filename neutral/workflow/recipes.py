@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..models import AbstractFourierModel
 
+PIPELINE_MODEL = "heston"
+"""Model of a pipeline whose configuration names none."""
+
 SHIFT = ("shift_times", "shift_increments")
 """Columns of a variance shift: its maturities, and the total variance added between consecutive ones."""
 

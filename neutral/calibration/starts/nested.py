@@ -1,7 +1,5 @@
 """A start that prices as a simpler fitted model does."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from ...models import AbstractFourierModel
@@ -11,7 +9,9 @@ from ..coordinates import Coordinates
 from ..recipe import entries_of, split_recipe
 
 
-def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierModel:
+def nested_start(
+    recipe: type[AbstractFourierModel] | AbstractFourierModel, model: AbstractFourierModel
+) -> AbstractFourierModel:
     """The start at which a richer model prices as a simpler fitted one does.
 
     Each model says with `nested_from` how it contains simpler ones: Heston contains Black with a variance
@@ -21,17 +21,19 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
     Args:
         recipe: The richer model class, a recipe, or `Shifted` of one.
         model: The simpler fit; fields may have a leading axis.
+
+    Returns:
+        The richer model, not shifted, with the leading axis of the simpler one.
     """
     cls, _, _ = split_recipe(recipe)
-    simpler = model.unshifted
+    simpler = model.base
     like = next(getattr(simpler, name) for name in domains(simpler) if not simpler.field_ndim(name))
     axes, _ = entries_of(recipe)
     typical = Coordinates(cls, False, 0, axes).typical()
     counts = dict(axes)
     values = cls.nested_from(simpler)
-    if counts:
-        chosen = recipe.unshifted
-        values |= {name: _rows(getattr(chosen, name), like, counts[name]) for name in cls.given}
+    if counts and not isinstance(recipe, type):
+        values |= {name: _rows(getattr(recipe.base, name), like, counts[name]) for name in cls.given}
 
     def value(name: str) -> Real:
         x = jnp.asarray(values.get(name, getattr(typical, name)), float)
@@ -44,4 +46,5 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
 
 
 def _rows(x: Real, like: Real, count: int) -> Real:
+    """Values with an axis of entries last, for every surface."""
     return jnp.broadcast_to(x, (*like.shape, count))

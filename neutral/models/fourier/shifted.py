@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...typing import Flags, Frequencies, Real, Row
-from ..base import AbstractFourierModel, AbstractModel, Gradient, Strip, with_leading_axes
+from ..base import AbstractFourierModel, Gradient, Strip, with_leading_axes
 from ..parameters import Positive, is_concrete, param
 from .black import gaussian_log_cf
 from .heston import Heston
@@ -35,14 +35,14 @@ class Shifted(AbstractFourierModel):
         return 1
 
     @property
+    def base(self) -> Any:
+        """The model that is shifted; a class where this is a recipe such as `Shifted(SVCJ)`."""
+        return self.model
+
+    @property
     def is_recipe(self) -> bool:
         """Whether it names a model without numbers, for calibration to find: `Shifted(SVCJ)`."""
         return isinstance(self.model, type) or self.model.is_recipe
-
-    @property
-    def unshifted(self) -> AbstractModel:
-        """The model inside, or its class in a recipe."""
-        return self.model
 
     def _check_joint(self) -> None:
         if np.shape(self.times) != np.shape(self.increments) or np.size(self.times) == 0:

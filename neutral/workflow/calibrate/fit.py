@@ -1,4 +1,4 @@
-"""The models of a run fitted to a block of tables: from the data, the nested model and the last block."""
+"""Fits the models of a run to a block of tables: from the data, the nested model and the last block."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +74,7 @@ def _fit(
     config: Config,
     check_stop: Callable[[], None],
 ) -> list[dict[str, ModelFit]]:
+    """`fit_block` for surfaces; `sizes` are the numbers of rows of their tables."""
     block = stack(surfaces)
     fits: list[dict[str, ModelFit]] = [{} for _ in surfaces]
     fitted: dict[str, AbstractFourierModel] = {}
@@ -82,23 +83,30 @@ def _fit(
         for name in config.models:
             check_stop()
             simpler = nearest_nested(name, fitted)
+            recipe = RECIPES[name]
             try:
-                result = _calibrate(name, block, fitted.get(simpler or ""), previous.get(name), config)
+                result = _calibrate(
+                    recipe,
+                    block,
+                    nested=fitted.get(simpler or ""),
+                    previous=previous.get(name),
+                    config=config,
+                )
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # for all surfaces: a wrong setting, no memory
                 for by_model, size in zip(fits, sizes, strict=True):
                     by_model[name] = lost(f"{type(error).__name__}: {error}", size)
                 continue
             for i, size in enumerate(sizes):
-                fits[i][name] = _model_fit(RECIPES[name], result, block, i, size)
+                fits[i][name] = _model_fit(recipe, result, block, i, size)
             fitted[name] = result.model
     return fits
 
 
 def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config) -> None:
-    """Compile the last models' programs while the first are being compiled and run.
+    """Compile the programs of the last models while the first models are compiled and fitted.
 
-    Their surfaces have nothing to fit. A mistake in the configuration is told where the model is fitted.
+    They run on surfaces without quotes to fit. A wrong setting is reported where the model itself is fitted.
     """
     key = (block.shape, config.hash)
     with _LOCK:
@@ -107,14 +115,14 @@ def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config
         _AHEAD.add(key)
     empty = eqx.tree_at(lambda s: s.train, block, np.zeros_like(block.train))
     for name in config.models[:0:-1]:
-        simpler = nearest_nested(name, config.models)
-        nested = simpler and absent_model(RECIPES[simpler], config, len(block))
-        pool.submit(_calibrate, name, empty, nested or None, None, config)
+        nested = absent_nested(name, config, len(block))
+        pool.submit(_calibrate, RECIPES[name], empty, nested=nested, previous=None, config=config)
 
 
 def _calibrate(
-    name: str,
+    recipe: Recipe,
     block: QuoteSurface,
+    *,
     nested: AbstractFourierModel | None,
     previous: Parameters | None,
     config: Config,
@@ -122,13 +130,12 @@ def _calibrate(
     """Calibrate one model to a block.
 
     Args:
-        name: Name of the model.
+        recipe: The model.
         block: Surfaces.
         nested: A simpler model fitted to each of them, to start from as well.
         previous: Parameters of the model's last converged fit, to start from as well.
         config: Loss, prior, solver, engine and search.
     """
-    recipe = RECIPES[name]
     chosen = recipe.build(config.model_settings)
     starts = [] if nested is None else [nested_start(chosen, nested)]
     # the same number of starts in the first block as in the others: one program for all
@@ -146,8 +153,20 @@ def _calibrate(
     )
 
 
+def absent_nested(name: str, config: Config, count: int) -> AbstractFourierModel | None:
+    """A stand-in, of the same shapes, for the simpler fit from which a model starts in a run; nan, no start.
+
+    Args:
+        name: Name of the model.
+        config: Models of the run and their settings.
+        count: Number of surfaces.
+    """
+    simpler = nearest_nested(name, config.models)
+    return absent_model(RECIPES[simpler], config, count) if simpler else None
+
+
 def absent_model(recipe: Recipe, config: Config, count: int) -> AbstractFourierModel:
-    """Parameters of the model of a recipe, without its shift, that are nan: no start, of the shapes of one.
+    """The model of a recipe, without its shift, whose parameters are nan: not a start, but shaped like one.
 
     Args:
         recipe: The model.
@@ -249,15 +268,15 @@ def _unit(block: QuoteSurface, i: int) -> np.ndarray:
     return np.where(block.settlement == "coin", 1.0, unit)[:, None]
 
 
-def _parameters(recipe: Recipe, model: Any, i: int, rows: np.ndarray) -> Parameters:
+def _parameters(recipe: Recipe, model: AbstractFourierModel, i: int, rows: np.ndarray) -> Parameters:
     """One surface's parameters by column name; the shift on the maturities that have quotes."""
-    inner = model.unshifted
+    inner = model.base
     parameters: Parameters = {
         column: np.asarray(getattr(inner, name)[i], float).tolist() for name, column in recipe.columns.items()
     }
     if recipe.shifted:
-        for column, values in zip(SHIFT, (model.times, model.increments), strict=True):
-            parameters[column] = np.asarray(values[i])[rows].tolist()
+        for column, field in zip(SHIFT, ("times", "increments"), strict=True):
+            parameters[column] = np.asarray(getattr(model, field)[i])[rows].tolist()
     return parameters
 
 

@@ -1,4 +1,4 @@
-"""The rows of the result tables: what a fit and a quote become, and under which names."""
+"""The rows of the tables of results: their columns, and how fits and quotes become rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,12 +124,26 @@ def _columns_of(kind: str, models: tuple[str, ...]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ModelFit:
-    """What a fit of one model to one snapshot leaves."""
+    """The result of fitting one model to one snapshot.
+
+    Attributes:
+        status: Name of the status of the calibration, or "error".
+        converged: Whether the fit converged.
+        message: The status in words.
+        prices: Model prices in the unit of the quotes, one for each row of the table; nan where none.
+        parameters: Parameters and their standard errors, by column.
+        steps: Evaluations, of all starting points together.
+        loss: Loss without the prior.
+        prior_loss: Loss of the prior.
+        gradient_norm: Largest cosine between residuals and derivatives.
+        condition_number: Ratio of the extreme eigenvalues of the scaled curvature.
+        at_bound: Coordinates that ended on a bound, separated by commas.
+    """
 
     status: str
     converged: bool
     message: str
-    prices: np.ndarray  # one per row of the table, in the unit of its quotes; nan where there is none
+    prices: np.ndarray
     parameters: Parameters = field(default_factory=dict)
     steps: int | None = None
     loss: float = np.nan
@@ -149,8 +163,8 @@ class Table:
 
 
 def lost(message: str, n_quotes: int) -> ModelFit:
-    """A fit that an error took."""
-    return ModelFit(LOST, False, message, np.full(n_quotes, np.nan))
+    """A fit that an error prevented."""
+    return ModelFit(status=LOST, converged=False, message=message, prices=np.full(n_quotes, np.nan))
 
 
 def fit_rows(
@@ -162,7 +176,7 @@ def fit_rows(
     models: Sequence[str],
     config_hash: str,
 ) -> list[dict[str, Any]]:
-    """One row per model: of its fit, or of the refusal of the snapshot."""
+    """One row for each model, with its fit or with the reason why the snapshot was refused."""
     common = {
         "snapshot_ts": file.timestamp,
         "currency": currency,
@@ -187,9 +201,10 @@ def quote_rows(
 
 
 def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
-    """The columns of one fit; `rmse_fit` and `mae_fit` are over train and test together."""
+    """The columns of one fit; `rmse_fit` and `mae_fit` cover train and test quotes together."""
     split = frame["split"].to_numpy(object)
-    train, test = split == "train", split == "test"
+    train = split == "train"
+    test = split == "test"
     error = fit.prices - frame["mid_price_clean"].to_numpy(float)
     half = 0.5 * frame["spread"].to_numpy(float)
     rmse_fit, mae_fit, _ = errors(error, half, train | test)

@@ -20,7 +20,7 @@ from ...models import AbstractFourierModel
 from ...shipped import configuration
 from ..config import Document, Loss, ModelName, Sources, ascending, read_document
 from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
-from ..recipes import RECIPES, model_of, settings_of
+from ..recipes import PIPELINE_MODEL, RECIPES, model_of, settings_of
 from ..sections import Count, NotNegative, Positive, Section
 
 Playbook = Literal["plausibility", "heston", "sabr", "segments", "slv"]
@@ -82,7 +82,7 @@ class PipelineConfig(Document):
     """The whole file. The shipped `heston_index.toml` explains the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"
-    model: ModelName = "heston"
+    model: ModelName = PIPELINE_MODEL
     breakpoints: list[float] = []
     simpler: list[ModelName] = []
     data: PipelineSources = PipelineSources()
