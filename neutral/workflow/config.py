@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from ..errors import ArgumentError, DataError
 from ..market import Filters, Split, load_rates, split_seed
 from ..shipped import configuration
-from .methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
+from .methods import Engine, LewisEngine, MarquardtSolver, Solver, another_kind, without_defaults
 from .recipes import in_order, known_model, settings_of, standard_models
 from .sections import Count, NotNegative, Positive, Section, explained
 
@@ -134,17 +134,17 @@ class Document(Section):
     filters: FilterRules = FilterRules()
 
     def replaced(self, **sections: Any) -> Self:
-        """A copy with some keys changed, checked anew.
+        """A copy with some keys changed, checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
+            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A solver
+                or engine of another kind has the settings given and no others.
         """
         content = self.model_dump()
         for name, value in sections.items():
             if isinstance(value, dict):
-                given = {key: one for key, one in value.items() if one is not None}
-                another = given.get("kind", content[name].get("kind")) != content[name].get("kind")
-                content[name] = given if another else content[name] | given
+                given = {key: entry for key, entry in value.items() if entry is not None}
+                content[name] = given if another_kind(name, content[name], given) else content[name] | given
             elif value is not None:
                 content[name] = value
         return validated(content, "the options given", type(self))

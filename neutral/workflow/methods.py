@@ -120,7 +120,7 @@ class CosEngine(Section):
 
 
 def _kind_of(standard: str) -> Callable[[Any], str | None]:
-    """What tells the kind of a section: its key `kind`, or the standard one where that is left out."""
+    """The function that reads the kind of a section: its key `kind`, or the standard one without that key."""
 
     def kind(content: Any) -> str | None:
         if isinstance(content, Mapping):
@@ -131,6 +131,7 @@ def _kind_of(standard: str) -> Callable[[Any], str | None]:
 
 
 def _one_of(standard: str, *kinds: str) -> Discriminator:
+    """The rule by which pydantic chooses among kinds of a section."""
     accepted = ", ".join(kinds)
     return Discriminator(
         _kind_of(standard),
@@ -151,6 +152,11 @@ Engine = Annotated[
 ]
 
 _STANDARD = {"solver": "levenberg_marquardt", "engine": "lewis"}
+
+
+def another_kind(name: str, section: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    """Whether changes to a section choose another solver or engine, which has other keys."""
+    return name in _STANDARD and changes.get("kind", section["kind"]) != section["kind"]
 
 
 def without_defaults(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,9 @@ def test_solver_and_engine_are_built_by_kind(kind, content, built):
 def test_another_kind_replaces_the_settings_of_the_one_before():
     config = Config().replaced(solver={"damping": 1.0}).replaced(solver={"kind": "adam_lbfgs", "rate": 0.2})
     assert config.solver.build() == nt.AdamLBFGS(rate=0.2)
+    assert config.replaced(solver={"memory": 5}).solver.build() == nt.AdamLBFGS(rate=0.2, memory=5)
+    split = Config().replaced(split={"block": 5}).replaced(split={"kind": "strikes"}).split
+    assert (split.kind, split.block) == ("strikes", 5)
 
 
 def test_a_further_solver_is_of_the_other_kind():
