@@ -137,8 +137,8 @@ class Document(Section):
         """A copy with some keys changed, checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A solver
-                or engine of another kind has the settings given and no others.
+            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A
+                solver or engine of another kind has the settings given and no others.
         """
         content = self.model_dump()
         for name, value in sections.items():

@@ -119,10 +119,10 @@ class CosEngine(Section):
         return COS(**settings, range=(low, high))
 
 
-def _kind_of(standard: str) -> Callable[[Any], str | None]:
+def _kind_of(standard: str) -> Callable[[object], str | None]:
     """The function that reads the kind of a section: its key `kind`, or the standard one without that key."""
 
-    def kind(content: Any) -> str | None:
+    def kind(content: object) -> str | None:
         if isinstance(content, Mapping):
             return str(content.get("kind", standard))
         return getattr(content, "kind", None)

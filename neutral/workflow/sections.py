@@ -1,7 +1,7 @@
 """Sections of configuration files: how they are checked, and how what is wrong is explained."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, Tag
 
@@ -32,7 +32,7 @@ def explained(document: type[Section], wrong: "ErrorDetails") -> str:
     return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
 
 
-def _steps(section: Any, where: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _steps(section: object, where: Sequence[str]) -> Iterator[tuple[str, object]]:
     """Keys on the way to a place, each with the section that it opens; tags are no keys."""
     name = ""
     for step in where:
@@ -48,7 +48,7 @@ def _steps(section: Any, where: Sequence[str]) -> Iterator[tuple[str, Any]]:
     yield name, section
 
 
-def _kinds(section: Any) -> dict[str, Any]:
+def _kinds(section: object) -> dict[str, object]:
     """Sections by tag where a key takes one of several."""
     tagged = [get_args(one) for one in get_args(section) if get_origin(one) is Annotated]
     return {tag.tag: kind for kind, *notes in tagged for tag in notes if isinstance(tag, Tag)}
