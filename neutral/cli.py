@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from .errors import ArgumentError, NeutralError
+from .workflow.recipes import RECIPES
 
 try:
     import typer
@@ -16,6 +17,7 @@ except ModuleNotFoundError as error:
     print("neutral: the command line needs typer: pip install 'neutral[cli]'", file=sys.stderr)
     raise SystemExit(2) from None
 
+MODELS = ", ".join(RECIPES)
 Inputs = Annotated[list[Path], typer.Argument(help="Folder of files, or files, of market data.", exists=True)]
 SurfaceMethod = Annotated[str, typer.Option(help="mixture, essvi, sanos or sequential.")]
 Currencies = Annotated[
@@ -83,9 +85,7 @@ def calibrate(
     out: Annotated[
         Path, typer.Option(help="Folder of the results; what it holds is gone on with.", file_okay=False)
     ],
-    model: Annotated[
-        list[str] | None, typer.Option(help="black, heston, svcj or svcj++; once for each.")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help=f"{MODELS}; once for each.")] = None,
     currency: Currencies = None,
     config: Annotated[
         Path | None,
@@ -217,9 +217,7 @@ def pipeline(
     out: Annotated[
         Path, typer.Option(help="Folder of the results; the records in it are the history.", file_okay=False)
     ] = Path("neutral-pipeline"),
-    model: Annotated[
-        str | None, typer.Option(help="black, heston, bates, svcj, svcj++, double_heston, piecewise_heston.")
-    ] = None,
+    model: Annotated[str | None, typer.Option(help=f"{MODELS}.")] = None,
     application: Annotated[
         str | None, typer.Option(help="market_making, vanilla_hedging or exotics.")
     ] = None,

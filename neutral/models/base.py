@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..typing import Flags, Frequencies, Real
 from .parameters import check_domains, domains, is_concrete
+from .starts import LARGEST, SMALLEST, Guess, Level, Values
 
 Strip = tuple[Real, Real]
 Gradient = tuple[Frequencies, tuple[Frequencies, ...]]
@@ -76,6 +77,11 @@ class AbstractModel(eqx.Module):
         """Whether it holds no numbers of its own, for calibration to find."""
         return False
 
+    @property
+    def base(self) -> Any:
+        """The model without what extensions add to it: itself; a class where a recipe holds one."""
+        return self
+
     def entries(self) -> dict[str, int]:
         """Number of entries of each parameter with an axis."""
         return {name: np.shape(getattr(self, name))[-1] for name in domains(self) if self.field_ndim(name)}
@@ -84,6 +90,46 @@ class AbstractModel(eqx.Module):
     def typical(cls) -> Self:
         """Values typical of the markets the model is used on."""
         return cls(**cls._typical)
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Starting values for the calibration to a market; a parameter left out starts at its typical value.
+
+        By default one start, which knows the parameters that have standard names.
+
+        Args:
+            level: Variance at the money of the market.
+        """
+        return [_of(cls, Guess().values(level))]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Intervals of parameters in which a global search begins, of free values where `from_free` maps.
+
+        A parameter left out is searched around its starting value. By default the box knows the parameters
+        that have standard names.
+
+        Args:
+            level: Variance at the money of the market.
+        """
+        low = _of(cls, SMALLEST.values(level, math.inf))
+        high = LARGEST.values(level, math.inf)
+        return {name: (value, high[name]) for name, value in low.items()}
+
+    @classmethod
+    def nested_from(cls, simpler: "AbstractModel") -> Values:
+        """Values at which this model prices as a simpler one does; one left out gets its typical value.
+
+        By default the simpler model's own parameters, and no jumps: an intensity `lam` of zero.
+
+        Args:
+            simpler: A fitted model; its fields may have a leading axis.
+        """
+        return {"lam": 0.0} | simpler.values_for_richer()
+
+    def values_for_richer(self) -> Values:
+        """The parameters under the names that they have in richer models."""
+        return {name: getattr(self, name) for name in domains(self)}
 
     def expand(self, axes: int) -> Self:
         """The same model with `axes` trailing axes of size 1 on every scalar, to broadcast over grids."""
@@ -103,6 +149,11 @@ class AbstractModel(eqx.Module):
             )
             parts.append(f"{name}={text}")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _of(cls: type[AbstractModel], values: Values) -> Values:
+    """Those of the values that a model has parameters for."""
+    return {name: value for name, value in values.items() if name in domains(cls)}
 
 
 class AbstractFourierModel(AbstractModel):

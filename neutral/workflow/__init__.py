@@ -1,12 +1,8 @@
-"""From a folder of snapshots to a store of calibrated models, and from the store to reports."""
+"""From a folder of snapshots to a store of calibrated models, and from the store to reports.
 
-from .calibrate.run import Progress as Progress
-from .calibrate.run import config_for as config_for
-from .calibrate.run import run as run
-from .calibrate.store import Store as Store
-from .calibrate.summary import Summary as Summary
-from .calibrate.summary import summarise as summarise
-from .config import Config as Config
-from .config import load_config as load_config
+The names load on first use, so that the command line can read the registry of models without pandas.
+"""
 
-open_store = Store.open
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,27 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from ..errors import ArgumentError, DataError
 from ..market import Filters, Split, load_rates, split_seed
 from ..shipped import configuration
-from .calibrate.rows import MODELS
+from .methods import Engine, LewisEngine, MarquardtSolver, Solver, another_kind, without_defaults
+from .recipes import in_order, known_model, settings_of, standard_models
+from .sections import Count, NotNegative, Positive, Section, explained
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
 ALL = "all"  # of currencies: those that the files have
-Model = Literal["black", "heston", "svcj", "svcj++"]
-
+ModelName = Annotated[str, AfterValidator(known_model)]
+Breakpoints = list[Positive]
 
 D = TypeVar("D", bound="Section")
-
-
-class Section(BaseModel):
-    """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
 
 class Sources(Section):
@@ -118,25 +111,11 @@ class Prior(Section):
     jump_moment: NotNegative = 0.0
 
 
-class Solver(Section):
-    """`[solver]`: the fields of `neutral.LevenbergMarquardt`."""
-
-    gtol: Positive = 1e-6
-    max_steps: Count = 1000
-    damping: Positive = 1e-2
-
-
 class Search(Section):
     """`[search]`: the fields of `neutral.Search` that are numbers."""
 
     screening: Count = 15
     finalists: Count = 2
-
-
-class Engine(Section):
-    """`[engine]`: the quadrature of the prices."""
-
-    nodes: Annotated[int, Field(ge=8)] | None = None
 
 
 class Run(Section):
@@ -155,15 +134,17 @@ class Document(Section):
     filters: FilterRules = FilterRules()
 
     def replaced(self, **sections: Any) -> Self:
-        """A copy with some keys changed, checked anew.
+        """A copy with some keys changed, checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; None leaves a key as it is.
+            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A
+                solver or engine of another kind has the settings given and no others.
         """
         content = self.model_dump()
         for name, value in sections.items():
             if isinstance(value, dict):
-                content[name] |= {key: one for key, one in value.items() if one is not None}
+                given = {key: entry for key, entry in value.items() if entry is not None}
+                content[name] = given if another_kind(name, content[name], given) else content[name] | given
             elif value is not None:
                 content[name] = value
         return validated(content, "the options given", type(self))
@@ -185,20 +166,26 @@ class Config(Document):
 
     data: Data = Data()
     split: SplitRule = SplitRule()
-    models: list[Model] = list(MODELS)
+    models: list[ModelName] = standard_models()
+    breakpoints: Breakpoints = [0.25]
     loss: Loss = Loss()
     prior: Prior = Prior()
-    solver: Solver = Solver()
+    solver: Solver = MarquardtSolver()
     search: Search = Search()
-    engine: Engine = Engine()
+    engine: Engine = LewisEngine()
     run: Run = Run()
 
     @field_validator("models")
     @classmethod
-    def _in_order(cls, names: list[Model]) -> list[Model]:
+    def _in_order(cls, names: list[str]) -> list[str]:
         if not names or len(set(names)) < len(names):
             raise ValueError("expected one model or more, none twice")
-        return sorted(names, key=MODELS.index)
+        return in_order(names)
+
+    @field_validator("breakpoints")
+    @classmethod
+    def _ascending(cls, times: list[float]) -> list[float]:
+        return ascending(times)
 
     @model_validator(mode="after")
     def _market_rules(self) -> Self:
@@ -244,7 +231,14 @@ class Config(Document):
     def content(self) -> dict[str, Any]:
         """What changes the results of a snapshot and currency, by section."""
         skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
-        return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
+        content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
+        unused = set(self.model_settings) - settings_of(self.models)
+        return without_defaults({key: x for key, x in content.items() if key not in unused})
+
+    @property
+    def model_settings(self) -> dict[str, list[float]]:
+        """Settings of model classes by key; `Recipe.settings` says which model is built with which."""
+        return {"breakpoints": self.breakpoints}
 
 
 def load_config(path: Any = None) -> Config:
@@ -279,25 +273,15 @@ def validated(content: dict[str, Any], source: str, kind: type[D]) -> D:
         return kind.model_validate(content)
     except ValidationError as error:
         wrong = error.errors()[0]
-        raise ArgumentError(f"{source}: {_explained(kind, wrong['loc'], wrong)}") from error
+        raise ArgumentError(f"{source}: {explained(kind, wrong)}") from error
 
 
-def _explained(kind: type[Section], where: Sequence[int | str], wrong: Any) -> str:
-    """One line on the first thing that is wrong."""
-    *table, key = [str(name) for name in where] or [""]
-    if wrong["type"] == "extra_forbidden":
-        accepted = ", ".join(_keys(kind, table))
-        return f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {accepted}"
-    cause = wrong.get("ctx", {}).get("error") or wrong["msg"]
-    name = ".".join([*table, key])
-    return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
+def ascending(times: list[float]) -> list[float]:
+    """The times themselves.
 
-
-def _named(table: list[str]) -> str:
-    return f"[{'.'.join(table)}]" if table else "the file"
-
-
-def _keys(kind: Any, table: list[str]) -> list[str]:
-    for name in table:
-        kind = kind.model_fields[name].annotation
-    return list(kind.model_fields)
+    Raises:
+        ValueError: they do not ascend.
+    """
+    if not times or sorted(set(times)) != times:
+        raise ValueError("expected one time or more, ascending")
+    return times

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from ...typing import Frequencies, Real, Scalar
 from ..base import AbstractFourierModel, Strip
 from ..parameters import Positive, param
+from ..starts import Values
 
 
 class Black(AbstractFourierModel):
@@ -15,6 +16,12 @@ class Black(AbstractFourierModel):
     sigma: Scalar = param(Positive(), "volatility, 1/sqrt(yr)", (0.0, 10.0))
 
     _typical: ClassVar = {"sigma": 0.2}
+
+    def values_for_richer(self) -> Values:
+        """The volatility, also as a variance that stays where it is."""
+        variance = self.sigma**2
+        constant = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance}
+        return super().values_for_richer() | constant
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
         """-(z^2 + i z) sigma^2 t / 2."""

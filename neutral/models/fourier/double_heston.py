@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 
 from ...typing import Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated
+from ..base import AbstractFourierModel, AbstractModel, Gradient, Strip, hand_differentiated
 from ..parameters import Interval, Positive, param
+from ..starts import MOST_SIGMA_V, Level, Values
 from .heston import Heston
 from .riccati import explosion_time, moment_strip
 
@@ -49,6 +50,32 @@ class DoubleHeston(AbstractFourierModel):
             one, two = values[f"{name}1"], values[f"{name}2"]
             result |= {f"{name}1": jnp.where(ordered, one, two), f"{name}2": jnp.where(ordered, two, one)}
         return result | {"kappa1": result["kappa1"] - result["kappa2"]}
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """A fast factor and a slow one, each with half of the variance."""
+        root = jnp.sqrt(level.mean)
+        half: Values = {"v01": 0.5 * level.near, "v02": 0.5 * level.near}
+        half |= {"theta1": 0.5 * level.far, "theta2": 0.5 * level.far}
+        apart = {"kappa1": 8.0, "sigma_v1": jnp.minimum(4.0 * root, MOST_SIGMA_V), "rho1": -0.4}
+        apart |= {"kappa2": 0.8, "sigma_v2": 1.0 * root, "rho2": -0.6}
+        slower = {"kappa1": 3.0, "sigma_v1": jnp.minimum(2.0 * root, MOST_SIGMA_V), "rho1": -0.7}
+        slower |= {"kappa2": 0.3, "sigma_v2": 0.5 * root, "rho2": -0.3}
+        return [half | apart, half | slower]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> Values:
+        """Heston's variance is the first factor's; the second has none."""
+        values = super().nested_from(simpler)
+        if "v0" not in values:
+            return values
+        first = {f"{name}1": value for name, value in values.items()}
+        return values | first | {"v02": 0.0, "theta2": 0.0}
 
     @property
     def factors(self) -> tuple[Heston, Heston]:

@@ -9,6 +9,7 @@ from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
 from ..base import AbstractFourierModel, Strip, require_finite_mean
 from ..parameters import Domain, Interval, Positive, param
+from ..starts import Level, Values
 
 
 class Kou(AbstractFourierModel):
@@ -31,6 +32,26 @@ class Kou(AbstractFourierModel):
         require_finite_mean(
             np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law"
         )
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Jumps small and frequent, large and rare, of 40 % of the variance; down twice what they are up."""
+        root = jnp.sqrt(level.mean)
+        starts: list[Values] = []
+        for size in (0.3, 1.0):
+            eta2 = 1.0 / (size * root)
+            eta1 = 2.0 * eta2 + 1.0
+            square = 2.0 * (0.3 / eta1**2 + 0.7 / eta2**2)
+            lam = 0.4 * level.mean / square
+            starts.append(
+                {"sigma": jnp.sqrt(0.6) * root, "lam": lam, "p_up": 0.3, "eta1": eta1, "eta2": eta2}
+            )
+        return starts
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
 
     def is_admissible(self) -> Flags:
         """Domains, with their ends eta1 = 1 and eta2 = 0 left out."""

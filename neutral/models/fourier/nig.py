@@ -7,8 +7,13 @@ import numpy as np
 
 from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Strip, require_finite_mean
+from ..base import AbstractFourierModel, AbstractModel, Strip, require_finite_mean
 from ..parameters import Positive, Unbounded, param
+from ..starts import Level, Values
+
+_STEEP = (
+    500.0  # alpha at which the model prices as Black: log returns have an excess kurtosis of 3/(alpha^2 w)
+)
 
 
 class NIG(AbstractFourierModel):
@@ -40,6 +45,30 @@ class NIG(AbstractFourierModel):
         """Inverse of `from_free`: the square root of alpha + beta times alpha - beta - 1."""
         alpha, beta = values["alpha"], values["beta"]
         return values | {"alpha": jnp.sqrt((alpha + beta) * (alpha - beta - 1.0))}
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Thin and fat tails at the mean maturity, beta/alpha = -0.3, of the market's variance."""
+        starts: list[Values] = []
+        for steepness in (4.0, 1.0):  # delta sqrt(alpha^2 - beta^2) t
+            gamma = jnp.sqrt(steepness / (0.91 * level.time * level.mean)) + 1.5
+            alpha = gamma / jnp.sqrt(0.91)
+            starts.append({"alpha": alpha, "beta": -0.3 * alpha, "delta": 0.91 * level.mean * gamma})
+        return starts
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> Values:
+        """Tails so steep that a constant volatility is all that is left; see the limit above."""
+        values = super().nested_from(simpler)
+        if "sigma" not in values:
+            return values
+        alpha = jnp.full_like(values["sigma"], _STEEP)
+        return {"alpha": alpha, "beta": -0.5 * jnp.ones_like(alpha), "delta": values["sigma"] ** 2 * alpha}
 
     def is_admissible(self) -> Flags:
         """Domains, and a finite forward."""

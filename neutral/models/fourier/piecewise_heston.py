@@ -12,6 +12,7 @@ from ...numerics.materialise import materialise
 from ...typing import Flags, Frequencies, Real
 from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated, with_leading_axes
 from ..parameters import Interval, Positive, Unbounded, is_concrete, param
+from ..starts import Guess, Level, Values
 from .riccati import (
     Riccati,
     explosion_time_from,
@@ -95,6 +96,16 @@ class PiecewiseHeston(AbstractFourierModel):
         return cls(
             (0.25, 1.0), 0.04, (2.0, 1.5, 1.0), (0.05, 0.045, 0.06), (0.8, 0.5, 0.3), (-0.7, -0.6, -0.5)
         )
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Heston's start on all pieces, and one that reverts slowly."""
+        return [Guess().values(level), Guess(kappa=1.0, sigma_v=1.5, rho=-0.7).values(level)]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
 
     def expand(self, axes: int) -> Self:
         """As of any model; the axis of pieces stays last."""

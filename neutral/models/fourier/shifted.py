@@ -35,6 +35,11 @@ class Shifted(AbstractFourierModel):
         return 1
 
     @property
+    def base(self) -> Any:
+        """The model that is shifted; a class where this is a recipe such as `Shifted(SVCJ)`."""
+        return self.model
+
+    @property
     def is_recipe(self) -> bool:
         """Whether it names a model without numbers, for calibration to find: `Shifted(SVCJ)`."""
         return isinstance(self.model, type) or self.model.is_recipe

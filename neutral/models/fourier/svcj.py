@@ -9,8 +9,16 @@ import numpy as np
 from ...numerics import complex_math as cm
 from ...numerics.materialise import materialise
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated, require_finite_mean
-from ..parameters import Interval, Positive, Unbounded, param
+from ..base import (
+    AbstractFourierModel,
+    AbstractModel,
+    Gradient,
+    Strip,
+    hand_differentiated,
+    require_finite_mean,
+)
+from ..parameters import Interval, Positive, Unbounded, domains, param
+from ..starts import Guess, Level, Values
 from .heston import Heston
 from .merton import jump_exponent, jump_mean
 from .riccati import (
@@ -21,6 +29,13 @@ from .riccati import (
     reversion_time,
     riccati,
     riccati_slopes,
+)
+
+_GUESSES = (  # moderate jumps, larger ones, small and incessant ones, rare and huge ones
+    Guess(0.85, 8.0, sigma_v=4.0, rho=-0.3, lam=0.30, mu_y=-0.20, sigma_y=0.60, mu_v=2.00),
+    Guess(0.80, 10.0, sigma_v=5.0, rho=-0.4, lam=1.30, mu_y=-0.50, sigma_y=0.30, mu_v=2.00),
+    Guess(0.70, 8.0, sigma_v=8.0, rho=-0.4, lam=40.0, mu_y=-0.03, sigma_y=0.07, mu_v=0.03),
+    Guess(1.0, 30.0, sigma_v=10.0, rho=-0.3, lam=0.05, mu_y=-2.0, sigma_y=1.0, mu_v=5.0, rho_j=-0.5),
 )
 
 
@@ -69,6 +84,17 @@ class SVCJ(AbstractFourierModel):
         rho_j, mu_v = values["rho_j"], values["mu_v"]
         above = jnp.maximum(rho_j, 0.0)
         return values | {"rho_j": jnp.minimum(rho_j, 0.0) + above / (1.0 - mu_v * above)}
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Jumps moderate, larger, small and incessant, rare and huge."""
+        return [guess.values(level) for guess in _GUESSES]
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> Values:
+        """A model with jumps of the forward alone has variance jumps of zero here."""
+        values = super().nested_from(simpler)
+        return values | {"mu_v": 0.0} if "lam" in domains(simpler) and "mu_v" not in values else values
 
     def is_admissible(self) -> Flags:
         """Domains, and a finite mean jump."""

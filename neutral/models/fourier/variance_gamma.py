@@ -7,8 +7,9 @@ import numpy as np
 
 from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Strip, require_finite_mean
+from ..base import AbstractFourierModel, AbstractModel, Strip, require_finite_mean
 from ..parameters import Positive, Unbounded, param
+from ..starts import Level, Values
 
 
 class VarianceGamma(AbstractFourierModel):
@@ -40,6 +41,23 @@ class VarianceGamma(AbstractFourierModel):
         """Inverse of `from_free`."""
         nu = values["nu"]
         return values | {"nu": nu / (1.0 - _pull(values) * nu)}
+
+    @classmethod
+    def starts(cls, level: Level) -> list[Values]:
+        """Clocks of little and much variance at the mean maturity; a third of all variance is the drift's."""
+        clocks = [share * level.time / (1.0 + level.mean * level.time) for share in (0.2, 1.0)]
+        root = jnp.sqrt(level.mean / 3.0)
+        return [{"sigma": jnp.sqrt(2.0) * root, "theta": -root / jnp.sqrt(nu), "nu": nu} for nu in clocks]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> Values:
+        """A clock without variance, nu = 0, makes any drift vanish."""
+        return {"nu": 0.0} | super().nested_from(simpler)
 
     def is_admissible(self) -> Flags:
         """Domains, and a finite forward."""

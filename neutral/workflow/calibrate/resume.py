@@ -12,7 +12,8 @@ from ...durable import writing
 from ...errors import ArgumentError, DataError
 from ..config import Config
 from ..inputs.archive import SnapshotFile
-from .rows import PARAMETERS, SHIFT, Parameters
+from ..recipes import value_columns
+from .rows import Parameters
 from .store import MANIFEST, Part, Store, locked
 
 State = dict[str, Parameters]  # by model: parameters of the last converged fit
@@ -81,9 +82,11 @@ def is_done(store: Store, currency: str, block: int, files: Sequence[SnapshotFil
 def last_converged(fits: pa.Table) -> State:
     """For each model the parameters of its last converged row."""
     state: State = {}
-    for row in fits.select(["model", "converged", *PARAMETERS, *SHIFT]).to_pylist():
+    models = fits["model"].unique().to_pylist()
+    names = [name for name in value_columns(models) if name in fits.column_names]
+    for row in fits.select(["model", "converged", *names]).to_pylist():
         if row["converged"]:
-            state[row["model"]] = {name: row[name] for name in (*PARAMETERS, *SHIFT) if row[name] is not None}
+            state[row["model"]] = {name: row[name] for name in names if row[name] is not None}
     return state
 
 

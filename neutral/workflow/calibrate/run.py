@@ -197,7 +197,7 @@ class _Run:
             rows += fit_rows(file, currency, seed, table, by_model, config.models, config.hash)
             if table.frame is not None:
                 quotes.append(quote_rows(file, currency, table.frame, by_model))
-        return fits_table(rows), quotes_table(quotes)
+        return fits_table(rows, config.models), quotes_table(quotes, config.models)
 
     def _report(
         self, currency: str, number: int, counts: tuple[int, int, int], fits: pa.Table, seconds: float

@@ -93,6 +93,11 @@ class Store:
         return self._manifest["config_hash"]
 
     @property
+    def models(self) -> list[str]:
+        """Names of the models of that configuration."""
+        return self.config["models"]
+
+    @property
     def currencies(self) -> list[str]:
         """Currencies in the order of the tables."""
         return self._manifest["currencies"]
@@ -130,7 +135,8 @@ class Store:
         if len(others) < len(self._manifest["parts"]):  # never name files that are being replaced
             self._save(parts=others, tables={})
         files = {
-            kind: tables.write(self._path(kind, currency, block), kind, [content[kind]]) for kind in KINDS
+            kind: tables.write(self._path(kind, currency, block), self._schema(kind), [content[kind]])
+            for kind in KINDS
         }
         self._save(parts=others | {key: _part_content(replace(part, files=files))}, tables={})
 
@@ -144,7 +150,8 @@ class Store:
         if self._manifest["tables"]:
             return
         written = {
-            kind: tables.write(self.folder / f"{kind}.parquet", kind, self._all_parts(kind)) for kind in KINDS
+            kind: tables.write(self.folder / f"{kind}.parquet", self._schema(kind), self._all_parts(kind))
+            for kind in KINDS
         }
         self._save(tables={kind: stored._asdict() for kind, stored in written.items()})
 
@@ -158,7 +165,7 @@ class Store:
         if stored:
             return tables.read(self.folder / f"{kind}.parquet", Stored(**stored))
         parts = list(self._all_parts(kind))
-        return pa.concat_tables(parts) if parts else tables.SCHEMAS[kind].empty_table()
+        return pa.concat_tables(parts) if parts else self._schema(kind).empty_table()
 
     def batches(self, kind: str) -> Iterator[pa.Table]:
         """All rows of a kind, verified, a part at a time and in the order of the table."""
@@ -167,6 +174,9 @@ class Store:
     def log(self, **event: Any) -> None:
         """Add a line to the run log: times and counts, which the tables leave out."""
         durable.append_line(self.folder / LOG, json.dumps(event))
+
+    def _schema(self, kind: str) -> pa.Schema:
+        return tables.schema_of(kind, self.models)
 
     def _all_parts(self, kind: str) -> Iterator[pa.Table]:
         for currency in self.currencies:
@@ -181,6 +191,9 @@ class Store:
         text = json.dumps(manifest, indent=1, sort_keys=True)
         durable.write_text(self.folder / MANIFEST, text + "\n")
         self._manifest = json.loads(text)
+
+
+open_store = Store.open
 
 
 @contextmanager

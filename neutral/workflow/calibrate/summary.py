@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .rows import LOST, MODELS, REFUSED
+from ..recipes import in_order
+from .rows import LOST, REFUSED
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,13 @@ class Summary:
 
     def __str__(self) -> str:
         """A table, then what did not converge, then the time it took."""
+        width = max([7, *(len(line.model) for line in self.lines)])
         header = (
-            f"{'':4} {'model':7} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
+            f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
             f"   {'MAE test':>9} {'median':>9} {'RMSE test':>9} {'inside':>7} {'steps':>5}"
         )
         rows = [
-            f"{line.currency:4} {line.model:7} {line.snapshots:9} {line.converged:9} {line.refused:7}"
+            f"{line.currency:4} {line.model:{width}} {line.snapshots:9} {line.converged:9} {line.refused:7}"
             f" {line.not_converged + line.lost:6}   {_numbers(line)}"
             for line in self.lines
         ]
@@ -68,7 +70,7 @@ def summarise(fits: Any, seconds: float = 0.0, fitted: int = 0) -> Summary:
     """
     lines = []
     for currency in fits["currency"].unique():
-        for model in MODELS:
+        for model in in_order(fits["model"].unique()):
             rows = fits[(fits["currency"] == currency) & (fits["model"] == model)]
             if len(rows):
                 lines.append(_line(currency, model, rows))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ... import durable
-from ..calibrate.rows import MODELS, REFUSED
+from ..calibrate.rows import REFUSED
 from ..calibrate.store import Store
 from ..calibrate.summary import summarise
+from ..recipes import in_order
 from . import html
 
 SNAPSHOTS = 2  # per currency whose smiles are drawn
@@ -130,7 +131,7 @@ def _messages(fits: Any) -> str:
 def _pictures(currency: str, fits: Any, quotes: Any) -> list[str]:
     from . import figures  # loads JAX and matplotlib
 
-    body, models = [f"<h2>{escape(currency)}</h2>"], [m for m in MODELS if m in set(fits["model"])]
+    body, models = [f"<h2>{escape(currency)}</h2>"], in_order(fits["model"])
     usable = fits[fits["status"] != REFUSED]
     if usable.empty or quotes.empty:
         return [*body, "<p class='note'>No snapshot could be used.</p>"]
@@ -148,7 +149,7 @@ def _by_model(fits: Any) -> list[tuple[tuple[str, str], Any]]:
     return [
         ((currency, model), rows)
         for currency in fits["currency"].unique()
-        for model in MODELS
+        for model in in_order(fits["model"])
         if len(rows := fits[(fits["currency"] == currency) & (fits["model"] == model)])
     ]
 

@@ -17,14 +17,14 @@ from ...diagnostics.measurements import weight_ratio
 from ...errors import ArgumentError, DataError
 from ...market.build import surface_of
 from ...market.filters import is_choice
-from ...models.parameters import domains
 from ...pricing import implied_vol
 from ...quotes.surface import QuoteSurface
 from ...shipped import sample_folder
 from ..inputs.archive import market_files
 from ..inputs.markets import Market, read_markets
+from ..recipes import RECIPES
 from . import runbook
-from .config import CLASSES, PipelineConfig
+from .config import PipelineConfig
 from .record import iso_text, largest_error, record_of
 from .records import Records, as_plain
 from .runbook import Fitted, Setup
@@ -181,7 +181,8 @@ def _configure(
         before[name] = last["parameters"] if last else None
         options[name] = {
             "loss": loss,
-            "bounds": {key: ends for key, ends in known.items() if key in domains(CLASSES[name])},
+            "bounds": {key: ends for key, ends in known.items() if key in RECIPES[name].columns},
+            "engine": config.engine.build(),
             "prior": config.anchor(name, before[name]),
             "starts": config.starts(name, before[name]),
             "on_degenerate": config.prior.on_degenerate,
@@ -218,7 +219,7 @@ def _optimise(setup: Setup, config: PipelineConfig) -> tuple[dict[str, float], F
 
 def _validate(setup: Setup, fitted: Fitted, config: PipelineConfig) -> tuple[dict[str, float], Diagnosis]:
     result, surface = fitted.result, setup.surface
-    options = {key: fitted.options[key] for key in ("loss", "prior", "bounds")}
+    options = {key: fitted.options[key] for key in ("engine", "loss", "prior", "bounds")}
     diagnosis = diagnose(result, surface, **options)
     measured = fit_measurements(diagnosis)
     metrics = {key: x for key, x in measured.items() if key not in JUDGED_BEFORE}
@@ -230,7 +231,7 @@ def _validate(setup: Setup, fitted: Fitted, config: PipelineConfig) -> tuple[dic
 
 def _fold_variation(surface: QuoteSurface, fitted: Fitted, folds: int) -> float:
     """Of the errors on quotes held out; nan where there are too few quotes for so many folds."""
-    options = {key: fitted.options[key] for key in ("loss", "prior", "bounds", "solver")}
+    options = {key: fitted.options[key] for key in ("engine", "loss", "prior", "bounds", "solver")}
     try:
         found = cross_validate({fitted.model: fitted.result.model}, surface, folds, **options)
     except ArgumentError:

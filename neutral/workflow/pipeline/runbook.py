@@ -1,4 +1,4 @@
-"""What is done where a fit fails: new starts, more steps, another solver, a simpler model, people."""
+"""The attempts made where a fit fails: new starts, more steps, another solver, a simpler model."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from ...calibration import (
-    AdamLBFGS,
     CalibrationResult,
     CalibrationStatus,
     DifferentialEvolution,
@@ -20,7 +19,7 @@ from ...calibration import (
 )
 from ...errors import NeutralError
 from ...quotes.surface import QuoteSurface
-from .config import Model, PipelineConfig
+from .config import PipelineConfig
 
 MORE = 10  # times the steps, of the second attempt
 EXPLORE = {"none": None, "quasi_random": QuasiRandom(), "differential_evolution": DifferentialEvolution()}
@@ -38,8 +37,8 @@ class Setup:
     """
 
     surface: QuoteSurface
-    options: dict[Model, dict[str, Any]]
-    before: dict[Model, Mapping[str, float] | None]
+    options: dict[str, dict[str, Any]]
+    before: dict[str, Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -47,48 +46,51 @@ class Attempt:
     """One way to fit."""
 
     step: str
-    model: Model
+    model: str
     options: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The fit that is taken, by which model, and what was tried."""
+    """The fit that is taken, its model, the options it was made with, and a log of all attempts."""
 
     result: CalibrationResult
-    model: Model
+    model: str
     options: dict[str, Any]
     log: list[str] = field(default_factory=list)
     global_loss: float = np.nan  # where the global stage ends; nan without one
 
 
 def fit(config: PipelineConfig, setup: Setup) -> Fitted:
-    """Fit one market, by further attempts where the first fails.
+    """Fit one market; further attempts follow where the first one fails.
 
     Args:
-        config: Model, search, solver, simpler models.
-        setup: Of the market.
+        config: Model, search, solver, engine and simpler models.
+        setup: The market and the options of its fits.
 
     Returns:
-        The first fit that has converged; else that of the first attempt, with the log's last line to people.
+        The first fit that has converged; else that of the first attempt, with a last line of the log that
+        asks for a person.
 
     Raises:
-        NeutralError: the attempt that the configuration asks for cannot be made.
+        NeutralError: no attempt could be made.
     """
-    first, log, error = None, [], None
+    first: Fitted | None = None
+    log: list[str] = []
+    error: Exception | None = None
     for attempt in _attempts(config):
         began = time.perf_counter()
         try:
-            found = _try(config, setup.surface, attempt, setup.options[attempt.model])
+            fitted = _try(config, setup.surface, attempt, setup.options[attempt.model])
         except (NeutralError, jax.errors.JaxRuntimeError) as failure:
             log.append(f"{attempt.step}: {attempt.model}: {failure}")
             error = error or failure
             continue
-        log.append(_line(attempt, found.result, time.perf_counter() - began))
-        if bool(found.result.converged):
-            return replace(found, log=log)
-        first = first or found
-        if int(found.result.status) == CalibrationStatus.bad_quotes:
+        log.append(_line(attempt, fitted.result, time.perf_counter() - began))
+        if bool(fitted.result.converged):
+            return replace(fitted, log=log)
+        first = first or fitted
+        if int(fitted.result.status) == CalibrationStatus.bad_quotes:
             break  # no start and no solver mends quotes
     if first is None:
         raise NeutralError("; ".join([*log, ESCALATE])) from error
@@ -96,35 +98,37 @@ def fit(config: PipelineConfig, setup: Setup) -> Fitted:
 
 
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:
-    plan, steps = config.search, config.solver.max_steps
-    usual = Search(plan.screening, plan.finalists)
-    solver = LevenbergMarquardt(**config.solver.model_dump())
-    own = {"solver": solver, "search": usual}
-    yield Attempt("as configured", config.model, own)
-    anew = Search(plan.screening, plan.finalists, QuasiRandom(keep=plan.finalists, seed=1))
-    yield Attempt("new starts", config.model, own | {"search": anew})
-    longer = LevenbergMarquardt(**config.solver.model_dump() | {"max_steps": MORE * steps})
-    yield Attempt("more steps", config.model, own | {"solver": longer})
-    other = AdamLBFGS(gtol=config.solver.gtol, max_steps=MORE * steps)
-    yield Attempt("other solver", config.model, own | {"solver": other})
+    """The attempts in their order."""
+    plan = config.search
+    usual = {"solver": config.solver.build(), "search": Search(plan.screening, plan.finalists)}
+    yield Attempt("as configured", config.model, usual)
+    wide = Search(plan.screening, plan.finalists, QuasiRandom(keep=plan.finalists, seed=1))
+    yield Attempt("new starts", config.model, usual | {"search": wide})
+    yield Attempt("more steps", config.model, usual | {"solver": config.solver.build(MORE)})
+    yield Attempt("other solver", config.model, usual | {"solver": config.solver.other(MORE)})
     for name in config.simpler:
-        yield Attempt("simpler model", name, own)
+        yield Attempt("simpler model", name, usual)
 
 
 def _try(config: PipelineConfig, surface: QuoteSurface, attempt: Attempt, options: dict[str, Any]) -> Fitted:
-    """A global stage where one is asked for, then the local one from its end and all other starts."""
-    recipe, asked = config.recipe(attempt.model), options | attempt.options
-    explore, starts, loss = EXPLORE[config.search.explore], list(asked.pop("starts")), np.nan
+    """Make one attempt: a global search where one is configured, then a local one from its end as well."""
+    recipe = config.recipe(attempt.model)
+    arguments = options | attempt.options
+    starts = list(arguments.pop("starts"))
+    explore = EXPLORE[config.search.explore]
+    loss = np.nan
     if explore is not None:
-        one = LevenbergMarquardt(max_steps=1)
-        once = {"solver": one, "search": Search(1, 1, explore), "on_degenerate": "keep"}
-        wide = calibrate(recipe, surface, **asked | once)
-        loss, starts = float(wide.loss), [*starts, wide.model]
-    result = calibrate(recipe, surface, starts=starts, **asked)
-    return Fitted(result, attempt.model, asked, global_loss=loss)
+        step = LevenbergMarquardt(max_steps=1)
+        once = {"solver": step, "search": Search(1, 1, explore), "on_degenerate": "keep"}
+        wide = calibrate(recipe, surface, **arguments | once)
+        loss = float(wide.loss)
+        starts.append(wide.model)
+    result = calibrate(recipe, surface, starts=starts, **arguments)
+    return Fitted(result, attempt.model, arguments, global_loss=loss)
 
 
 def _line(attempt: Attempt, result: CalibrationResult, seconds: float) -> str:
+    """The line of the log about an attempt."""
     status = CalibrationStatus(int(result.status))
-    told = f"{attempt.step}: {attempt.model}: {status.name} after {int(result.steps)} steps, {seconds:.2g} s"
-    return f"{told}, loss {float(result.loss):.4g}" if np.isfinite(float(result.loss)) else told
+    line = f"{attempt.step}: {attempt.model}: {status.name} after {int(result.steps)} steps, {seconds:.2g} s"
+    return f"{line}, loss {float(result.loss):.4g}" if np.isfinite(float(result.loss)) else line

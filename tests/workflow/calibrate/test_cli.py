@@ -71,7 +71,7 @@ def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_pa
         (["nowhere", "--out", "out"], "nowhere"),
         (["out-of-here", "--out", "out"], "out-of-here"),
         (["empty", "--out", "out"], "no snapshot"),
-        (["in", "--out", "out", "--model", "bates"], "svcj++"),
+        (["in", "--out", "out", "--model", "sabr"], "svcj++"),
         (["in", "--out", "out", "--currency", "DOGE"], "BTC, ETH"),
         (["in", "--out", "out", "--report", "csv"], "xlsx, sqlite"),
         (["in", "--out", "out", "--limit", "0"], "limit"),
