@@ -6,6 +6,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,28 @@ DATE_FORMATS = {  # pattern, and the format by which pandas knows it
 
 Names = Mapping[str, tuple[str, ...]]
 """For each column the names by which files call it, in lower case; where a file has two the first counts."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FileContent:
+    """A file read into memory once, so that the bytes that are hashed are the bytes that are parsed."""
+
+    path: Path
+    stored: bytes  # as they are on the disk, plain or gzip
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the stored bytes, hexadecimal."""
+        return hashlib.sha256(self.stored).hexdigest()
+
+    @cached_property
+    def text(self) -> bytes:
+        """The uncompressed bytes, which are UTF-8 text.
+
+        Raises:
+            DataError: The file is empty, is damaged, or is not UTF-8 text.
+        """
+        return _checked_text(self.path, self.stored)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,18 +91,19 @@ class CsvTable:
         return dates(values, self.path, column)
 
 
-def read_csv(path: str | Path, decimal_comma: bool = False) -> CsvTable:
+def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> CsvTable:
     """Read a CSV file, plain or gzip; the separator is `;` where the header has one, else a comma.
 
     Args:
-        path: The file.
+        file: The file, or its content where it has been read already.
         decimal_comma: Whether numbers between semicolons have a decimal comma.
 
     Raises:
         DataError: The file cannot be read, is damaged, empty, or no CSV, or names a column twice.
     """
-    path = Path(path)
-    data = read_bytes(path)
+    content = read_content(file)
+    path = content.path
+    data = content.text
     separator, names = header_names(data)
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
@@ -91,16 +115,28 @@ def read_csv(path: str | Path, decimal_comma: bool = False) -> CsvTable:
     return CsvTable(frame, path, hashlib.sha256(data).hexdigest())
 
 
-def read_bytes(path: Path) -> bytes:
+def read_content(file: str | Path | FileContent) -> FileContent:
+    """Read a file into memory; a file that has been read already is returned as it is.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    if isinstance(file, FileContent):
+        return file
+    path = Path(file)
+    try:
+        return FileContent(path, path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _checked_text(path: Path, data: bytes) -> bytes:
     """The uncompressed bytes of a file, which are UTF-8 text."""
     try:
-        data = path.read_bytes()
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged gzip file: {error}") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not data.strip():
         raise DataError(f"{path}: is empty")
     nul = data.find(b"\0")

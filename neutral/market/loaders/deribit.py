@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes, Snapshot
-from .csv_table import header_of, numbers, parse, read_bytes, texts
+from .csv_table import FileContent, header_of, numbers, parse, read_content, texts
 
 DATES = ("timestamp", "expiry_datetime")
 TEXTS = (
@@ -107,14 +107,15 @@ def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = 
     return Quotes(frame, currency, snapshot.snapshot_ts, snapshot.path, day_count, snapshot.sha256)
 
 
-def read_snapshot(path: str | Path) -> Snapshot:
+def read_snapshot(file: str | Path | FileContent) -> Snapshot:
     """Read a snapshot file once, for `quotes_of` on each of its currencies.
 
     Raises:
         DataError: As `load_deribit`.
     """
-    path = Path(path)
-    data = read_bytes(path)
+    content = read_content(file)
+    path = content.path
+    data = content.text
     _check_header(path, data)
     frame = _parse(path, data)
     if frame.empty:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Exercise, Quotes
-from .csv_table import CsvTable, read_csv
+from .csv_table import CsvTable, FileContent, read_csv
 from .deribit import YEAR_DAYS
 from .option_table import Listing, listing, option_table, option_types, spot_of, whole_days
 from .rates import Rates, discount_factors
@@ -85,13 +85,13 @@ def load_equity_chain(
     return chain_quotes(read_chain(path), symbol, date, rates, day_count, exercise)
 
 
-def read_chain(path: str | Path) -> Listing:
+def read_chain(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `chain_quotes` on each of its dates.
 
     Raises:
         DataError: As `load_equity_chain`.
     """
-    table = _one_row_per_option(read_csv(path))
+    table = _one_row_per_option(read_csv(file))
     frame = table.select(NAMES, REQUIRED, TEXTS)
     frame["option_type"] = option_types(frame["option_type"])
     return listing(table, frame, NAMES)

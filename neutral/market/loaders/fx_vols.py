@@ -12,7 +12,7 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ..fx import FxConventions, fx_smile
 from ..quotes import UNKNOWN_DATE, Quotes
-from .csv_table import read_csv
+from .csv_table import FileContent, read_csv
 from .option_table import DAY, Listing, listing, option_table
 from .rates import YEAR, swap_discounts
 from .vol_quotes import SPREAD, bid_ask_around, check_spread
@@ -101,13 +101,13 @@ def load_fx_vols(
     return fx_quotes(read_fx_vols(path), pair, date, spread, rates, spot, conventions)
 
 
-def read_fx_vols(path: str | Path) -> Listing:
+def read_fx_vols(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `fx_quotes` on each of its pairs and dates.
 
     Raises:
         DataError: As `load_fx_vols`.
     """
-    table = read_csv(path)
+    table = read_csv(file)
     return listing(table, table.select(NAMES, REQUIRED, TEXTS), NAMES)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import UNKNOWN_DATE, Quotes
-from .csv_table import read_csv
+from .csv_table import FileContent, read_csv
 from .option_table import Listing, listing, option_table, option_types, spot_of
 from .rates import Rates, discount_factors
 from .vol_quotes import SPREAD, bid_ask_around, cash_price, cash_vega, check_spread
@@ -89,13 +89,13 @@ def load_surface(
     return surface_quotes(read_surface(path), name, date, spread, rates)
 
 
-def read_surface(path: str | Path) -> Listing:
+def read_surface(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `surface_quotes` on each of its underlyings.
 
     Raises:
         DataError: As `load_surface`.
     """
-    table = read_csv(path)
+    table = read_csv(file)
     frame = table.select(NAMES, ("strike",), TEXTS)
     if not {"maturity", "days"} & set(frame):
         raise DataError(f"{table.path}: no maturity; expected a column T, expiry_years or days")

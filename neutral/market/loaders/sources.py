@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes, Snapshot
-from .csv_table import header_names, read_bytes
+from .csv_table import FileContent, header_names, read_content
 from .deribit import NAME, quotes_of, read_snapshot
 from .equity_chains import NAMES as CHAIN_NAMES
 from .equity_chains import chain_quotes, read_chain
@@ -60,21 +60,22 @@ class Source:
         return self._quotes(self._content, asset, date, **options)
 
 
-def open_source(path: str | Path) -> Source:
+def open_source(path: str | Path | FileContent) -> Source:
     """Read a file of market data of any kind.
 
     Args:
         path: CSV file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface, or
-            foreign-exchange volatilities. The header decides.
+            foreign-exchange volatilities. The header decides. Or its content, where it has been read already.
 
     Raises:
         DataError: The header is of none of them, or the file cannot be read, is damaged or empty, or lacks a
             required column.
     """
-    path = Path(path)
-    kind = _kind(path)
+    content = read_content(path)
+    path = content.path
+    kind = _kind(content)
     if kind == "deribit":
-        snapshot = read_snapshot(path)
+        snapshot = read_snapshot(content)
         assets = tuple((currency, snapshot.snapshot_ts) for currency in snapshot.currencies)
         return Source(path, kind, assets, snapshot, _deribit_quotes)
     read, quotes = {
@@ -82,14 +83,15 @@ def open_source(path: str | Path) -> Source:
         "surface": (read_surface, surface_quotes),
         "fx": (read_fx_vols, fx_quotes),
     }[kind]
-    listing = read(path)
+    listing = read(content)
     return Source(path, kind, listing.snapshots, listing, quotes)
 
 
-def _kind(path: Path) -> Kind:
+def _kind(content: FileContent) -> Kind:
+    path = content.path
     if NAME.fullmatch(path.name):
         return "deribit"
-    _, header = header_names(read_bytes(path))
+    _, header = header_names(content.text)
     names = set(header)
     if "expiry_datetime" in names:
         return "deribit"
