@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pandas as pd
 
@@ -60,3 +60,8 @@ class Quotes:
         """
         gap = (self.frame["timestamp"] - pd.Timestamp(self.snapshot_ts)).abs().max()
         return float(gap.total_seconds()) if gap is not pd.NaT else float("nan")
+
+
+def column(frame: pd.DataFrame, name: str) -> pd.Series:
+    """One column of a table; type checkers take `frame[name]` for a table as well."""
+    return cast(pd.Series, frame[name])

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError
+from ..quotes import column
 
 GZIP_MAGIC = b"\x1f\x8b"
 ISO = "YYYY-MM-DD"
@@ -231,11 +232,6 @@ def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> 
             f"{path}: line 2 has more fields than the header has columns; name every column in the header."
         )
     return frame
-
-
-def column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """One column of a table; type checkers take `frame[name]` for a table as well."""
-    return cast(pd.Series, frame[name])
 
 
 def texts(values: pd.Series) -> pd.Series:

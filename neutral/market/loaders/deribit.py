@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import DAY_COUNTS, SECONDS_A_DAY, Quotes
+from ..quotes import DAY_COUNTS, SECONDS_A_DAY, Quotes, column
 from .csv_table import (
     FileContent,
     check_rows,
     check_unique,
-    column,
     header_of,
     numbers,
     parse,

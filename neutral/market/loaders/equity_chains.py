@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import DAY_COUNTS, Exercise, Quotes
-from .csv_table import CsvTable, FileContent, column, read_csv
+from ..quotes import DAY_COUNTS, Exercise, Quotes, column
+from .csv_table import CsvTable, FileContent, read_csv
 from .option_table import (
     Listing,
     listing,

@@ -5,15 +5,15 @@ import re
 from collections.abc import Mapping
 from datetime import date as Date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..fx import FxConventions, FxSmile, fx_smile
-from ..quotes import DAYS_A_YEAR, UNKNOWN_DATE, Quotes
-from .csv_table import FileContent, column, read_csv
+from ..quotes import DAYS_A_YEAR, UNKNOWN_DATE, Quotes, column
+from .csv_table import FileContent, read_csv
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
 from .rates import swap_discounts
 from .sources import SourceKind
@@ -160,7 +160,14 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
     else:
         swaps = _swap_table(_beside(vols.path, options.rates), start, 0.01 if pair.endswith("JPY") else 1e-4)
         market = _from_swaps(swaps, tenors, maturity, spot)
-    smiles = _smiles(vols.path, rows, pair, maturity, market, options.conventions)
+    smiles = _smiles(
+        path=vols.path,
+        rows=rows,
+        pair=pair,
+        maturity=maturity,
+        market=market,
+        conventions=options.conventions,
+    )
     row = np.repeat(np.arange(len(rows)), [len(smile.strike) for smile in smiles])
     terms = OptionTerms(
         forward=market.forward[row],
@@ -261,7 +268,8 @@ def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
                 "as 3m."
             )
         count, unit = match.groups()
-        expiries.append(start + pd.DateOffset(**{UNITS[unit.lower()]: int(count)})  # pyright: ignore[reportArgumentType])
+        span: dict[str, Any] = {UNITS[unit.lower()]: int(count)}
+        expiries.append(start + pd.DateOffset(**span))
     return pd.Series(expiries, dtype="datetime64[us, UTC]")
 
 

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..filters import first_reason
-from .csv_table import CsvTable, Names, column
+from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, first_reason
+from ..quotes import column
+from .csv_table import CsvTable, Names
 
 ALWAYS = (
     "timestamp",
@@ -33,10 +34,6 @@ KINDS = {"c": "call", "call": "call", "calls": "call", "p": "put", "put": "put",
 DAY = pd.Timedelta(days=1)
 SHOWN = 10  # most values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are no asset: their options are on their futures
-
-NON_STANDARD = "the contract is not standard"
-EXPIRED = "the option expired before the quote date"
-EXPIRES_TODAY = "the option expires on the quote date"
 
 Value = pd.Series | np.ndarray | str | float | pd.Timestamp
 """A column of a table: one value for each row, or one for all of them."""
