@@ -81,7 +81,11 @@ def test_outlying_pairs_are_rejected_with_their_reason():
     assert (found.table["rejected"] == 3).all()
     assert found.table["forward"].to_numpy() == pytest.approx(clean["forward"].to_numpy(), rel=2e-5)
     assert len(found.rejected) == 3 * len(DAYS)
-    assert found.rejected["reason"].str.match(r"\+\d+\.\d\d bp from the forward, outside the 2 bp").all()
+    assert (
+        found.rejected["reason"]
+        .str.match(r"the pair is \+\d+\.\d\d bp from the forward, outside the 2 bp")
+        .all()
+    )
 
 
 def test_two_series_under_one_date_are_refused_and_not_averaged():
@@ -124,7 +128,7 @@ def test_columns_that_a_source_does_not_have_break_no_rule():
     assert kept["expiry_datetime"].nunique() == 2
     counted = frame.assign(open_interest=np.where(frame["option_type"] == "call", 0.0, 1.0))
     _, rejected = prepare(quotes(counted), LOOSE)
-    assert set(rejected["reason"]) == {"open interest missing or below 1"}
+    assert set(rejected["reason"]) == {"the open interest is missing or below 1"}
 
 
 def test_a_reason_of_the_loader_comes_first():
