@@ -19,6 +19,7 @@ TAKEN = datetime(2026, 1, 15, 15, 34, 52, tzinfo=UTC)
 FORWARD = 95_000.0
 EXPIRIES = {"2026-01-30T08:00Z": 0.04, "2026-03-27T08:00Z": 0.19}
 LOOSE = Filters(min_quotes=1)
+ABOVE = Filters(min_quotes=1, min_price=0.003, allow_crossed=True)
 NO_SYNTHETIC = Filters(min_quotes=1, drop_synthetic=True)
 
 
@@ -90,6 +91,8 @@ BROKEN = {
     "no ask": (LOOSE, {"ask_price": np.inf}, "the ask is missing"),
     "zero bid": (LOOSE, {"bid_price": 0.0}, "the bid is not above 0"),
     "zero ask": (LOOSE, {"ask_price": -1.0}, "the ask is not above 0"),
+    "bid at the bound": (ABOVE, {"bid_price": 0.003, "ask_price": 0.004}, "the bid is not above 0.003"),
+    "ask at the bound": (ABOVE, {"bid_price": 0.004, "ask_price": 0.003}, "the ask is not above 0.003"),
     "crossed": (LOOSE, {"bid_price": 0.3, "ask_price": 0.2}, "the ask is below the bid"),
     "28 seconds": (LOOSE, {"maturity": 28 / 86400 / 365.25}, "the maturity is below 0.00274 years"),
     "expired": (LOOSE, {"maturity": -0.1}, "the maturity is below 0.00274 years"),
@@ -221,7 +224,9 @@ def test_crossed_quotes_are_a_price_without_a_spread():
 
 
 def test_shipped_snapshots_make_surfaces():
-    for path in list_snapshots(sample_folder())[:3]:
+    paths = list_snapshots(sample_folder())[:3]
+    assert len(paths) == 3
+    for path in paths:
         for currency in ("BTC", "ETH"):
             given = load_deribit(path, currency)
             surface, rejected = build_surface(given, split=Split())

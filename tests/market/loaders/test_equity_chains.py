@@ -168,7 +168,9 @@ def test_spy_of_january_2015(market_data):
     assert frame["implied_volatility"].isna().sum() == 1_647
     live = frame[(frame["refused"] == "") & (frame["bid_price"] > 0)]
     live = live.assign(price=(live["bid_price"] + live["ask_price"]) / 2)
-    for expiry in sorted(live["expiry_datetime"].unique())[:3]:
+    expiries = sorted(live["expiry_datetime"].unique())[:3]
+    assert len(expiries) == 3
+    for expiry in expiries:
         rows: Any = live[live["expiry_datetime"] == expiry]
         pivot: Any = rows.pivot(index="strike", columns="option_type", values="price").dropna().loc[198:206]
         forward = (pivot.index + pivot["call"] - pivot["put"]).median()
