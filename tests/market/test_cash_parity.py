@@ -95,7 +95,7 @@ def test_a_reason_gives_the_distance_from_the_forward():
     frame.loc[stale & (frame["strike"] == 5100.0), ["bid_price", "ask_price"]] -= 60.0
     rejected = implied_forwards(frame, agreement=3e-4).rejected
     assert len(rejected) == 2 * len(DAYS)
-    t = (pd.DatetimeIndex(rejected["expiry_datetime"]) - pd.Timestamp(TAKEN)).days.to_numpy() / 365
+    t = (rejected["expiry_datetime"] - pd.Timestamp(TAKEN)).dt.days.to_numpy() / 365
     raised = np.where(rejected["strike"] == 4960.0, 40.0, -20.0)
     distance = 1e4 * raised * np.exp(RATE * t) / forward(t)
     assert rejected["reason"].tolist() == [

@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -82,7 +83,7 @@ LINE = '    "toy_loader:TOY",'
 
 
 @pytest.fixture
-def registry(tmp_path, monkeypatch) -> ModuleType:
+def registry(tmp_path, monkeypatch) -> Iterator[ModuleType]:
     """The module of the registry with one line more, beside which the toy loader lies."""
     (tmp_path / "toy_loader.py").write_text(TOY_MODULE)
     monkeypatch.syspath_prepend(tmp_path)

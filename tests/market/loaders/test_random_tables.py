@@ -175,7 +175,7 @@ def test_a_plausible_table_loads(tmp_path, name):
     plain = File([*case.row], rows, [], csv.QUOTE_MINIMAL, "\n", b"", 0, False)
     quotes = read(case, tmp_path / "table.csv", plain.bytes([*range(N_ROWS)]))
     assert isinstance(quotes, Quotes) and len(quotes) == N_ROWS * case.per_row
-    assert quotes.frame["bid_price"].notna().sum() >= N_ROWS - 1
+    assert np.isfinite(quotes.frame["bid_price"].to_numpy()).sum() >= N_ROWS - 1
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -213,7 +213,7 @@ def test_kept_and_rejected_are_all_rows(tmp_path, name, data):
         assert "at least 1 are needed" in str(error)
         return
     assert len(kept) + len(rejected) == len(quotes) and len(kept) > 0
-    assert (rejected["reason"] != "").all()
+    assert all(rejected["reason"].tolist())
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
