@@ -125,8 +125,8 @@ def forward_columns(frame: pd.DataFrame, table: pd.DataFrame) -> dict[str, np.nd
     numbers = {name: np.append(table[name].to_numpy(float), np.nan)[position] for name in names}
     source = np.append(table["source"].to_numpy(object), "")[position]
     source = np.where((source == "futures") & ~has_futures(frame), "expiry", source)
-    moneyness = frame["strike"].to_numpy() / numbers["forward"]
-    with np.errstate(divide="ignore", invalid="ignore"):  # strikes <= 0, which are refused
+    with np.errstate(all="ignore"):  # strikes <= 0 and numbers that no market has, which are refused
+        moneyness = frame["strike"].to_numpy() / numbers["forward"]
         log_moneyness = np.log(moneyness)
     return numbers | {"forward_source": source, "moneyness": moneyness, "log_moneyness": log_moneyness}
 

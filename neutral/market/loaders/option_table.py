@@ -127,7 +127,8 @@ def spot_of(rows: pd.DataFrame, name: str) -> float:
     """The price of the underlying, the median over rows; nan if it is unknown or the index is no asset."""
     if "spot" not in rows or name in ON_FUTURES:
         return np.nan
-    return float(np.nanmedian(rows["spot"].to_numpy(float)))
+    stated = rows["spot"].dropna().to_numpy(float)
+    return float(np.median(stated)) if len(stated) else np.nan
 
 
 def option_types(values: pd.Series) -> pd.Series:

@@ -230,6 +230,7 @@ def _kinds(rows: pd.DataFrame, forward: np.ndarray) -> np.ndarray:
     return np.where(np.broadcast_to(calls, len(rows)), "call", "put").astype(object)
 
 
+@np.errstate(all="ignore")  # numbers that no market has, refused later
 def _bid_ask(rows: pd.DataFrame, spread: float, terms: OptionTerms) -> tuple[np.ndarray, np.ndarray]:
     """Bid and ask price in cash, shape (rows,) each."""
     quoted = _quoted(rows)

@@ -38,6 +38,7 @@ def bid_ask_around(vol: np.ndarray, spread: float, terms: OptionTerms) -> tuple[
     return cash_price(np.maximum(vol - 0.5 * spread, 0.0), terms), cash_price(vol + 0.5 * spread, terms)
 
 
+@np.errstate(all="ignore")  # numbers that no market has, refused later
 def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
     """Black price in the payment currency, nan where an input is nan or the volatility is negative.
 
@@ -48,12 +49,12 @@ def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
     from ...options import black
 
     forward, discount, strike, maturity, is_call = terms
-    with np.errstate(divide="ignore", invalid="ignore"):  # strikes and forwards <= 0, refused later
-        k = np.log(strike / forward)
-        stdev = vol * np.sqrt(np.maximum(maturity, 0.0))
+    k = np.log(strike / forward)
+    stdev = vol * np.sqrt(np.maximum(maturity, 0.0))
     return discount * forward * np.asarray(black.price(k, stdev, is_call))
 
 
+@np.errstate(all="ignore")  # as above
 def cash_vega(price: np.ndarray, terms: OptionTerms) -> np.ndarray:
     """Derivative of a price in its own Black volatility, 0 where it has none, as below intrinsic value.
 
@@ -66,8 +67,7 @@ def cash_vega(price: np.ndarray, terms: OptionTerms) -> np.ndarray:
 
     forward, discount, strike, maturity, is_call = terms
     unit = discount * forward
-    with np.errstate(divide="ignore", invalid="ignore"):  # as above
-        k = np.log(strike / forward)
-        relative = price / unit
+    k = np.log(strike / forward)
+    relative = price / unit
     vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
     return np.nan_to_num(unit * vega * np.sqrt(np.maximum(maturity, 0.0)))
