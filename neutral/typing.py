@@ -1,10 +1,14 @@
 """Array types of the package. Where axes are fixed, annotations name them: `Float[Numbers, "2 T K"]`."""
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 Numbers = Array | np.ndarray
 """An array of JAX or of numpy; functions of the package take either."""
+
+Values = npt.ArrayLike
+"""Whatever `numpy.asarray` takes: numbers, nested lists, arrays, columns of a table."""
 
 Scalar = Float[Numbers, ""] | float
 """One real number. A model stores it as an array of shape () and accepts a plain number."""

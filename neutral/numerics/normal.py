@@ -9,7 +9,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Bool, Float
 
 from ..precision import require_precision
 from ..typing import Real
@@ -22,24 +22,54 @@ SQRT_2PI = 2.5066282746310002
 # truncated and expanded in powers of t; the truncation error is 4e-19.
 _OFFSET = 5.5
 _SCALE = 4.75
-# fmt: off
 _MILLS = (
-    2.2481976376788264, -2.5702921305257713, 2.50983090563931, -2.0852382586316383,
-    1.4569992247923311, -0.8359249974455732, 0.3748862419530852, -0.11612060638298326,
-    0.013411866918545316, 0.008069285892178077, -0.004433047573364882, 0.00022158316885916593,
-    0.0005731362464697619, -0.00015046028688327188, -6.497992927173453e-05, 3.297802342423521e-05,
-    7.977922945272471e-06, -6.3141928863713175e-06, -1.2627866949440557e-06, 1.1903100143145022e-06,
-    2.719230379565444e-07, -2.2104073217078848e-07, -6.813970605673676e-08, 3.779109729691268e-08,
-    1.592450533839842e-08, -5.11519659020865e-09, -2.778887952468215e-09, 3.9047702811947827e-10,
+    2.2481976376788264,
+    -2.5702921305257713,
+    2.50983090563931,
+    -2.0852382586316383,
+    1.4569992247923311,
+    -0.8359249974455732,
+    0.3748862419530852,
+    -0.11612060638298326,
+    0.013411866918545316,
+    0.008069285892178077,
+    -0.004433047573364882,
+    0.00022158316885916593,
+    0.0005731362464697619,
+    -0.00015046028688327188,
+    -6.497992927173453e-05,
+    3.297802342423521e-05,
+    7.977922945272471e-06,
+    -6.3141928863713175e-06,
+    -1.2627866949440557e-06,
+    1.1903100143145022e-06,
+    2.719230379565444e-07,
+    -2.2104073217078848e-07,
+    -6.813970605673676e-08,
+    3.779109729691268e-08,
+    1.592450533839842e-08,
+    -5.11519659020865e-09,
+    -2.778887952468215e-09,
+    3.9047702811947827e-10,
     2.5448326951948264e-10,
 )
 # The same series cut at 14 terms (relative error 1e-8), for iterations that a full step refines afterwards.
 _MILLS_SHORT = (
-    2.24819763245, -2.57029211574, 2.50983142261, -2.08523881923, 1.45699086015,
-    -0.835918818592, 0.374937231047, -0.116150888021, 0.0132626400397, 0.00814660527427,
-    -0.00420512147136, 0.000112684526883, 0.000393258191282, -6.65671658765e-05,
+    2.24819763245,
+    -2.57029211574,
+    2.50983142261,
+    -2.08523881923,
+    1.45699086015,
+    -0.835918818592,
+    0.374937231047,
+    -0.116150888021,
+    0.0132626400397,
+    0.00814660527427,
+    -0.00420512147136,
+    0.000112684526883,
+    0.000393258191282,
+    -6.65671658765e-05,
 )
-# fmt: on
 MILLS_DOMAIN = -0.75
 _HUGE = 1e308
 
@@ -58,6 +88,23 @@ def as_float64(*arrays: ArrayLike) -> list[Float[Array, "..."]]:
     """
     require_precision("float64")
     return jnp.broadcast_arrays(*(jnp.asarray(a, dtype=jnp.float64) for a in arrays))
+
+
+def as_float64_with_flags(*arrays: ArrayLike) -> tuple[list[Float[Array, "..."]], Bool[Array, "..."]]:
+    """Convert all arguments but the last to float64, the last to booleans, and broadcast them to one shape.
+
+    Args:
+        arrays: Numbers or arrays of compatible shapes; the last one holds booleans, or numbers of which 0 is
+            false.
+
+    Returns:
+        The numbers and the booleans, all of the broadcast shape.
+
+    Raises:
+        PrecisionError: JAX runs in single precision.
+    """
+    *numbers, flag = as_float64(*arrays)
+    return numbers, flag != 0.0
 
 
 def divide(a: Real, b: Real) -> Real:

@@ -17,7 +17,7 @@ class Black(AbstractFourierModel):
     _typical: ClassVar = {"sigma": 0.2}
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """-(z^2 + i z) sigma^2 t / 2."""
+        """Log characteristic function -(z^2 + i z) sigma^2 t / 2."""
         return gaussian_log_cf(z, self.sigma**2 * t)
 
     def strip(self, t: Real) -> Strip:
@@ -25,7 +25,7 @@ class Black(AbstractFourierModel):
         return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
 
     def total_variance(self, t: Real) -> Real:
-        """sigma^2 t."""
+        """Total variance sigma^2 t."""
         return self.sigma**2 * t
 
 
