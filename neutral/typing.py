@@ -10,11 +10,11 @@ Numbers = Array | np.ndarray
 Values = npt.ArrayLike
 """Whatever `numpy.asarray` takes: numbers, nested lists, arrays, columns of a table."""
 
-Scalar = Float[Numbers, ""] | float
-"""One real number. A model stores it as an array of shape () and accepts a plain number."""
-
 Real = Float[Numbers, "..."]
 """Real numbers of any shape. The arguments of one call broadcast."""
+
+Scalar = Real | float
+"""A parameter that is one number: an array of shape (), or of a model's leading axes, or a plain number."""
 
 Row = Float[Numbers, "..."]
 """A parameter with one axis of entries, after any leading axes."""

@@ -13,7 +13,7 @@ from jax.core import Tracer
 
 from ..errors import ArgumentError
 from ..precision import Precision, require_precision
-from ..typing import Flags, Numbers, Real, Values
+from ..typing import Flags, Numbers, Real, Scalar, Values
 
 Kind = Literal["call", "put"] | Values
 Settlement = Literal["cash", "coin"]
@@ -195,7 +195,7 @@ def settled(normalised: Real, option: Terms) -> Real:
     return option.discount * jnp.where(option.is_coin, normalised, option.forward * normalised)
 
 
-def unit(discount: Real | float, forward: Real, settlement: Settlement) -> Real:
+def unit(discount: Scalar, forward: Real, settlement: Settlement) -> Real:
     """Unit of quoted prices: what a normalised price is multiplied by to give the quoted one, (2).
 
     Args:

@@ -206,7 +206,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
             _cells(strikes), [i - 0.42, i + 0.42], values[None], cmap="RdBu_r", vmin=-most, vmax=most
         )
     total = [f"{moves[row, known[row]].sum():+.2g}" for row in rows]
-    axes.set_yticks(range(rows.size), [days(surface.t[row]) for row in rows])
+    axes.set_yticks(range(rows.size), [days(float(surface.t[row])) for row in rows])
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(range(rows.size), total)
     beside.tick_params(length=0)

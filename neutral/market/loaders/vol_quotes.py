@@ -38,10 +38,11 @@ def cash_price(
         is_call: False for a put.
     """
     from ...options import black
+    from ...options.terms import unit
 
     with np.errstate(divide="ignore", invalid="ignore"):  # strikes and forwards <= 0, refused later
         k, stdev = np.log(strike / forward), vol * np.sqrt(np.maximum(maturity, 0.0))
-    return discount * forward * np.asarray(black.price(k, stdev, is_call))
+    return np.asarray(unit(discount, forward, "cash")) * np.asarray(black.price(k, stdev, is_call))
 
 
 def cash_vega(
@@ -58,9 +59,10 @@ def cash_vega(
     """
     from ...options import black
     from ...options.inversion import implied_stdev
+    from ...options.terms import unit
 
-    unit = discount * forward
+    money = np.asarray(unit(discount, forward, "cash"))
     with np.errstate(divide="ignore", invalid="ignore"):  # as above
-        k, relative = np.log(strike / forward), price / unit
+        k, relative = np.log(strike / forward), price / money
     vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
-    return np.nan_to_num(unit * vega * np.sqrt(np.maximum(maturity, 0.0)))
+    return np.nan_to_num(money * vega * np.sqrt(np.maximum(maturity, 0.0)))

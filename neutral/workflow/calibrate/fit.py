@@ -207,10 +207,7 @@ def _prior(name: str, previous: Parameters | None, config: Config) -> list[Any]:
 
 def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int, size: int) -> ModelFit:
     status = CalibrationStatus(int(result.status[i]))
-    index = np.asarray(block.index[i])
-    listed = index >= 0
-    prices = np.full(size, np.nan)
-    prices[index[listed]] = (np.asarray(result.prices[i]) * _unit(block, i))[listed]
+    prices = block[i].to_rows(np.asarray(result.prices[i]), size)
     rows = np.any(block.mask[i], axis=(0, 2))
     hit = [
         label.replace("increments", SHIFT[1])
@@ -230,12 +227,6 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
         condition_number=float(result.condition_number[i]),
         at_bound=", ".join(hit),
     )
-
-
-def _unit(block: QuoteSurface, i: int) -> np.ndarray:
-    """What a normalised price of one surface is multiplied by for the unit of its quotes, (T, 1)."""
-    unit = np.asarray(block.forward[i]) * np.asarray(block.discount[i])
-    return np.where(block.settlement == "coin", 1.0, unit)[:, None]
 
 
 def _parameters(name: str, model: Any, i: int, rows: np.ndarray) -> Parameters:
