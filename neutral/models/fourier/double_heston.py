@@ -15,7 +15,8 @@ class DoubleHeston(AbstractFourierModel):
     """Two independent square-root variances (Christoffersen, Heston and Jacobs 2009).
 
     dF/F = sqrt(v1) dW1 + sqrt(v2) dW2, each v as in Heston. Exchanging the factors changes nothing;
-    calibration keeps kappa1 >= kappa2, so that the first factor is the fast one.
+    calibration keeps kappa1 >= kappa2, so that the first factor is the fast one. Equation numbers refer to
+    docs/mathematics.md.
     """
 
     v01: Scalar = param(Positive(), "spot variance, first factor, 1/yr", (0.0, 10.0))
