@@ -10,10 +10,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike
+from jaxtyping import ArrayLike
 
 from ..errors import ArgumentError
-from ..typing import Flags, Frequencies, Real, Values
+from ..typing import Flags, Frequencies, Numbers, Real, Values
 from .parameters import check_domains, domains, is_concrete
 
 Strip = tuple[Real, Real]
@@ -268,7 +268,7 @@ def _has_axis(model: AbstractModel, path: tuple[Any, ...]) -> bool:
     return model.field_ndim(path[-1].name) > 0
 
 
-def with_leading_axes(x: ArrayLike, ndim: int) -> Array:
+def with_leading_axes(x: ArrayLike, ndim: int) -> Numbers:
     """Add leading axes of size 1 until there are `ndim` axes, for strict broadcasting."""
     return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))
 
