@@ -50,7 +50,9 @@ class Violations(NamedTuple):
     calendar: np.ndarray
     """Shortfall of the price below the lowest price that calls of earlier expiries allow."""
 
-    def count(self, tolerance: float = 0.0) -> dict[str, int]:
+    def count(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, tolerance: float = 0.0
+    ) -> dict[str, int]:
         """Number of violations larger than a tolerance in price, by name."""
         return {name: int(np.sum(size > tolerance)) for name, size in self._asdict().items()}
 

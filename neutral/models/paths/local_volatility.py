@@ -26,7 +26,7 @@ class LocalVolatility(AbstractScheme):
     local_variance: Callable[[Real, Real], Real]
     places: Values = (0.0,)
     weights: Values = (1.0,)
-    normals: ClassVar[int] = 1
+    normals: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def start(self, u: Real) -> Real:
         """See `AbstractScheme.start`."""
