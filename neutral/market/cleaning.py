@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .quotes import Settlement
+
 TOLERANCE = 1e-10  # over the forward
 ROUNDING = 9  # decimals to which spreads over the forward are compared
 SDS = 2.0  # standard uncertainties of the forward that a violation must exceed
@@ -48,8 +50,8 @@ class _Trades(NamedTuple):
     kind: np.ndarray  # position in KINDS
 
 
-def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarray:
-    """The static arbitrage for which each row is refused, or "".
+def arbitrage_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> np.ndarray:
+    """For each row the static arbitrage it is refused for, or "".
 
     A quote is refused at once if its mid is not positive, its ask is below intrinsic value, or its bid is
     above the upper bound. Every other violation loses one leg: the quote that takes part in most violations;
@@ -90,13 +92,14 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: str = "cash") -> np.ndarr
     return reasons
 
 
-def _normalised(frame: pd.DataFrame, settlement: str) -> _Quotes:
-    """The quotes as calls over the forward, less the doubt of the forward on either side."""
+def _normalised(frame: pd.DataFrame, settlement: Settlement) -> _Quotes:
+    from ..options.terms import unit as price_unit  # loads JAX
+
     strike, forward, bid, ask = (
         frame[name].to_numpy(float) for name in ("strike", "forward", "bid_price", "ask_price")
     )
     discount = frame["discount"].to_numpy(float) if "discount" in frame else np.ones(len(frame))
-    unit = np.ones(len(frame)) if settlement == "coin" else discount * forward
+    unit = np.asarray(price_unit(discount, forward, settlement))
     x = strike / forward
     as_call = np.where(frame["kind"].to_numpy(bool), 0.0, 1.0 - x)
     sd = frame["forward_sd"].to_numpy(float) if "forward_sd" in frame else np.zeros(len(frame))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..typing import Real
 
-Values = dict[str, Real | float]
+ParameterValues = dict[str, Real | float]
 """Values of parameters by name."""
 
 MOST_SIGMA_V = 3.0
@@ -49,7 +49,7 @@ class Guess:
     mu_v: float = 0.3
     rho_j: float = -0.1
 
-    def values(self, level: Level, most_sigma_v: float = MOST_SIGMA_V) -> Values:
+    def values(self, level: Level, most_sigma_v: float = MOST_SIGMA_V) -> ParameterValues:
         """Parameters under their standard names.
 
         Args:

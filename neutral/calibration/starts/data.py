@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...models.parameters import domains
-from ...models.starts import Level, Values
+from ...models.starts import Level, ParameterValues
 from ...quotes.surface import QuoteSurface
 from ...typing import Real
 from ..coordinates import Coordinates, increment_unit
@@ -58,7 +58,7 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
         surface: One surface, T maturities.
     """
     box = coordinates.model.search_box(level_of(surface))
-    corners: list[Values] = [{name: ends[i] for name, ends in box.items()} for i in (0, 1)]
+    corners: list[ParameterValues] = [{name: ends[i] for name, ends in box.items()} for i in (0, 1)]
     # the box holds free values: as if held, no parameter takes part in the joint map
     free = dataclasses.replace(coordinates, held=tuple(domains(coordinates.model)))
     low, high = _vectors(free, surface, corners, (0.0, 3.0 * _SHIFT))
@@ -94,7 +94,10 @@ def _around(variance: np.ndarray) -> tuple[float, float]:
 
 
 def _vectors(
-    coordinates: Coordinates, surface: QuoteSurface, models: Sequence[Values], shifts: tuple[float, ...]
+    coordinates: Coordinates,
+    surface: QuoteSurface,
+    models: Sequence[ParameterValues],
+    shifts: tuple[float, ...],
 ) -> Real:
     """One vector for each set of values, at typical values where it names none; shape (models, size)."""
     unit = increment_unit(surface)

@@ -47,11 +47,12 @@ def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
         terms: The options.
     """
     from ...options import black
+    from ...options.terms import unit
 
     forward, discount, strike, maturity, is_call = terms
     k = np.log(strike / forward)
     stdev = vol * np.sqrt(np.maximum(maturity, 0.0))
-    return discount * forward * np.asarray(black.price(k, stdev, is_call))
+    return np.asarray(unit(discount, forward, "cash")) * np.asarray(black.price(k, stdev, is_call))
 
 
 @np.errstate(all="ignore")  # as above
@@ -64,10 +65,11 @@ def cash_vega(price: np.ndarray, terms: OptionTerms) -> np.ndarray:
     """
     from ...options import black
     from ...options.inversion import implied_stdev
+    from ...options.terms import unit
 
     forward, discount, strike, maturity, is_call = terms
-    unit = discount * forward
+    money = np.asarray(unit(discount, forward, "cash"))
     k = np.log(strike / forward)
-    relative = price / unit
+    relative = price / money
     vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
-    return np.nan_to_num(unit * vega * np.sqrt(np.maximum(maturity, 0.0)))
+    return np.nan_to_num(money * vega * np.sqrt(np.maximum(maturity, 0.0)))

@@ -1,30 +1,44 @@
-"""What every path scheme is: a process, one step at a time."""
+"""The base class of path schemes: a process, simulated one step at a time."""
 
 import abc
-from typing import Any
 
 import equinox as eqx
+from jaxtyping import Float, PyTree
 
-from ...typing import Real
+from ...typing import Numbers, Real
 
 
 class AbstractScheme(eqx.Module):
-    """A process, one step at a time. Every array of its state has a leading axis of paths.
+    """A process, simulated one step at a time. Every array of its state has a leading axis of paths.
 
     Attributes:
-        normals: Independent standard normals that one step of one path takes.
+        normals: Number of independent standard normals that one step of one path needs.
     """
 
     normals: eqx.AbstractClassVar[int]
 
     @abc.abstractmethod
-    def start(self, u: Real) -> Any:
-        """The state at time 0; u are uniform in (0, 1), (paths,)."""
+    def start(self, u: Float[Numbers, "paths"]) -> PyTree:
+        """The state at time 0.
+
+        Args:
+            u: Independent uniforms in (0, 1).
+        """
 
     @abc.abstractmethod
-    def step(self, state: Any, t: Real, dt: Real, z: Real) -> Any:
-        """The state at t + dt from that at t; z are standard normals, (paths, normals)."""
+    def step(self, state: PyTree, t: Real, dt: Real, z: Float[Numbers, "paths normals"]) -> PyTree:
+        """Advance the state from t to t + dt.
+
+        Args:
+            state: The state at t.
+            t: Years.
+            dt: Years.
+            z: Independent standard normals.
+
+        Returns:
+            The state at t + dt.
+        """
 
     @abc.abstractmethod
-    def log_forward(self, state: Any) -> Real:
-        """log(F_t / F_0), (paths,)."""
+    def log_forward(self, state: PyTree) -> Float[Numbers, "paths"]:
+        """log(F_t / F_0) of each path."""

@@ -1,31 +1,32 @@
 """`LocalVolatility`: paths under the local variance of any surface."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 
-from ...typing import Real
+from ...typing import Real, Values
 from .base import AbstractScheme
 
 
 class LocalVolatility(AbstractScheme):
     """Local volatility, dX = -v/2 dt + sqrt(v) dW with v = v(X, t), by Platen's weak scheme of order 2.
 
-    The explicit one (Kloeden and Platen 1992, 15.1.1), each step with the local variance of its middle: v is
-    never asked for at t = 0, nor on both sides of an expiry that is on the grid. A variance below 0, which a
-    surface free of arbitrage shows by rounding at most, counts as 0.
+    The scheme is the explicit one (Kloeden and Platen 1992, 15.1.1). Each step takes the local variance at
+    its middle: v is never evaluated at t = 0, nor on both sides of an expiry that is on the grid. A variance
+    below 0, which a surface free of arbitrage gives by rounding at most, counts as 0.
 
     Attributes:
         local_variance: v(k, t), 1/yr, elementwise for arguments of one shape.
-        places: Where X may start, (J,): a mixture whose components have other means than 1 jumps at once.
-        weights: Probabilities of the places, (J,); a path has no derivative in them.
+        places: Points at which X may start, (J,). A mixture whose components have means other than 1 jumps at
+            time 0.
+        weights: Probabilities of the places, (J,). Paths have no derivative in them.
     """
 
     local_variance: Callable[[Real, Real], Real]
-    places: Any = (0.0,)
-    weights: Any = (1.0,)
-    normals: ClassVar[int] = 1
+    places: Values = (0.0,)
+    weights: Values = (1.0,)
+    normals: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def start(self, u: Real) -> Real:
         """See `AbstractScheme.start`."""
@@ -34,7 +35,9 @@ class LocalVolatility(AbstractScheme):
 
     def step(self, state: Real, t: Real, dt: Real, z: Real) -> Real:
         """See `AbstractScheme.step`."""
-        z, middle, root = z[:, 0], jnp.full_like(state, t + 0.5 * dt), jnp.sqrt(dt)
+        z = z[:, 0]
+        middle = jnp.full_like(state, t + 0.5 * dt)
+        root = jnp.sqrt(dt)
 
         def coefficients(x: Real) -> tuple[Real, Real]:
             v = jnp.maximum(self.local_variance(x, middle), 0.0)

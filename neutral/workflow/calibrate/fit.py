@@ -237,10 +237,7 @@ def _prior(recipe: Recipe, previous: Parameters | None, config: Config) -> list[
 def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i: int, size: int) -> ModelFit:
     """The fit of one surface of a block, with a price for each row of its table."""
     status = CalibrationStatus(int(result.status[i]))
-    index = np.asarray(block.index[i])
-    listed = index >= 0
-    prices = np.full(size, np.nan)
-    prices[index[listed]] = (np.asarray(result.prices[i]) * _unit(block, i))[listed]
+    prices = block[i].to_rows(np.asarray(result.prices[i]), size)
     rows = np.any(block.mask[i], axis=(0, 2))
     hit = [
         label.replace("increments", SHIFT[1])
@@ -260,12 +257,6 @@ def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i
         condition_number=float(result.condition_number[i]),
         at_bound=", ".join(hit),
     )
-
-
-def _unit(block: QuoteSurface, i: int) -> np.ndarray:
-    """The factor from normalised prices of one surface to the unit of its quotes, shape (T, 1)."""
-    unit = np.asarray(block.forward[i]) * np.asarray(block.discount[i])
-    return np.where(block.settlement == "coin", 1.0, unit)[:, None]
 
 
 def _parameters(recipe: Recipe, model: AbstractFourierModel, i: int, rows: np.ndarray) -> Parameters:
