@@ -26,6 +26,7 @@ class AbstractModel(eqx.Module):
 
     _typical: ClassVar[dict[str, Any]] = {}
     given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
+    is_extension: ClassVar[bool] = False  # whether it adds to another model, its `base`
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
@@ -75,6 +76,11 @@ class AbstractModel(eqx.Module):
     def is_recipe(self) -> bool:
         """Whether it holds no numbers of its own, for calibration to find."""
         return False
+
+    @property
+    def base(self) -> Any:
+        """The model without what extensions add to it: itself; a class where a recipe holds one."""
+        return self
 
     def entries(self) -> dict[str, int]:
         """Number of entries of each parameter with an axis."""
@@ -127,6 +133,10 @@ class AbstractFourierModel(AbstractModel):
     @abc.abstractmethod
     def total_variance(self, t: Real) -> Real:
         """Expected quadratic variation of X up to t: the natural scale w of prices at maturity t."""
+
+    def added_variance(self, t: Real) -> Real:
+        """Total variance up to t that a deterministic shift adds: none; shape of t."""
+        return jnp.zeros_like(t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
         """How far log |phi(z)| may rise without |z| falling: its distance from a bound without oscillation.

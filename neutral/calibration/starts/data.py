@@ -11,7 +11,7 @@ from ...models import NIG, DoubleHeston, Kou, PiecewiseHeston, VarianceGamma
 from ...models.parameters import domains
 from ...quotes.surface import QuoteSurface
 from ...typing import Real
-from ..coordinates import Coordinates, increment_unit
+from ..coordinates import AbstractCoordinates, increment_unit
 
 # Share of the market's variance left to diffusion, mean reversion, vol-of-vol over sqrt(variance),
 # correlation, jump intensity, mean and width of jumps over sqrt(variance), variance jump over variance,
@@ -42,7 +42,7 @@ class Level(NamedTuple):
     time: Real
 
 
-def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
+def data_starts(coordinates: AbstractCoordinates, surface: QuoteSurface) -> Real:
     """Starting vectors of one surface, shape (starts, size).
 
     Args:
@@ -84,7 +84,7 @@ def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
     return found | {"kappa": (0.01, 10.0), "sigma_v": (0.01, 3.0), "rho": (-0.99, -0.01)}
 
 
-def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, Real]:
+def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple[Real, Real]:
     """Corners of the box in which a global search of one surface begins, each of shape (size,).
 
     Args:
@@ -105,7 +105,10 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
 
 
 def _vectors(
-    coordinates: Coordinates, surface: QuoteSurface, models: list[dict[str, Any]], shifts: tuple[float, ...]
+    coordinates: AbstractCoordinates,
+    surface: QuoteSurface,
+    models: list[dict[str, Any]],
+    shifts: tuple[float, ...],
 ) -> Real:
     """One vector per set of parameters, typical values where it names none; (models, size)."""
     unit, typical = increment_unit(surface), coordinates.typical()

@@ -4,10 +4,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from ...models import AbstractFourierModel, Black, Shifted
+from ...models import AbstractFourierModel, Black
 from ...models.parameters import domains
 from ...typing import Real
-from ..coordinates import Coordinates
+from ..coordinates import ModelCoordinates
 from ..recipe import entries_of, split_recipe
 
 
@@ -21,24 +21,23 @@ def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierMod
         recipe: The richer model class, a recipe, or `Shifted` of one.
         model: The simpler fit; fields may have a leading axis.
     """
-    cls, _, _ = split_recipe(recipe)
-    base = model.model if isinstance(model, Shifted) else model
-    names = [field for field in cls.__dataclass_fields__ if not field.startswith("_")]
+    cls, _ = split_recipe(recipe)
+    base = model.base
+    names = list(domains(cls))
     like = next(getattr(base, name) for name in domains(base) if not base.field_ndim(name))
     if isinstance(base, Black) and cls is not Black:
         variance = base.sigma**2
         known = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance, "sigma": base.sigma}
     else:
-        known = {name: getattr(base, name) for name in base.__dataclass_fields__}
+        known = {name: getattr(base, name) for name in domains(base)}
     known: dict[str, Any] = {"lam": jnp.zeros_like(like), "nu": jnp.zeros_like(like)} | known
     if "v01" in names and "v0" in known:
         known |= {f"{name}1": x for name, x in known.items()}
         known |= {"v02": jnp.zeros_like(like), "theta2": jnp.zeros_like(like)}
     axes, _ = entries_of(recipe)
-    typical, counts = Coordinates(cls, False, 0, axes).typical(), dict(axes)
+    typical, counts = ModelCoordinates(cls, axes).typical(), dict(axes)
     if counts:
-        given = recipe.model if isinstance(recipe, Shifted) else recipe
-        known |= {name: _rows(getattr(given, name), like, counts[name]) for name in cls.given}
+        known |= {name: _rows(getattr(recipe.base, name), like, counts[name]) for name in cls.given}
 
     def value(name: str) -> Real:
         x: Any = known.get(name, getattr(typical, name))

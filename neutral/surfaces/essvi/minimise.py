@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from ...calibration import CalibrationStatus
 from ...calibration.implicit import constant, follow
-from ...calibration.solvers import AbstractSolver, Stop, gradient_norm, movable
+from ...calibration.solvers import AbstractSolver, gradient_norm, movable
 from ...typing import Real
 from ..evidence import SurfaceFit
 from ..fitting import Quotes
@@ -26,10 +26,9 @@ def minimise(
     objective = constant(setting).objective(posed)
     state = solver.run(objective, solver.init(objective, begin), solver.max_steps)
     found = solver.solution(objective, state)
-    status = jnp.where(found.stop == Stop.running, int(Stop.max_steps), found.stop)
-    status = jnp.where(quotes.fine, status, int(CalibrationStatus.bad_quotes))
+    status = CalibrationStatus.from_stop(found.stop, quotes.fine)
     moving = movable(objective, found.y, found.evaluation.gradient)
-    follows = moving & jnp.expand_dims(status == Stop.converged, -1)
+    follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
     y = follow(setting, lanes, found.y, follows)
     sound = quotes.fine & (status[0] != CalibrationStatus.nonfinite)
     number = jnp.where(sound, 1.0, jnp.nan)

@@ -1,11 +1,9 @@
 """The models of a run fitted to a block of tables: from the data, the nested model and the last block."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -22,6 +20,8 @@ from ...calibration import (
     calibrate_batch,
     nested_start,
 )
+from ...calibration.batch import PROGRAMS, prepare_batch
+from ...calibration.programs import Programs
 from ...errors import NeutralError
 from ...market.build import surface_of
 from ...models import SVCJ, Black, Heston, Shifted
@@ -36,15 +36,13 @@ CLASSES: dict[str, Any] = {"black": Black, "heston": Heston, "svcj": SVCJ, "svcj
 RECIPES: dict[str, Any] = {**CLASSES, "svcj++": Shifted(SVCJ)}
 SHIFTED = {"svcj++"}
 
-_LOCK = threading.Lock()
-_AHEAD: set[Any] = set()  # shapes and configurations whose programs are compiled, or being so
-
 
 def fit_block(
     frames: Sequence[pd.DataFrame],
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None] = lambda: None,
+    programs: Programs = PROGRAMS,
 ) -> list[dict[str, ModelFit]]:
     """Fit the models of a configuration to tables of quotes.
 
@@ -53,6 +51,7 @@ def fit_block(
         previous: For each model parameters to start from as well.
         config: Models, loss, prior, solver and engine.
         check_stop: Called before each model; raises to give up the block.
+        programs: Where compiled programs are kept; by default those of the whole process.
 
     Returns:
         For each table the fits by model. A table that makes no surface, and a model whose calibration raises,
@@ -68,7 +67,9 @@ def fit_block(
     if surfaces:
         sizes = [len(frames[i]) for i in surfaces]
         for i, one in zip(
-            surfaces, _fit(list(surfaces.values()), sizes, previous, config, check_stop), strict=True
+            surfaces,
+            _fit(list(surfaces.values()), sizes, previous, config, check_stop, programs=programs),
+            strict=True,
         ):
             fits[i] = one
     return fits
@@ -95,16 +96,18 @@ def _fit(
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None],
+    programs: Programs,
 ) -> list[dict[str, ModelFit]]:
     block = stack(surfaces)
     fits: list[dict[str, ModelFit]] = [{} for _ in surfaces]
     nested: Any = None
     with ThreadPoolExecutor(1) as ahead:
-        _compile_ahead(ahead, block, config)
+        _compile_ahead(ahead, block, config, programs)
         for name in config.models:
             check_stop()
             try:
-                result = _calibrate(name, block, nested, previous.get(name), config)
+                options = _options(name, block, nested, previous.get(name), config)
+                result = calibrate_batch(RECIPES[name], block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # for all surfaces: a wrong setting, no memory
                 for one, size in zip(fits, sizes, strict=True):
@@ -116,47 +119,46 @@ def _fit(
     return fits
 
 
-def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config) -> None:
-    """Compile the last models' programs while the first are being compiled and run.
+def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config, programs: Programs) -> None:
+    """Compile the programs of the later models on another thread while the first is compiled and run.
 
-    Their surfaces have nothing to fit. A mistake in the configuration is told where the model is fitted.
+    Compiling needs shapes only, so the fits that the later models will start from are stood in for by nan.
+    An error in the configuration is reported where the model is fitted.
     """
-    key = (block.shape, config.hash)
-    with _LOCK:
-        if key in _AHEAD:
-            return
-        _AHEAD.add(key)
-    empty = eqx.tree_at(lambda s: s.train, block, np.zeros_like(block.train))
     like = np.full(len(block), np.nan)
     for before, name in list(zip(config.models, config.models[1:], strict=False))[::-1]:
         nested = _batched(CLASSES[before], dict.fromkeys(domains(CLASSES[before]), 1.0), like)
-        pool.submit(_calibrate, name, empty, nested, None, config)
+        pool.submit(_prepare, name, block, nested, config, programs=programs)
 
 
-def _calibrate(
+def _prepare(name: str, block: QuoteSurface, nested: Any, config: Config, programs: Programs) -> None:
+    options = _options(name, block, nested, None, config)
+    prepare_batch(RECIPES[name], block, programs=programs, **options)
+
+
+def _options(
     name: str,
     block: QuoteSurface,
     nested: Any,
     previous: Parameters | None,
     config: Config,
-) -> CalibrationResult:
+) -> dict[str, Any]:
+    """What `calibrate_batch` is called with for one model, besides recipe and surfaces."""
     starts = []
     if nested is not None:
         starts.append(nested_start(RECIPES[name], nested))
     # the same number of starts in the first block as in the others: one program for all
     starts.append(_moved(name, previous, block))
     engine = Lewis() if config.engine.nodes is None else Lewis(nodes=config.engine.nodes)
-    return calibrate_batch(
-        RECIPES[name],
-        block,
-        engine=engine,
-        loss=Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
-        prior=_prior(name, previous, config),
-        solver=LevenbergMarquardt(**config.solver.model_dump()),
-        starts=starts,
-        search=Search(**config.search.model_dump()),
-        chunk=config.run.chunk,
-    )
+    return {
+        "engine": engine,
+        "loss": Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
+        "prior": _prior(name, previous, config),
+        "solver": LevenbergMarquardt(**config.solver.model_dump()),
+        "starts": starts,
+        "search": Search(**config.search.model_dump()),
+        "chunk": config.run.chunk,
+    }
 
 
 def _moved(name: str, previous: Parameters | None, block: QuoteSurface) -> Any:

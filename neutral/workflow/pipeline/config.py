@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ...calibration import Tikhonov
-from ...calibration.coordinates import Coordinates
+from ...calibration.coordinates import ModelCoordinates
 from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
@@ -162,7 +162,7 @@ class PipelineConfig(Document):
         Without an earlier fit its place is held by one that is no start, so that no day compiles anew.
         """
         axes, _ = entries_of(self.recipe(name))
-        typical = Coordinates(CLASSES[name], False, 0, axes).typical()
+        typical = ModelCoordinates(CLASSES[name], axes).typical()
         absent = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), typical)
         listed = self.search.v0 if "v0" in domains(CLASSES[name]) else []
         given = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
