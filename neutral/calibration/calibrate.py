@@ -105,6 +105,7 @@ def calibrate(
 
 def price_surface(model: AbstractFourierModel, surface: QuoteSurface) -> Real:
     """Model prices of a surface's calls and puts with the default engine: normalised, shape (2, T, K)."""
-    strike, maturity = jnp.exp(surface.k), surface.t[:, None]
+    strike = jnp.exp(surface.k)
+    maturity = surface.t[:, None]
     both = [price(model, 1.0, strike, maturity, kind) for kind in ("call", "put")]
     return jnp.where(surface.mask, jnp.stack(both), 0.0)

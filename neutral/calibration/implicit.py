@@ -14,14 +14,13 @@ import jax.numpy as jnp
 
 from ..typing import Flags, Real
 
-Problem = TypeVar("Problem")
 Tree = TypeVar("Tree")
 
 
 class HasCost(Protocol):
     """A calibration or the fit of a surface: its cost, of separate problems on a leading axis."""
 
-    def cost(self, problem: Any, y: Real) -> Real:
+    def cost(self, problem: Any, y: Real) -> Real:  # each takes problems of its own kind
         """Costs (S,) at the points y, shape (S, n)."""
         ...
 
@@ -34,7 +33,7 @@ def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
 
 
 @eqx.filter_custom_jvp
-def follow(setting: HasCost, problem: Problem, y: Real, moving: Flags) -> Real:
+def follow(setting: HasCost, problem: object, y: Real, moving: Flags) -> Real:
     """The solutions y themselves, with their derivative in the problem's constants.
 
     Args:
@@ -54,7 +53,9 @@ def constant(tree: Tree) -> Tree:
 
 
 @follow.def_jvp
-def _follow_jvp(primals: Any, tangents: Any) -> tuple[Real, Real]:
+def _follow_jvp(
+    primals: tuple[HasCost, object, Real, Flags], tangents: tuple[Any, Any, Any, Any]
+) -> tuple[Real, Real]:
     inputs = primals[:2]
     y, moving = primals[2:]
     changes = tangents[:2]

@@ -67,7 +67,14 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     problem = make_problem(request, lanes, clean, used)
     frozen_request = constant(request)
     frozen_lanes, frozen_surfaces, frozen_problem = constant((lanes, clean, problem))
-    best = _search(frozen_request, frozen_lanes, frozen_surfaces, frozen_problem, usable, together)
+    best = _search(
+        frozen_request,
+        frozen_lanes,
+        frozen_surfaces,
+        problem=frozen_problem,
+        usable=usable,
+        together=together,
+    )
     strikes = jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
     undamped = None
     pull = None

@@ -1,5 +1,6 @@
 """A calibration as numbers: constants of each lane, and the objective that solvers see."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -134,7 +135,7 @@ class Setting(eqx.Module):
 
     def _normal(
         self, slopes: AbstractFourierModel, pull: Real, weights: list[Real], chain: Real
-    ) -> tuple[Real, list[Real]]:
+    ) -> tuple[Real, Sequence[Real]]:
         """Gradient, and a normal matrix for each weighting of the cells, in the coordinates."""
         columns = self.coordinates.columns(slopes)
         gradient = columns.gradient(pull)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import equinox as eqx
@@ -28,6 +28,7 @@ from .starts.search import Search
 
 OnDegenerate = Literal["keep", "damp"]
 Kind = TypeVar("Kind")
+Tree = TypeVar("Tree")
 
 
 class Lane(NamedTuple):
@@ -191,7 +192,7 @@ class Request(eqx.Module):
     def repeated(self, count: int) -> Request:
         """With a leading axis of surfaces on every array, as the results of a batch hold it; on the host."""
 
-        def rows(tree: Any) -> Any:
+        def rows(tree: Tree) -> Tree:
             return jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (count, *np.shape(x))), tree)
 
         prior = self.prior
@@ -237,7 +238,7 @@ def _fixed(
     return flags, np.where(flags, values, 0.0)
 
 
-def _given(name: str, value: Any, kind: type[Kind], default: Any) -> Kind:
+def _given(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:
     """The value of an argument, its default where None."""
     if value is None:
         return default()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..models import AbstractFourierModel
 from ..typing import Codes, Flags, Real
 from .history import History
 from .request import Request
@@ -88,7 +87,7 @@ class CalibrationResult(eqx.Module):
         history: The course of the fit, with `history=True`; else None.
     """
 
-    model: AbstractFourierModel
+    model: Any  # of the recipe's class
     status: Codes
     loss: Real
     prior_loss: Real

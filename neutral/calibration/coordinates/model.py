@@ -201,7 +201,8 @@ class ModelCoordinates(AbstractCoordinates):
         for name, interval in (intervals or {}).items():
             ranges[name] = _checked(name, interval, by_name)
         scales = self._scales
-        lower, upper = [], []
+        lower: list[float] = []
+        upper: list[float] = []
         for slot, name, domain in self._slots:
             low, high = (_coordinate(domain, float(x), scales[name]) for x in ranges.get(slot, ranges[name]))
             limit = _STEEPEST if _is_bounded(domain) else np.inf

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Self
+from typing import Self, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +14,7 @@ from ..recipe import Recipe, entries_of
 from .base import AbstractCoordinates, Bounds, Columns
 from .model import ModelCoordinates
 
+Row = TypeVar("Row", Real, np.ndarray)
 _MOST_SHIFT = 10.0  # bound of an increment, in increments of the market's variance
 
 
@@ -145,10 +146,10 @@ class ShiftedCoordinates(AbstractCoordinates):
         """See `AbstractCoordinates.sizes`."""
         return [*self.inner.sizes(self._inner(values), unit), *(float(x) for x in unit)]
 
-    def _inner(self, row: Real) -> Real:
+    def _inner(self, row: Row) -> Row:
         """The part of a row of `size` entries that belongs to the model that is shifted."""
         return row[..., : self.inner.size]
 
-    def _shift(self, row: Real) -> Real:
+    def _shift(self, row: Row) -> Row:
         """The part of a row of `size` entries that belongs to the shift."""
         return row[..., self.inner.size :]

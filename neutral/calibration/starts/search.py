@@ -1,4 +1,4 @@
-"""One surface from several starts: a short run of each, the best two to the end, the better one wins."""
+"""Several starts of one fit: a short run of each, the best two to the end, the better one wins."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -150,6 +150,7 @@ def _finish(
 
 
 def _cost(states: Any) -> Real:
+    """Costs of the best points so far, inf where nothing finite was evaluated."""
     return jnp.where(jnp.isfinite(states.at.cost), states.at.cost, jnp.inf)
 
 
