@@ -97,7 +97,7 @@ def calibrate(
     )
     lanes = request.lanes(jax.tree.map(lambda x: x[None], surface), starts)
     result = _solve(request.shared(), jax.tree.map(lambda x: x[0], lanes))
-    result = dataclasses.replace(result, request=request)
+    result = dataclasses.replace(result, request=request.as_arrays())
     if throw and is_concrete(result.status) and not bool(result.converged):
         raise CalibrationError(CalibrationStatus(int(result.status)).message)
     return result

@@ -16,7 +16,7 @@ from .coordinates import AbstractCoordinates
 class Weights(dict[str, float]):
     """Relative weights by parameter name; hashable, as what is fixed at compile time must be."""
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Equal weights have equal hashes, whatever their order."""
         return hash(frozenset(self.items()))
 

@@ -78,7 +78,8 @@ class Programs:
 
     def _compile(self, key: Hashable, future: Future[Program], request: Request, lanes: Lane) -> None:
         try:
-            future.set_result(solve_chunk.lower(request, lanes).compile())
+            lowered = solve_chunk.lower(request, lanes)  # pyright: ignore[reportFunctionMemberAccess]
+            future.set_result(lowered.compile())
         except BaseException as error:
             with self._lock:
                 self._programs.pop(key, None)  # the next call tries again

@@ -189,6 +189,10 @@ class Request(eqx.Module):
             values=np.where(flags, numbers, np.asarray(self.values)),
         )
 
+    def as_arrays(self) -> Request:
+        """The same with every number an array, as a result holds it; traced numbers stay as they are."""
+        return jax.tree.map(lambda x: x if eqx.is_array(x) else np.asarray(x), self)
+
     def repeated(self, count: int) -> Request:
         """With a leading axis of surfaces on every array, as the results of a batch hold it; on the host."""
 

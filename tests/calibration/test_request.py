@@ -9,6 +9,7 @@ from synthetic import heston_surface
 import neutral as nt
 from neutral.calibration.calibrate import _solve
 from neutral.calibration.request import Request
+from neutral.diagnostics.linearisation import fits_of
 
 ENGINE = nt.Lewis(16)
 PRIOR = nt.Tikhonov(1e-4, nt.Black(0.3), {"sigma": 1.0})
@@ -30,7 +31,11 @@ def test_a_result_holds_its_request(surface):
         nt.Black, surface, engine=ENGINE, prior=PRIOR, bounds={"sigma": (0.1, 0.9)}, mask=mask
     )
     request = result.request
-    assert request.setting.engine == ENGINE and request.prior is PRIOR and request.start is None
+    assert request.setting.engine == ENGINE and request.start is None
+    assert request.prior.strength == PRIOR.strength and request.prior.weights == PRIOR.weights
+    assert request.prior.center.sigma == PRIOR.center.sigma
+    many = jax.tree.map(lambda x: x[None], result)  # every leaf is an array
+    assert len(many) == 1 and many[0].request.setting == request.setting
     np.testing.assert_array_equal(request.mask, mask)
     np.testing.assert_allclose(result.request.lower, np.log(0.1 + 0.01 * nt.Black.typical().sigma))
     assert request.history is False and result.history is None
@@ -80,18 +85,17 @@ def test_one_fit_of_a_batch_holds_its_own_request(surfaces):
 def test_diagnostics_need_nothing_asked_twice(surface, surfaces):
     options = {"engine": ENGINE, "prior": PRIOR, "loss": nt.Loss("vega"), "bounds": {"sigma": (0.1, 0.9)}}
     result = nt.calibrate(nt.Black, surface, **options)
-    one, other = nt.uncertainty(result, surface), nt.uncertainty(result, surface, **options)
-    for kind, covariance in one.covariances.items():
-        np.testing.assert_array_equal(covariance, other.covariances[kind])
+    (fit,), (told,) = fits_of(result, surface), fits_of(result, surface, **options)
+    assert fit.reason == "" and fit.at.hessian > 0
+    for own, other in zip(fit.at, told.at, strict=True):
+        np.testing.assert_array_equal(own, other)
     results = nt.calibrate_batch(nt.Black, surfaces, **options, workers=1)
-    alone = nt.uncertainty(results[2], surfaces[2])
-    np.testing.assert_allclose(
-        alone.covariances["sandwich"],
-        nt.uncertainty(results[2], surfaces[2], **options).covariances["sandwich"],
-        rtol=1e-12,
-    )
+    fits = list(fits_of(results, surfaces))
+    (alone,) = fits_of(results[2], surfaces[2])
+    np.testing.assert_array_equal(fits[2].at.hessian, alone.at.hessian)
+    assert fits[0].at.hessian != alone.at.hessian
     with pytest.raises(nt.ArgumentError, match="the loss of the result is"):
-        nt.uncertainty(result, surfaces[2])
+        list(fits_of(result, surfaces[2]))
 
 
 @pytest.mark.parametrize("recipe", [nt.NIG, nt.Shifted(nt.NIG), nt.Heston], ids=["nig", "nig++", "heston"])
