@@ -41,7 +41,7 @@ def test_the_course_ends_in_the_fit(surface, solver):
     assert history.loss[best] == pytest.approx(float(result.loss + result.prior_loss), rel=1e-9)
     assert history.gradient_norm[best] == pytest.approx(float(result.gradient_norm), rel=1e-9)
     assert history.loss[best] < history.loss[0] and history.gradient_norm[best] < history.gradient_norm[0]
-    np.testing.assert_allclose(history.parameters[best, 0], result.model.sigma, rtol=1e-13)
+    np.testing.assert_allclose(history.parameters[best, 0], result.model.base.sigma, rtol=1e-13)
     np.testing.assert_allclose(history.parameters[best, 1:], result.model.increments, rtol=1e-13, atol=1e-18)
 
 
