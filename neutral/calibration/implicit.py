@@ -6,7 +6,7 @@ What p is made from - prices, weights, forwards, a prior's center - is left to t
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from ..typing import Flags, Real
 Tree = TypeVar("Tree")
 
 
+@runtime_checkable
 class HasCost(Protocol):
     """A calibration or the fit of a surface: its cost, of separate problems on a leading axis."""
 

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from ...typing import Codes, Flags, Real
+from ...typing import Codes, Flags, Numbers, Real
 
 State = TypeVar("State")
 Tree = TypeVar("Tree")
@@ -162,7 +162,7 @@ def gradient_norm(objective: Objective, y: Real, at: Evaluation) -> Real:
 def select(lanes: Flags, new: Tree, old: Tree) -> Tree:
     """The new tree on the given lanes, the old one elsewhere."""
 
-    def pick(a: Real, b: Real) -> Real:
+    def pick(a: Numbers, b: Numbers) -> Numbers:
         return jnp.where(jnp.reshape(lanes, lanes.shape + (1,) * (jnp.ndim(a) - 1)), a, b)
 
     return jax.tree.map(pick, new, old)
