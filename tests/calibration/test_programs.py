@@ -62,6 +62,7 @@ def test_threads_that_need_one_program_compile_it_once(surfaces, monkeypatch):
     np.testing.assert_array_equal(results[0].coordinates, results[2].coordinates)
 
 
+@pytest.mark.heavy
 def test_cleared_caches_leave_no_stale_mark(surfaces):
     programs = Programs()
     before = nt.calibrate_batch(nt.Black, surfaces, programs=programs, **OPTIONS)
