@@ -31,6 +31,7 @@ class AbstractModel(eqx.Module):
 
     _typical: ClassVar[dict[str, Any]] = {}
     given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
+    is_extension: ClassVar[bool] = False  # whether it adds to another model, its `base`
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
@@ -190,6 +191,10 @@ class AbstractFourierModel(AbstractModel):
     @abc.abstractmethod
     def total_variance(self, t: Real) -> Real:
         """Expected quadratic variation of X up to t, which is the natural scale w of prices at maturity t."""
+
+    def added_variance(self, t: Real) -> Real:
+        """Total variance up to t that a deterministic shift adds: none; shape of t."""
+        return jnp.zeros_like(t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
         """How far log |phi(z)| may rise again farther out: its distance from a bound that does not oscillate.

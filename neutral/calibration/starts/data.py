@@ -1,6 +1,5 @@
 """Where a fit begins: at the market's variance at the money, which each model turns into its parameters."""
 
-import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -12,13 +11,13 @@ from ...models.parameters import domains
 from ...models.starts import Level, ParameterValues
 from ...quotes.surface import QuoteSurface
 from ...typing import Real
-from ..coordinates import Coordinates, increment_unit
+from ..coordinates import AbstractCoordinates, increment_unit
 
 _SHIFT = 0.1  # increments at a start, in units of the market's; up to three times as much in the box
 _ASIDE = 2.0  # how far the box reaches in coordinates of parameters for which a model names no interval
 
 
-def data_starts(coordinates: Coordinates, surface: QuoteSurface) -> Real:
+def data_starts(coordinates: AbstractCoordinates, surface: QuoteSurface) -> Real:
     """Starting vectors of one surface, shape (starts, size).
 
     Args:
@@ -50,7 +49,7 @@ def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
     return bounds | {"kappa": (0.01, 10.0), "sigma_v": (0.01, 3.0), "rho": (-0.99, -0.01)}
 
 
-def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, Real]:
+def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple[Real, Real]:
     """Corners of the box in which a global search of one surface begins, each of shape (size,).
 
     Args:
@@ -60,7 +59,7 @@ def search_box(coordinates: Coordinates, surface: QuoteSurface) -> tuple[Real, R
     box = coordinates.model.search_box(level_of(surface))
     corners: list[ParameterValues] = [{name: ends[i] for name, ends in box.items()} for i in (0, 1)]
     # the box holds free values: as if held, no parameter takes part in the joint map
-    free = dataclasses.replace(coordinates, held=tuple(domains(coordinates.model)))
+    free = coordinates.holding(domains(coordinates.model))
     low, high = _vectors(free, surface, corners, (0.0, 3.0 * _SHIFT))
     middle = data_starts(coordinates, surface)[0]
     shift = (True,) * (coordinates.size - len(coordinates.parameters))
@@ -94,7 +93,7 @@ def _around(variance: np.ndarray) -> tuple[float, float]:
 
 
 def _vectors(
-    coordinates: Coordinates,
+    coordinates: AbstractCoordinates,
     surface: QuoteSurface,
     models: Sequence[ParameterValues],
     shifts: tuple[float, ...],

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from ...models import AbstractFourierModel
 from ...models.parameters import domains
 from ...typing import Real
-from ..coordinates import Coordinates
+from ..coordinates import ModelCoordinates
 from ..recipe import entries_of, split_recipe
 
 
@@ -25,11 +25,11 @@ def nested_start(
     Returns:
         The richer model, not shifted, with the leading axis of the simpler one.
     """
-    cls, _, _ = split_recipe(recipe)
+    cls, _ = split_recipe(recipe)
     simpler = model.base
     like = next(getattr(simpler, name) for name in domains(simpler) if not simpler.field_ndim(name))
     axes, _ = entries_of(recipe)
-    typical = Coordinates(cls, False, 0, axes).typical()
+    typical = ModelCoordinates(cls, axes).typical()
     counts = dict(axes)
     values = cls.nested_from(simpler)
     if counts and not isinstance(recipe, type):

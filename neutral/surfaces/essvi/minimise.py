@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from ...calibration import CalibrationStatus
 from ...calibration.implicit import constant, follow
-from ...calibration.solvers import AbstractSolver, Stop, gradient_norm, movable
+from ...calibration.solvers import AbstractSolver, gradient_norm, movable
 from ...typing import Numbers
 from ..evidence import SurfaceFit
 from ..fitting import UsableQuotes
@@ -38,10 +38,9 @@ def minimise(
     objective = constant(setting).objective(frozen_problem)
     state = solver.run(objective, solver.init(objective, begin), solver.max_steps)
     solution = solver.solution(objective, state)
-    status = jnp.where(solution.stop == Stop.running, int(Stop.max_steps), solution.stop)
-    status = jnp.where(quotes.sufficient, status, int(CalibrationStatus.bad_quotes))
+    status = CalibrationStatus.from_stop(solution.stop, quotes.sufficient)
     moving = movable(objective, solution.y, solution.evaluation.gradient)
-    follows = moving & jnp.expand_dims(status == Stop.converged, -1)
+    follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
     y = follow(setting, lanes, solution.y, follows)
     sound = quotes.sufficient & (status[0] != CalibrationStatus.nonfinite)
     number = jnp.where(sound, 1.0, jnp.nan)

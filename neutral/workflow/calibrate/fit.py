@@ -1,11 +1,9 @@
 """Fits the models of a run to a block of tables: from the data, the nested model and the last block."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -21,7 +19,9 @@ from ...calibration import (
     calibrate_batch,
     nested_start,
 )
+from ...calibration.batch import PROGRAMS, prepare_batch
 from ...calibration.priors import AbstractPenalty
+from ...calibration.programs import Programs
 from ...errors import NeutralError
 from ...market.build import surface_of
 from ...models import AbstractFourierModel, Shifted
@@ -31,15 +31,13 @@ from ..config import Config
 from ..recipes import RECIPES, SHIFT, Recipe, model_of, nearest_nested
 from .rows import ModelFit, Parameters, lost
 
-_LOCK = threading.Lock()
-_AHEAD: set[Any] = set()  # shapes and configurations whose programs are compiled, or being so
-
 
 def fit_block(
     frames: Sequence[pd.DataFrame],
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None] = lambda: None,
+    programs: Programs = PROGRAMS,
 ) -> list[dict[str, ModelFit]]:
     """Fit the models of a configuration to tables of quotes.
 
@@ -48,6 +46,7 @@ def fit_block(
         previous: For each model parameters to start from as well.
         config: Models, loss, prior, solver and engine.
         check_stop: Called before each model; raises to give up the block.
+        programs: Where compiled programs are kept; by default those of the whole process.
 
     Returns:
         For each table the fits by model. A table that makes no surface, and a model whose calibration raises,
@@ -62,7 +61,7 @@ def fit_block(
             fits[i] = {model: lost(str(error), len(frame)) for model in config.models}
     if surfaces:
         sizes = [len(frames[i]) for i in surfaces]
-        fitted = _fit(list(surfaces.values()), sizes, previous, config, check_stop)
+        fitted = _fit(list(surfaces.values()), sizes, previous, config, check_stop, programs=programs)
         fits = [fits[i] or fitted.pop(0) for i in range(len(frames))]
     return fits
 
@@ -73,25 +72,27 @@ def _fit(
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None],
+    programs: Programs,
 ) -> list[dict[str, ModelFit]]:
     """`fit_block` for surfaces; `sizes` are the numbers of rows of their tables."""
     block = stack(surfaces)
     fits: list[dict[str, ModelFit]] = [{} for _ in surfaces]
     fitted: dict[str, AbstractFourierModel] = {}
     with ThreadPoolExecutor(1) as ahead:
-        _compile_ahead(ahead, block, config)
+        _compile_ahead(ahead, block, config, programs)
         for name in config.models:
             check_stop()
             simpler = nearest_nested(name, fitted)
             recipe = RECIPES[name]
             try:
-                result = _calibrate(
+                chosen, options = _arguments(
                     recipe,
                     block,
                     nested=fitted.get(simpler or ""),
                     previous=previous.get(name),
                     config=config,
                 )
+                result = calibrate_batch(chosen, block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # for all surfaces: a wrong setting, no memory
                 for by_model, size in zip(fits, sizes, strict=True):
@@ -103,31 +104,32 @@ def _fit(
     return fits
 
 
-def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config) -> None:
-    """Compile the programs of the last models while the first models are compiled and fitted.
+def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config, programs: Programs) -> None:
+    """Compile the programs of the later models on another thread while the first is compiled and run.
 
-    They run on surfaces without quotes to fit. A wrong setting is reported where the model itself is fitted.
+    Compiling needs shapes only, so the fits that the later models will start from are stood in for by nan.
+    An error in the configuration is reported where the model is fitted.
     """
-    key = (block.shape, config.hash)
-    with _LOCK:
-        if key in _AHEAD:
-            return
-        _AHEAD.add(key)
-    empty = eqx.tree_at(lambda s: s.train, block, np.zeros_like(block.train))
     for name in config.models[:0:-1]:
-        nested = absent_nested(name, config, len(block))
-        pool.submit(_calibrate, RECIPES[name], empty, nested=nested, previous=None, config=config)
+        pool.submit(_prepare, name, block, config, programs)
 
 
-def _calibrate(
+def _prepare(name: str, block: QuoteSurface, config: Config, programs: Programs) -> None:
+    """Compile the program of one model, without fitting anything."""
+    nested = absent_nested(name, config, len(block))
+    chosen, options = _arguments(RECIPES[name], block, nested=nested, previous=None, config=config)
+    prepare_batch(chosen, block, programs=programs, **options)
+
+
+def _arguments(
     recipe: Recipe,
     block: QuoteSurface,
     *,
     nested: AbstractFourierModel | None,
     previous: Parameters | None,
     config: Config,
-) -> CalibrationResult:
-    """Calibrate one model to a block.
+) -> tuple[Any, dict[str, Any]]:
+    """The recipe and the keywords with which `calibrate_batch` fits one model to a block.
 
     Args:
         recipe: The model.
@@ -140,17 +142,15 @@ def _calibrate(
     starts = [] if nested is None else [nested_start(chosen, nested)]
     # the same number of starts in the first block as in the others: one program for all
     starts.append(_moved(recipe, previous, block, config))
-    return calibrate_batch(
-        chosen,
-        block,
-        engine=config.engine.build(),
-        loss=Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
-        prior=_prior(recipe, previous, config),
-        solver=config.solver.build(),
-        starts=starts,
-        search=Search(**config.search.model_dump()),
-        chunk=config.run.chunk,
-    )
+    return chosen, {
+        "engine": config.engine.build(),
+        "loss": Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
+        "prior": _prior(recipe, previous, config),
+        "solver": config.solver.build(),
+        "starts": starts,
+        "search": Search(**config.search.model_dump()),
+        "chunk": config.run.chunk,
+    }
 
 
 def absent_nested(name: str, config: Config, count: int) -> AbstractFourierModel | None:

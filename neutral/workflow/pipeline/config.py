@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ...calibration import Tikhonov
-from ...calibration.coordinates import Coordinates
+from ...calibration.coordinates import ModelCoordinates
 from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
@@ -168,7 +168,7 @@ class PipelineConfig(Document):
         """
         cls = RECIPES[name].model_class
         axes, _ = entries_of(self.recipe(name))
-        typical = Coordinates(cls, False, 0, axes).typical()
+        typical = ModelCoordinates(cls, axes).typical()
         absent = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), typical)
         listed = self.search.v0 if "v0" in RECIPES[name].columns else []
         given = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
