@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..pricing import Lewis
+from ..pricing import AbstractGridEngine
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
 from .coordinates import Bounds
@@ -53,7 +53,7 @@ def solve_chunk(asked: Request, lanes: Lane) -> CalibrationResult:
 def calibrate_batch(
     recipe: Any,
     surfaces: QuoteSurface | Sequence[QuoteSurface],
-    engine: Lewis | None = None,
+    engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Any = None,
     solver: AbstractSolver | None = None,
@@ -72,7 +72,7 @@ def calibrate_batch(
     Args:
         recipe: A model class, `Shifted` of one, or a model, which is then where fits start.
         surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
-        engine: `Lewis()` where None.
+        engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list; a `center` may have a leading axis of surfaces.
         solver: `LevenbergMarquardt()` where None.

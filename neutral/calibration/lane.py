@@ -5,8 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ..pricing import Lewis
-from ..pricing.engines.lewis import LewisGrid
+from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
 from .coordinates import increment_unit
@@ -22,7 +21,6 @@ from .starts.data import data_starts, search_box
 from .starts.global_search import relative_spread
 from .starts.search import Found, search, search_together
 
-_LENGTH = 3.0  # nodes reach to 40 / stdev
 _DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refits that bisect them
 
 
@@ -61,6 +59,9 @@ def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
         problem, posed = (p._replace(precision=p.precision + pull) for p in (problem, posed))
     at, objective = found.solution.evaluation, asked.setting.objective(posed)
     status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
+    refused = setting.engine.refused(setting.model(posed, found.solution.y), posed.grid)
+    refused = jnp.any(refused & jnp.any(used, axis=-3), axis=(-2, -1)) & (status != Stop.nonfinite)
+    status = jnp.where(refused, int(CalibrationStatus.refused), status)
     status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
     moving = movable(objective, found.solution.y, at.gradient)
     follows = moving & jnp.expand_dims(status == Stop.converged, -1)
@@ -170,7 +171,7 @@ def make_problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flag
         return jnp.broadcast_to(jnp.asarray(row)[None], (count, *jnp.shape(row)))
 
     return Problem(
-        _grid(setting.engine, surfaces),
+        setting.engine.grid(surfaces.k, surfaces.t, surfaces.stdev),
         setting.loss.targets(surfaces, used),
         increment_unit(surfaces),
         every(asked.lower),
@@ -203,20 +204,11 @@ def _spread(setting: Setting, problem: Problem, found: Found) -> Real:
     return jax.vmap(relative_spread)(ends, found.near, best)
 
 
-def _grid(engine: Lewis, surface: QuoteSurface, length: float = _LENGTH) -> LewisGrid:
-    return engine.grid(surface.k, surface.t, surface.stdev, jnp.full_like(surface.t, length))
-
-
-def _judged(engine: Lewis, model: Any, surface: QuoteSurface, grid: LewisGrid) -> tuple[Real, Real]:
-    """Prices (S, T, K), and how far twice the nodes, reaching further, are from them.
-
-    The finer rule is summed in two halves, so that one program of the size of the coarser serves all three.
-    """
-    fine = _grid(Lewis(2 * engine.nodes), surface, _LENGTH + 1.0)
-    halves = [fine.take(slice(None, engine.nodes)), fine.take(slice(engine.nodes, None))]
-    grids = jax.tree.map(lambda *x: jnp.stack(x), grid, *halves)
-    sums = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)
-    return grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0]))
+def _judged(
+    engine: AbstractGridEngine[Any], model: Any, surface: QuoteSurface, grid: Any
+) -> tuple[Real, Real]:
+    """Prices and estimates of their quadrature error, (S, T, K)."""
+    return engine.judge(model, surface.k, surface.t, surface.stdev, grid)
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:

@@ -8,8 +8,7 @@ import jax.numpy as jnp
 
 from ..models import AbstractFourierModel
 from ..models.fourier.shifted import WithVariance
-from ..pricing import Lewis
-from ..pricing.engines.lewis import LewisGrid
+from ..pricing import AbstractGridEngine
 from ..typing import Flags, Real
 from .coordinates import Coordinates
 from .losses import Loss, Targets
@@ -20,7 +19,7 @@ from .solvers import Evaluation, Objective
 class Problem(NamedTuple):
     """Constants of a calibration. Leading axis of lanes B on every field, then as named."""
 
-    grid: LewisGrid
+    grid: Any  # of the engine
     targets: Targets  # (2, T, K)
     unit: Real  # (T,)
     lower: Real  # (n,)
@@ -34,7 +33,7 @@ class Setting(eqx.Module):
     """What is the same for all lanes and fixed at compile time."""
 
     coordinates: Coordinates = eqx.field(static=True)
-    engine: Lewis
+    engine: AbstractGridEngine[Any]
     loss: Loss
     penalties: tuple[AbstractPenalty, ...]
 

@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import domains
 from ..precision import require_precision
-from ..pricing import Lewis
+from ..pricing import AbstractGridEngine, Lewis
 from ..quotes.surface import QuoteSurface
 from ..typing import Real
 from .coordinates import Bounds, Coordinates, increment_unit
@@ -54,7 +54,7 @@ class Lane(NamedTuple):
 def request(
     recipe: Any,
     surface: QuoteSurface,
-    engine: Lewis | None,
+    engine: AbstractGridEngine[Any] | None,
     loss: Loss | None,
     prior: Any,
     solver: AbstractSolver | None,
@@ -73,7 +73,7 @@ def request(
     cls, shifted, start = split_recipe(recipe)
     axes, given = entries_of(recipe)
     coordinates = Coordinates(cls, shifted, surface.shape[0], axes, _held(cls, fixed or {}))
-    chosen_engine = _given("engine", engine, Lewis, Lewis)
+    chosen_engine = _grid_engine(engine)
     chosen_loss = _given("loss", loss, Loss, Loss)
     chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
     tikhonov, penalties = _priors(prior)
@@ -129,6 +129,17 @@ def _fixed_values(
         name = coordinates.names[int(np.nonzero(outside)[0][0])]
         raise ArgumentError(f"fixed {name} = {fixed[name]} lies outside its bounds; widen bounds=.")
     return np.where(held, values, 0.0)
+
+
+def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[Any]:
+    """The engine, or the default one; refuses an engine that cannot calibrate."""
+    if engine is None:
+        return Lewis()
+    if not isinstance(engine, AbstractGridEngine):
+        raise ArgumentError(
+            f"engine must be Lewis(), CarrMadan() or COS(), which price from a grid, got {engine!r}."
+        )
+    return engine
 
 
 def _given(name: str, value: Any, kind: type, default: Any) -> Any:

@@ -18,6 +18,7 @@ class CalibrationStatus(enum.IntEnum):
     stalled = 2
     nonfinite = 3
     bad_quotes = 4
+    refused = 5
 
     @property
     def message(self) -> str:
@@ -35,6 +36,8 @@ _MESSAGES = {
     "maturities and starting values.",
     CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
+    CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
+    "of finite moments, a strike is off its grid, or its range is too short): take the default engine.",
 }
 
 
