@@ -19,7 +19,8 @@ from .linear import split_rows, stack_rows, weighted
 _HELD = 1e-3  # a range that may leave out more of the probability is refused
 _LEAST = 32  # terms
 _ORDERS = np.geomspace(0.05, 40.0, 24)  # of the moments that bound the tails, in 1/stdev
-_WIDE = 30.0  # half of a grid's range in market deviations, where the model's tails are not yet known
+_WIDE = 20.0  # half of a grid's range, in market deviations, where the model's tails are not yet known
+_JUMPS = 2.0  # added to it: jumps do not shrink with the maturity
 
 
 class CosRange(NamedTuple):
@@ -56,8 +57,8 @@ class COS(AbstractGridEngine[CosGrid]):
     range: Literal["tail", "cumulants"] | tuple[float, float] = eqx.field(static=True, default="tail")
     """"tail" takes the shortest range that provably leaves out no more than `tail` on either side,
     "cumulants" takes c1 +- L sqrt(c2 + sqrt|c4|), the paper's eq. (49); or the two ends are given. In
-    calibration, where one range must serve every parameter, "tail" takes 30 standard deviations of the
-    market to either side, and "cumulants" takes L of them."""
+    calibration, where one range must serve every parameter, "tail" takes 2 and 20 standard deviations of
+    the market to either side, and "cumulants" takes L of them."""
     L: float = eqx.field(static=True, default=10.0)
     tail: float = eqx.field(static=True, default=1e-10)
     most: int = eqx.field(static=True, default=1024)
@@ -163,7 +164,7 @@ class COS(AbstractGridEngine[CosGrid]):
         """Ends of a range that does not depend on the model, shape of stdev."""
         if isinstance(self.range, tuple):
             return jnp.full_like(stdev, self.range[0]), jnp.full_like(stdev, self.range[1])
-        half = (_WIDE if self.range == "tail" else self.L) * stdev
+        half = _JUMPS + _WIDE * stdev if self.range == "tail" else self.L * stdev
         return -half, half
 
 
@@ -187,7 +188,7 @@ def _waves(k: Real, u: Real, low: Real, high: Real) -> Real:
 
 
 def _powers(angle: Real, n: int) -> Frequencies:
-    """e^{i j angle} for j < n on a new axis before the last: a product of two short tables, not n sines."""
+    """e^{i j angle} for j < n, on a new axis before the last: a product of two short tables, not n sines."""
 
     def table(j: np.ndarray) -> Frequencies:
         turned = like(j[:, None], angle[..., 0]) * angle[..., None, :]
@@ -200,13 +201,13 @@ def _powers(angle: Real, n: int) -> Frequencies:
 
 
 def _omitted(psi: Frequencies, u: Real) -> Real:
-    """The terms from the N-th on, in units of the strike: |phi| where it is largest, times 2/u^2."""
+    """Bound on the terms from the N-th on, in units of the strike: the largest |phi| there, times 2/u^2."""
     size = jnp.max(jnp.exp(jnp.real(psi)), axis=-1, keepdims=True)
     return 4.0 / jnp.pi * size / u[..., :1]
 
 
 def _rounding(term: Real, u: Real) -> Real:
-    """Rounding of the sum, in units of the strike."""
+    """Rounding error of the sum, in units of the strike, shape (..., T, 1)."""
     size = jnp.sum(jnp.abs(term) * (2.0 + jnp.pi / u[..., 1:2]), axis=-1, keepdims=True)
     return 4.0 * jnp.finfo(u.dtype).eps * (1.0 + size)
 
@@ -224,11 +225,12 @@ def _range(engine: COS, model: AbstractFourierModel, t: Real) -> CosRange:
         )
     else:
         cumulants = AbstractFourierModel.cumulants
-        for _ in range(t.ndim - 1):  # takes scalar parameters only
+        for _ in range(t.ndim - 1):  # the method takes scalar parameters only
             cumulants = jax.vmap(cumulants)
         c1, c2, _, c4 = cumulants(model, t)
         half = engine.L * jnp.sqrt(jnp.abs(c2) + jnp.sqrt(jnp.abs(c4)))
-        low, high = c1 - half, c1 + half
+        low = c1 - half
+        high = c1 + half
     return CosRange(low, high, _outside(tails, low, high))
 
 
@@ -242,7 +244,7 @@ def _outside(tails: tuple[tuple[Real, Real], tuple[Real, Real]], low: Real, high
 
 
 def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-    """Orders a < 0 and a > 0 inside the strip, shape (..., T, 24), and log E[e^{aX}] there."""
+    """Orders a < 0 and a > 0 inside the strip, and log E[e^{aX}] for each; shape (..., T, 24)."""
     stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
     scaled = like(_ORDERS, t) / stdev[..., None]
 
