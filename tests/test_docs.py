@@ -22,6 +22,7 @@ PAGES = [
     "docs/forwards.md",
     "docs/vol_cube.md",
     "docs/custom_model.md",
+    "docs/engines.md",
 ]
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]
 

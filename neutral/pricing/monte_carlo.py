@@ -96,7 +96,8 @@ def monte_carlo(
         raise ArgumentError(
             "grid must ascend from 0 and contain every maturity; time_grid(stops) makes such a grid."
         )
-    k, place, is_call = jnp.broadcast_arrays(*as_float64(as_numbers("k", k)), jnp.asarray(place), jnp.asarray(is_call))
+    (k,) = as_float64(as_numbers("k", k))
+    k, place, is_call = jnp.broadcast_arrays(k, jnp.asarray(place), jnp.asarray(is_call))
     price, error = _estimate(
         scheme,
         options=_Options(jnp.ravel(k), jnp.ravel(place), jnp.ravel(is_call)),

@@ -117,7 +117,8 @@ class COS(AbstractGridEngine[CosGrid]):
         """See `AbstractGridEngine.grid`; the range is one of the market's deviations."""
         low, high = self._fixed_range(jax.lax.stop_gradient(stdev))
         n = self._terms()
-        a, b = low[..., None], high[..., None]
+        a = low[..., None]
+        b = high[..., None]
         u = jnp.pi / (b - a) * like(np.arange(float(n)), stdev)
         turn = jax.lax.complex(jnp.cos(u * a), -jnp.sin(u * a))
         above = jnp.where(k > b, jnp.exp(k) - jnp.exp(jnp.clip(k, a, b)), 0.0)

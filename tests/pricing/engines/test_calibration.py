@@ -80,4 +80,4 @@ def test_a_fit_outside_the_strip_says_so():
 
 def test_only_engines_with_a_grid_calibrate():
     with pytest.raises(nt.ArgumentError, match=r"Lewis\(\), CarrMadan\(\) or COS\(\)"):
-        nt.calibrate(nt.Heston, snapshot(), engine=nt.Contour())
+        nt.calibrate(nt.Heston, snapshot(), engine=nt.Contour())  # pyright: ignore[reportArgumentType]
