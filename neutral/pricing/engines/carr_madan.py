@@ -15,23 +15,14 @@ from ...numerics.spline import degree_of, interpolate, interpolation_error, symb
 from ...options import black
 from ...options.terms import from_out_of_the_money
 from ...typing import Flags, Frequencies, Real
+from . import fft
 from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refusals
+from .fft import FrequencyPlan
 from .linear import split_rows, stack_rows, weighted
 
 _SAFE = -0.5  # a damping that every model admits: moments between 0 and 1 are finite
 _REACH = 126.0  # v_max of the scaled grid, in 1/stdev: 20 strikes to a standard deviation
 _SPAN = 10.0  # standard deviations to either side that a fractional grid covers where no strike is given
-
-
-class FrequencyPlan(NamedTuple):
-    """Where the transform of each maturity lies: constants of differentiation, shape (..., T)."""
-
-    eta: Real  # distance of the frequencies
-    spacing: Real  # distance of the log strikes
-    start: Real  # the lowest log strike
-    alpha: Real  # the damping used: a harmless one where the engine's own is not admissible
-    stdev: Real  # of the control variate
-    refused: Flags  # the engine's damping is not admissible
 
 
 class CarrMadanGrid(NamedTuple):
@@ -148,7 +139,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         lowest = jnp.min(k, axis=-1)
         highest = jnp.max(k, axis=-1)
         if self.fractional:
-            # a stencil of 6 must fit around every strike; one strike alone still needs a grid
+            # a stencil of 6 must fit around every strike; one strike alone fitted needs a grid
             span = jnp.maximum(highest - lowest, 1e-2 * stdev)
             spacing = span / (self.N - 2.0 * degree_of(self.interpolation))
         else:
@@ -174,7 +165,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         plan = self.plan(model, k, t) if plan is None else plan
         v, x, tail = self._integrand(model, t, plan)
         theta = v * plan.spacing[..., None]
-        rule = x * like(_simpson(x.shape[-1]), t) if self.weights == "simpson" else x
+        rule = x * like(fft.simpson(x.shape[-1]), t) if self.weights == "simpson" else x
         damped = self._transform(rule / symbol(theta, self.interpolation), v, plan)
         value, inside = self._between(damped, k, plan)
         scale = jnp.exp(-plan.alpha[..., None] * k)
@@ -199,7 +190,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         plan = self.plan(model, stdev[..., None] * like(np.array([-_SPAN, _SPAN]), stdev), t)
         k = plan.start[..., None] + plan.spacing[..., None] * like(np.arange(self.N), stdev)
         v, x, tail = self._integrand(model, t, plan)
-        rule = x * like(_simpson(x.shape[-1]), t) if self.weights == "simpson" else x
+        rule = x * like(fft.simpson(x.shape[-1]), t) if self.weights == "simpson" else x
         scale = jnp.exp(-plan.alpha[..., None] * k)
         value = self._base(k, plan) + scale * self._transform(rule, v, plan)
         # a wave on its own nodes has no error of interpolation
@@ -212,18 +203,18 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         plan = self._plan(*jax.lax.stop_gradient((k, stdev)))
         n = self._frequencies()
         v = like(np.arange(n), stdev) * plan.eta[..., None]
-        z = _damped_line(v, plan)
-        weight = _kernel(v, plan) * plan.eta[..., None] / jnp.pi
+        z = fft.damped_line(v, plan)
+        weight = fft.kernel(v, plan) * plan.eta[..., None] / jnp.pi
         weight = weight * like(np.where(np.arange(n) == 0, 0.5, 1.0), stdev)
         if self.weights == "simpson":
-            weight = weight * like(_simpson(n), stdev)
+            weight = weight * like(fft.simpson(n), stdev)
         return CarrMadanGrid(
             plan=plan,
             v=v,
             z=z,
             t=t[..., None],
             weight=weight / symbol(v * plan.spacing[..., None], self.interpolation),
-            control=_black_cf(z, plan) if self.control else jnp.zeros_like(z),
+            control=fft.black_cf(z, plan) if self.control else jnp.zeros_like(z),
             k=k,
             scale=jnp.exp(-plan.alpha[..., None] * k),
             base=self._base(k, plan),
@@ -252,21 +243,23 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
 
     def refused(self, model: AbstractFourierModel, grid: CarrMadanGrid) -> Flags:
         """Whether the damping lies outside the model's strip, or a strike off the grid; (..., T, K)."""
+        _, on_grid = self._between(jnp.zeros((*grid.plan.alpha.shape, self.N)), grid.k, grid.plan)
+        if -1.0 < self.alpha < 0.0:
+            return ~on_grid
         low, high = model.expand(1).strip(grid.t[..., 0])
-        order = 1.0 + grid.plan.alpha
-        _, on_grid = self._between(jnp.zeros((*order.shape, self.N)), grid.k, grid.plan)
-        return ~(((low < order) & (order < high))[..., None] & on_grid)
+        order = 1.0 + self.alpha
+        return ~(on_grid & ((low < order) & (order < high))[..., None])
 
     def judge(
         self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CarrMadanGrid
     ) -> Quadrature:
         """Prices, with the error estimate of `otm`; inf where the damping or a strike is refused."""
         del stdev
-        still = jax.lax.stop_gradient(model)
-        error = self.otm(still, k, t, grid.plan).error
+        fitted = jax.lax.stop_gradient(model)
+        error = self.otm(fitted, k, t, grid.plan).error
         return Quadrature(
             self.prices(model, grid),
-            jax.lax.stop_gradient(jnp.where(self.refused(still, grid), jnp.inf, error)),
+            jax.lax.stop_gradient(jnp.where(self.refused(fitted, grid), jnp.inf, error)),
         )
 
     def _frequencies(self) -> int:
@@ -289,35 +282,17 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         """Frequencies, integrand times trapezoidal weight / pi, shape (..., T, N), and the tail beyond."""
         n = self._frequencies()
         v = like(beyond(n, 8, 3), plan.eta) * plan.eta[..., None]
-        z = _damped_line(v, plan)
+        z = fft.damped_line(v, plan)
         phi = jnp.exp(materialise(model.expand(2).log_cf(z, t[..., None])))
-        control = _black_cf(z, plan) if self.control else 0.0 * phi
-        kernel = _kernel(v, plan)
+        control = fft.black_cf(z, plan) if self.control else 0.0 * phi
+        kernel = fft.kernel(v, plan)
         size = (jnp.abs(phi) + jnp.abs(control)) * jnp.abs(kernel) * v / jnp.pi
         x = ((phi - control) * kernel)[..., :n] * plan.eta[..., None] / jnp.pi
         x = jnp.concatenate([0.5 * x[..., :1], x[..., 1:]], axis=-1)
         return v[..., :n], x, jnp.max(size[..., n - 1 :], axis=-1)
 
     def _transform(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
-        """Re sum_j x_j e^{-i v_j k_u} on the grid of log strikes k_u, shape (..., T, N)."""
-        y = x * _turn(-plan.start[..., None] * v)
-        return self._fractional(y, plan) if self.fractional else jnp.real(jnp.fft.fft(y, n=self.N))
-
-    def _fractional(self, y: Frequencies, plan: FrequencyPlan) -> Real:
-        """Re sum_j y_j e^{-i j u eta spacing} for u = 0 .. N - 1, as a convolution (Bluestein 1970).
-
-        2ju = j^2 + u^2 - (u - j)^2 makes it one, of three transforms (Bailey and Swarztrauber 1991).
-        """
-        n = y.shape[-1]
-        half = 0.5 * (plan.eta * plan.spacing)[..., None]
-        j = like(np.arange(n), plan.eta)
-        u = like(np.arange(self.N), plan.eta)
-        lag = like(np.arange(1 - n, self.N), plan.eta)
-        length = 1 << (n + self.N - 2).bit_length()
-        spectrum = jnp.fft.fft(y * _turn(-half * j * j), n=length) * jnp.fft.fft(
-            _turn(half * lag * lag), n=length
-        )
-        return jnp.real(_turn(-half * u * u) * jnp.fft.ifft(spectrum)[..., n - 1 : n - 1 + self.N])
+        return fft.transform(x, v, plan, self.N, self.fractional)
 
     def _base(self, k: Real, plan: FrequencyPlan) -> Real:
         """What the transform lacks of the out-of-the-money price: the control, or residues and parity."""
@@ -345,52 +320,9 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         """
         signs = np.where(np.arange(v.shape[-1]) % 2 == 0, 1.0, -1.0)
         ghost = self._transform(x * like(signs, plan.eta), v, plan)
-        return _largest_near(ghost, k, plan)
+        return fft.largest_near(ghost, k, plan)
 
 
 @eqx.filter_jit
 def _strip(model: AbstractFourierModel, t: Real) -> tuple[Real, Real]:
     return model.expand(2).strip(t)
-
-
-def _damped_line(v: Real, plan: FrequencyPlan) -> Frequencies:
-    """The points v - i (alpha + 1) at which the characteristic function is needed, shape of v."""
-    return jax.lax.complex(v, jnp.broadcast_to(-(1.0 + plan.alpha[..., None]), v.shape))
-
-
-def _kernel(v: Real, plan: FrequencyPlan) -> Frequencies:
-    """1 / ((alpha + iv)(alpha + 1 + iv)), of Carr and Madan (1999), section 3.1."""
-    alpha = plan.alpha[..., None]
-    return 1.0 / ((alpha + 1j * v) * (alpha + 1.0 + 1j * v))
-
-
-def _black_cf(z: Frequencies, plan: FrequencyPlan) -> Frequencies:
-    """Characteristic function of the control variate, a lognormal of mean 1."""
-    return jnp.exp(-0.5 * z * (z + 1j) * plan.stdev[..., None] ** 2)
-
-
-def _simpson(n: int) -> np.ndarray:
-    """Simpson's weights for n frequencies in units of the trapezoidal ones: eq. (22) of the paper."""
-    j = np.arange(n)
-    return np.where(j % 2 == 1, 4.0, 2.0) / 3.0
-
-
-def _turn(angle: Real) -> Frequencies:
-    """e^{i angle}."""
-    return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
-
-
-def _largest_near(ghost: Real, k: Real, plan: FrequencyPlan) -> Real:
-    """Largest |ghost| over the grid from 40 steps below the strikes to 40 above; shape (..., T, 1).
-
-    The largest of many values, because one may vanish by chance. Strikes off the grid are refused elsewhere
-    and do not count here.
-    """
-    count = ghost.shape[-1]
-    position = (k - plan.start[..., None]) / plan.spacing[..., None]
-    on = (position >= 0) & (position <= count - 1)
-    first = jnp.min(jnp.where(on, position, count), axis=-1, keepdims=True) - 40.0
-    last = jnp.max(jnp.where(on, position, 0.0), axis=-1, keepdims=True) + 40.0
-    u = like(np.arange(count), plan.eta)
-    near = (u >= first) & (u <= last)
-    return jnp.max(jnp.where(near, jnp.abs(ghost), 0.0), axis=-1, keepdims=True)

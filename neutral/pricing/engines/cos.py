@@ -154,9 +154,9 @@ class COS(AbstractGridEngine[CosGrid]):
     def judge(self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CosGrid) -> Quadrature:
         """Prices, with the error estimate of `otm` for the grid's range; inf where it is too short."""
         del stdev
-        still = jax.lax.stop_gradient(model)
-        span = CosRange(grid.low, grid.high, _outside(_tails(still, t), grid.low, grid.high))
-        return Quadrature(self.prices(model, grid), self.otm(still, k, t, span).error)
+        fitted = jax.lax.stop_gradient(model)
+        span = CosRange(grid.low, grid.high, _outside(_tails(fitted, t), grid.low, grid.high))
+        return Quadrature(self.prices(model, grid), self.otm(fitted, k, t, span).error)
 
     def _terms(self) -> int:
         return self.most if self.N is None else self.N

@@ -47,12 +47,13 @@ def test_heston_is_the_same_by_every_solver_and_engine(solver, engine):
     assert_same(fit(nt.Heston, solver, engine), fit(nt.Heston, "levenberg_marquardt", "lewis"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["carr_madan", "cos"])
 def test_svcj_is_the_same_by_every_engine(engine):
     assert_same(fit(nt.SVCJ, "levenberg_marquardt", engine), fit(nt.SVCJ, "levenberg_marquardt", "lewis"))
 
 
-@pytest.mark.parametrize("engine", ["carr_madan", "cos"])
+@pytest.mark.parametrize("engine", ["carr_madan", pytest.param("cos", marks=pytest.mark.slow)])
 def test_a_batch_is_a_loop_and_follows_the_quotes(engine):
     """`calibrate_batch` takes every engine, and so does the derivative of a fit in a quote."""
     surface, options = snapshot(), {"engine": ENGINES[engine], "solver": SOLVERS["levenberg_marquardt"]}

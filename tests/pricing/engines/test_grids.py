@@ -12,7 +12,7 @@ from neutral.pricing import CarrMadan
 
 T = np.array([0.05, 0.5, 2.0])
 DEVIATIONS = np.array([-2.0, -1.2, -0.6, -0.2, 0.2, 0.6, 1.2, 2.0])
-# the snapshot of test_calibration.py has SVCJ with every engine, test_lewis.py all hand-written derivatives
+# test_calibration.py has SVCJ with every engine, test_lewis.py all hand-written derivatives
 QUICK = ("heston",)
 NAMES = [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in MODELS]
 
