@@ -177,7 +177,8 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         """Calls on the whole grid of log strikes, as the transform gives them, without interpolation.
 
         The grid is centred on the forward. It depends on the model through the total standard deviation,
-        unless `eta` is given. `jax.jit(jax.vmap(engine.on_grid, in_axes=(0, None)))` prices many models.
+        unless `eta` is given. `jax.jit(jax.vmap(engine.on_grid, in_axes=(0, None)))` prices many models; on
+        a processor, leading axes on model and maturities do the same faster.
 
         Args:
             model: Parameters of shape (...): scalars, or any leading axes.
@@ -194,7 +195,8 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         scale = jnp.exp(-plan.alpha[..., None] * k)
         value = self._base(k, plan) + scale * self._transform(rule, v, plan)
         # a wave on its own nodes has no error of interpolation
-        error = scale * (self._error(x, jnp.zeros_like(v), v, tail, plan) + self._images(x, v, k, plan))
+        ghost = fft.largest_around(self._ghost(x, v, plan))
+        error = scale * (self._error(x, jnp.zeros_like(v), v, tail, plan) + ghost)
         price, error = with_refusals(value, error, k, ~plan.refused[..., None])
         return PricesOnGrid(k, from_out_of_the_money(price, k, jnp.ones(k.shape, bool)), error)
 
@@ -312,15 +314,18 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return (jnp.sum(size * (between + rounding), axis=-1) + tail)[..., None]
 
     def _images(self, x: Frequencies, v: Real, k: Real, plan: FrequencyPlan) -> Real:
-        """What the images of the price add near the strikes; shape (..., T, 1).
+        """What the images of the price add near the strikes; shape (..., T, 1)."""
+        return fft.largest_near(self._ghost(x, v, plan), k, plan)
+
+    def _ghost(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
+        """Estimate of the images of the price on the whole grid, damped, shape (..., T, N).
 
         The images lie one period away and further. The rule with twice the step, from which this one differs
         by alternating signs, sees them at half the distance. A faster decay is not assumed: a rare jump may
         put all of an image at either place.
         """
         signs = np.where(np.arange(v.shape[-1]) % 2 == 0, 1.0, -1.0)
-        ghost = self._transform(x * like(signs, plan.eta), v, plan)
-        return fft.largest_near(ghost, k, plan)
+        return self._transform(x * like(signs, plan.eta), v, plan)
 
 
 @eqx.filter_jit

@@ -95,3 +95,10 @@ def largest_near(ghost: Real, k: Real, plan: FrequencyPlan) -> Real:
     u = like(np.arange(count), plan.eta)
     near = (u >= first) & (u <= last)
     return jnp.max(jnp.where(near, jnp.abs(ghost), 0.0), axis=-1, keepdims=True)
+
+
+def largest_around(ghost: Real) -> Real:
+    """Largest |ghost| from 40 steps below each node of the grid to 40 above it, shape of ghost."""
+    window = (1,) * (ghost.ndim - 1) + (81,)
+    size = jnp.abs(jax.lax.stop_gradient(ghost))
+    return jax.lax.reduce_window(size, -jnp.inf, jax.lax.max, window, (1,) * ghost.ndim, "SAME")

@@ -157,8 +157,8 @@ def test_greeks_are_those_of_the_default_engine():
 
 
 def test_one_compiled_call_prices_many_models_on_the_whole_grid():
-    """1,000 models, 5 maturities, 1,024 strikes: equal to single calls, and to the default engine."""
-    engine, sets = CarrMadan(alpha=-0.5), 1000
+    """1,000 models, 5 maturities, 512 strikes: equal to single calls, and to the default engine."""
+    engine, sets = CarrMadan(512, alpha=-0.5), 1000
     share = np.linspace(0.0, 1.0, sets)
     models = nt.Heston.with_lanes(
         v0=0.02 + 0.1 * share,
@@ -170,7 +170,7 @@ def test_one_compiled_call_prices_many_models_on_the_whole_grid():
     t = np.array([0.1, 0.25, 0.5, 1.0, 2.0])
     many = jax.jit(chex.assert_max_traces(jax.vmap(engine.on_grid, in_axes=(0, None)), n=1))
     found = many(models, t)
-    chex.assert_shape(tuple(found), (sets, 5, 1024))
+    chex.assert_shape(tuple(found), (sets, 5, 512))
     many(jax.tree.map(lambda x: 1.01 * x, models), t)
 
     single = jax.jit(engine.on_grid)
@@ -179,14 +179,15 @@ def test_one_compiled_call_prices_many_models_on_the_whole_grid():
         alone = single(model, t)
         for here, there in zip(found, alone, strict=True):
             assert np.allclose(here[i], there, rtol=1e-9, atol=1e-13, equal_nan=True)
-        near = slice(480, 544)  # 1.6 deviations of 20 nodes each to either side of the forward
+        near = slice(224, 288)  # 1.6 deviations of 20 nodes each to either side of the forward
         true = nt.price(model, 1.0, np.exp(alone.k[:, near]), t[:, None])
         error = np.abs(alone.price[:, near] - np.asarray(true))
         assert np.all(error <= alone.error[:, near] + 1e-14) and np.max(error) < 1e-6
-    # convex and decreasing calls wherever the grid gives a price
+    # calls decrease with slopes between -1 and 0 wherever the grid vouches for them
     known = found.error < 1e-8
     slope = np.diff(found.price, axis=-1) / np.diff(np.exp(found.k), axis=-1)
-    assert np.mean(known) > 0.3 and np.all(slope[known[..., 1:] & known[..., :-1]] < 1e-6)
+    between = slope[known[..., 1:] & known[..., :-1]]
+    assert np.mean(known) > 0.2 and np.all(between < 0) and np.all(between > -1)
 
 
 def test_a_refused_maturity_has_no_prices_on_the_grid():
