@@ -5,7 +5,6 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
@@ -103,9 +102,8 @@ def greeks(
         for name, x in (("rate", rate), ("dividend", dividend))
     ]
     engine = prepared(engine, model, option)
-
-    def on_grid(underlying: Real, rate: Real, dividend: Real, *option: Array) -> Greeks:
-        return _greeks_grid(
+    return call_on_grid(
+        lambda underlying, rate, dividend, *option: _greeks_grid(
             model,
             Terms(*option),
             underlying=underlying,
@@ -113,9 +111,10 @@ def greeks(
             dividend=dividend,
             engine=engine,
             order=tuple(order),
-        )
-
-    return call_on_grid(on_grid, (underlying, *drift, *option), strikes_axis(option))
+        ),
+        (underlying, *drift, *option),
+        strikes_axis(option),
+    )
 
 
 @eqx.filter_jit

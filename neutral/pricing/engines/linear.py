@@ -3,23 +3,25 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Complex
 
 from ...numerics.materialise import materialise
 from ...numerics.trigonometry import sincos
-from ...typing import Frequencies, Real
+from ...typing import Numbers, Real
 from .base import Model
 
+Waves = Complex[Numbers, "..."]
+"""Complex values of any shape, not the same for all arguments of a call as `Frequencies` are."""
 
-def weighted(psi: Frequencies, weight: Real | Frequencies) -> Frequencies:
+
+def weighted(psi: Waves, weight: Real | Waves) -> Waves:
     """Weight times phi = e^psi, stored, so that XLA does not compute it once per use."""
     size = jnp.exp(jnp.real(psi))
     sine, cosine = sincos(jnp.imag(psi))
     return materialise(weight * jax.lax.complex(size * cosine, size * sine))
 
 
-def stack_rows(
-    change: Frequencies, phi: Frequencies, slopes: tuple[Frequencies, ...], psi: Frequencies
-) -> Frequencies:
+def stack_rows(change: Waves, phi: Waves, slopes: tuple[Waves, ...], psi: Waves) -> Waves:
     """What an engine sums over its nodes: a row for the price, then one for each derivative.
 
     d phi / dp = phi dpsi / dp, so the rows of the derivatives are products.
@@ -38,9 +40,7 @@ def stack_rows(
     return jnp.concatenate([jnp.expand_dims(change, -2), derivatives], axis=-2)
 
 
-def split_rows(
-    sums: Real, slopes: tuple[Frequencies, ...], psi: Frequencies, model: Model
-) -> tuple[Real, Model]:
+def split_rows(sums: Real, slopes: tuple[Waves, ...], psi: Waves, model: Model) -> tuple[Real, Model]:
     """The sums over `stack_rows`, shape (..., T, rows, K), as a price and as a model of derivatives."""
     has_axis = [x.ndim > psi.ndim for x in slopes]
     counts = [x.shape[-1] if axis else 1 for x, axis in zip(slopes, has_axis, strict=True)]
