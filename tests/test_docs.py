@@ -26,6 +26,7 @@ PAGES = [
     "docs/forwards.md",
     "docs/vol_cube.md",
     "docs/custom_model.md",
+    "docs/engines.md",
 ]
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..pricing import Lewis
+from ..pricing import AbstractGridEngine
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers
@@ -32,7 +32,7 @@ PROGRAMS = Programs()  # of all callers that bring none of their own
 def calibrate_batch(
     recipe: Recipe,
     surfaces: QuoteSurface | Sequence[QuoteSurface],
-    engine: Lewis | None = None,
+    engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Prior | None = None,
     solver: AbstractSolver[Any] | None = None,
@@ -53,7 +53,7 @@ def calibrate_batch(
     Args:
         recipe: A model class, `Shifted` of one, or a model, which is then where fits start.
         surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
-        engine: `Lewis()` where None.
+        engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list; a `center` may have a leading axis of surfaces.
         solver: `LevenbergMarquardt()` where None.

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ArgumentError, CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
-from ..pricing import Lewis, price
+from ..pricing import AbstractGridEngine, price
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Real
 from .coordinates import Bounds
@@ -31,7 +31,7 @@ _solve = eqx.filter_jit(solve_lane)
 def calibrate(
     recipe: Recipe,
     surface: QuoteSurface,
-    engine: Lewis | None = None,
+    engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Prior | None = None,
     solver: AbstractSolver[Any] | None = None,
@@ -56,7 +56,7 @@ def calibrate(
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a
             model, which is then where the fit starts.
         surface: Quotes of one surface.
-        engine: `Lewis()` where None.
+        engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list.
         solver: `LevenbergMarquardt()` where None.

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 
-from ..pricing import Lewis
-from ..pricing.engines.lewis import LewisGrid
+from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Real
 from .coordinates import increment_unit
@@ -24,7 +23,6 @@ from .starts.global_search import relative_spread
 from .starts.search import SearchResult, search, search_together
 
 Tree = TypeVar("Tree")
-_LENGTH = 3.0  # nodes reach to 40 / stdev
 _DECADES = (-8.0, 4.0)  # of a pull's strength over the loss
 _ATTEMPTS = 8  # refits that bisect them
 
@@ -84,7 +82,9 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
         frozen_problem = frozen_problem._replace(precision=frozen_problem.precision + pull)
     at = best.solution.evaluation
     objective = frozen_request.setting.objective(frozen_problem)
-    status = CalibrationStatus.from_stop(best.solution.stop, usable)
+    refused = setting.engine.refused(setting.model(frozen_problem, best.solution.y), frozen_problem.grid)
+    refused = jnp.any(refused & jnp.any(used, axis=-3), axis=(-2, -1))
+    status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
     moving = movable(objective, best.solution.y, at.gradient)
     follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
     y = follow(setting, problem, best.solution.y, follows)
@@ -233,7 +233,7 @@ def make_problem(request: Request, lanes: Lane, surfaces: QuoteSurface, used: Fl
         return jnp.broadcast_to(jnp.asarray(row)[None], (count, *jnp.shape(row)))
 
     return Problem(
-        grid=_grid(setting.engine, surfaces),
+        grid=setting.engine.grid(surfaces.k, surfaces.t, surfaces.stdev),
         targets=setting.loss.targets(surfaces, used),
         unit=increment_unit(surfaces),
         lower=every(request.lower),
@@ -267,20 +267,11 @@ def _spread(setting: Setting, problem: Problem, best: SearchResult) -> Real:
     return jax.vmap(relative_spread)(ends, best.near, values)
 
 
-def _grid(engine: Lewis, surface: QuoteSurface, length: float = _LENGTH) -> LewisGrid:
-    return engine.grid(surface.k, surface.t, surface.stdev, jnp.full_like(surface.t, length))
-
-
-def _judged(engine: Lewis, model: Any, surface: QuoteSurface, grid: LewisGrid) -> tuple[Real, Real]:
-    """Prices (S, T, K), and how far twice the nodes, reaching further, are from them.
-
-    The finer rule is summed in two halves, so that one program of the size of the coarser serves all three.
-    """
-    fine = _grid(Lewis(2 * engine.nodes), surface, _LENGTH + 1.0)
-    halves = [fine.take(slice(None, engine.nodes)), fine.take(slice(engine.nodes, None))]
-    grids = jax.tree.map(lambda *x: jnp.stack(x), grid, *halves)
-    sums = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)
-    return grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0]))
+def _judged(
+    engine: AbstractGridEngine[Any], model: Any, surface: QuoteSurface, grid: Any
+) -> tuple[Real, Real]:
+    """Prices and estimates of their quadrature error, (S, T, K)."""
+    return engine.judge(model, surface.k, surface.t, surface.stdev, grid)
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:

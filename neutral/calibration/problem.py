@@ -1,15 +1,14 @@
 """A calibration as numbers: constants of each lane, and the objective that solvers see."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ..models import AbstractFourierModel
-from ..pricing import Lewis
-from ..pricing.engines.lewis import LewisGrid
+from ..pricing import AbstractGridEngine
 from ..typing import Flags, Real
 from .coordinates import AbstractCoordinates
 from .losses import Loss, Targets
@@ -20,7 +19,7 @@ from .solvers import Evaluation, Objective
 class Problem(NamedTuple):
     """Constants of a calibration. Leading axis of lanes B on every field, then as named."""
 
-    grid: LewisGrid
+    grid: Any  # of the engine
     targets: Targets  # (2, T, K)
     unit: Real  # (T,)
     lower: Real  # (n,)
@@ -34,7 +33,7 @@ class Setting(eqx.Module):
     """What is the same for all lanes and fixed at compile time."""
 
     coordinates: AbstractCoordinates = eqx.field(static=True)
-    engine: Lewis
+    engine: AbstractGridEngine[Any]
     loss: Loss
     penalties: tuple[AbstractPenalty, ...]
 

@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import domains
 from ..precision import require_precision
-from ..pricing import Lewis
+from ..pricing import AbstractGridEngine, Lewis
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Numbers, Real
 from .coordinates import AbstractCoordinates, Bounds, coordinates_of, increment_unit
@@ -85,7 +85,7 @@ class Request(eqx.Module):
         recipe: Recipe,
         surface: QuoteSurface,
         *,
-        engine: Lewis | None = None,
+        engine: AbstractGridEngine[Any] | None = None,
         loss: Loss | None = None,
         prior: Prior | None = None,
         solver: AbstractSolver[Any] | None = None,
@@ -106,7 +106,7 @@ class Request(eqx.Module):
         _, start = split_recipe(recipe)
         _, values = entries_of(recipe)
         coordinates = coordinates_of(recipe, surface.shape[0], fixed or {})
-        chosen_engine = _given("engine", engine, Lewis, Lewis)
+        chosen_engine = _grid_engine(engine)
         chosen_loss = _given("loss", loss, Loss, Loss)
         chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
         tikhonov, penalties = split_prior(prior)
@@ -240,6 +240,17 @@ def _fixed(
         name = coordinates.names[int(np.nonzero(outside)[0][0])]
         raise ArgumentError(f"fixed {name} = {by_name[name]} lies outside its bounds; widen bounds=.")
     return flags, np.where(flags, values, 0.0)
+
+
+def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[Any]:
+    """The engine, or the default one; refuses an engine that cannot calibrate."""
+    if engine is None:
+        return Lewis()
+    if not isinstance(engine, AbstractGridEngine):
+        raise ArgumentError(
+            f"engine must be Lewis(), CarrMadan() or COS(), which price from a grid, got {engine!r}."
+        )
+    return engine
 
 
 def _given(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:

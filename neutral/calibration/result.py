@@ -27,14 +27,22 @@ class CalibrationStatus(enum.IntEnum):
     stalled = Stop.stalled
     nonfinite = Stop.nonfinite
     bad_quotes = 4
+    refused = 5
 
     @staticmethod
-    def from_stop(stop: Codes, usable: Flags) -> Codes:
+    def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
         """Status codes of fits, from why their solver stopped and whether their quotes could be used.
+
+        Args:
+            stop: Reasons for which the solver stopped.
+            usable: Whether there were quotes to fit.
+            refused: Whether the engine refuses to price the fitted model; of no fit where None.
 
         A fit whose solver still runs has spent all steps that it was given.
         """
         status = jnp.where(stop == Stop.running, int(Stop.max_steps), stop)
+        if refused is not None:
+            status = jnp.where(refused & (status != Stop.nonfinite), int(CalibrationStatus.refused), status)
         return jnp.where(usable, status, int(CalibrationStatus.bad_quotes))
 
     @property
@@ -53,6 +61,8 @@ _MESSAGES = {
     "maturities and starting values.",
     CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
+    CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
+    "of finite moments, a strike is off its grid, or its range is too short): take the default engine.",
 }
 
 

@@ -9,10 +9,10 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, Bool, Float
 
 from ..precision import require_precision
-from ..typing import Real
+from ..typing import Real, Values
 
 INV_SQRT_2PI = 0.3989422804014327
 SQRT_2PI = 2.5066282746310002
@@ -74,7 +74,7 @@ MILLS_DOMAIN = -0.75
 _HUGE = 1e308
 
 
-def as_float64(*arrays: ArrayLike) -> list[Float[Array, "..."]]:
+def as_float64(*arrays: Values) -> list[Float[Array, "..."]]:
     """Convert the arguments to float64 and broadcast them to one shape.
 
     Args:
@@ -87,10 +87,10 @@ def as_float64(*arrays: ArrayLike) -> list[Float[Array, "..."]]:
         PrecisionError: JAX runs in single precision, where these results would be meaningless.
     """
     require_precision("float64")
-    return jnp.broadcast_arrays(*(jnp.asarray(a, dtype=jnp.float64) for a in arrays))
+    return list(jnp.broadcast_arrays(*(jnp.asarray(a, dtype=jnp.float64) for a in arrays)))
 
 
-def as_float64_with_flags(*arrays: ArrayLike) -> tuple[list[Float[Array, "..."]], Bool[Array, "..."]]:
+def as_float64_with_flags(*arrays: Values) -> tuple[list[Float[Array, "..."]], Bool[Array, "..."]]:
     """Convert all arguments but the last to float64, the last to booleans, and broadcast them to one shape.
 
     Args:
@@ -133,7 +133,7 @@ def _exp_square(factor: float, rate: float, x: Real) -> Real:
 
 
 @jax.jit
-def pdf(x: ArrayLike) -> Real:
+def pdf(x: Values) -> Real:
     """Standard normal density n(x).
 
     Args:
@@ -160,7 +160,7 @@ def _mills_right(x: Real) -> Real:
 
 
 @jax.jit
-def mills(x: ArrayLike) -> Real:
+def mills(x: Values) -> Real:
     """Mills ratio R(x) = N(-x) / n(x), for every real x.
 
     Args:
@@ -214,7 +214,7 @@ def mills_pair(x1: Real, x2: Real, exact: bool = True) -> tuple[Real, Real, Real
 
 
 @jax.jit
-def erfcx(x: ArrayLike) -> Real:
+def erfcx(x: Values) -> Real:
     """Scaled complementary error function exp(x^2) erfc(x).
 
     Args:
@@ -232,7 +232,7 @@ def erfcx(x: ArrayLike) -> Real:
 
 
 @jax.jit
-def cdf(x: ArrayLike) -> Real:
+def cdf(x: Values) -> Real:
     """Standard normal distribution function N(x).
 
     Args:

@@ -8,14 +8,14 @@ forwards differ. Equation numbers refer to docs/mathematics.md.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import ArrayLike, Float
+from jaxtyping import Float
 
 from ..errors import ArgumentError
 from ..numerics.normal import as_float64
 from ..typing import Real, Values
 
 
-def durrleman(k: ArrayLike, w: ArrayLike, slope: ArrayLike, curvature: ArrayLike) -> Real:
+def durrleman(k: Values, w: Values, slope: Values, curvature: Values) -> Real:
     """Durrleman's function g of a smile: density of log(F_T / F) over that of Black at the same point.
 
     A smile is free of butterfly arbitrage where g >= 0 everywhere and its right wing grows less than 2 k

@@ -32,8 +32,8 @@ class Terms(NamedTuple):
 
 def terms(
     forward: Values | None,
-    strike: Values,
-    maturity: Values,
+    strike: Values | None,
+    maturity: Values | None,
     kind: Kind = "call",
     discount: Values = 1.0,
     settlement: Settlement = "cash",

@@ -216,7 +216,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
         for i, row in enumerate(rows)
     ]
     total = [f"{moves[row, quoted[row]].sum():+.2g}" for row in rows]
-    axes.set_yticks(range(rows.size), [days(surface.t[row]) for row in rows])
+    axes.set_yticks(range(rows.size), [days(float(surface.t[row])) for row in rows])
     beside = axes.secondary_yaxis("right")
     beside.set_yticks(range(rows.size), total)
     beside.tick_params(length=0)

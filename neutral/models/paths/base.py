@@ -1,44 +1,34 @@
-"""The base class of path schemes: a process, simulated one step at a time."""
+"""The contract of path schemes: a process is simulated one step at a time."""
 
 import abc
+from typing import Generic, TypeVar
 
 import equinox as eqx
-from jaxtyping import Float, PyTree
+from jaxtyping import Float
 
-from ...typing import Numbers, Real
+from ...typing import Numbers, Scalar
+
+State = TypeVar("State")
+"""State of all paths: a pytree whose arrays have a leading axis of paths."""
 
 
-class AbstractScheme(eqx.Module):
-    """A process, simulated one step at a time. Every array of its state has a leading axis of paths.
+class AbstractScheme(eqx.Module, Generic[State]):
+    """A process that is simulated one step at a time.
 
     Attributes:
-        normals: Number of independent standard normals that one step of one path needs.
+        normals: Number of independent standard normals that one step of one path takes.
     """
 
     normals: eqx.AbstractClassVar[int]
 
     @abc.abstractmethod
-    def start(self, u: Float[Numbers, "paths"]) -> PyTree:
-        """The state at time 0.
-
-        Args:
-            u: Independent uniforms in (0, 1).
-        """
+    def start(self, u: Float[Numbers, " paths"]) -> State:
+        """The state at time 0, drawn with numbers u that are uniform in (0, 1)."""
 
     @abc.abstractmethod
-    def step(self, state: PyTree, t: Real, dt: Real, z: Float[Numbers, "paths normals"]) -> PyTree:
-        """Advance the state from t to t + dt.
-
-        Args:
-            state: The state at t.
-            t: Years.
-            dt: Years.
-            z: Independent standard normals.
-
-        Returns:
-            The state at t + dt.
-        """
+    def step(self, state: State, t: Scalar, dt: Scalar, z: Float[Numbers, "paths normals"]) -> State:
+        """The state at t + dt, from the state at t and standard normals z; times in years."""
 
     @abc.abstractmethod
-    def log_forward(self, state: PyTree) -> Float[Numbers, "paths"]:
-        """log(F_t / F_0) of each path."""
+    def log_forward(self, state: State) -> Float[Numbers, " paths"]:
+        """log(F_t / F_0) of every path."""
