@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 PYTEST_ARGS ?=
+CONSTRAINTS ?=
+NEWER ?= python3.13
 
 JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_COMPILATION_CACHE_DIR
@@ -12,15 +14,16 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick slow lint format docs clean
+.PHONY: help demo test quick slow lint format architecture docs lock clean
 
 help:
 	@echo "make demo    calibrate four models to twelve shipped market snapshots, with a page about it"
 	@echo "make test    every test but the slow ones (make quick: without those over ten seconds, make slow: the rest)"
 	@echo "make lint    ruff and pyright        make format   ruff format"
 	@echo "make docs    build the documentation into site/"
+	@echo "make architecture   the list of files in ARCHITECTURE.md        make lock   requirements.lock"
 	@echo "make clean   remove environments, caches and build results"
-	@echo "Settings: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS=$(PYTEST_ARGS)"
+	@echo "Settings: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS=$(PYTEST_ARGS) CONSTRAINTS=$(CONSTRAINTS)"
 
 demo: $(VENV)/.demo
 	$(BIN)/neutral demo
@@ -43,8 +46,18 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+architecture: $(VENV)/.made
+	$(BIN)/python .ci/architecture.py
+
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
+
+# Newest versions that resolve, in environments made for it alone: one of PYTHON and one of NEWER.
+lock:
+	rm -rf .venv-lock .venv-lock-newer
+	$(MAKE) .venv-lock/.everything VENV=.venv-lock
+	$(MAKE) .venv-lock-newer/.everything VENV=.venv-lock-newer PYTHON=$(NEWER)
+	.venv-lock/bin/python .ci/lock.py .venv-lock/bin/python .venv-lock-newer/bin/python
 
 clean:
 	rm -rf .venv .venv-* .cache .pytest_cache .ruff_cache .hypothesis build dist site neutral-demo *.egg-info
@@ -55,8 +68,9 @@ $(VENV)/.demo: EXTRAS := cli,plot
 $(VENV)/.test: EXTRAS := cli,plot,test
 $(VENV)/.dev: EXTRAS := cli,plot,test,dev
 $(VENV)/.docs: EXTRAS := cli,plot,docs
-$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.docs: pyproject.toml | $(VENV)/.made
-	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+$(VENV)/.everything: EXTRAS := cli,plot,test,dev,docs
+$(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.docs $(VENV)/.everything: pyproject.toml | $(VENV)/.made
+	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable ".[$(EXTRAS)]"
 	@touch $@
 
 # Where the system's Python has no ensurepip, pip is put in from outside.

@@ -3,30 +3,72 @@
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from . import models
-from .calibration import CalibrationResult
+from . import durable, models, pricing
+from .calibration import (
+    AdamLBFGS,
+    CalibrationResult,
+    DifferentialEvolution,
+    FellerPenalty,
+    JumpMomentPenalty,
+    LevenbergMarquardt,
+    Loss,
+    QuasiRandom,
+    Search,
+    Tikhonov,
+)
+from .calibration.coordinates import ModelCoordinates, ShiftedCoordinates
+from .calibration.history import History
+from .calibration.priors import Weights
+from .calibration.problem import Setting
+from .calibration.request import Request
 from .errors import ArgumentError, DataError
 from .models import AbstractModel
 from .models.parameters import as_parameter
+from .pricing.engines.base import AbstractEngine
 from .quotes.surface import QuoteSurface
 from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
 
-FORMAT = 1
+FORMAT = 2
+Kind = TypeVar("Kind")
+READABLE = (1, 2)  # 1: results without request and history, Python numbers as arrays
 _MODELS = {
     name: cls
     for name, cls in vars(models).items()
     if isinstance(cls, type) and issubclass(cls, AbstractModel) and not name.startswith("Abstract")
 }
+_ENGINES = tuple(
+    cls
+    for name, cls in vars(pricing).items()
+    if isinstance(cls, type) and issubclass(cls, AbstractEngine) and not name.startswith("Abstract")
+)
+_PARTS = (
+    Request,
+    Setting,
+    ModelCoordinates,
+    ShiftedCoordinates,
+    Loss,
+    LevenbergMarquardt,
+    AdamLBFGS,
+    Search,
+    QuasiRandom,
+    DifferentialEvolution,
+    Tikhonov,
+    FellerPenalty,
+    JumpMomentPenalty,
+    History,
+    *_ENGINES,
+)
 _OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SANOS, SSVI, SVI, SurfaceFit, SanosFit)
-_TYPES: dict[str, Any] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
+_SAVED: dict[str, type] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
+_TYPES: dict[str, type] = _SAVED | {cls.__name__: cls for cls in _PARTS}
 
 
 def save(obj: Any, path: str | os.PathLike[str]) -> None:
@@ -34,36 +76,29 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
     Args:
         obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
-            `SANOS`, `SSVI` or `SVI`.
+            `SANOS`, `SSVI` or `SVI`. A result is saved without its `request` where that holds an engine, a
+            loss, a prior or a solver that is not of this package.
         path: File to write; replaced if it exists.
 
     Raises:
-        ArgumentError: the object is of a type that is not stored.
+        ArgumentError: objects of this type cannot be stored.
+        WriteError: the disk is full, or writing is not allowed.
     """
-    path = Path(path)
     text = json.dumps({"format": FORMAT, "object": _encode(obj)}, indent=1)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    durable.write_text(Path(path), text + "\n")
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what `save` wrote; every number comes back bit for bit.
+    """Read an object that `save` wrote; every number comes back bit for bit.
 
     Raises:
         DataError: the file is not of this format, or damaged.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise DataError(f"{path}: format {content['format']!r} is not known here, {FORMAT} is.")
+        if content["format"] not in READABLE:
+            accepted = ", ".join(str(number) for number in READABLE)
+            raise DataError(f"{path}: format {content['format']!r} cannot be read; {accepted} can.")
         return _decode(content["object"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
@@ -72,38 +107,88 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 
 def _encode(x: Any) -> Any:
-    if type(x).__name__ in _TYPES and type(x) is _TYPES[type(x).__name__]:
-        fields = {f.name: _encode(getattr(x, f.name)) for f in dataclasses.fields(x)}
-        return {"type": type(x).__name__, "fields": fields}
+    """The object as what JSON holds: a dictionary whose keys tell the kind of thing."""
+    if _TYPES.get(type(x).__name__) is type(x):
+        return {"type": type(x).__name__, "fields": _fields(x)}
+    if isinstance(x, type) and _MODELS.get(x.__name__) is x:
+        return {"class": x.__name__}
     if isinstance(x, Tracer):
         raise ArgumentError("Inside a jax transformation there are no numbers to save; save outside of it.")
-    if isinstance(x, jax.Array | np.ndarray | np.generic | float | int):
+    if isinstance(x, jax.Array | np.ndarray | np.generic):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
+    if isinstance(x, bool | int | float):
+        return {"number": x}
     if x is None:
         return {"none": True}
     if isinstance(x, str):
         return {"text": x}
     if isinstance(x, tuple):
         return {"items": [_encode(item) for item in x]}
+    if isinstance(x, Weights):
+        return {"weights": dict(x)}
     raise ArgumentError(
-        f"Only the package's own {', '.join(sorted(_TYPES))} can be saved, got {type(x).__name__}; "
+        f"Only the package's own {', '.join(sorted(_SAVED))} can be saved, got {type(x).__name__}; "
         "keep the parameters of a model of your own, for example with equinox.tree_serialise_leaves."
     )
+
+
+def _fields(x: Any) -> dict[str, Any]:
+    """The fields of an object, encoded; those fixed at compile time as plain numbers."""
+    encoded = {}
+    for field in dataclasses.fields(x):
+        value = getattr(x, field.name)
+        if field.metadata.get("static", False) and isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, Request):
+            encoded[field.name] = _encode_request(value)
+        else:
+            encoded[field.name] = _encode(value)
+    return encoded
+
+
+def _encode_request(request: Request) -> Any:
+    """The request of a result; nothing where a part of it is not of this package."""
+    try:
+        return _encode(request)
+    except ArgumentError:
+        return _encode(None)
 
 
 def _decode(x: Any, typed: bool = True) -> Any:
     """The object; models inside of others may have leading axes and are not checked as typed ones."""
     if "none" in x:
         return None
-    if "text" in x:
-        return x["text"]
+    for kind in ("text", "number"):
+        if kind in x:
+            return x[kind]
     if "items" in x:
         return tuple(_decode(item, typed) for item in x["items"])
+    if "class" in x:
+        return _MODELS[x["class"]]
+    if "weights" in x:
+        return Weights(x["weights"])
     if "type" not in x:
-        return as_parameter(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))
+        return _array(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))
     if x["type"] not in _TYPES:
-        raise DataError(f"Type {x['type']!r} is not known; known are {', '.join(sorted(_TYPES))}.")
-    cls, inner = _TYPES[x["type"]], typed and x["type"] in _MODELS
-    fields = {name: _decode(value, inner) for name, value in x["fields"].items()}
-    return cls(**fields) if inner else cls.with_lanes(**fields)
+        raise DataError(f"Type {x['type']!r} cannot be read; {', '.join(sorted(_SAVED))} can.")
+    cls = _TYPES[x["type"]]
+    checked = typed and x["type"] in _MODELS
+    fields = {name: _decode(value, checked) for name, value in x["fields"].items()}
+    return cls(**fields) if checked else _unchecked(cls, fields)
+
+
+def _array(x: np.ndarray) -> Any:
+    """An array as the package keeps it: of JAX where that does not halve its precision."""
+    if np.issubdtype(x.dtype, np.floating):
+        return as_parameter(x)
+    return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _unchecked(cls: type[Kind], fields: dict[str, Any]) -> Kind:
+    """An object of these fields, defaults for others, without the checks meant for typed numbers."""
+    made = object.__new__(cls)
+    for field in dataclasses.fields(cls):  # pyright: ignore[reportArgumentType]
+        value = fields.get(field.name, field.default)
+        object.__setattr__(made, field.name, value)
+    return made

@@ -1,22 +1,29 @@
-"""Array aliases of the package; where axes are fixed annotations name them, as in `Float[Numbers, "2 T K"]`."""
+"""Array aliases; where axes are fixed, annotations name them, as in `Float[Numbers, "2 T K"]`."""
 
 import numpy as np
+import numpy.typing as npt
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 Numbers = Array | np.ndarray
-"""An array of JAX or of numpy: functions of the package take either."""
+"""An array of JAX or of numpy; functions of the package take either."""
 
-Scalar = Float[Numbers, ""] | float
-"""A real number: a model holds it as an array of shape (), and is built from plain numbers too."""
+Values = npt.ArrayLike
+"""Whatever `numpy.asarray` takes: numbers, nested lists, arrays, columns of a table."""
 
 Real = Float[Numbers, "..."]
-"""Real numbers of any shape; arguments of one call broadcast."""
+"""Real numbers of any shape. The arguments of one call broadcast."""
+
+Scalar = Real | float
+"""A parameter that is one number: an array of shape (), or of a model's leading axes, or a plain number."""
 
 Row = Float[Numbers, "..."]
-"""A parameter with one axis."""
+"""A parameter with one axis of entries, after any leading axes."""
 
-Frequencies = Complex[Numbers, "*u"]
-"""Complex frequencies z of a characteristic function, any shape."""
+Frequencies = Complex[Numbers, "..."]
+"""Complex frequencies z, and functions of them, of any shape."""
 
 Flags = Bool[Numbers, "..."]
+"""Booleans of any shape."""
+
 Codes = Int[Numbers, "..."]
+"""Whole numbers of any shape: statuses, counts, indices."""

@@ -10,6 +10,8 @@ import jax
 import pytest
 from references import load_reference
 
+from neutral.calibration import batch
+
 ROOT = Path(__file__).resolve().parent.parent
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 40_000  # of 65,530 that Linux grants a process: where they run out the compiler crashes
@@ -40,6 +42,7 @@ def few_maps() -> Iterator[None]:
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
+        batch.PROGRAMS.clear()
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ class Polished(AbstractSolver):
     max_steps: int = 1000
     gtol: float = 1e-6
 
-    def init(self, objective, y):
-        return self.inner.init(objective, y)
+    def init(self, objective, y, record=False):
+        return self.inner.init(objective, y, record)
 
     def run(self, objective, state, until):
         state = self.inner.run(objective, state, until)

@@ -18,7 +18,7 @@ from neutral.models import (
     Shifted,
     VarianceGamma,
 )
-from neutral.pricing import COS, CarrMadan, Contour, Lewis
+from neutral.pricing import COS, AbstractGridEngine, CarrMadan, Contour, Lewis
 
 MODELS = {
     "black": Black.typical,
@@ -40,6 +40,7 @@ ENGINES = {
     "carr-madan": lambda: CarrMadan(alpha=-0.5),  # the damping that every model admits
     "cos": lambda: COS(512),
 }
+GRID_ENGINES = {name: make for name, make in ENGINES.items() if isinstance(make(), AbstractGridEngine)}
 # models with hand-written parameter derivatives; automatic differentiation is their oracle
 HAND_DIFFERENTIATED = ("heston", "bates", "svcj", "double_heston", "pw_heston")
 # one worker runs all tests of a model, and compiles its programs once

@@ -1,4 +1,4 @@
-"""Quotes that this package did not price: QuantLib's Heston on small grids."""
+"""Synthetic quotes: QuantLib's Heston on small grids, smiles of volatilities, surfaces with noise."""
 
 import functools
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from neutral import QuoteSurface
+from neutral.options import black
 
 TRUTH = {"v0": 0.05, "kappa": 1.8, "theta": 0.07, "sigma_v": 0.7, "rho": -0.6}
 MATURITIES = (0.1, 0.4, 1.0, 2.0)
@@ -14,7 +15,7 @@ DEVIATIONS = np.linspace(-1.5, 1.5, 8)
 
 @functools.cache
 def heston_prices(values: tuple[float, ...], maturities: tuple[float, ...] = MATURITIES) -> Any:
-    """Log-moneyness (T, K) and normalised call prices (T, K) by adaptive quadrature."""
+    """Maturities (T,), log-moneyness (T, K) and normalised call prices (T, K) by adaptive quadrature."""
     import QuantLib as ql
 
     v0, kappa, theta, sigma_v, rho = values
@@ -48,6 +49,38 @@ def heston_surface(noise: float = 0.0, seed: int = 0, **changes: float) -> Quote
     call = otm + np.maximum(parity, 0.0)
     prices = np.stack([call, call - parity])
     return QuoteSurface.from_arrays(t, k, prices, prices - 1e-3 * otm, prices + 1e-3 * otm)
+
+
+def smile_quotes(t: Any, k: Any, s: Any, half_spread: float, mask: Any = True) -> QuoteSurface:
+    """Calls and puts at total standard deviations s (T, K), with bid and ask equally far to either side.
+
+    `half_spread` is that distance in volatility, to first order.
+    """
+    call = np.asarray(black.price(k, s))
+    prices = np.stack([call, call + np.expm1(k)])
+    half = half_spread * np.asarray(black.vega(k, s)) * np.sqrt(t)[:, None]
+    return QuoteSurface.from_arrays(t, k, prices, prices - half, prices + half, mask=mask)
+
+
+def surface_quotes(
+    surface: Any,
+    t: np.ndarray,
+    deviations: np.ndarray,
+    *,
+    half_spread: float = 0.002,
+    noise: float = 0.0,
+    seed: int = 0,
+    lift: Any = 1.0,
+    mask: Any = True,
+) -> QuoteSurface:
+    """Quotes of a surface at strikes so many standard deviations at the money from the forward.
+
+    Its volatilities are multiplied by `lift`, and `noise` is the standard deviation of what is added to them.
+    """
+    k = deviations * np.sqrt(np.asarray(surface.total_variance(0.0, t)))[:, None]
+    vol = lift * np.asarray(surface.implied_vol(k, t[:, None]))
+    vol = vol + noise * np.random.default_rng(seed).standard_normal(vol.shape)
+    return smile_quotes(t, k, vol * np.sqrt(t)[:, None], half_spread, mask)
 
 
 def frame(surface: QuoteSurface, forward: float = 100.0) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The shape of the house: who may import whom, and what an import may do."""
+"""The structure of the package: which module may import which, and what an import may do."""
 
 import ast
 import graphlib
@@ -55,8 +55,21 @@ ALLOWED = allowed_imports()
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
+def test_the_page_states_this_rule():
+    ground = " ".join(name for name in GROUND if not name.startswith("__"))
+    device = " < ".join([ground, *(", ".join(group) for group in DEVICE_CHAIN[1:])])
+    host = " < ".join(["quotes", *(", ".join(group) for group, _ in HOST_CHAIN)])
+    assert f"\n`{device}`; `{host}`\n" in (ROOT / "ARCHITECTURE.md").read_text()
+
+
+def test_the_list_of_files_is_up_to_date():
+    script = ROOT / ".ci" / "architecture.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 def module_name(path: Path) -> str:
-    """`neutral/models/heston.py` is `models.heston`, `neutral/models/__init__.py` is `models`."""
+    """`neutral/numerics/normal.py` is `numerics.normal`, `neutral/models/__init__.py` is `models`."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     if parts[-1] == "__init__" and len(parts) > 1:
         parts = parts[:-1]
@@ -75,7 +88,7 @@ def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Absolute names that a file imports, anywhere in it: `neutral.models.heston`, `numpy`, ..."""
+    """Absolute names that a file imports, anywhere in it: `neutral.numerics.normal`, `numpy`, ..."""
     package = ("neutral", *path.relative_to(PACKAGE).parent.parts)
     for node in runtime_nodes(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -88,12 +101,12 @@ def imports(path: Path) -> Iterator[str]:
 
 def own_imports(path: Path) -> Iterator[str]:
     """Modules of the package that a file imports, as `module_name` writes them."""
-    known = {module_name(file) for file in FILES}
+    modules = {module_name(file) for file in FILES}
     for name in imports(path):
         if name.split(".")[0] != "neutral":
             continue
         parts = name.split(".")[1:]
-        while parts and ".".join(parts) not in known:  # a name inside a module
+        while parts and ".".join(parts) not in modules:  # a name inside a module
             parts.pop()
         yield ".".join(parts) or "__init__"
 
@@ -103,8 +116,8 @@ def test_imports_point_leftward(path):
     name = module_name(path)
     top = name.split(".")[0]
     assert top in ALLOWED, (
-        f"neutral/{top} has no place in the import rule: add it to DEVICE_CHAIN or HOST_CHAIN in "
-        f"tests/{Path(__file__).name}, and to ARCHITECTURE.md"
+        f"neutral/{top} is not in the import rule: add it to DEVICE_CHAIN or HOST_CHAIN in "
+        f"tests/{Path(__file__).name}, and to the rule in ARCHITECTURE.md"
     )
     wrong = {other for other in own_imports(path) if other.split(".")[0] not in ALLOWED[top]}
     assert not wrong, f"{name} may not import {sorted(wrong)}; it may import {sorted(ALLOWED[top])}"

@@ -1,7 +1,11 @@
-"""The documentation is true: its Python runs, and it names everything that is public."""
+"""The documentation is true: its Python runs, its names and links exist, and it names everything public."""
 
+import ast
+import importlib
+import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +26,12 @@ PAGES = [
     "docs/forwards.md",
     "docs/vol_cube.md",
     "docs/custom_model.md",
+    "docs/engines.md",
 ]
+MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+ENTRIES = re.findall(r"^::: ([\w.]+)((?:\n +.*)*)", API, re.MULTILINE)
+SCRIPTS = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb"), *MARKDOWN])
 PUBLIC = [name for name in neutral.__all__ if not name.startswith("__")]
 
 
@@ -48,13 +57,73 @@ def test_python_blocks_run_in_order(page, tmp_path, monkeypatch):
         exec(compile("\n" * line + code, os.fspath(ROOT / page), "exec"), namespace)
 
 
+def resolved(name: str) -> object:
+    """What a dotted name stands for: the longest prefix that is a module, then attributes."""
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        try:
+            value: object = importlib.import_module(".".join(parts[:n]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[n:]:
+            value = getattr(value, part)
+        return value
+    raise AttributeError(name)
+
+
+def code(path: Path) -> str:
+    """The Python of a script, a notebook or a Markdown file."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        cells = ("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+        return "\n".join(cells)
+    return text if path.suffix == ".py" else "\n".join(block for _, block in python_blocks(path))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Dotted names that code imports from the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "neutral")
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "neutral":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def test_reference_names_everything_public():
-    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^(?:::: |      heading: )neutral\.(\w+)$", page, re.MULTILINE))
-    assert named >= set(PUBLIC)
+    headings = re.findall(r"^      heading: neutral\.(\w+)$", API, re.MULTILINE)
+    named = {*headings, *(name.removeprefix("neutral.") for name, _ in ENTRIES)}
+    assert len(PUBLIC) > 50 and named >= set(PUBLIC)
+
+
+@pytest.mark.parametrize(("name", "options"), ENTRIES, ids=[name for name, _ in ENTRIES])
+def test_entries_of_the_reference_exist(name, options):
+    value = resolved(name)
+    for member in ", ".join(re.findall(r"members: \[(.*)\]", options)).split(", "):
+        fields = getattr(value, "__dataclass_fields__", {})
+        assert not member or hasattr(value, member) or member in fields, f"{name} has no {member}"
+
+
+def test_scripts_import_what_exists():
+    names = {path: set(imported(ast.parse(code(path)))) for path in SCRIPTS}
+    assert sum(map(len, names.values())) > 20
+    missing = []
+    for path, name in ((path, name) for path, several in names.items() for name in sorted(several)):
+        try:
+            resolved(name)
+        except AttributeError:
+            missing.append(f"{path.relative_to(ROOT)}: {name}")
+    assert not missing
 
 
 def test_links_lead_somewhere():
-    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target} is not there"
+    pattern = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+    links = [(page, x) for page in MARKDOWN for x in pattern.findall(page.read_text(encoding="utf-8"))]
+    assert len(links) > 20
+    assert not [f"{page.name}: {target}" for page, target in links if not (page.parent / target).exists()]
+
+
+def test_paths_named_in_text_exist():
+    pattern = re.compile(r"`((?:neutral|tests|docs|configs|benchmarks|notebooks)/[\w./]+)`")
+    paths = [(page, x) for page in MARKDOWN for x in pattern.findall(page.read_text(encoding="utf-8"))]
+    assert paths
+    assert not [f"{page.name}: {path}" for page, path in paths if not (ROOT / path).exists()]

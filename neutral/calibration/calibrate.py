@@ -1,6 +1,7 @@
 """`calibrate`: one surface, also inside jit and grad."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -11,13 +12,15 @@ import numpy as np
 from ..errors import ArgumentError, CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
-from ..pricing import Lewis, price
+from ..pricing import AbstractGridEngine, price
 from ..quotes.surface import QuoteSurface
-from ..typing import Real
+from ..typing import Numbers, Real
 from .coordinates import Bounds
 from .lane import solve_lane
 from .losses import Loss
-from .request import OnDegenerate, make_lanes, request
+from .priors import Prior
+from .recipe import Recipe
+from .request import OnDegenerate, Request
 from .result import CalibrationResult, CalibrationStatus
 from .solvers import AbstractSolver
 from .starts.search import Search
@@ -26,20 +29,21 @@ _solve = eqx.filter_jit(solve_lane)
 
 
 def calibrate(
-    recipe: Any,
+    recipe: Recipe,
     surface: QuoteSurface,
-    engine: Lewis | None = None,
+    engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
-    prior: Any = None,
-    solver: AbstractSolver | None = None,
+    prior: Prior | None = None,
+    solver: AbstractSolver[Any] | None = None,
     starts: Sequence[AbstractFourierModel] | None = None,
-    fixed: dict[str, float] | None = None,
+    fixed: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
-    mask: Any = None,
+    mask: Numbers | None = None,
     throw: bool = False,
     *,
     search: Search | None = None,
     on_degenerate: OnDegenerate = "keep",
+    history: bool = False,
 ) -> CalibrationResult:
     """Calibrate a model to one surface.
 
@@ -52,7 +56,7 @@ def calibrate(
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a
             model, which is then where the fit starts.
         surface: Quotes of one surface.
-        engine: `Lewis()` where None.
+        engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list.
         solver: `LevenbergMarquardt()` where None.
@@ -62,9 +66,10 @@ def calibrate(
         mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
         throw: Whether to raise where the fit has not converged; not inside jit.
         search: How many steps the starts get.
-        on_degenerate: "damp" fits again with a pull in the directions alone that the first fit does not see,
-            towards the prior's center, else the starting model, else typical values: the strongest that
-            raises the loss by at most 0.5 % (`undamped_loss` tells from where). "keep": no second fit.
+        on_degenerate: "damp" fits again with a pull in those directions alone that the quotes do not
+            determine, towards the prior's center, else the starting model, else typical values: the strongest
+            pull that raises the loss by at most 0.5 % (of `undamped_loss`). "keep": no second fit.
+        history: Whether the result keeps loss, gradient norm, damping and parameters of every step.
 
     Returns:
         Model, status and evidence.
@@ -76,12 +81,23 @@ def calibrate(
     """
     if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
         raise ArgumentError(f"calibrate takes one QuoteSurface, got {surface!r}; many go to calibrate_batch.")
-    asked, tikhonov, start = request(
-        recipe, surface, engine, loss, prior, solver, search, fixed, bounds, on_degenerate
+    request = Request.of(
+        recipe,
+        surface,
+        engine=engine,
+        loss=loss,
+        prior=prior,
+        solver=solver,
+        search=search,
+        fixed=fixed,
+        bounds=bounds,
+        mask=mask,
+        on_degenerate=on_degenerate,
+        history=history,
     )
-    one = jax.tree.map(lambda x: x[None], surface)
-    lanes, asked = make_lanes(asked, one, tikhonov, start, starts, mask)
-    result = _solve(asked, jax.tree.map(lambda x: x[0], lanes))
+    lanes = request.lanes(jax.tree.map(lambda x: x[None], surface), starts)
+    result = _solve(request.shared(), jax.tree.map(lambda x: x[0], lanes))
+    result = dataclasses.replace(result, request=request.as_arrays())
     if throw and is_concrete(result.status) and not bool(result.converged):
         raise CalibrationError(CalibrationStatus(int(result.status)).message)
     return result
@@ -89,6 +105,7 @@ def calibrate(
 
 def price_surface(model: AbstractFourierModel, surface: QuoteSurface) -> Real:
     """Model prices of a surface's calls and puts with the default engine: normalised, shape (2, T, K)."""
-    strike, maturity = jnp.exp(surface.k), surface.t[:, None]
+    strike = jnp.exp(surface.k)
+    maturity = surface.t[:, None]
     both = [price(model, 1.0, strike, maturity, kind) for kind in ("call", "put")]
     return jnp.where(surface.mask, jnp.stack(both), 0.0)

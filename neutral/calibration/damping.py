@@ -1,4 +1,4 @@
-"""The directions that a fit does not see."""
+"""Directions in which the quotes do not determine a fit."""
 
 import jax.numpy as jnp
 
@@ -10,13 +10,20 @@ _SLOPPY = 0.1  # standard deviation, in steps, beyond which a direction is slopp
 
 
 def sloppy_directions(at: Evaluation, noise: Real, free: Flags, size: Real) -> Real:
-    """The projector V V' on the directions that a fit does not see, (B, n, n), in steps of `size`.
+    """The projector V V' on the directions that the quotes do not determine, in units of `size`.
+
+    A direction v of unit length counts as one where its standard deviation sqrt(noise / v'Av), A the
+    curvature in steps of `size`, exceeds a limit.
 
     Args:
         at: The fit.
         noise: Variance of the noise, in units of the loss, (B,).
-        free: Coordinates that may move, (B, n); those on a bound do not see their place either.
+        free: Coordinates that may move, (B, n); those on a bound included, since the quotes do not determine
+            them either.
         size: What counts as a step of 1, (n,).
+
+    Returns:
+        Shape (B, n, n).
     """
     both = jnp.expand_dims(free, -1) & jnp.expand_dims(free, -2)
     outer = (jnp.expand_dims(size, -1) * jnp.expand_dims(size, -2))[None]

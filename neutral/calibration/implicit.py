@@ -1,4 +1,4 @@
-"""How a fit moves with what it is made from: the implicit function theorem, with the full Hessian.
+"""Derivatives of a fit in its inputs: the implicit function theorem, with the full Hessian.
 
 At a minimum the gradient g(y, p) of the cost vanishes, so dy = -(dg/dy)^{-1} (dg/dp) dp on the coordinates
 that move; those on a bound stay. Gauss-Newton's Hessian would be wrong by the size of the residuals.
@@ -6,13 +6,24 @@ What p is made from - prices, weights, forwards, a prior's center - is left to t
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ..typing import Flags, Real
+
+Tree = TypeVar("Tree")
+
+
+@runtime_checkable
+class HasCost(Protocol):
+    """A calibration or the fit of a surface: its cost, of separate problems on a leading axis."""
+
+    def cost(self, problem: Any, y: Real) -> Real:  # each takes problems of its own kind
+        """Costs (S,) at the points y, shape (S, n)."""
+        ...
 
 
 def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
@@ -23,12 +34,12 @@ def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
 
 
 @eqx.filter_custom_jvp
-def follow(setting: Any, problem: Any, y: Real, moving: Flags) -> Real:
+def follow(setting: HasCost, problem: object, y: Real, moving: Flags) -> Real:
     """The solutions y themselves, with their derivative in the problem's constants.
 
     Args:
-        setting: Of a calibration or of a surface's fit: has `cost(problem, y)`.
-        problem: The constants of S fits, followed whatever they are computed from.
+        setting: The calibration, or the fit of a surface.
+        problem: The constants of S fits; derivatives go through all that they are computed from.
         y: Solutions, (S, n).
         moving: Coordinates that are free, not on a bound, of a fit that has converged, (S, n); the derivative
             of the others is 0.
@@ -37,24 +48,28 @@ def follow(setting: Any, problem: Any, y: Real, moving: Flags) -> Real:
     return y
 
 
-def constant(tree: Any) -> Any:
-    """The tree without derivatives; numbers that are no arrays stay as they are."""
+def constant(tree: Tree) -> Tree:
+    """The tree with arrays that derivatives take for constants; other leaves stay as they are."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
 
 
 @follow.def_jvp
-def _follow_jvp(primals, tangents):
-    given, (y, moving), changes = primals[:2], primals[2:], tangents[:2]
+def _follow_jvp(
+    primals: tuple[HasCost, object, Real, Flags], tangents: tuple[Any, Any, Any, Any]
+) -> tuple[Real, Real]:
+    inputs = primals[:2]
+    y, moving = primals[2:]
+    changes = tangents[:2]
     if not jax.tree.leaves(changes):
         return y, jnp.zeros_like(y)
 
-    def gradient(y: Real, given: Any) -> Real:
-        """Of each surface's cost in its own coordinates, by the derivative of their sum."""
-        setting, problem = given
+    def gradient(y: Real, inputs: tuple[HasCost, Any]) -> Real:
+        """The gradient of each surface's cost in its own coordinates, by the derivative of their sum."""
+        setting, problem = inputs
         return jax.grad(lambda y: jnp.sum(setting.cost(problem, y)))(y)
 
-    second = hessian(lambda y: gradient(y, given), y)
-    _, pull = eqx.filter_jvp(lambda given: gradient(y, given), (given,), (changes,))
+    second = hessian(lambda y: gradient(y, inputs), y)
+    _, pull = eqx.filter_jvp(lambda inputs: gradient(y, inputs), (inputs,), (changes,))
     both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
     system = jnp.where(both, second, jnp.eye(y.shape[-1])[None])
     right = jnp.expand_dims(jnp.where(moving, pull, 0.0), -1)

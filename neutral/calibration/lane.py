@@ -1,222 +1,277 @@
 """Surfaces from quotes to results, inside jit: every surface is a lane of its own."""
 
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
-from ..pricing import Lewis
-from ..pricing.engines.lewis import LewisGrid
+from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
-from ..typing import Flags, Real
+from ..typing import Codes, Flags, Real
 from .coordinates import increment_unit
 from .damping import MOST_LOSS, sloppy_directions
+from .history import history_of
 from .implicit import constant, follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
 from .result import CalibrationResult, CalibrationStatus
-from .solvers import Stop, gradient_norm, movable, select
+from .solvers import Solution, Stop, gradient_norm, movable, select
 from .standard_errors import standard_errors
 from .starts.data import data_starts, search_box
 from .starts.global_search import relative_spread
-from .starts.search import Found, search, search_together
+from .starts.search import SearchResult, search, search_together
 
-_LENGTH = 3.0  # nodes reach to 40 / stdev
-_DECADES, _ATTEMPTS = (-8.0, 4.0), 8  # of a pull's strength over the loss; refits that bisect them
+Tree = TypeVar("Tree")
+_DECADES = (-8.0, 4.0)  # of a pull's strength over the loss
+_ATTEMPTS = 8  # refits that bisect them
 
 
-def solve_lane(asked: Request, lane: Lane) -> CalibrationResult:
+def solve_lane(request: Request, lane: Lane) -> CalibrationResult:
     """Calibrate one surface, without leading axis.
 
     Differentiable by the implicit rule in all that the problem is made from, but for a pull that damps.
     """
-    one = jax.tree.map(lambda x: x[None], lane)
-    return jax.tree.map(lambda x: x[0], _solve(asked, one, together=False))
+    lanes = jax.tree.map(lambda x: x[None], lane)
+    return jax.tree.map(lambda x: x[0], _solve(request, lanes, together=False))
 
 
-def solve_lanes(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
+def solve_lanes(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     """Calibrate every surface of a leading axis.
 
     Args:
-        asked: The calibration.
+        request: The calibration.
         lanes: Surfaces.
         together: All in lockstep, for accelerators; else one after the other, which on a processor costs no
             more per step and leaves no lane waiting for the slowest.
     """
     if together:
-        return _solve(asked, lanes, together)
-    return jax.lax.map(lambda lane: solve_lane(asked, lane), lanes)
+        return _solve(request, lanes, together)
+    return jax.lax.map(lambda lane: solve_lane(request, lane), lanes)
 
 
-def _solve(asked: Request, lanes: Lane, together: bool) -> CalibrationResult:
-    fine, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
-    problem = make_problem(asked, lanes, clean, used)
-    asked, setting, (still, quotes, posed) = constant(asked), asked.setting, constant((lanes, clean, problem))
-    found = _search(asked, still, quotes, posed, fine, together)
+class _Damped(NamedTuple):
+    """A fit with a pull in the directions that the first fit does not see."""
+
+    undamped: Real  # (S,) loss of the first fit
+    pull: Real  # (S, n, n) precision of the pull
+    best: SearchResult
+
+
+def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
+    """Problem, search, damping where it is asked for, and the result."""
+    setting = request.setting
+    usable, used, clean = setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(request, lanes, clean, used)
+    frozen_request = constant(request)
+    frozen_lanes, frozen_surfaces, frozen_problem = constant((lanes, clean, problem))
+    best = _search(
+        frozen_request,
+        frozen_lanes,
+        frozen_surfaces,
+        problem=frozen_problem,
+        usable=usable,
+        together=together,
+    )
     strikes = jnp.sum(jnp.any(used, axis=-3), axis=(-2, -1))
-    undamped = pull = None
-    if asked.damp:
-        undamped, pull, found = _damped(asked, posed, strikes, found, together)
-        problem, posed = (p._replace(precision=p.precision + pull) for p in (problem, posed))
-    at, objective = found.solution.evaluation, asked.setting.objective(posed)
-    status = jnp.where(found.solution.stop == Stop.running, int(Stop.max_steps), found.solution.stop)
-    status = jnp.where(fine, status, int(CalibrationStatus.bad_quotes))
-    moving = movable(objective, found.solution.y, at.gradient)
-    follows = moving & jnp.expand_dims(status == Stop.converged, -1)
-    y = follow(setting, problem, found.solution.y, follows)
-    price, quadrature = _judged(setting.engine, setting.model(problem, y), quotes, problem.grid)
+    undamped = None
+    pull = None
+    if request.damp:
+        undamped, pull, best = _damped(frozen_request, frozen_problem, strikes, best, together)
+        problem = problem._replace(precision=problem.precision + pull)
+        frozen_problem = frozen_problem._replace(precision=frozen_problem.precision + pull)
+    at = best.solution.evaluation
+    objective = frozen_request.setting.objective(frozen_problem)
+    refused = setting.engine.refused(setting.model(frozen_problem, best.solution.y), frozen_problem.grid)
+    refused = jnp.any(refused & jnp.any(used, axis=-3), axis=(-2, -1))
+    status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
+    moving = movable(objective, best.solution.y, at.gradient)
+    follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
+    y = follow(setting, problem, best.solution.y, follows)
+    price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
-    known = jnp.where(fine & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
-    loss, mask = setting.data_loss(problem, price) * known, lanes.surface.mask
+    # 1 where there is a result, else nan, by which every number of the result is multiplied
+    one = jnp.where(usable & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
+    loss = setting.data_loss(problem, price) * one
+    mask = lanes.surface.mask
     return CalibrationResult(
-        model=_scaled(setting.coordinates.build(y, problem.unit, clean.t), known),
+        model=_scaled(setting.coordinates.build(y, problem.unit, clean.t), one),
         status=status,
         loss=loss,
-        prior_loss=setting.prior(problem, y) * known,
-        steps=found.steps,
-        residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, known), 0.0),
-        prices=jnp.where(mask, _scaled(both, known), 0.0),
-        gradient_norm=gradient_norm(objective, found.solution.y, at) * known,
-        condition_number=jax.vmap(_condition)(at.curvature, moving) * known,
-        at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(known), -1),
-        agreement=found.agreement,
-        spread=_spread(asked.setting, posed, found) * known,
-        minima=found.minima,
-        standard_errors=standard_errors(asked.setting, posed, found.solution.y, at, follows, strikes),
-        quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * known,
-        coordinates=_scaled(y, known),
-        undamped_loss=loss if undamped is None else undamped * known,
+        prior_loss=setting.prior(problem, y) * one,
+        steps=best.steps,
+        residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, one), 0.0),
+        prices=jnp.where(mask, _scaled(both, one), 0.0),
+        gradient_norm=gradient_norm(objective, best.solution.y, at) * one,
+        condition_number=jax.vmap(_condition)(at.curvature, moving) * one,
+        at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(one), -1),
+        agreement=best.agreement,
+        spread=_spread(frozen_request.setting, frozen_problem, best) * one,
+        minima=best.minima,
+        standard_errors=standard_errors(
+            frozen_request.setting, frozen_problem, best.solution, follows, strikes
+        ),
+        quadrature_error=jnp.max(jnp.where(jnp.any(used, axis=-3), quadrature, 0.0), axis=(-2, -1)) * one,
+        coordinates=_scaled(y, one),
+        undamped_loss=loss if undamped is None else undamped * one,
         damping=pull,
         names=setting.coordinates.names,
+        history=None
+        if best.solution.trace is None
+        else history_of(frozen_request.setting, frozen_problem, best.solution.trace),
     )
 
 
-def _scaled(tree: Any, factor: Real) -> Any:
+def _scaled(tree: Tree, factor: Real) -> Tree:
     """Every leaf times a factor per surface."""
     return jax.tree.map(lambda x: x * jnp.reshape(factor, factor.shape + (1,) * (x.ndim - 1)), tree)
 
 
 def _search(
-    asked: Request, lanes: Lane, surfaces: QuoteSurface, problem: Problem, fine: Flags, together: bool
-) -> Found:
+    request: Request,
+    lanes: Lane,
+    surfaces: QuoteSurface,
+    problem: Problem,
+    usable: Flags,
+    together: bool,
+) -> SearchResult:
     """Minimise from the data's starts, those given and those of a global search."""
-    coordinates, starts = asked.setting.coordinates, lanes.starts
-    if asked.from_data:
-        known = jax.vmap(lambda surface: data_starts(coordinates, surface))(surfaces)
-        starts = jnp.concatenate([known, starts], axis=1)
-    if asked.plan.explore is not None:
-        more = jax.lax.map(lambda one: _explored(asked, *one), (lanes, surfaces, problem))
-        starts = jnp.concatenate([starts, more], axis=1)
-    starts = jnp.where(asked.fixed[None, None], jnp.expand_dims(lanes.fixed, 1), starts)
-    valid = jnp.all(jnp.isfinite(starts), axis=-1) & jnp.expand_dims(fine, -1)
-    return _minimised(asked, problem, jnp.where(jnp.expand_dims(valid, -1), starts, 0.0), valid, together)
+    coordinates = request.setting.coordinates
+    starts = lanes.starts
+    if request.from_data:
+        from_data = jax.vmap(lambda surface: data_starts(coordinates, surface))(surfaces)
+        starts = jnp.concatenate([from_data, starts], axis=1)
+    if request.search.explore is not None:
+        explored = jax.lax.map(lambda one: _explored(request, *one), (lanes, surfaces, problem))
+        starts = jnp.concatenate([starts, explored], axis=1)
+    starts = jnp.where(request.fixed[None, None], jnp.expand_dims(lanes.fixed, 1), starts)
+    valid = jnp.all(jnp.isfinite(starts), axis=-1) & jnp.expand_dims(usable, -1)
+    return _minimised(request, problem, jnp.where(jnp.expand_dims(valid, -1), starts, 0.0), valid, together)
 
 
-def _minimised(asked: Request, problem: Problem, starts: Real, valid: Flags, together: bool) -> Found:
+def _minimised(
+    request: Request, problem: Problem, starts: Real, valid: Flags, together: bool
+) -> SearchResult:
+    setting = request.setting
     if together:
-        return search_together(asked.solver, asked.setting.objective, problem, starts, valid, asked.plan)
-    return search(asked.solver, asked.setting.objective(problem), starts[0], valid[0], asked.plan)
+        return search_together(
+            request.solver,
+            setting.objective,
+            problem,
+            starts,
+            valid,
+            plan=request.search,
+            record=request.history,
+        )
+    return search(
+        request.solver,
+        setting.objective(problem),
+        starts[0],
+        valid[0],
+        plan=request.search,
+        record=request.history,
+    )
 
 
 def _damped(
-    asked: Request, problem: Problem, strikes: Real, found: Found, together: bool
-) -> tuple[Real, Real, Found]:
-    """Loss of the first fit; a pull to the center in the directions not seen by it, and the fit with that.
+    request: Request, problem: Problem, strikes: Codes, best: SearchResult, together: bool
+) -> _Damped:
+    """Fit again with a pull to the center in the directions that the first fit does not see.
 
-    The strongest pull, as a precision, whose loss is allowed, by bisection of its logarithm.
+    The pull is the strongest whose loss is allowed, by bisection of the logarithm of its strength.
     """
-    setting, first = asked.setting, found.solution
+    setting = request.setting
+    first = best.solution
     center = jnp.where(problem.free, problem.center, first.y)
     loss = first.evaluation.cost - setting.prior(problem, first.y)
     size = jnp.asarray(setting.coordinates.steps())
     noise = loss / jnp.maximum(strikes, 1)
     directions = sloppy_directions(first.evaluation, noise, problem.free, size)
-    fine = first.stop == Stop.converged
+    converged = first.stop == Stop.converged
 
-    def attempt(_: Any, state: Any) -> Any:
-        low, high, kept, solution, steps = state
+    def attempt(
+        _: Codes, state: tuple[Real, Real, Real, Solution, Codes]
+    ) -> tuple[Real, Real, Real, Solution, Codes]:
+        low, high, pull, solution, steps = state
         middle = 0.5 * (low + high)
-        strength = jnp.where(fine, loss * 10.0**middle, 0.0)
+        strength = jnp.where(converged, loss * 10.0**middle, 0.0)
         extra = directions * jnp.reshape(strength, (-1, 1, 1))
         pulled = problem._replace(precision=problem.precision + extra)
         starts = jnp.stack([solution.y, center], axis=1)
-        valid = jnp.broadcast_to(jnp.expand_dims(fine, -1), starts.shape[:2])
-        new = _minimised(asked, pulled, starts, valid, together)
+        valid = jnp.broadcast_to(jnp.expand_dims(converged, -1), starts.shape[:2])
+        new = _minimised(request, pulled, starts, valid, together)
         rise = new.solution.evaluation.cost - setting.prior(pulled, new.solution.y) - loss
-        good = fine & (new.solution.stop == Stop.converged) & (rise <= MOST_LOSS * loss)
+        allowed = converged & (new.solution.stop == Stop.converged) & (rise <= MOST_LOSS * loss)
         return (
-            jnp.where(good, middle, low),
-            jnp.where(good, high, middle),
-            select(good, extra, kept),
-            select(good, new.solution, solution),
+            jnp.where(allowed, middle, low),
+            jnp.where(allowed, high, middle),
+            select(allowed, extra, pull),
+            select(allowed, new.solution, solution),
             steps + new.steps,
         )
 
     ends = (jnp.full_like(loss, end) for end in _DECADES)
-    state = (*ends, jnp.zeros_like(problem.precision), first, found.steps)
+    state = (*ends, jnp.zeros_like(problem.precision), first, best.steps)
     _, _, pull, solution, steps = jax.lax.fori_loop(0, _ATTEMPTS, attempt, state)
-    return loss, pull, found._replace(solution=solution, steps=steps)
+    return _Damped(undamped=loss, pull=pull, best=best._replace(solution=solution, steps=steps))
 
 
-def make_problem(asked: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:
-    """Constants of the fits."""
-    setting, count = asked.setting, len(surfaces)
-    free = jnp.ones((count, len(setting.coordinates.parameters)), bool)
-    if setting.coordinates.shifted:
-        free = jnp.concatenate([free, jnp.any(used, axis=(-3, -1))], axis=-1)
+def make_problem(request: Request, lanes: Lane, surfaces: QuoteSurface, used: Flags) -> Problem:
+    """Constants of the fits.
 
-    def every(row: Any) -> Real:
+    Args:
+        request: The calibration.
+        lanes: Surfaces as given.
+        surfaces: The same with harmless numbers where quotes are not used.
+        used: Quotes that are fitted, shape (S, 2, T, K).
+    """
+    setting = request.setting
+    count = len(surfaces)
+    free = setting.coordinates.free(used)
+
+    def every(row: Real | Flags) -> Real | Flags:
         return jnp.broadcast_to(jnp.asarray(row)[None], (count, *jnp.shape(row)))
 
     return Problem(
-        _grid(setting.engine, surfaces),
-        setting.loss.targets(surfaces, used),
-        increment_unit(surfaces),
-        every(asked.lower),
-        every(asked.upper),
-        free & ~every(asked.fixed),
-        every(asked.precision),
-        lanes.center,
+        grid=setting.engine.grid(surfaces.k, surfaces.t, surfaces.stdev),
+        targets=setting.loss.targets(surfaces, used),
+        unit=increment_unit(surfaces),
+        lower=every(request.lower),
+        upper=every(request.upper),
+        free=free & ~every(request.fixed),
+        precision=every(request.precision),
+        center=lanes.center,
     )
 
 
-def _explored(asked: Request, lane: Lane, surface: QuoteSurface, problem: Problem) -> Real:
+def _explored(request: Request, lane: Lane, surface: QuoteSurface, problem: Problem) -> Real:
     """Starts of one surface by the global search that is asked for, (starts, n)."""
-    assert asked.plan.explore is not None
+    assert request.search.explore is not None
     box = (
-        jnp.clip(corner, asked.lower, asked.upper)
-        for corner in search_box(asked.setting.coordinates, surface)
+        jnp.clip(corner, request.lower, request.upper)
+        for corner in search_box(request.setting.coordinates, surface)
     )
-    box = (jnp.where(asked.fixed, lane.fixed, corner) for corner in box)
-    objective = asked.setting.objective(jax.tree.map(lambda x: x[None], problem))
-    return asked.plan.explore.starts(objective, *box)
+    box = (jnp.where(request.fixed, lane.fixed, corner) for corner in box)
+    objective = request.setting.objective(jax.tree.map(lambda x: x[None], problem))
+    return request.search.explore.starts(objective, *box)
 
 
-def _spread(setting: Setting, problem: Problem, found: Found) -> Real:
+def _spread(setting: Setting, problem: Problem, best: SearchResult) -> Real:
     """Largest relative range of a parameter of the model itself among the ends as good as the best, (S,)."""
-    count = len(setting.coordinates.parameters)
-    best = setting.coordinates.natural(found.solution.y, problem.unit)[:, :count]
-    ends = setting.coordinates.natural(found.ends, jnp.expand_dims(problem.unit, 1))[..., :count]
+    coordinates = setting.coordinates
+    count = len(coordinates.parameters)
+    values = coordinates.natural(best.solution.y, problem.unit)[:, :count]
+    ends = coordinates.natural(best.ends, jnp.expand_dims(problem.unit, 1))[..., :count]
     moving = problem.free[:, :count]
-    ends = jnp.where(jnp.expand_dims(moving, 1), ends, jnp.expand_dims(best, 1))
-    return jax.vmap(relative_spread)(ends, found.near, best)
+    ends = jnp.where(jnp.expand_dims(moving, 1), ends, jnp.expand_dims(values, 1))
+    return jax.vmap(relative_spread)(ends, best.near, values)
 
 
-def _grid(engine: Lewis, surface: QuoteSurface, length: float = _LENGTH) -> LewisGrid:
-    return engine.grid(surface.k, surface.t, surface.stdev, jnp.full_like(surface.t, length))
-
-
-def _judged(engine: Lewis, model: Any, surface: QuoteSurface, grid: LewisGrid) -> tuple[Real, Real]:
-    """Prices (S, T, K), and how far twice the nodes, reaching further, are from them.
-
-    The finer rule is summed in two halves, so that one program of the size of the coarser serves all three.
-    """
-    fine = _grid(Lewis(2 * engine.nodes), surface, _LENGTH + 1.0)
-    halves = [fine.take(slice(None, engine.nodes)), fine.take(slice(engine.nodes, None))]
-    grids = jax.tree.map(lambda *x: jnp.stack(x), grid, *halves)
-    sums = jax.lax.map(lambda grid: engine.prices(model, grid) - grid.base, grids)
-    return grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0]))
+def _judged(
+    engine: AbstractGridEngine[Any], model: Any, surface: QuoteSurface, grid: Any
+) -> tuple[Real, Real]:
+    """Prices and estimates of their quadrature error, (S, T, K)."""
+    return engine.judge(model, surface.k, surface.t, surface.stdev, grid)
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:

@@ -16,21 +16,21 @@ Robust = Literal["none", "soft_l1", "huber", "cauchy"]
 Inside = Literal["mid", "free"]
 
 _LEAST_SPREAD = 1e-6
-_VOL_TOLERANCE = 0.01  # of the volatility: what an error of the default loss counts as beside the spread
+_VOL_TOLERANCE = 0.01  # of the volatility: the default scale where the spread is narrower
 _LEAST_VEGA = 0.01  # of the largest vega of the maturity
 
 
 class Targets(NamedTuple):
-    """What quotes ask of out-of-the-money prices; every field has the shape of the quotes."""
+    """Out-of-the-money prices that quotes ask for; every field has the shape of the quotes."""
 
-    low: Real
+    low: Real  # a price between low and high has no error
     high: Real
-    scale: Real
-    share: Real
+    scale: Real  # errors are divided by it
+    share: Real  # weight of a quote in the loss; all together 1
 
 
 class Loss(eqx.Module):
-    """Mean over quotes of rho(e), e = (model - market) / scale; weights of quotes are normalised to sum 1.
+    """Mean over quotes of rho(e), e = (model - market) / scale, with the weights of the quotes.
 
     Attributes:
         weight: The scale: "spread" (ask - bid + 1e-6), "vega" (implied-volatility errors, to first order),
@@ -64,14 +64,15 @@ class Loss(eqx.Module):
         return self.weight == "spread" or self.inside == "free"
 
     def usable(self, surface: QuoteSurface, used: Flags) -> tuple[Flags, Flags, QuoteSurface]:
-        """Whether a surface can be fitted, the quotes to use, and it with harmless numbers elsewhere.
+        """Whether a surface can be fitted, the quotes to use, and the surface with finite numbers only.
 
         Args:
             surface: One surface, or surfaces with leading axes.
-            used: Quotes asked for, (..., 2, T, K).
+            used: Quotes to fit, (..., 2, T, K).
 
         Returns:
-            Flags (...), flags (..., 2, T, K), and the surface.
+            Flags (...) of surfaces, flags (..., 2, T, K) of quotes, and the surface, with 0 in place of
+            numbers that are not finite and 1 in place of maturities that are not above 0.
         """
         used = used & surface.mask
         sound = jnp.isfinite(surface.prices) & jnp.isfinite(surface.weight) & (surface.weight >= 0.0)
@@ -80,28 +81,32 @@ class Loss(eqx.Module):
             sound = sound & jnp.isfinite(surface.spread)
         rows = jnp.any(used, axis=(-3, -1))
         time = jnp.all(~rows | ((surface.t > 0.0) & jnp.isfinite(surface.t)), axis=-1)
-        fine = jnp.any(used & (surface.weight > 0.0), axis=(-3, -2, -1)) & time
-        fine = fine & jnp.all(~used | sound, axis=(-3, -2, -1))
+        usable = jnp.any(used & (surface.weight > 0.0), axis=(-3, -2, -1)) & time
+        usable = usable & jnp.all(~used | sound, axis=(-3, -2, -1))
         clean = jax.tree.map(lambda x: jnp.where(jnp.isfinite(x), x, 0.0) if x.dtype == float else x, surface)
         clean = eqx.tree_at(lambda s: s.t, clean, jnp.where(clean.t > 0.0, clean.t, 1.0))
-        return fine, used & jnp.reshape(fine, fine.shape + (1, 1, 1)), clean
+        return usable, used & jnp.reshape(usable, usable.shape + (1, 1, 1)), clean
 
     def targets(self, surface: QuoteSurface, used: Flags) -> Targets:
         """Price intervals, scales and normalised weights of the quotes `used`; harmless elsewhere."""
         spread = jnp.where(used, surface.spread, 1.0)
         parity = in_the_money_part(surface.k)
         mid = surface.prices - parity
-        low, high = (surface.bid - parity, surface.ask - parity) if self.inside == "free" else (mid, mid)
+        low = surface.bid - parity if self.inside == "free" else mid
+        high = surface.ask - parity if self.inside == "free" else mid
         weight = surface.weight * surface.vega**self.vega_power
         weight = jnp.where(used, weight, 0.0)
         total = jnp.sum(weight, axis=(-3, -2, -1), keepdims=True)
         scale = jnp.where(used, self._scale(surface, spread), 1.0)
         return Targets(
-            jnp.where(used, low, 0.0), jnp.where(used, high, 0.0), scale,
-            weight / jnp.where(total > 0.0, total, 1.0),
-        )  # fmt: skip
+            low=jnp.where(used, low, 0.0),
+            high=jnp.where(used, high, 0.0),
+            scale=scale,
+            share=weight / jnp.where(total > 0.0, total, 1.0),
+        )
 
     def _scale(self, surface: QuoteSurface, spread: Real) -> Real:
+        """What the errors of the quotes are divided by."""
         if self.weight == "price":
             return jnp.ones_like(surface.prices)
         if self.weight == "relative":
@@ -111,11 +116,15 @@ class Loss(eqx.Module):
         if self.weight == "vega":
             least = _LEAST_VEGA * jnp.max(surface.vega, axis=(-3, -1), keepdims=True)
             return jnp.maximum(surface.vega, least)
-        # a spread that is not known leaves the volatility tolerance
+        # without a spread the tolerance of the volatility is the scale
         return jnp.maximum(jnp.where(spread > 0, spread, 0.0), _VOL_TOLERANCE * surface.vol * surface.vega)
 
     def rho(self, e: Real) -> tuple[Real, Real, Real]:
-        """The function, its slope over 2 e, and half its curvature, at least a hundredth of that."""
+        """The robust function and two of its derivatives, each of the shape of e.
+
+        Returns:
+            rho(e), rho'(e) / 2e and max(rho''(e) / 2, 0.01 rho'(e) / 2e).
+        """
         s = (e / self.c) ** 2
         if self.robust == "none":
             return e * e, jnp.ones_like(e), jnp.ones_like(e)
@@ -139,7 +148,7 @@ def market_prices(surface: QuoteSurface) -> Real:
 
 
 def in_the_money_part(k: Real) -> Real:
-    """What a quote of each kind is worth above the out-of-the-money one of its strike: (..., 2, T, K)."""
+    """Price of a quote of each kind less the out-of-the-money price of its strike, (..., 2, T, K)."""
     forward = -jnp.expm1(k)
     call_out = k >= 0.0  # the same side as the engines' at k = 0, where the maximum has no slope
     return jnp.stack([jnp.where(call_out, 0.0, forward), jnp.where(call_out, -forward, 0.0)], axis=-3)

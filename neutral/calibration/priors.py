@@ -1,8 +1,7 @@
-"""What a fit knows beforehand: a pull towards a point, and penalties on combinations of parameters."""
+"""Priors: a pull towards a point, and penalties on combinations of parameters."""
 
 import abc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -10,8 +9,20 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..typing import Real
-from .coordinates import Coordinates
+from ..typing import Real, Scalar
+from .coordinates import AbstractCoordinates
+
+
+class Weights(dict[str, float]):
+    """Relative weights by parameter name; hashable, as what is fixed at compile time must be."""
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Equal weights have equal hashes, whatever their order."""
+        return hash(frozenset(self.items()))
+
+
+def _as_weights(weights: dict[str, float] | None) -> Weights | None:
+    return None if weights is None else Weights(weights)
 
 
 class Tikhonov(eqx.Module):
@@ -29,26 +40,31 @@ class Tikhonov(eqx.Module):
             not named.
     """
 
-    strength: Any = eqx.field(default=1e-3)
+    strength: Scalar = 1e-3
     center: AbstractFourierModel | None = None
-    weights: dict[str, float] | None = eqx.field(static=True, default=None)
+    weights: dict[str, float] | None = eqx.field(static=True, default=None, converter=_as_weights)
 
-    def quadratic(self, coordinates: Coordinates, vector: Callable[[Any], Any]) -> tuple[Any, Any]:
-        """Precision of each coordinate, shape (size,), and center, (..., size), by `vector` of a model."""
+    def precision(self, coordinates: AbstractCoordinates) -> Real:
+        """Precision of each coordinate, shape (size,).
+
+        Raises:
+            ArgumentError: `weights` names what is no parameter.
+        """
         names = [name.split("[")[0] for name in coordinates.names]
         weights = dict.fromkeys(names, 1.0) if self.weights is None else self.weights
         unknown = set(weights) - set(names) - {"increments"}
         if unknown:
-            known = ", ".join(dict.fromkeys(names))
-            raise ArgumentError(f"Tikhonov.weights names {', '.join(sorted(unknown))}; there are {known}.")
-        precision = self.strength * np.array([weights.get(name, 0.0) for name in names])
-        if self.center is not None:
-            return precision, vector(self.center)
-        return precision, vector(coordinates.typical())
+            accepted = ", ".join(dict.fromkeys(names))
+            raise ArgumentError(f"Tikhonov.weights names {', '.join(sorted(unknown))}; there are {accepted}.")
+        return self.strength * np.array([weights.get(name, 0.0) for name in names])
+
+    def center_or_typical(self, coordinates: AbstractCoordinates) -> AbstractFourierModel:
+        """The center, typical values of the model where there is none."""
+        return coordinates.typical() if self.center is None else self.center
 
 
 class AbstractPenalty(eqx.Module):
-    """Residuals of parameters, squared and added to the loss."""
+    """Residuals that are functions of the parameters; their squares are added to the loss."""
 
     @abc.abstractmethod
     def residuals(self, values: dict[str, Real]) -> Real:
@@ -81,3 +97,23 @@ class JumpMomentPenalty(AbstractPenalty):
         """See `AbstractPenalty.residuals`."""
         excess = values["mu_v"] * values["rho_j"] - 1.0 + self.margin
         return jnp.sqrt(self.strength) * jnp.maximum(excess / self.margin, 0.0)[None]
+
+
+Prior = Tikhonov | AbstractPenalty | Sequence[Tikhonov | AbstractPenalty]
+"""One prior, or several: at most one `Tikhonov`, and any penalties."""
+
+
+def split_prior(prior: Prior | None) -> tuple[Tikhonov | None, tuple[AbstractPenalty, ...]]:
+    """The pull and the penalties of a `prior` argument.
+
+    Raises:
+        ArgumentError: it holds something else, or more than one `Tikhonov`.
+    """
+    priors = () if prior is None else prior if isinstance(prior, list | tuple) else (prior,)
+    pulls = [p for p in priors if isinstance(p, Tikhonov)]
+    penalties = tuple(p for p in priors if isinstance(p, AbstractPenalty))
+    if len(pulls) + len(penalties) != len(priors) or len(pulls) > 1:
+        raise ArgumentError(
+            f"prior must be one Tikhonov and any penalties, alone or in a list, got {prior!r}."
+        )
+    return (pulls[0] if pulls else None), penalties

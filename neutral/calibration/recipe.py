@@ -1,42 +1,41 @@
-"""What people may ask to be calibrated: a model class, a model to start from, or a shift of either."""
-
-from typing import Any
+"""What people may ask to be calibrated: a model class, a model to start from, or an extension of either."""
 
 import jax
 import numpy as np
 
 from ..errors import ArgumentError
-from ..models import AbstractFourierModel, Shifted
+from ..models import AbstractFourierModel
 from ..models.parameters import domains, is_concrete
 
+Recipe = type[AbstractFourierModel] | AbstractFourierModel
 
-def split_recipe(recipe: Any) -> tuple[type[AbstractFourierModel], bool, AbstractFourierModel | None]:
-    """Model class, whether shifted, and the starting model where the recipe holds numbers.
+
+def split_recipe(recipe: Recipe) -> tuple[type[AbstractFourierModel], AbstractFourierModel | None]:
+    """The model's class, and the starting model where the recipe holds numbers.
 
     Raises:
         ArgumentError: it is neither a class, nor a recipe, nor a model.
     """
-    shifted = isinstance(recipe, Shifted)
-    base = recipe.model if shifted else recipe
+    base = recipe.base if isinstance(recipe, AbstractFourierModel) else recipe
     cls = base if isinstance(base, type) else type(base)
-    if not issubclass(cls, AbstractFourierModel) or issubclass(cls, Shifted):
+    if not issubclass(cls, AbstractFourierModel) or cls.is_extension:
         raise ArgumentError(
             "recipe must be a model class (neutral.Heston), neutral.Shifted of one, or a starting model, "
             f"got {recipe!r}."
         )
-    start = None if isinstance(base, type) or base.is_recipe else recipe
+    start = None if isinstance(recipe, type) or recipe.is_recipe else recipe
     if start is not None and not all(is_concrete(x) for x in jax.tree.leaves(start)):
         raise ArgumentError("A starting model must hold numbers, not traced values.")
-    return cls, shifted, start
+    return cls, start
 
 
-def entries_of(recipe: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, float]]:
+def entries_of(recipe: Recipe) -> tuple[tuple[tuple[str, int], ...], dict[str, float]]:
     """Entries of the parameters with an axis, and by coordinate the values that a recipe gives.
 
     Raises:
         ArgumentError: a class alone, where parameters have an axis.
     """
-    base = recipe.model if isinstance(recipe, Shifted) else recipe
+    base = recipe if isinstance(recipe, type) else recipe.base
     if isinstance(base, type):
         if any(base.field_ndim(name) for name in domains(base)):
             raise ArgumentError(
@@ -45,14 +44,12 @@ def entries_of(recipe: Any) -> tuple[tuple[tuple[str, int], ...], dict[str, floa
             )
         return (), {}
     counts = base.entries()
-    given = {name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base.given if counts[name]}
-    return tuple(counts.items()), {
-        f"{name}[{i}]": float(x) for name, rows in given.items() for i, x in enumerate(rows[0])
-    }
+    rows = {name: np.reshape(getattr(base, name), (-1, counts[name])) for name in base.given if counts[name]}
+    values = {f"{name}[{i}]": float(x) for name, row in rows.items() for i, x in enumerate(row[0])}
+    return tuple(counts.items()), values
 
 
 def has_lanes(model: AbstractFourierModel) -> bool:
     """Whether the fields have a leading axis of surfaces."""
-    base = model.model if isinstance(model, Shifted) else model
-    name = next(iter(domains(base)))
-    return np.ndim(getattr(base, name)) > base.field_ndim(name)
+    name = next(iter(domains(model.base)))
+    return np.ndim(getattr(model.base, name)) > model.base.field_ndim(name)

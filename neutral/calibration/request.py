@@ -1,7 +1,10 @@
-"""What a calibration is asked for: arguments checked once, turned into numbers of each surface."""
+"""What a calibration is asked for: arguments checked once, and the numbers of each surface."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import equinox as eqx
 import jax
@@ -12,126 +15,246 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import domains
 from ..precision import require_precision
-from ..pricing import Lewis
+from ..pricing import AbstractGridEngine, Lewis
 from ..quotes.surface import QuoteSurface
-from ..typing import Real
-from .coordinates import Bounds, Coordinates, increment_unit
+from ..typing import Flags, Numbers, Real
+from .coordinates import AbstractCoordinates, Bounds, coordinates_of, increment_unit
 from .losses import Loss
-from .priors import AbstractPenalty, Tikhonov
+from .priors import Prior, Tikhonov, split_prior
 from .problem import Setting
-from .recipe import entries_of, has_lanes, split_recipe
+from .recipe import Recipe, entries_of, has_lanes, split_recipe
 from .solvers import AbstractSolver, LevenbergMarquardt
 from .starts.search import Search
 
 OnDegenerate = Literal["keep", "damp"]
-
-
-class Request(NamedTuple):
-    """What a call asks for, checked: the part fixed at compile time, and numbers shared by all surfaces."""
-
-    setting: Setting
-    solver: AbstractSolver
-    plan: Search
-    from_data: bool
-    lower: np.ndarray  # (n,)
-    upper: np.ndarray
-    precision: Any  # (n, n)
-    fixed: np.ndarray  # (n,) flags
-    values: np.ndarray  # (n,) of fixed coordinates
-    damp: bool
+Kind = TypeVar("Kind")
+Tree = TypeVar("Tree")
 
 
 class Lane(NamedTuple):
-    """Numbers of one surface."""
+    """Numbers of one surface; with a leading axis on every field those of many."""
 
     surface: QuoteSurface
-    used: Any  # (2, T, K)
-    starts: Any  # (starts, n), nan where absent
-    center: Any  # (n,)
-    fixed: Any  # (n,) values of fixed coordinates
+    used: Flags  # (2, T, K) quotes to fit
+    starts: Real  # (starts, n), nan where absent
+    center: Real  # (n,) of the prior, or of the pull that damps
+    fixed: Real  # (n,) values of fixed coordinates
 
 
-def request(
-    recipe: Any,
-    surface: QuoteSurface,
-    engine: Lewis | None,
-    loss: Loss | None,
-    prior: Any,
-    solver: AbstractSolver | None,
-    search: Search | None,
-    fixed: dict[str, float] | None,
-    bounds: Bounds | None,
-    on_degenerate: OnDegenerate = "keep",
-) -> tuple[Request, Tikhonov | None, AbstractFourierModel | None]:
-    """Check the arguments of a calibration.
+class Request(eqx.Module):
+    """What a calibration is asked for, checked. n coordinates, T maturities, K strikes.
+
+    `Request.of` makes one from the arguments of `calibrate`. A result of a batch holds it with a leading axis
+    on every array, so that `results[3].request` is that of one fit.
+
+    Attributes:
+        setting: Coordinates of the model, engine, loss and penalties.
+        solver: The solver.
+        search: How many steps the starts get.
+        from_data: Whether starts come from the data; a starting model replaces them.
+        damp: Whether a fit is damped in the directions that the quotes do not determine.
+        history: Whether the course of the fit is kept.
+        lower: Lower bounds of the coordinates, shape (n,).
+        upper: Upper bounds of the coordinates, shape (n,).
+        precision: Of the prior, in the coordinates, shape (n, n).
+        fixed: Coordinates that keep a value, shape (n,).
+        values: Their values, 0 elsewhere, shape (n,).
+        prior: The pull towards a point.
+        start: The starting model, where the recipe holds numbers.
+        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
+    """
+
+    setting: Setting
+    solver: AbstractSolver[Any]
+    search: Search
+    from_data: bool = eqx.field(static=True)
+    damp: bool = eqx.field(static=True)
+    history: bool = eqx.field(static=True)
+    lower: Real
+    upper: Real
+    precision: Real
+    fixed: Flags
+    values: Real
+    prior: Tikhonov | None = None
+    start: AbstractFourierModel | None = None
+    mask: Flags | None = None
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Recipe,
+        surface: QuoteSurface,
+        *,
+        engine: AbstractGridEngine[Any] | None = None,
+        loss: Loss | None = None,
+        prior: Prior | None = None,
+        solver: AbstractSolver[Any] | None = None,
+        search: Search | None = None,
+        fixed: Mapping[str, float] | None = None,
+        bounds: Bounds | None = None,
+        mask: Numbers | None = None,
+        on_degenerate: OnDegenerate = "keep",
+        history: bool = False,
+    ) -> Request:
+        """Check the arguments of `calibrate`, which explains them.
+
+        Raises:
+            ArgumentError: names the argument, what came and what is accepted.
+            PrecisionError: double precision is off.
+        """
+        require_precision("float64")
+        _, start = split_recipe(recipe)
+        _, values = entries_of(recipe)
+        coordinates = coordinates_of(recipe, surface.shape[0], fixed or {})
+        chosen_engine = _grid_engine(engine)
+        chosen_loss = _given("loss", loss, Loss, Loss)
+        chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
+        tikhonov, penalties = split_prior(prior)
+        lower, upper = coordinates.bounds(bounds)
+        by_name = coordinates.by_name(fixed or {}) | values
+        flags, values = _fixed(coordinates, by_name, lower, upper)
+        if on_degenerate not in get_args(OnDegenerate):
+            raise ArgumentError(f"on_degenerate must be 'keep' or 'damp', got {on_degenerate!r}.")
+        size = coordinates.size
+        precision = np.zeros((size, size))
+        if tikhonov is not None:
+            precision = tikhonov.precision(coordinates)[:, None] * np.eye(size)
+        return cls(
+            setting=Setting(coordinates, chosen_engine, chosen_loss, penalties),
+            solver=chosen_solver,
+            search=search or Search(),
+            from_data=start is None,
+            damp=on_degenerate == "damp",
+            history=history,
+            lower=lower,
+            upper=upper,
+            precision=precision,
+            fixed=flags,
+            values=values,
+            prior=tikhonov,
+            start=start,
+            mask=None if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surface.mask.shape),
+        )
+
+    def lanes(self, surfaces: QuoteSurface, starts: Sequence[AbstractFourierModel] | None = None) -> Lane:
+        """The numbers of every surface, with a leading axis.
+
+        Args:
+            surfaces: Surfaces with a leading axis.
+            starts: Further starting models; fields scalar, or with a leading axis of surfaces (nan: absent).
+        """
+        coordinates = self.setting.coordinates
+        count = len(surfaces)
+        size = coordinates.size
+        first = [] if self.start is None else [self.start]
+        vectors = [_vectors(coordinates, model, surfaces) for model in [*first, *(starts or [])]]
+        center = np.zeros((count, size))
+        if self.prior is not None:
+            middle = _vectors(coordinates, self.prior.center_or_typical(coordinates), surfaces)
+            center = jnp.broadcast_to(middle, (count, size))
+        elif self.damp:
+            center = vectors[0] if first else _vectors(coordinates, coordinates.typical(), surfaces)
+        return Lane(
+            surface=surfaces,
+            used=surfaces.train if self.mask is None else jnp.broadcast_to(self.mask, surfaces.mask.shape),
+            starts=jnp.stack(vectors, axis=1) if vectors else np.zeros((count, 0, size)),
+            center=center,
+            fixed=np.broadcast_to(self.values, (count, size)),
+        )
+
+    def shared(self) -> Request:
+        """The part that the compiled program reads; the rest has gone into the lanes."""
+        return dataclasses.replace(self, prior=None, start=None, mask=None)
+
+    def again(self, model: AbstractFourierModel) -> Request:
+        """The same calibration, started from a fitted model alone and without a second, damped fit."""
+        return dataclasses.replace(self, start=model, from_data=False, damp=False, history=False)
+
+    def fixing(self, values: Mapping[str, float]) -> Request:
+        """The same calibration with further parameters fixed.
+
+        Args:
+            values: By parameter or by entry (`kappa`, `kappa[1]`), natural units.
+
+        Raises:
+            ArgumentError: an unknown name, or a value outside the bounds.
+        """
+        coordinates = self.setting.coordinates.holding(values)
+        by_name = coordinates.by_name(values)
+        flags, numbers = _fixed(coordinates, by_name, np.asarray(self.lower), np.asarray(self.upper))
+        return dataclasses.replace(
+            self,
+            setting=dataclasses.replace(self.setting, coordinates=coordinates),
+            fixed=np.asarray(self.fixed) | flags,
+            values=np.where(flags, numbers, np.asarray(self.values)),
+        )
+
+    def as_arrays(self) -> Request:
+        """The same with every number an array, as a result holds it; traced numbers stay as they are."""
+        return jax.tree.map(lambda x: x if eqx.is_array(x) else np.asarray(x), self)
+
+    def repeated(self, count: int) -> Request:
+        """With a leading axis of surfaces on every array, as the results of a batch hold it; on the host."""
+
+        def rows(tree: Tree) -> Tree:
+            return jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (count, *np.shape(x))), tree)
+
+        prior = self.prior
+        if prior is not None and prior.center is not None and has_lanes(prior.center):
+            every = rows(dataclasses.replace(prior, center=None))
+            prior = dataclasses.replace(every, center=prior.center)
+        elif prior is not None:
+            prior = rows(prior)
+        start = self.start
+        if start is not None and not has_lanes(start):
+            start = rows(start)
+        mask = self.mask
+        if mask is not None:
+            mask = np.asarray(mask)
+        return dataclasses.replace(rows(self.shared()), prior=prior, start=start, mask=mask)
+
+
+def _fixed(
+    coordinates: AbstractCoordinates, by_name: Mapping[str, float], lower: np.ndarray, upper: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Flags of the fixed coordinates, and their values, 0 elsewhere; each of shape (n,).
 
     Raises:
-        ArgumentError: names the argument, what came and what is accepted.
-        PrecisionError: double precision is off.
+        ArgumentError: a value outside its bounds.
     """
-    require_precision("float64")
-    cls, shifted, start = split_recipe(recipe)
-    axes, given = entries_of(recipe)
-    coordinates = Coordinates(cls, shifted, surface.shape[0], axes, _held(cls, fixed or {}))
-    chosen_engine = _given("engine", engine, Lewis, Lewis)
-    chosen_loss = _given("loss", loss, Loss, Loss)
-    chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
-    tikhonov, penalties = _priors(prior)
-    lower, upper = coordinates.bounds(bounds)
-    still = coordinates.by_name(fixed or {}) | given
-    held = np.array([name in still for name in coordinates.names])
-    values = _fixed_values(coordinates, still, held, lower, upper)
-    if on_degenerate not in get_args(OnDegenerate):
-        raise ArgumentError(f"on_degenerate must be 'keep' or 'damp', got {on_degenerate!r}.")
-    setting = Setting(coordinates, chosen_engine, chosen_loss, penalties)
-    return (
-        Request(
-            setting,
-            chosen_solver,
-            search or Search(),
-            start is None,
-            lower,
-            upper,
-            np.zeros((coordinates.size, coordinates.size)),
-            held,
-            values,
-            on_degenerate == "damp",
-        ),
-        tikhonov,
-        start,
-    )
-
-
-def _held(cls: type[AbstractFourierModel], fixed: dict[str, float]) -> tuple[str, ...]:
-    """Fixed parameters of a model with a joint map, which would move them with the others."""
-    joint = cls.from_free.__func__ is not AbstractFourierModel.from_free.__func__  # pyright: ignore[reportFunctionMemberAccess]
-    return tuple(name for name in domains(cls) if name in fixed) if joint else ()
-
-
-def _fixed_values(
-    coordinates: Coordinates, fixed: dict[str, float], held: np.ndarray, lower: np.ndarray, upper: np.ndarray
-) -> np.ndarray:
-    """Coordinates of the fixed parameters, 0 elsewhere."""
-    if not fixed:
-        return np.zeros(coordinates.size)
+    flags = np.array([name in by_name for name in coordinates.names])
     values = np.zeros(coordinates.size)
+    if not by_name:
+        return flags, values
     with jax.ensure_compile_time_eval():  # numbers also inside jit
         typical = coordinates.typical()
-        own = coordinates.spread(
+        usual = coordinates.spread(
             {name: jnp.asarray(getattr(typical, name)) for name in domains(coordinates.model)}
         )
         columns = [
-            jnp.asarray(fixed.get(name, x)) for name, x in zip(coordinates.parameters, own, strict=True)
+            jnp.asarray(by_name.get(name, x)) for name, x in zip(coordinates.parameters, usual, strict=True)
         ]
-        values[: len(columns)] = coordinates.own_vector(coordinates.gather(columns))
-    outside = held & ((values < lower) | (values > upper) | ~np.isfinite(values))
+        values[: len(columns)] = coordinates.parameter_vector(coordinates.gather(columns))
+    outside = flags & ((values < lower) | (values > upper) | ~np.isfinite(values))
     if outside.any():
         name = coordinates.names[int(np.nonzero(outside)[0][0])]
-        raise ArgumentError(f"fixed {name} = {fixed[name]} lies outside its bounds; widen bounds=.")
-    return np.where(held, values, 0.0)
+        raise ArgumentError(f"fixed {name} = {by_name[name]} lies outside its bounds; widen bounds=.")
+    return flags, np.where(flags, values, 0.0)
 
 
-def _given(name: str, value: Any, kind: type, default: Any) -> Any:
+def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[Any]:
+    """The engine, or the default one; refuses an engine that cannot calibrate."""
+    if engine is None:
+        return Lewis()
+    if not isinstance(engine, AbstractGridEngine):
+        raise ArgumentError(
+            f"engine must be Lewis(), CarrMadan() or COS(), which price from a grid, got {engine!r}."
+        )
+    return engine
+
+
+def _given(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:
+    """The value of an argument, its default where None."""
     if value is None:
         return default()
     if not isinstance(value, kind):
@@ -139,52 +262,25 @@ def _given(name: str, value: Any, kind: type, default: Any) -> Any:
     return value
 
 
-def _priors(prior: Any) -> tuple[Tikhonov | None, tuple[AbstractPenalty, ...]]:
-    given = () if prior is None else prior if isinstance(prior, list | tuple) else (prior,)
-    pulls = [p for p in given if isinstance(p, Tikhonov)]
-    penalties = tuple(p for p in given if isinstance(p, AbstractPenalty))
-    if len(pulls) + len(penalties) != len(given) or len(pulls) > 1:
-        raise ArgumentError(
-            f"prior must be one Tikhonov and any penalties, alone or in a list, got {prior!r}."
-        )
-    return (pulls[0] if pulls else None), penalties
-
-
-def make_lanes(
-    asked: Request,
-    surfaces: QuoteSurface,
-    tikhonov: Tikhonov | None,
-    start: AbstractFourierModel | None,
-    starts: Sequence[AbstractFourierModel] | None,
-    mask: Any,
-) -> tuple[Lane, Request]:
-    """The numbers of every surface, with a leading axis; and the request with the prior's precision."""
-    coordinates, count = asked.setting.coordinates, len(surfaces)
-
-    def vectors(model: AbstractFourierModel) -> Real:
-        return _vectors(coordinates, model, surfaces)
-
-    given = [vectors(model) for model in ([start] if start is not None else []) + list(starts or [])]
-    size = coordinates.size
-    stacked = jnp.stack(given, axis=1) if given else np.zeros((count, 0, size))
-    center = np.zeros((count, size))
-    if tikhonov is not None:
-        precision, middle = tikhonov.quadratic(coordinates, vectors)
-        asked = asked._replace(precision=precision[:, None] * np.eye(size))
-        center = jnp.broadcast_to(middle, (count, size))
-    elif asked.damp:
-        center = given[0] if start is not None else vectors(coordinates.typical())
-    used = surfaces.train if mask is None else jnp.broadcast_to(jnp.asarray(mask, bool), surfaces.mask.shape)
-    return Lane(surfaces, used, stacked, center, np.broadcast_to(asked.values, (count, size))), asked
-
-
-def _vectors(coordinates: Coordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> Real:
+def _vectors(coordinates: AbstractCoordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> Real:
     """Vectors of one model for all surfaces, or of one each: (surfaces, size)."""
     unit = increment_unit(surfaces)
-    return _vectors_jit(coordinates, model, unit, surfaces.t, has_lanes(model), len(surfaces))
+    many = has_lanes(model)
+    count = len(surfaces)
+    return _vectors_jit(coordinates, model, unit, t=surfaces.t, many=many, count=count)
 
 
 @eqx.filter_jit
-def _vectors_jit(coordinates: Coordinates, model: Any, unit: Any, t: Any, many: bool, count: int) -> Real:
-    one = lambda model, unit, t: coordinates.vector(model, unit, t)  # noqa: E731
+def _vectors_jit(
+    coordinates: AbstractCoordinates,
+    model: AbstractFourierModel,
+    unit: Real,
+    *,
+    t: Real,
+    many: bool,
+    count: int,
+) -> Real:
+    def one(model: AbstractFourierModel, unit: Real, t: Real) -> Real:
+        return coordinates.vector(model, unit, t)
+
     return jax.vmap(one, in_axes=(0 if many else None, 0, 0), axis_size=count)(model, unit, t)

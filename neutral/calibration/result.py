@@ -1,27 +1,53 @@
-"""What a calibration returns: value, status, evidence."""
+"""The result of a calibration: model, status, evidence, and the request that it answers."""
+
+from __future__ import annotations
 
 import enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..typing import Codes, Flags, Real
+from .history import History
+from .request import Request
+from .solvers import Stop
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CalibrationStatus(enum.IntEnum):
     """How a fit ended; `CalibrationStatus(code).message` says what it means and what to do."""
 
-    converged = 0
-    max_steps = 1
-    stalled = 2
-    nonfinite = 3
+    converged = Stop.converged
+    max_steps = Stop.max_steps
+    stalled = Stop.stalled
+    nonfinite = Stop.nonfinite
     bad_quotes = 4
+    refused = 5
+
+    @staticmethod
+    def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
+        """Status codes of fits, from why their solver stopped and whether their quotes could be used.
+
+        Args:
+            stop: Reasons for which the solver stopped.
+            usable: Whether there were quotes to fit.
+            refused: Whether the engine refuses to price the fitted model; of no fit where None.
+
+        A fit whose solver still runs has spent all steps that it was given.
+        """
+        status = jnp.where(stop == Stop.running, int(Stop.max_steps), stop)
+        if refused is not None:
+            status = jnp.where(refused & (status != Stop.nonfinite), int(CalibrationStatus.refused), status)
+        return jnp.where(usable, status, int(CalibrationStatus.bad_quotes))
 
     @property
     def message(self) -> str:
-        """What it means and what to do."""
+        """A sentence for people: what the status means, and what to do."""
         return _MESSAGES[self]
 
 
@@ -35,6 +61,8 @@ _MESSAGES = {
     "maturities and starting values.",
     CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
+    CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
+    "of finite moments, a strike is off its grid, or its range is too short): take the default engine.",
 }
 
 
@@ -51,18 +79,22 @@ class CalibrationResult(eqx.Module):
         prices: Model price of every cell's call and put (normalised), (2, T, K).
         gradient_norm: Largest cosine between the residuals and the derivative of the prices in a free
             parameter; at most 1e-6 where converged.
-        condition_number: Of the scaled curvature on the free parameters; inf where a parameter has no effect.
+        condition_number: That of the scaled curvature on the free parameters; inf where a parameter has no
+            effect.
         at_bound: Which coordinates of `names` end on a bound, and are held there by the gradient.
         agreement: Share of the starts that have converged whose cost is within 0.1 % of the best.
         spread: Largest range of a parameter among those, relative to its value in the best fit.
         minima: Distinct costs, more than 0.1 % apart, that starts have converged to.
-        standard_errors: Of what `names` lists, in natural units, as the errors of the fitted quotes tell; nan
-            for a parameter that is fixed or on a bound, and where the fit has not converged.
+        standard_errors: Those of what `names` lists, in natural units, from the scatter of the quotes'
+            errors; nan for a parameter that is fixed or on a bound, and where the fit has not converged.
         quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
-        coordinates: Where the fit ends, in the coordinates of the solver.
+        coordinates: The solution in the coordinates of the solver.
         undamped_loss: The data term before the fit was damped; `loss` where it was not.
-        damping: Precision of the pull that damped it, in the coordinates; None where none was asked for.
-        names: Coordinates: the parameters, then shift increments.
+        damping: Precision of the pull that damped it, in the coordinates; None unless `on_degenerate="damp"`.
+        names: Names of the coordinates: the parameters, then shift increments.
+        request: What the calibration was asked for, further `starts` excepted; None in a result that an older
+            version of the package has saved.
+        history: The course of the fit, with `history=True`; else None.
     """
 
     model: Any  # of the recipe's class
@@ -84,9 +116,11 @@ class CalibrationResult(eqx.Module):
     undamped_loss: Real
     damping: Real | None
     names: tuple[str, ...] = eqx.field(static=True)
+    request: Request | None = None
+    history: History | None = None
 
     @property
-    def converged(self) -> Any:
+    def converged(self) -> Flags:
         """Whether the fit is at a stationary point, shape of `status`."""
         return self.status == CalibrationStatus.converged
 
@@ -96,7 +130,7 @@ class CalibrationResult(eqx.Module):
             raise TypeError("a single result has no length")
         return np.shape(self.status)[0]
 
-    def __getitem__(self, index: Any) -> "CalibrationResult":
+    def __getitem__(self, index: int | slice | Codes | Flags) -> CalibrationResult:
         """One fit of a batch, or some of them."""
         if np.ndim(self.status) == 0:
             raise TypeError("a single result has no items")
@@ -104,7 +138,7 @@ class CalibrationResult(eqx.Module):
 
     @property
     def bounds_hit(self) -> tuple[str, ...]:
-        """Names of the coordinates that end on a bound; of one fit."""
+        """Names of the coordinates of one fit that end on a bound."""
         return tuple(name for name, hit in zip(self.names, np.asarray(self.at_bound), strict=True) if hit)
 
     def summary(self) -> str:
@@ -125,12 +159,12 @@ class CalibrationResult(eqx.Module):
             f"{float(self.gradient_norm):.1e}, condition number {float(self.condition_number):.1e}{bound}"
         )
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> pd.DataFrame:
         """A DataFrame with one row per fit: status, evidence, parameters and their standard errors."""
         import pandas as pd
 
         rows = self if np.ndim(self.status) else jax.tree.map(lambda x: np.asarray(x)[None], self)
-        columns: dict[str, Any] = {
+        columns: dict[str, list | np.ndarray] = {
             "status": [CalibrationStatus(int(code)).name for code in rows.status],
             "converged": np.asarray(rows.converged),
         }

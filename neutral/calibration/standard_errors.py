@@ -2,36 +2,37 @@
 
 import jax.numpy as jnp
 
-from ..typing import Flags, Real
+from ..typing import Codes, Flags, Real
 from .problem import Problem, Setting
-from .solvers import Evaluation
+from .solvers import Solution
 
 
 def standard_errors(
-    setting: Setting, problem: Problem, y: Real, at: Evaluation, moving: Flags, strikes: Real
+    setting: Setting, problem: Problem, solution: Solution, moving: Flags, strikes: Codes
 ) -> Real:
     """Sandwich standard errors (Huber 1967; White 1980), whatever the size of the quotes' errors.
 
-    Covariance A^{-1} S A^{-1} n/(n - p): A the Gauss-Newton curvature, S the scatter of the strikes' parts of
-    the gradient (Liang and Zeger 1986: call and put of a strike are a cluster), n strikes, p moving
-    coordinates; on to natural parameters by the delta method.
+    Covariance V = A^{-1} S A^{-1} n/(n - p): A the Gauss-Newton curvature, S the scatter of the strikes'
+    parts of the gradient (Liang and Zeger 1986: call and put of a strike are a cluster), n
+    strikes, p moving coordinates; the factor is that of MacKinnon and White (1985, HC1). Natural parameters
+    have the covariance C V C', C their derivatives in the coordinates (delta method).
 
     Args:
         setting: The calibration.
         problem: Its constants, S surfaces.
-        y: Solutions, (S, n).
-        at: Their evaluation.
+        solution: Where the fits end, with the evaluation there.
         moving: Coordinates that are free and not on a bound, (S, n).
-        strikes: Strikes with a quote that was fitted, over all maturities, (S,).
+        strikes: Number of strikes with a quote that was fitted, over all maturities, (S,).
 
     Returns:
         One per coordinate in natural units, increments for a shift, (S, n); nan where it does not move.
     """
+    at = solution.evaluation
     inverse = _inverse(at.curvature, moving)
     dof = strikes - jnp.sum(moving, axis=-1)
     inflation = jnp.where(dof > 0, strikes / jnp.where(dof > 0, dof, 1.0), jnp.nan)
     covariance = inverse @ at.scatter @ inverse * inflation[:, None, None]
-    chain = setting.named_chain(problem, y)
+    chain = setting.named_chain(problem, solution.y)
     variance = jnp.einsum("bij,bjk,bik->bi", chain, covariance, chain)
     return jnp.where(moving & (variance >= 0.0), jnp.sqrt(jnp.maximum(variance, 0.0)), jnp.nan)
 

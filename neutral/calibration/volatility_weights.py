@@ -9,18 +9,18 @@ from ..quotes.vols import market_vols
 from .calibrate import price_surface
 from .losses import Loss, market_prices
 
-_NEAR = 1e-6  # errors of volatility below this have the vega for a slope
+_NEAR = 1e-6  # below this error of volatility the mean slope is taken to be the vega
 
 
 def volatility_weighted(surface: QuoteSurface, model: AbstractFourierModel) -> QuoteSurface:
     """The surface, weighted so that `Loss("vega")` has the slope of squared errors of volatility at a model.
 
     An error of price e = c(s) - c(s_q) weighs 1 / (m c'(s)), m the mean slope e / (s - s_q): then
-    e de / (m c') = (s - s_q) ds. Where fits to surfaces weighted by the fit before come to rest, the sum of
-    squared errors of volatility is stationary, however large they are.
+    e de / (m c') = (s - s_q) ds. Fit, weigh by the fit, and fit again: where that comes to rest, the sum of
+    squared errors of volatility is stationary, however large the errors are.
 
     Args:
-        surface: One surface, with its own weights, the same in each pass.
+        surface: One surface, with its original weights in each pass.
         model: The fit of the pass before.
 
     Returns:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..workflow.recipes import RECIPES
 from . import options
 
 
@@ -18,7 +19,7 @@ def calibrate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Fit this model: black, heston, svcj or svcj++. Give the option once for each model."
+            help=f"Fit this model. Give the option once for each model. The models are {', '.join(RECIPES)}."
         ),
     ] = None,
     underlying: options.Underlyings = None,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..market.loaders.sources import Kind
     from ..workflow.config import Document
     from ..workflow.inputs.markets import Market
 
@@ -106,7 +105,7 @@ def read_inputs(
     files = market_files(inputs)[:limit]
     given = load_config(config) if config else None
 
-    def config_of(kind: "Kind") -> "Document":
+    def config_of(kind: str) -> "Document":
         return (given or shipped_config(kind)).replaced(data=data)
 
     return read_markets(counted(files, "files"), config_of, underlyings)

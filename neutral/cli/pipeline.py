@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..workflow.recipes import RECIPES
 from . import options
 
 
@@ -32,9 +33,7 @@ def pipeline(
     ] = Path("neutral-pipeline"),
     model: Annotated[
         str | None,
-        typer.Option(
-            help="The model to fit: black, heston, bates, svcj, svcj++, double_heston or piecewise_heston."
-        ),
+        typer.Option(help=f"The model to fit. The models are {', '.join(RECIPES)}."),
     ] = None,
     application: Annotated[
         str | None,

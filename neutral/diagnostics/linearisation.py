@@ -8,17 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration.coordinates import Bounds, Coordinates
+from ..calibration.coordinates import AbstractCoordinates, Bounds
 from ..calibration.implicit import hessian
 from ..calibration.lane import make_problem
 from ..calibration.losses import Loss
 from ..calibration.problem import Problem
-from ..calibration.request import Lane, Request, make_lanes, request
+from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..calibration.solvers.base import EXACT, gradient_norm
 from ..errors import ArgumentError
-from ..models.fourier.shifted import WithVariance
-from ..models.parameters import domains
 from ..pricing import Lewis
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
@@ -64,7 +62,7 @@ class Fit(NamedTuple):
     reason: str
 
     @property
-    def coordinates(self) -> Coordinates:
+    def coordinates(self) -> AbstractCoordinates:
         """Of the model."""
         return self.asked.setting.coordinates
 
@@ -106,11 +104,9 @@ class Fit(NamedTuple):
 
     def named(self, y: Any) -> np.ndarray:
         """What vectors of coordinates stand for, natural units, (..., n)."""
-        own, unit = len(self.coordinates.parameters), self.at.unit
-        natural = self.coordinates.natural(
-            jnp.asarray(y), jnp.broadcast_to(unit, (*np.shape(y)[:-1], unit.size))
-        )
-        return np.concatenate([natural[..., :own], y[..., own:] * unit[: np.shape(y)[-1] - own]], axis=-1)
+        unit = jnp.broadcast_to(self.at.unit, (*np.shape(y)[:-1], self.at.unit.size))
+        natural = self.coordinates.natural(jnp.asarray(y), unit)
+        return np.asarray(self.coordinates.named(natural, y, unit))
 
     def strikes(self) -> tuple[np.ndarray, np.ndarray]:
         """Weighted residuals and their Jacobian in the moving coordinates, call and put of a strike as one.
@@ -135,7 +131,10 @@ def fits_of(
     bounds: Bounds | None = None,
     mask: Any = None,
 ) -> Iterator[Fit]:
-    """The fits of a result, one by one; the arguments are those of the calibration.
+    """The fits of a result, one by one.
+
+    The result itself knows what it was asked for; where it does not, or where an argument is given, all
+    arguments must be those of the calibration.
 
     Raises:
         ArgumentError: the arguments are not those that the result was calibrated with.
@@ -144,13 +143,28 @@ def fits_of(
     if not isinstance(surface, QuoteSurface) or (np.ndim(surface.t) == 2) != many:
         raise ArgumentError("surface must be the QuoteSurface, or the stack of them, that was calibrated.")
     results, surfaces = (result, surface) if many else jax.tree.map(lambda x: x[None], (result, surface))
-    asked, tikhonov, _ = request(result.model, surfaces, engine, loss, prior, None, None, fixed, bounds)
-    if asked.setting.coordinates.names != result.names:
+    request = result.request
+    if request is None or any(x is not None for x in (engine, loss, prior, fixed, bounds, mask)):
+        request = Request.of(
+            result.model,
+            surfaces,
+            engine=engine,
+            loss=loss,
+            prior=prior,
+            fixed=fixed,
+            bounds=bounds,
+            mask=mask,
+        ).repeated(len(surfaces))
+    elif not many:
+        request = jax.tree.map(lambda x: np.asarray(x)[None], request)
+    same_shape = np.shape(result.residuals) == np.shape(surface.prices)
+    if request.setting.coordinates.names != result.names or not same_shape:
         raise ArgumentError("surface has not the maturities of the one that was calibrated.")
-    lanes, asked = make_lanes(asked, surfaces, tikhonov, None, None, mask)
     for i in range(len(surfaces)):
-        one = jax.tree.map(lambda x: np.asarray(x)[i], (results, surfaces, lanes))  # noqa: B023
-        yield _fit(asked, *one)
+        one, surface, asked = jax.tree.map(lambda x: np.asarray(x)[i], (results, surfaces, request))  # noqa: B023
+        asked = asked.again(one.model)
+        lanes = asked.lanes(jax.tree.map(lambda x: x[None], surface))
+        yield _fit(asked, one, surface, jax.tree.map(lambda x: np.asarray(x)[0], lanes))
 
 
 def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane: Lane) -> Fit:
@@ -158,7 +172,8 @@ def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane:
     if status in (CalibrationStatus.nonfinite, CalibrationStatus.bad_quotes):
         return Fit(result, surface, asked, lane, None, status.message)
     damping = np.zeros((len(result.names),) * 2) if result.damping is None else result.damping
-    at = jax.tree.map(np.asarray, _linearise(asked, lane, result.coordinates, result.at_bound, damping))
+    linearised = _linearise(asked.shared(), lane, result.coordinates, result.at_bound, damping)
+    at = jax.tree.map(np.asarray, linearised)
     _check_arguments(result, at, damped=bool(np.any(damping)))
     reason = "" if bool(result.converged) else f"The fit has not converged. {status.message}"
     if not reason and not np.all(np.isfinite(np.where(at.used, result.residuals, at.loss))):
@@ -209,11 +224,10 @@ def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: An
     at = setting.evaluate(problem, y[None])
     objective = setting.objective(problem)
     moving = problem.free[0] & ~at_bound
-    columns = jnp.einsum("ptk,pj->jtk", _columns(slopes), chain[0])
+    columns = jnp.einsum("ptk,pj->jtk", setting.coordinates.columns(slopes).dense()[0], chain[0])
     bend = (target.share * second * slope**2)[0]
     data = jnp.einsum("itk,tk,jtk->ij", columns, jnp.sum(bend, axis=0), columns)
-    own = len(setting.coordinates.parameters)
-    values = jnp.concatenate([natural[0, :own], y[own:] * problem.unit[0, : y.size - own]])
+    values = setting.coordinates.named(natural[0], y, problem.unit[0])
     return Linearisation(
         y, values, setting.named_chain(problem, y[None])[0], moving, problem.lower[0], problem.upper[0],
         problem.unit[0], clean.t[0], columns,
@@ -223,30 +237,11 @@ def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: An
     )  # fmt: skip
 
 
-def _columns(slopes: Any) -> Real:
-    """Derivatives of one surface's prices in the natural parameters, (m, T, K)."""
-    local = slopes.variance if isinstance(slopes, WithVariance) else None
-    own = slopes.model if isinstance(slopes, WithVariance) else slopes
-    leaves = [x[0] for x in jax.tree.leaves(own)]
-    entries = [jnp.moveaxis(x, -1, 0) if x.ndim > 2 else x[None] for x in leaves]
-    if local is not None:
-        entries.append(jnp.eye(local.shape[1])[:, :, None] * local)
-    return jnp.concatenate(entries, axis=0)
-
-
 def parameter_sizes(fit: Fit) -> np.ndarray:
     """What counts as the size of each moving parameter, natural units.
 
     Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
     increment of a shift that of the market's variance at the money.
     """
-    kinds, typical = domains(fit.coordinates.model), fit.coordinates.typical()
-    entries = fit.coordinates.spread({name: jnp.asarray(getattr(typical, name)) for name in kinds})
-    sizes = []
-    for name, value, usual in zip(fit.coordinates.parameters, fit.at.values, entries, strict=False):
-        domain = kinds[name.split("[")[0]]
-        bounded = np.isfinite(domain.lower) and np.isfinite(domain.upper)
-        sizes.append(1.0 if bounded else max(abs(float(value)), 0.1 * abs(float(usual))))
-    if fit.coordinates.shifted:
-        sizes += list(fit.at.unit)
+    sizes = fit.coordinates.sizes(fit.at.values, fit.at.unit)
     return np.array(sizes)[fit.moving]

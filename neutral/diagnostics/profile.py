@@ -7,7 +7,6 @@ import jax
 import numpy as np
 
 from ..calibration.batch import solve_batch
-from ..calibration.request import make_lanes, request
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..quotes.surface import QuoteSurface
@@ -84,7 +83,7 @@ def profile(
     (fit,) = fits_of(result, surface, **options)
     if parameter not in fit.coordinates.parameters:
         raise ArgumentError(f"there is no parameter {parameter!r}; there are {fit.coordinates.parameters}.")
-    if parameter in (options.get("fixed") or {}):
+    if fit.asked.fixed[result.names.index(parameter)]:
         raise ArgumentError(f"{parameter} is fixed.")
     reason = fit.undetermined()
     if not reason and parameter not in fit.names:
@@ -94,7 +93,7 @@ def profile(
     own = float(fit.at.values[result.names.index(parameter)])
     grid = _grid(fit, parameter) if values is None else np.asarray(values, float)
     grid = np.sort(grid[grid != own])
-    refits = _refits(result, surface, parameter, grid, **options)
+    refits = _refits(fit, surface, parameter, grid)
     rise = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
     ratio = np.maximum(rise, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
     root = np.where(np.asarray(refits.converged), np.sign(grid - own) * np.sqrt(ratio), np.nan)
@@ -116,34 +115,8 @@ def _grid(fit: Fit, parameter: str) -> np.ndarray:
     return fit.named(moved)[:, i]
 
 
-def _refits(
-    result: CalibrationResult,
-    surface: QuoteSurface,
-    parameter: str,
-    values: np.ndarray,
-    engine: Any = None,
-    loss: Any = None,
-    prior: Any = None,
-    fixed: dict[str, float] | None = None,
-    bounds: Any = None,
-    mask: Any = None,
-) -> CalibrationResult:
+def _refits(fit: Fit, surface: QuoteSurface, parameter: str, values: np.ndarray) -> CalibrationResult:
     surfaces = jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], values.size, axis=0), surface)
-    every = [
-        request(
-            result.model,
-            surfaces,
-            engine,
-            loss,
-            prior,
-            None,
-            None,
-            (fixed or {}) | {parameter: float(x)},
-            bounds,
-        )
-        for x in values
-    ]
-    asked, tikhonov, start = every[0]
-    held = np.stack([one.values for one, _, _ in every])
-    lanes, asked = make_lanes(asked, surfaces, tikhonov, start, None, mask)
-    return solve_batch(asked, lanes._replace(fixed=held))
+    every = [fit.asked.fixing({parameter: float(x)}) for x in values]
+    held = np.stack([request.values for request in every])
+    return solve_batch(every[0], every[0].lanes(surfaces)._replace(fixed=held))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..calibration.coordinates import Coordinates
+from ..calibration.coordinates import AbstractCoordinates
 from ..errors import ArgumentError
 from .linearisation import Fit
 
@@ -211,7 +211,7 @@ def value_and_slopes(fit: Fit, function: Callable[[Any], Any]) -> tuple[np.ndarr
 
 
 @eqx.filter_jit
-def _model_and_slopes(coordinates: Coordinates, y: Any, unit: Any, t: Any) -> tuple[Any, Any]:
+def _model_and_slopes(coordinates: AbstractCoordinates, y: Any, unit: Any, t: Any) -> tuple[Any, Any]:
     """The model of a vector, and its derivatives with a leading axis of coordinates."""
 
     def build(y: Any) -> Any:

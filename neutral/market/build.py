@@ -1,6 +1,6 @@
 """From quotes to a surface: prices, forwards, filters and the split, with every refused row kept."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,20 @@ from .cash_parity import MAX_REJECTED, implied_forwards
 from .cleaning import arbitrage_reasons
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
-from .quotes import Quotes
+from .quotes import Quotes, column
 from .split import Split
 
-_LEAST_INTEREST = 1e-12  # contracts: no power of it is infinite
+_LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of none is not infinite
 
 if TYPE_CHECKING:
     from ..quotes.surface import QuoteSurface
 
-NO_FORWARD = f"no forward: none stated, and fewer than {MIN_PAIRS} call-put pairs"
+NO_FORWARD = f"the expiry has no forward: none is stated, and it has fewer than {MIN_PAIRS} call-put pairs"
 MIXED = (
-    "mixed settlement series under one date, or stale quotes: more than "
+    "the expiry mixes settlement series, or its quotes are stale: more than "
     f"{MAX_REJECTED:.0%} of the call-put pairs disagree on the forward"
 )
-NO_EQUIVALENT = "no European equivalent: no volatility explains the American price"
+NO_EQUIVALENT = "the quote has no European equivalent: no volatility explains the American price"
 SHOWN_REASONS = 3
 
 
@@ -34,23 +34,24 @@ def build_surface(
     """The surface of a snapshot's liquid quotes, and the rows that are not in it.
 
     Args:
-        quotes: As a loader returns them.
+        quotes: The result of a loader.
         filters: Liquidity rules; None takes the defaults of `Filters`.
-        split: Which quotes train; None trains on all.
+        split: The split into train and test; None trains on all quotes.
         rate: As for `prepare`.
 
     Returns:
-        The surface, weights 1; and the rejected rows with the column `reason`.
+        The surface, with all weights 1, and the rejected rows with the column `reason`.
 
     Raises:
         DataError: As `prepare`.
+        PrecisionError: Double precision is off.
     """
     kept, rejected = prepare(quotes, filters, split, rate)
     return surface_of(kept), rejected
 
 
 def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
-    """The surface of a prepared table; arguments as of `surface_table`."""
+    """The surface of a prepared table; arguments as for `surface_table`."""
     from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
@@ -58,15 +59,15 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
-    """The columns of a prepared table that make a surface, as `QuoteSurface.from_quotes` names them.
+    """The columns of a prepared table that make a surface, with the names of `QuoteSurface.from_quotes`.
 
     Args:
-        kept: As `prepare` returns it.
-        open_interest_power: Quotes count in proportion to this power of their open interest; equally where
-            the source has none.
+        kept: The kept rows of `prepare`.
+        open_interest_power: The weight of a quote is this power of its open interest; all weights are equal
+            where the source has no open interest.
     """
     interest = kept["open_interest"] if "open_interest" in kept else 1.0
-    # where the filters let crossed quotes in, they are a mid without a spread
+    # crossed quotes that the filters let through are a mid price without a spread
     crossed = kept["ask_price"] < kept["bid_price"]
     return pd.DataFrame(
         {
@@ -89,29 +90,28 @@ def prepare(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Filter a snapshot's quotes and add what a calibration needs.
 
-    The quote rules come first, then each expiry's forward (and American quotes' European equivalents), then
-    the rules on moneyness and static arbitrage and the limits on size. No row is lost: kept and rejected
-    together are the quotes.
+    The rules on single quotes come first. Then come each expiry's forward and the European equivalents of
+    American quotes, and last the rules on moneyness and static arbitrage and the limits on size. No row is
+    lost: every quote is in one of the two tables.
 
     Args:
-        quotes: As a loader returns them.
+        quotes: The result of a loader.
         filters: Liquidity rules; None takes the defaults of `Filters`.
-        split: Which quotes train; None trains on all.
+        split: The split into train and test; None trains on all quotes.
         rate: Continuously compounded rate, 1/yr, for the expiries of cash-settled options whose discount
             factor the quotes do not state. Without it European quotes take theirs from put-call parity.
 
     Returns:
-        Two tables, both with the columns of the file and: maturity (years), kind (True for a call),
-        settlement,
-        mid_price_clean, spread, rel_spread (prices in the unit of the quotes), forward, forward_sd,
-        forward_source, discount, discount_sd, moneyness, log_moneyness; for American options bid_price and
-        ask_price are European equivalents and the quotes are in american_bid and american_ask. The kept rows
-        have `split` ("train", "test" or "extra"), one maturity per expiry, and the order expiry, strike,
-        type; the rejected ones have `reason` and the order of the file.
+        The kept and the rejected rows. Both tables have the columns of the file and: maturity (years), kind
+        (True for a call), settlement, mid_price_clean, spread, rel_spread (prices in the unit of the quotes),
+        forward, forward_sd, forward_source, discount, discount_sd, moneyness, log_moneyness. For American
+        options bid_price and ask_price are European equivalents, and the quotes are in american_bid and
+        american_ask. The kept rows have `split` ("train", "test" or "extra"), one maturity per expiry, and
+        the order expiry, strike, type. The rejected rows have `reason` and the order of the file.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes without a rate.
-        PrecisionError: American quotes, and double precision is off.
+        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes have no rate.
+        PrecisionError: The quotes are American, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
@@ -121,9 +121,8 @@ def prepare(
     _refuse(reason, np.where(np.isnan(frame["mid_price_clean"].to_numpy()), NO_EQUIVALENT, ""))
     _refuse(reason, moneyness_reasons(frame["moneyness"].to_numpy(), filters))
     if filters.arbitrage:
-        left = np.flatnonzero(reason == "")
-        reason[left] = arbitrage_reasons(frame.iloc[left], quotes.settlement)
-
+        passed = np.flatnonzero(reason == "")
+        reason[passed] = arbitrage_reasons(frame.iloc[passed], quotes.settlement)
     passed = np.flatnonzero(reason == "")
     reason[passed] = guard_reasons(frame, passed, filters)
     kept = frame.iloc[sorted_rows(frame, np.flatnonzero(reason == ""))].reset_index(drop=True)
@@ -140,9 +139,9 @@ def _with_derived(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """The table with kind, prices and forward, and the rows of mixed expiries, bool."""
-    table: Any
     frame, table = _with_forwards(quotes, passed, filters, rate)
-    bid, ask = frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy()
+    bid = frame["bid_price"].to_numpy()
+    ask = frame["ask_price"].to_numpy()
     derived = {
         "kind": (frame["option_type"] == "call").to_numpy(bool),
         "settlement": quotes.settlement,
@@ -151,22 +150,21 @@ def _with_derived(
         "rel_spread": relative_spread(bid, ask),
         **forward_columns(frame, table),
     }
-    mixed = table.index[table["mixed"]] if "mixed" in table else []
-    stated = frame.drop(columns="discount", errors="ignore")
-    return pd.concat([stated, pd.DataFrame(derived, index=frame.index)], axis=1), (
-        frame["expiry_datetime"].isin(mixed).to_numpy()
-    )
+    mixed = table.index[column(table, "mixed")] if "mixed" in table else []
+    stated = cast(pd.DataFrame, frame.drop(columns="discount", errors="ignore"))
+    whole = pd.concat([stated, pd.DataFrame(derived, index=frame.index)], axis=1)
+    return whole, frame["expiry_datetime"].isin(list(mixed)).to_numpy()
 
 
 def _with_forwards(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """European quotes, and the forward of each expiry."""
+    """The quotes, American ones as European equivalents, and the forward of each expiry."""
     if quotes.settlement == "coin":
         return quotes.frame, forward_table(quotes.frame, passed)
-    frame: Any = quotes.frame
+    frame = quotes.frame
     if rate is not None:
-        flat = np.exp(-rate * frame["maturity"])
+        flat = pd.Series(np.exp(-rate * frame["maturity"].to_numpy()), index=frame.index)
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
         return european_quotes(frame, quotes.spot)
@@ -174,16 +172,18 @@ def _with_forwards(
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:
-    """Write new reasons where there is none yet, in place."""
+    """Write new reasons, in place, into the rows that have none."""
     free = reason == ""
     reason[free] = new[free]
 
 
 def _too_few(quotes: Quotes, reason: np.ndarray, needed: int) -> str:
+    """The message of a surface with too few quotes, with the most frequent reasons."""
     counts = pd.Series(reason[reason != ""]).value_counts()
-    worst = ", ".join(f"{count} {name}" for name, count in counts.head(SHOWN_REASONS).items())
+    worst = "; ".join(f"{count} x {name}" for name, count in counts.head(SHOWN_REASONS).items())
     left = int((reason == "").sum())
     return (
-        f"{quotes.path}: {left} of {len(reason)} {quotes.currency} options pass the filters, "
-        f"at least {needed} are needed; refused most: {worst or 'none'}"
+        f"{quotes.path}: {left} of {len(reason)} {quotes.currency} options pass the filters, and at least "
+        f"{needed} are needed. The most frequent reasons of refused rows are: {worst or 'none'}. Loosen the "
+        "filters that give them, or lower min_quotes."
     )

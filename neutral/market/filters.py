@@ -1,4 +1,4 @@
-"""Liquidity rules: which quotes take part in a calibration, and why the others do not."""
+"""Liquidity rules: the quotes that take part in a calibration, and the reasons why others do not."""
 
 import dataclasses
 import math
@@ -7,29 +7,48 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
+from .quotes import DAYS_A_YEAR, column
 
 SYNTHETIC = "SYN."
-# how the reasons begin that a sound quote may have
+
+# Reasons that loaders give.
+NON_STANDARD = "the contract is not standard"
+EXPIRED = "the option expired before the quote date"
+EXPIRES_TODAY = "the option expires on the quote date"
+
+# The beginnings of the reasons for which a quote without fault is left out.
 _CHOICES = (
-    "maturity ", "open interest ", "vega ", "spread above", "synthetic", "strike / forward",
-    "expiry not among", "not drawn", "non-standard", "expired",
-)  # fmt: skip
+    "the maturity ",
+    "the open interest ",
+    "the vega ",
+    "the spread is above",
+    "the underlying is synthetic",
+    "strike / forward is outside",
+    "the expiry is not among",
+    "the quote is not among",
+    NON_STANDARD,
+    EXPIRED,
+    EXPIRES_TODAY,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Filters:
-    """Rules a quote must pass; a missing or non-numeric value breaks the rule that needs it.
+    """Rules that a quote must pass; a missing or non-numeric value breaks the rule that needs it.
 
-    The defaults are the rules behind the published fits of Deribit snapshots. Bid and ask must be there
-    whatever the settings: without both there is no mid price. Rules on open interest, vega or the name of the
+    The defaults are the rules behind the published fits of Deribit snapshots. A quote needs bid and ask under
+    all settings, as without both there is no mid price. Rules on open interest, vega or the name of the
     underlying do not apply to a source that has no such column.
+
+    Raises:
+        ArgumentError: A field is out of its range; the message names it and what is accepted.
     """
 
     min_price: float = 0.0
     """Bid and ask must be above it, in the unit of the prices."""
     allow_crossed: bool = False
-    """Whether an ask below the bid is let through."""
-    min_maturity: float = 1 / 365
+    """Whether a quote whose ask is below its bid passes."""
+    min_maturity: float = 1 / DAYS_A_YEAR
     """Years, in the day count of the quotes; the bound itself passes."""
     max_maturity: float | None = None
     """Years; None sets no bound."""
@@ -47,15 +66,15 @@ class Filters:
     """Width of the band, over the forward, in which the call-put pairs of a European cash-settled expiry must
     agree on its forward; an expiry of which more than 15 % do not is refused."""
     arbitrage: bool = False
-    """Whether quotes that static arbitrage at bid and ask condemns are refused (`arbitrage_reasons`)."""
+    """Whether quotes are refused that take part in static arbitrage at bid and ask (`arbitrage_reasons`)."""
     min_quotes: int = 50
-    """A surface of fewer quotes is refused."""
+    """Fewest quotes of a surface; with fewer the whole surface is refused."""
     max_expiries: int | None = None
-    """Keep only so many expiries, those with the largest open interest; None keeps all."""
+    """Largest number of expiries; those with the largest open interest are kept. None keeps all."""
     max_quotes: int | None = None
-    """Keep only so many quotes, drawn at random; None keeps all."""
+    """Largest number of quotes; that many are drawn at random. None keeps all."""
     sample_seed: int = 123
-    """Seed of that draw."""
+    """Seed of the draw of `max_quotes`."""
 
     def __post_init__(self) -> None:
         for name in ("min_price", "min_maturity", "max_relative_spread", "forward_agreement"):
@@ -72,8 +91,12 @@ class Filters:
                 _check_count(name, getattr(self, name), low=1)
 
 
+Rule = tuple[str, np.ndarray]
+"""A reason, and the rows that it refuses: bool, shape (rows,)."""
+
+
 def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
-    """For each row the first rule it breaks, or "" - the rules that need no forward.
+    """The reason of the first rule that each row breaks, or ""; only rules that need no forward.
 
     Args:
         frame: `Quotes.frame`.
@@ -82,39 +105,82 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
     Returns:
         Strings, shape (rows,), dtype object.
     """
-    column = {name: frame[name].to_numpy() for name in ("strike", "maturity", "bid_price", "ask_price")}
-    bid, ask, maturity = column["bid_price"], column["ask_price"], column["maturity"]
-    longest = math.inf if filters.max_maturity is None else filters.max_maturity
     rules = [
         *_loader_rules(frame),
-        ("option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
-        ("strike missing or not positive", ~(np.isfinite(column["strike"]) & (column["strike"] > 0))),
-        ("expiry missing or not a date", frame["expiry_datetime"].isna().to_numpy()),
-        ("maturity missing", ~np.isfinite(maturity)),
-        ("bid missing", ~np.isfinite(bid)),
-        ("ask missing", ~np.isfinite(ask)),
-        (f"bid not above {filters.min_price:g}", ~(bid > filters.min_price)),
-        (f"ask not above {filters.min_price:g}", ~(ask > filters.min_price)),
-        ("ask below bid", (ask < bid) & (not filters.allow_crossed)),
-        (f"maturity below {filters.min_maturity:.4g} years", ~(maturity >= filters.min_maturity)),
-        (f"maturity above {longest:.4g} years", ~(maturity <= longest)),
-        *_at_least("open interest", frame, filters.min_open_interest),
-        *_at_least("vega", frame, filters.min_vega),
-        (
-            f"spread above {filters.max_relative_spread:g} of mid",
-            ~(relative_spread(bid, ask) <= filters.max_relative_spread),
-        ),
+        *_term_rules(frame),
+        *_price_rules(frame, filters),
+        *_liquidity_rules(frame, filters),
     ]
-    if filters.drop_synthetic and "underlying_name" in frame:
-        names = frame["underlying_name"]
-        rules.append(("synthetic underlying", names.str.startswith(SYNTHETIC, na=False).to_numpy(bool)))
     reasons = first_reason(rules, len(frame))
-    reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = "same option as an earlier row"
+    reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = "the row repeats the option of an earlier row"
     return reasons
 
 
+def _loader_rules(frame: pd.DataFrame) -> list[Rule]:
+    """One rule for each reason that the loader gave."""
+    if "refused" not in frame:
+        return []
+    given = frame["refused"].fillna("").to_numpy(object)
+    return [(reason, given == reason) for reason in pd.unique(given) if reason]
+
+
+def _term_rules(frame: pd.DataFrame) -> list[Rule]:
+    """The rules on the terms of the option."""
+    strike = frame["strike"].to_numpy()
+    return [
+        ("the option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
+        ("the strike is missing or not positive", ~(np.isfinite(strike) & (strike > 0))),
+        ("the expiry is missing or not a date", frame["expiry_datetime"].isna().to_numpy()),
+        ("the maturity is missing", ~np.isfinite(frame["maturity"].to_numpy())),
+    ]
+
+
+def _price_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
+    """The rules on bid and ask."""
+    bid = frame["bid_price"].to_numpy()
+    ask = frame["ask_price"].to_numpy()
+    return [
+        ("the bid is missing", ~np.isfinite(bid)),
+        ("the ask is missing", ~np.isfinite(ask)),
+        (f"the bid is not above {filters.min_price:g}", ~(bid > filters.min_price)),
+        (f"the ask is not above {filters.min_price:g}", ~(ask > filters.min_price)),
+        ("the ask is below the bid", (ask < bid) & (not filters.allow_crossed)),
+    ]
+
+
+def _liquidity_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
+    """The rules on maturity, open interest, vega, spread and underlying."""
+    maturity = frame["maturity"].to_numpy()
+    longest = math.inf if filters.max_maturity is None else filters.max_maturity
+    spread = relative_spread(frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy())
+    rules = [
+        (f"the maturity is below {filters.min_maturity:.4g} years", ~(maturity >= filters.min_maturity)),
+        (f"the maturity is above {longest:.4g} years", ~(maturity <= longest)),
+        *_at_least("open interest", frame, filters.min_open_interest),
+        *_at_least("vega", frame, filters.min_vega),
+        (
+            f"the spread is above {filters.max_relative_spread:g} of the mid price",
+            ~(spread <= filters.max_relative_spread),
+        ),
+    ]
+    if filters.drop_synthetic and "underlying_name" in frame:
+        names = column(frame, "underlying_name")
+        rules.append(
+            ("the underlying is synthetic", names.str.startswith(SYNTHETIC, na=False).to_numpy(bool))
+        )
+    return rules
+
+
+def _at_least(name: str, frame: pd.DataFrame, bound: float) -> list[Rule]:
+    """The rule on a column; none where the source has no such column."""
+    key = name.replace(" ", "_")
+    if key not in frame:
+        return []
+    return [(f"the {name} is missing or below {bound:g}", ~(frame[key].to_numpy() >= bound))]
+
+
 def is_choice(reason: str) -> bool:
-    """Whether a quote was left out by choice - too short, far, wide or little held - and not as a fault."""
+    """Whether a reason leaves out a quote without fault: too short, far, wide or little held."""
     return reason.startswith(_CHOICES)
 
 
@@ -125,19 +191,19 @@ def relative_spread(bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
 
 
 def moneyness_reasons(moneyness: np.ndarray, filters: Filters) -> np.ndarray:
-    """As `quote_reasons`, for strike / forward of shape (rows,)."""
+    """The reason of each row whose strike / forward (shape (rows,)) is out of range, or ""."""
     low, high = filters.moneyness
     outside = ~((moneyness >= low) & (moneyness <= high))
-    return first_reason([(f"strike / forward outside {low:g} to {high:g}", outside)], len(moneyness))
+    return first_reason([(f"strike / forward is outside {low:g} to {high:g}", outside)], len(moneyness))
 
 
 def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> np.ndarray:
-    """As `quote_reasons`, for the limits on the size of a surface.
+    """The reason of each row that is left out to limit the size of a surface, or "".
 
     Args:
-        frame: Columns expiry_datetime, strike, option_type and, if the source has it, open_interest; without
-            it the expiries with the most quotes count as the largest.
-        passed: Positions of the rows still in, shape (passed,).
+        frame: Columns expiry_datetime, strike, option_type and, if the source has it, open_interest. Without
+            open interest the expiries with the most quotes count as the largest.
+        passed: Positions of the rows that have no reason yet, shape (passed,).
         filters: The rules.
 
     Returns:
@@ -156,17 +222,19 @@ def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> 
         largest = interest.sort_values(ascending=False, kind="stable").index[: filters.max_expiries]
         small = ~left["expiry_datetime"].isin(largest)
         reasons[left.index[small]] = (
-            f"expiry not among the {filters.max_expiries} with the largest open interest"
+            f"the expiry is not among the {filters.max_expiries} with the largest open interest"
         )
         left = left[~small]
     if filters.max_quotes is not None and len(left) > filters.max_quotes:
         drawn = left.index.to_series().sample(n=filters.max_quotes, random_state=filters.sample_seed)
-        reasons[left.index.difference(drawn)] = f"not drawn among {filters.max_quotes} quotes"
+        reasons[left.index.difference(drawn)] = (
+            f"the quote is not among the {filters.max_quotes} drawn at random"
+        )
     return reasons
 
 
-def first_reason(rules: list[tuple[str, np.ndarray]], rows: int) -> np.ndarray:
-    """For each row the reason of the first rule whose mask is true there, or ""; shape (rows,)."""
+def first_reason(rules: list[Rule], rows: int) -> np.ndarray:
+    """The reason of the first rule that each row breaks, or ""; shape (rows,), dtype object."""
     reasons = np.full(rows, "", dtype=object)
     for reason, broken in reversed(rules):
         reasons[broken] = reason
@@ -174,7 +242,7 @@ def first_reason(rules: list[tuple[str, np.ndarray]], rows: int) -> np.ndarray:
 
 
 def _repeats(frame: pd.DataFrame, passed: np.ndarray) -> np.ndarray:
-    """Those of the passed positions whose expiry, strike and type an earlier one has."""
+    """The positions among `passed` whose expiry, strike and type an earlier one has."""
     order = sorted_rows(frame, passed)
     keys = [key[order] for key in _option_keys(frame)]
     same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
@@ -187,44 +255,35 @@ def sorted_rows(frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 
 
 def _option_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # integers: an array of time-zone aware dates is one of Python objects
+    """Expiry, strike and type (true for a put) of each row."""
+    # expiries as integers: an array of dates with a time zone holds Python objects
     expiry = pd.DatetimeIndex(frame["expiry_datetime"]).asi8
     return expiry, frame["strike"].to_numpy(), (frame["option_type"] != "call").to_numpy(bool)
 
 
-def _loader_rules(frame: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """One rule per reason that the loader gave."""
-    if "refused" not in frame:
-        return []
-    given = frame["refused"].fillna("").to_numpy(object)
-    return [(reason, given == reason) for reason in pd.unique(given) if reason]
-
-
-def _at_least(name: str, frame: pd.DataFrame, bound: float) -> list[tuple[str, np.ndarray]]:
-    """The rule on a column, none where the source has no such column."""
-    column = name.replace(" ", "_")
-    if column not in frame:
-        return []
-    return [(f"{name} missing or below {bound:g}", ~(frame[column].to_numpy() >= bound))]
-
-
 def _check(name: str, value: object, low: float = -math.inf) -> None:
-    """A finite number, not below `low`."""
+    """Refuse what is not a finite number of at least `low`."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < low:  # pyright: ignore
-        at_least = "" if low == -math.inf else f", at least {low:g}"
-        raise ArgumentError(f"{name}={value!r}: expected a finite number{at_least}")
+        at_least = "" if low == -math.inf else f" of at least {low:g}"
+        raise ArgumentError(f"{name}={value!r} is not accepted; expected a finite number{at_least}.")
 
 
 def _check_count(name: str, value: object, low: int) -> None:
+    """Refuse what is not a whole number of at least `low`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-        raise ArgumentError(f"{name}={value!r}: expected a whole number, at least {low}")
+        raise ArgumentError(f"{name}={value!r} is not accepted; expected a whole number of at least {low}.")
 
 
 def _check_range(moneyness: object) -> None:
+    """Refuse what is not a lowest and a highest moneyness."""
     if not isinstance(moneyness, tuple | list) or len(moneyness) != 2:
-        raise ArgumentError(f"moneyness={moneyness!r}: expected two numbers, lowest and highest K/F")
+        raise ArgumentError(
+            f"moneyness={moneyness!r} is not accepted; expected the lowest and the highest strike / forward."
+        )
     for value in moneyness:
         _check("moneyness", value, low=0.0)
     if moneyness[0] >= moneyness[1]:
-        raise ArgumentError(f"moneyness={moneyness!r}: the lowest must be below the highest")
+        raise ArgumentError(
+            f"moneyness={moneyness!r} is not accepted; the first number must be below the second."
+        )

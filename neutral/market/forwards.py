@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 MIN_PAIRS = 2
-HALF_TICK = 5e-5  # coin; what rounding alone leaves open in a price whose bid and ask agree
+HALF_TICK = 5e-5  # coin; the rounding error of a price whose bid and ask agree
 # One standard deviation of C - P, in half-spreads of the pair. Measured against the quoted futures of real
-# snapshots: with it the recovered forwards are about one stated uncertainty off, root mean square.
+# snapshots: with this value the recovered forwards are about one stated uncertainty off, root mean square.
 SPREAD_TO_SD = 0.5
-# Standard deviation, over the forward, of what all pairs of an expiry share: they and the future are not read
-# at one instant. Measured: with it 96 % of the recovered forwards lie within 1.96 stated uncertainties.
+# Standard deviation, over the forward, of the error that all pairs of an expiry share, because they and the
+# future are not read at one instant. Measured: with it 96 % of the recovered forwards lie within 1.96 stated
+# uncertainties.
 SHARED_SD = 1e-4
 HUBER = 1.345  # standard deviations; 95 % as efficient as the mean on normal errors (Huber 1964)
 ITERATIONS = 50
@@ -35,15 +36,16 @@ def parity_forward(
 ) -> Parity:
     """Forward of one expiry of coin-settled options from C - P = 1 - K / F.
 
-    Each strike gives 1 / F = (1 - (C - P)) / K. Their centre is a Huber estimate around the weighted median,
-    with weights from the spreads, so a few stale quotes do not move it.
+    Each strike gives 1 / F = (1 - (C - P)) / K. The forward is the reciprocal of a Huber estimate of their
+    centre, with weights from the spreads; it starts at the weighted median, so a few stale quotes do not move
+    it.
 
     Args:
         strike: Strikes with both a call and a put, USD, shape (pairs,).
-        call_bid: Prices in coin, shape (pairs,), like the three that follow.
-        call_ask: As call_bid.
-        put_bid: As call_bid.
-        put_ask: As call_bid.
+        call_bid: Bid prices of the calls in coin, shape (pairs,).
+        call_ask: Ask prices of the calls in coin, shape (pairs,).
+        put_bid: Bid prices of the puts in coin, shape (pairs,).
+        put_ask: Ask prices of the puts in coin, shape (pairs,).
 
     Returns:
         The forward in USD, its standard uncertainty, and the number of pairs.
@@ -62,41 +64,41 @@ def parity_forward(
 def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
     """Forward of each expiry.
 
-    Where rows have a `futures_price` it is their median: over the rows that passed the quote rules, or,
-    should none of those have one, over all rows. An expiry without any takes it from parity, over every
-    strike whose call and put both have a bid and an ask.
+    It is the median `futures_price` over the rows that passed the quote rules, or over all rows if none of
+    those has one. An expiry without any futures price takes its forward from parity, over every strike whose
+    call and put both have a bid and an ask.
 
     Args:
         frame: Columns expiry_datetime, option_type, strike, bid_price, ask_price, futures_price.
-        passed: Rows that passed the quote rules, bool, shape (rows,).
+        passed: Whether each row passed the quote rules, bool, shape (rows,).
 
     Returns:
         One row per expiry, indexed by `expiry_datetime`: forward (USD, nan where there is none), forward_sd
-        (standard deviation of the readings, or uncertainty of the recovered forward), source ("futures",
-        "parity" or ""), pairs (of a recovered forward).
+        (standard deviation of the futures prices, or uncertainty of the recovered forward), source
+        ("futures", "parity" or ""), pairs (used for a recovered forward).
     """
     codes, expiries = pd.factorize(frame["expiry_datetime"], sort=True)
     futures = frame["futures_price"].to_numpy()
-    own = has_futures(frame)
+    has_own = has_futures(frame)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(expiries) + 1))
     rows = []
     for first, last in zip(bounds[:-1], bounds[1:], strict=True):
-        here = order[first:last]
-        quoted = here[own[here]]
+        members = order[first:last]
+        quoted = members[has_own[members]]
         liquid = quoted[passed[quoted]]
         readings = futures[liquid if len(liquid) else quoted]
         if len(readings):
             rows.append((float(np.median(readings)), float(np.std(readings)), "futures", 0))
         else:
-            found = parity_forward(*call_put_pairs(frame.iloc[here]))
-            rows.append((found.forward, found.sd, "parity" if found.forward > 0 else "", found.pairs))
+            parity = parity_forward(*call_put_pairs(frame.iloc[members]))
+            rows.append((parity.forward, parity.sd, "parity" if parity.forward > 0 else "", parity.pairs))
     index = pd.Index(expiries, name="expiry_datetime")
     return pd.DataFrame(rows, columns=["forward", "forward_sd", "source", "pairs"], index=index)
 
 
 def has_futures(frame: pd.DataFrame) -> np.ndarray:
-    """Rows with a `futures_price` of their own that can be one, bool, shape (rows,)."""
+    """Whether each row has a `futures_price` that is finite and positive, bool, shape (rows,)."""
     if "futures_price" not in frame:
         return np.zeros(len(frame), bool)
     futures = frame["futures_price"].to_numpy()
@@ -104,36 +106,39 @@ def has_futures(frame: pd.DataFrame) -> np.ndarray:
 
 
 def forward_columns(frame: pd.DataFrame, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What a table of forwards says of each row, arrays of shape (rows,).
+    """The forward of each row with what follows from it, arrays of shape (rows,).
 
     Args:
         frame: The quotes.
-        table: As `forward_table` or `cash_parity.implied_forwards` return it; one without discount factors
-            is of options that need none.
+        table: The result of `forward_table` or `cash_parity.implied_forwards`. Without discount factors they
+            are 1, as for coin-settled options.
 
     Returns:
         forward, forward_sd, forward_source, discount, discount_sd, moneyness and log_moneyness.
-        `forward_source` is "futures" for a row with a futures_price, "expiry" for one that takes the median
-        of the others of its expiry, "parity" where the expiry has none, "" where no forward could be found.
+        `forward_source` is the source of the expiry's forward ("futures", "parity", "spot" or "" for none),
+        but "expiry" for a row without a futures_price whose expiry has one.
     """
-    # a row without an expiry has position -1 and meets the entry appended below
+    # a row without an expiry has position -1, which is the entry appended below
     position = table.index.get_indexer(pd.Index(frame["expiry_datetime"]))
     table = table.assign(**{"discount": 1.0, "discount_sd": 0.0} if "discount" not in table else {})
     names = ("forward", "forward_sd", "discount", "discount_sd")
     numbers = {name: np.append(table[name].to_numpy(float), np.nan)[position] for name in names}
     source = np.append(table["source"].to_numpy(object), "")[position]
     source = np.where((source == "futures") & ~has_futures(frame), "expiry", source)
-    moneyness = frame["strike"].to_numpy() / numbers["forward"]
-    with np.errstate(divide="ignore", invalid="ignore"):  # strikes that are refused for being <= 0
+    with np.errstate(all="ignore"):  # strikes <= 0 and numbers that no market has, which are refused
+        moneyness = frame["strike"].to_numpy() / numbers["forward"]
         log_moneyness = np.log(moneyness)
     return numbers | {"forward_source": source, "moneyness": moneyness, "log_moneyness": log_moneyness}
 
 
 def call_put_pairs(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Strike, call bid and ask, put bid and ask where both sides of both are quoted; `frame` is one expiry.
+    """Strike, call bid, call ask, put bid and put ask of one expiry, shape (pairs,) each.
 
-    Liquidity in open interest does not matter here, and a wide spread has its small weight, so this uses more
-    rows than a calibration does.
+    Pairs are the strikes at which both call and put have a bid and an ask. Open interest does not matter
+    here, and a wide spread gets a small weight, so this uses more rows than a calibration does.
+
+    Args:
+        frame: The quotes of one expiry.
     """
     strike, bid, ask = (frame[name].to_numpy() for name in ("strike", "bid_price", "ask_price"))
     kind = frame["option_type"].to_numpy(object)
@@ -141,15 +146,20 @@ def call_put_pairs(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
     calls = np.flatnonzero(quoted & (kind == "call"))
     puts = np.flatnonzero(quoted & (kind == "put"))
     common, in_calls, in_puts = np.intersect1d(strike[calls], strike[puts], return_indices=True)
-    call, put = calls[in_calls], puts[in_puts]
+    call = calls[in_calls]
+    put = puts[in_puts]
     return common, bid[call], ask[call], bid[put], ask[put]
 
 
 def huber(values: np.ndarray, sd: np.ndarray) -> tuple[float, float]:
-    """Centre of values with standard deviations sd, and its standard uncertainty.
+    """Huber's estimate of the centre of values, and its standard uncertainty.
 
-    Iterated reweighting from the weighted median. Where the values scatter more than sd allows, the
-    uncertainty grows by that ratio (Birge 1932).
+    It is found by iterated reweighting from the weighted median. If the values scatter more than their
+    standard deviations allow, the uncertainty grows by that ratio (Birge 1932).
+
+    Args:
+        values: Shape (n,), n >= 2.
+        sd: Standard deviation of each value, > 0, shape (n,).
     """
     weight = sd**-2
     order = np.argsort(values)
@@ -159,7 +169,8 @@ def huber(values: np.ndarray, sd: np.ndarray) -> tuple[float, float]:
     for _ in range(ITERATIONS):
         distance = np.abs(values - centre) / sd
         robust = weight * np.minimum(1.0, HUBER / np.maximum(distance, HUBER))
-        previous, centre = centre, float(np.sum(robust * values) / np.sum(robust))
+        previous = centre
+        centre = float(np.sum(robust * values) / np.sum(robust))
         if abs(centre - previous) <= TOLERANCE * abs(centre):
             break
     scatter = np.sqrt(np.sum(robust * (values - centre) ** 2) / (len(values) - 1))

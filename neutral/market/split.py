@@ -1,4 +1,4 @@
-"""Which quotes a model is fitted to and which it is tested on."""
+"""The split of quotes into those that a model is fitted to and those that it is tested on."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,13 +18,16 @@ class Split:
     """A split of quotes into train and test, the same for the same quotes and seed.
 
     - "random": quotes are shuffled and the first floor(train_share n) train. A call can then be tested while
-      the put of its strike trains, and the two are one number by parity. Only quotes with a futures price of
-      their own are drawn, as in the published fits; the others are "extra", in neither set. Where no quote
-      has one, all are drawn.
+      the put of its strike trains, although put-call parity makes the two one number. Only quotes with a
+      futures price in their own row are drawn, as in the published fits; the others are "extra", in neither
+      set. If no quote has one, all are drawn.
     - "strikes": neighbouring strikes of an expiry form blocks, calls and puts together; blocks are drawn.
     - "expiries": whole expiries are drawn.
 
-    The last two draw from all quotes; of two or more blocks, or expiries, each side gets at least one.
+    The last two draw from all quotes. With two or more blocks or expiries each side gets at least one.
+
+    Raises:
+        ArgumentError: A field is out of its range; the message names it and what is accepted.
     """
 
     kind: str = "random"
@@ -34,13 +37,19 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ArgumentError(f"kind={self.kind!r}: expected one of {', '.join(map(repr, KINDS))}")
+            raise ArgumentError(
+                f"kind={self.kind!r} is unknown; expected one of {', '.join(map(repr, KINDS))}."
+            )
         for name, low in (("seed", 0), ("block", 1)):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
-                raise ArgumentError(f"{name}={value!r}: expected a whole number, at least {low}")
+                raise ArgumentError(
+                    f"{name}={value!r} is not accepted; expected a whole number of at least {low}."
+                )
         if not isinstance(self.train_share, int | float) or not 0 < self.train_share < 1:
-            raise ArgumentError(f"train_share={self.train_share!r}: expected a number between 0 and 1")
+            raise ArgumentError(
+                f"train_share={self.train_share!r} is not accepted; expected a number between 0 and 1."
+            )
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
         """The side of each row: "train", "test" or "extra".
@@ -62,9 +71,9 @@ class Split:
 
     def _random(self, frame: pd.DataFrame) -> np.ndarray:
         labels = np.full(len(frame), "extra", dtype=object)
-        own = frame["forward_source"].to_numpy(object) == "futures"
-        drawn = np.flatnonzero(own if own.any() else np.ones(len(frame), bool))
-        # pandas' own shuffle: the published splits were drawn with it
+        has_future = frame["forward_source"].to_numpy(object) == "futures"
+        drawn = np.flatnonzero(has_future if has_future.any() else np.ones(len(frame), bool))
+        # the shuffle of pandas, with which the published splits were drawn
         shuffled = pd.Series(drawn).sample(frac=1, random_state=self.seed).to_numpy()
         n_train = int(self.train_share * len(drawn))
         labels[shuffled[:n_train]] = "train"
@@ -73,17 +82,17 @@ class Split:
 
     def _strikes(self, expiry: np.ndarray, strike: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         labels = np.full(len(strike), "test", dtype=object)
-        for one in np.unique(expiry):
-            here = np.flatnonzero(expiry == one)
-            strikes, position = np.unique(strike[here], return_inverse=True)
-            # blocks of as equal a size as can be, about `block` strikes each
+        for code in np.unique(expiry):
+            rows = np.flatnonzero(expiry == code)
+            strikes, position = np.unique(strike[rows], return_inverse=True)
+            # blocks of sizes as equal as possible, about `block` strikes each
             n_blocks = max(1, round(len(strikes) / self.block))
             block = position * n_blocks // len(strikes)
-            labels[here[np.isin(block, self._draw(np.arange(n_blocks), generator))]] = "train"
+            labels[rows[np.isin(block, self._draw(np.arange(n_blocks), generator))]] = "train"
         return labels
 
     def _draw(self, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The groups that train: the given share of them; of two or more, neither none nor all."""
+        """The groups that train: about `train_share` of them; of two or more groups, neither none nor all."""
         n_train = round(self.train_share * len(groups))
         n_train = max(1, min(n_train, len(groups) - 1))
         return generator.permutation(groups)[:n_train]
@@ -95,13 +104,13 @@ def split_seed(currency: str, position: int, currencies: Sequence[str] = ("BTC",
     Args:
         currency: One of `currencies`.
         position: Place of the snapshot in its collection, from 0.
-        currencies: Their order numbers them; append others to keep the seeds of the first.
+        currencies: Currencies in the order that numbers them; append new ones, so that seeds stay.
 
     Raises:
         ArgumentError: The currency is not among them, or the position is negative.
     """
     if currency not in currencies:
-        raise ArgumentError(f"currency={currency!r}: expected one of {', '.join(currencies)}")
+        raise ArgumentError(f"currency={currency!r} is unknown; expected one of {', '.join(currencies)}.")
     if position < 0:
-        raise ArgumentError(f"position={position}: expected 0 or more")
+        raise ArgumentError(f"position={position} is not accepted; expected 0 or more.")
     return BASE_SEED + SEEDS_PER_CURRENCY * list(currencies).index(currency) + position

@@ -1,14 +1,15 @@
-"""Static no-arbitrage tests of a vol cube's call prices: at fixed strikes, as is usual, and done right.
+"""Static no-arbitrage tests of a vol cube's call prices: the usual one, and the right one.
 
-Calls of two maturities are often compared at one strike. That misses arbitrage where forwards rise and sees
-it where there is none as soon as dividends or negative rates make forwards fall. Right is the comparison of
-normalised prices at equal forward moneyness, for which the grid need not be aligned (Cousot 2007).
+Calls of two maturities are often compared at one strike. That test misses arbitrage where forwards rise, and
+finds it where there is none as soon as dividends or negative rates make forwards fall. The right test
+compares normalised prices at equal forward moneyness, for which the grid need not be aligned (Cousot 2007).
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Bool
 
 from ..options import black
 from ..options.arbitrage import violations
@@ -19,19 +20,20 @@ TOLERANCE = 1e-8  # of both tests, in units of the spot
 
 @dataclasses.dataclass(frozen=True)
 class Tested:
-    """One test over a cube: violating pairs of grid points of each kind and date."""
+    """The result of one test over a cube of N dates."""
 
     name: str
-    counts: dict[str, np.ndarray]  # by kind, (N,)
+    counts: dict[str, np.ndarray]  # number of violations of each date, by kind, (N,)
     first: str  # details of the first violation, "" where there is none
+    dates: int  # N
 
     @property
-    def violating(self) -> np.ndarray:
-        """Dates with a violation, (N,)."""
-        return np.sum(list(self.counts.values()), axis=0) > 0
+    def violating(self) -> Bool[np.ndarray, " N"]:
+        """Whether each date has a violation, (N,)."""
+        return np.sum([np.zeros(self.dates, int), *self.counts.values()], axis=0) > 0
 
     def __str__(self) -> str:
-        """Clean and violating dates, totals by kind, the first violation."""
+        """Numbers of clean and violating dates, totals by kind, and the first violation."""
         bad = self.violating
         totals = ", ".join(f"{name} {int(np.sum(count))}" for name, count in self.counts.items())
         head = f"{self.name}: {int(np.sum(~bad))} clean, {int(np.sum(bad))} violating; {totals}"
@@ -40,7 +42,7 @@ class Tested:
 
 @dataclasses.dataclass(frozen=True)
 class CubeSummary:
-    """Both tests of a cube, beside one another."""
+    """The results of both tests of a cube."""
 
     total: int
     incomplete: int  # dates with a volatility that is nan: left out of both tests
@@ -48,7 +50,7 @@ class CubeSummary:
     forward_moneyness: Tested
 
     def __str__(self) -> str:
-        """Three lines."""
+        """One line on the cube and one on each test."""
         without = f", {self.incomplete} of them without some volatility" * bool(self.incomplete)
         return f"{self.total} surfaces{without}\n{self.forward_moneyness}\n{self.fixed_strike}"
 
@@ -58,23 +60,29 @@ def summarise_cube(cube: VolCube, tolerance: float = TOLERANCE) -> CubeSummary:
 
     Args:
         cube: The cube.
-        tolerance: Size below which nothing counts, in units of the spot.
+        tolerance: Size that a violation must exceed to count, in units of the spot.
     """
     whole = np.all(np.isfinite(cube.channel("iv")), axis=(1, 2))
-    tests = [_tested(name, test, cube, whole, tolerance) for name, test in TESTS.items()]
-    return CubeSummary(len(cube), int(np.sum(~whole)), *tests)
+    return CubeSummary(
+        total=len(cube),
+        incomplete=int(np.sum(~whole)),
+        fixed_strike=_tested("at fixed strikes", fixed_strike, cube, whole, tolerance),
+        forward_moneyness=_tested("at equal forward moneyness", forward_moneyness, cube, whole, tolerance),
+    )
 
 
 def fixed_strike(cube: VolCube, i: int) -> dict[str, np.ndarray]:
-    """Sizes of violations of one date, in units of the spot, of calls compared at one strike.
+    """Sizes of the violations of date i by kind, in units of the spot; calls are compared at one strike.
 
     The discount is exp(-rate ttm), as if the carry were interest alone.
     """
-    t, rate = (cube.channel(name)[i] for name in ("ttm", "rate"))
+    t = cube.channel("ttm")[i]
+    rate = cube.channel("rate")[i]
     x = cube.channel("strike")[i] / cube.channel("spot")[i]
     k = cube.log_moneyness[i]
     call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(t)))  # of spot, as D F = S then
-    left, right = np.diff(x)[:, :-1], np.diff(x)[:, 1:]
+    left = np.diff(x)[:, :-1]
+    right = np.diff(x)[:, 1:]
     chord = (right * call[:, :-2] + left * call[:, 2:]) / (left + right)
     return {
         "lower bound": np.maximum(1.0 - x * np.exp(-rate * t), 0.0) - call,
@@ -86,16 +94,20 @@ def fixed_strike(cube: VolCube, i: int) -> dict[str, np.ndarray]:
 
 
 def forward_moneyness(cube: VolCube, i: int) -> dict[str, np.ndarray]:
-    """Sizes of violations of one date, in units of the forward, at equal forward moneyness."""
+    """Sizes of the violations of date i by kind, in units of the forward, at equal forward moneyness."""
     k = cube.log_moneyness[i]
     call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(cube.channel("ttm")[i])))
     return violations(k, call)._asdict()
 
 
-TESTS: dict[str, Any] = {"at fixed strikes": fixed_strike, "at equal forward moneyness": forward_moneyness}
-
-
-def _tested(name: str, test: Any, cube: VolCube, whole: np.ndarray, tolerance: float) -> Tested:
+def _tested(
+    name: str,
+    test: Callable[[VolCube, int], dict[str, np.ndarray]],
+    cube: VolCube,
+    whole: Bool[np.ndarray, " N"],
+    tolerance: float,
+) -> Tested:
+    """One test of the dates that have every volatility."""
     counts: dict[str, np.ndarray] = {}
     first = ""
     for i in map(int, np.flatnonzero(whole)):
@@ -104,11 +116,11 @@ def _tested(name: str, test: Any, cube: VolCube, whole: np.ndarray, tolerance: f
             counts.setdefault(kind, np.zeros(len(cube), int))[i] = np.sum(bad)
             if bad.any() and not first:
                 first = _details(cube, i, kind, sizes, bad)
-    return Tested(name, counts, first)
+    return Tested(name=name, counts=counts, first=first, dates=len(cube))
 
 
 def _details(cube: VolCube, i: int, kind: str, sizes: np.ndarray, bad: np.ndarray) -> str:
-    """Where the first violation of a date is, and how large."""
+    """Place and size of the first violation of date i, in words."""
     row, column = (int(n) for n in np.argwhere(bad)[0])
     # differences in strike or maturity belong to the later of the two
     row += len(cube.grid.days) - sizes.shape[0]

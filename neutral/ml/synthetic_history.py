@@ -1,33 +1,46 @@
-"""Histories of surfaces that never were: random, free of static arbitrage by construction."""
+"""Random histories of volatility surfaces, free of static arbitrage by construction."""
 
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..precision import require_precision
 from ..surfaces import ESSVI, essvi_from_unconstrained
-from ..typing import Real
+from ..typing import Numbers
 
 EXPIRIES = (7 / 365, 14 / 365, 1 / 12, 2 / 12, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-_VOL, _SKEW, _WIDTH = 0.2, -0.55, 0.4  # typical: volatility, rho, share of the widest psi
-_DAYS = 252.0
+_VOL = 0.2  # typical volatility at the money
+_SKEW = -0.55  # typical rho
+_WIDTH = 0.4  # typical share of the widest psi
+_DAYS = 252.0  # trading days a year
 _RETURN_TIME = 0.25  # years in which a factor forgets its past
-_LEVEL, _SLOPE, _TILT, _SPREAD = 0.3, 0.15, 0.2, 0.5  # standard deviations of the factors
+_DEVIATIONS = (0.3, 0.15, 0.2, 0.5)  # of the factors: level, term slope, skew, width
 _LEVERAGE = -0.7  # correlation of the moves of spot and level
 
 
-def synthetic_history(key: Any, days: int, expiries: Any = EXPIRIES, vol: float = _VOL) -> tuple[ESSVI, Real]:
-    """A random history of eSSVI surfaces with the spot that goes with it, a step per trading day.
+class History(NamedTuple):
+    """Surfaces and the spot that goes with them."""
+
+    surfaces: ESSVI  # with a leading axis of days
+    spot: Float[Numbers, " days"]
+
+
+def synthetic_history(
+    key: jax.Array, days: int, expiries: ArrayLike | tuple[float, ...] = EXPIRIES, vol: float = _VOL
+) -> History:
+    """A random history of eSSVI surfaces with the spot that goes with it, one step per trading day.
 
     Four factors - level, term slope, skew and width of the smile - follow Ornstein-Uhlenbeck processes in the
     unconstrained coordinates of `essvi_from_unconstrained`, so every surface is free of static arbitrage.
     The spot moves with the volatility at the shortest expiry, and down when the level rises.
 
     Args:
-        key: Of `jax.random`.
+        key: Key of `jax.random`.
         days: Number of days.
         expiries: Years, ascending, (T,).
         vol: Typical volatility at the money.
@@ -49,14 +62,16 @@ def synthetic_history(key: Any, days: int, expiries: Any = EXPIRIES, vol: float 
     day_variance = surfaces.theta[:, 0] / t[0] / _DAYS
     returns = jnp.sqrt(day_variance) * move - 0.5 * day_variance
     spot = 100.0 * jnp.exp(jnp.append(0.0, jnp.cumsum(returns[1:])))
-    return jax.device_get(surfaces), spot
+    return History(surfaces=jax.device_get(surfaces), spot=spot)
 
 
-def _stationary(shocks: Real) -> Real:
-    """Ornstein-Uhlenbeck paths of unit variance, from their long-run law on; (days, factors)."""
+def _stationary(shocks: Float[Numbers, "days factors"]) -> Float[Numbers, "days factors"]:
+    """Ornstein-Uhlenbeck paths of unit variance that start in their long-run law, (days, factors)."""
     memory = jnp.exp(-1.0 / (_DAYS * _RETURN_TIME))
 
-    def step(now: Real, shock: Real) -> tuple[Real, Real]:
+    def step(
+        now: Float[Numbers, " factors"], shock: Float[Numbers, " factors"]
+    ) -> tuple[Float[Numbers, " factors"], Float[Numbers, " factors"]]:
         now = memory * now + jnp.sqrt(1.0 - memory**2) * shock
         return now, now
 
@@ -64,9 +79,11 @@ def _stationary(shocks: Real) -> Real:
     return jnp.concatenate([shocks[:1], later])
 
 
-def _coordinates(factors: Real, t: np.ndarray, vol: float) -> Real:
-    """The vector (3 T,) of a day's four factors."""
-    level, slope, tilt, spread = factors * jnp.array([_LEVEL, _SLOPE, _TILT, _SPREAD])
+def _coordinates(
+    factors: Float[Numbers, "4"], t: Float[np.ndarray, " T"], vol: float
+) -> Float[Numbers, " n"]:
+    """The vector (3 T,) of `essvi_from_unconstrained` for a day's four factors."""
+    level, slope, tilt, spread = factors * jnp.array(_DEVIATIONS)
     # the move of the level fades with maturity, as that of a variance that reverts
     variance = (vol * jnp.exp(level / jnp.sqrt(1.0 + 4.0 * t) + slope * jnp.log(t) / 4.0)) ** 2 * t
     growth = jnp.maximum(jnp.diff(variance), 1e-2 * variance[1:])

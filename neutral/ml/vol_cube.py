@@ -1,6 +1,7 @@
 """The vol cube: surfaces of many dates on one grid of maturities and spot moneyness, as one array."""
 
 import dataclasses
+import datetime
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -12,11 +13,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
+from .. import durable
 from ..errors import ArgumentError, DataError
 from ..precision import require_precision
 from ..surfaces import VolSurface
-from ..typing import Real
+from ..typing import Numbers, Real
 
 CHANNELS = ("ttm", "iv", "spot", "rate", "strike")
 DAYS_A_YEAR = 365.0
@@ -25,10 +29,10 @@ _FORMAT = 1
 
 @dataclasses.dataclass(frozen=True)
 class CubeGrid:
-    """Where surfaces are read: strike / spot, and days to maturity; both ascend.
+    """The points at which surfaces are read: strike / spot, and days to maturity.
 
     Raises:
-        ArgumentError: they do not, are not positive, or there is none.
+        ArgumentError: the numbers of one axis do not ascend, are not positive, or there are none.
     """
 
     moneyness: tuple[float, ...] = tuple(round(0.9 + 0.01 * i, 2) for i in range(20))
@@ -47,21 +51,21 @@ class CubeGrid:
 
 
 class Sample(NamedTuple):
-    """Surfaces of some dates with what places them on the grid; N of them."""
+    """Surfaces of N dates, with the spot and the rates that place them on the grid."""
 
     surfaces: VolSurface | Sequence[VolSurface]  # with a leading axis N, or a sequence
-    spot: Any  # (N,)
-    rate: Any  # (N, T) carry rate to the maturities of the grid, ln(F / S) / t
-    dates: Any  # (N,) UTC
-    assets: Any  # (N,)
+    spot: ArrayLike  # (N,)
+    rate: ArrayLike  # (N, T) carry rate to the maturities of the grid, ln(F / S) / t
+    dates: ArrayLike  # (N,) UTC
+    assets: ArrayLike  # (N,) text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class VolCube:
     """An array of dates x channels x maturities x moneyness, with names for its axes.
 
-    Channels are `CHANNELS`: time to maturity in years, implied volatility, spot, carry rate (the forward is
-    spot exp(rate ttm)), strike. A volatility that a surface does not have is nan.
+    The channels are `CHANNELS`: time to maturity in years, implied volatility, spot, carry rate (the forward
+    is spot exp(rate ttm)) and strike. A volatility is nan where a surface has none.
     """
 
     values: np.ndarray  # (N, 5, T, M)
@@ -70,13 +74,15 @@ class VolCube:
     grid: CubeGrid
 
     def __len__(self) -> int:
+        """Number of dates."""
         return len(self.values)
 
-    def __getitem__(self, index: Any) -> "VolCube":
-        """Some of the dates: a slice, a mask or positions."""
-        if np.ndim(index) == 0 and not isinstance(index, slice):
-            index = [index]
-        return VolCube(self.values[index], self.dates[index], self.assets[index], self.grid)
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> "VolCube":
+        """The cube of some dates, chosen by a slice, a mask or positions."""
+        rows = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))
+        return VolCube(
+            values=self.values[rows], dates=self.dates[rows], assets=self.assets[rows], grid=self.grid
+        )
 
     def channel(self, name: str) -> np.ndarray:
         """One channel by its name, (N, T, M)."""
@@ -90,17 +96,20 @@ class VolCube:
         spot, strike, rate, t = (self.channel(name) for name in ("spot", "strike", "rate", "ttm"))
         return np.log(strike / spot) - rate * t
 
-    def split(self, date: Any) -> tuple["VolCube", "VolCube"]:
-        """The dates before one, to train on, and those from it on, to test on."""
+    def split(self, date: str | np.datetime64 | datetime.date) -> tuple["VolCube", "VolCube"]:
+        """The cube of the dates before one, to train on, and that of the dates from it on, to test on."""
         late = self.dates >= np.datetime64(date)
         return self[~late], self[late]
 
-    def batches(self, size: int, key: Any = None) -> Iterator[Real]:
+    def batches(self, size: int, key: jax.Array | None = None) -> Iterator[Real]:
         """The values in batches of `size` dates, the last one smaller: JAX arrays (size, 5, T, M).
 
         Args:
-            size: Dates of a batch.
-            key: Of `jax.random`, to shuffle by; in order where None.
+            size: Number of dates in a batch.
+            key: Key of `jax.random` to shuffle by; the dates keep their order where None.
+
+        Raises:
+            ArgumentError: the size is below 1.
         """
         if size < 1:
             raise ArgumentError(f"size must be 1 or more, got {size}.")
@@ -109,9 +118,11 @@ class VolCube:
             yield jnp.asarray(self.values[order[first : first + size]])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a compressed `.npz`; replaced whole if it exists."""
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
+        """Write a compressed `.npz` file, whole or not at all; an existing one is replaced.
+
+        Raises:
+            WriteError: the disk is full, or writing is not allowed.
+        """
         content: dict[str, Any] = {
             "format": np.asarray(_FORMAT),
             "values": self.values,
@@ -121,16 +132,16 @@ class VolCube:
             "moneyness": np.asarray(self.grid.moneyness),
             "days": np.asarray(self.grid.days),
         }
-        try:
+
+        def write(partial: Path) -> None:
             with partial.open("wb") as file:
                 np.savez_compressed(file, **content)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+
+        durable.replace(Path(path), write)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read a cube that `save` wrote.
 
         Raises:
             DataError: the file is not a cube of this format.
@@ -140,7 +151,7 @@ class VolCube:
                 if int(file["format"]) != _FORMAT:
                     raise DataError(f"{path}: format {file['format']} is not known here, {_FORMAT} is.")
                 grid = CubeGrid(tuple(file["moneyness"].tolist()), tuple(file["days"].tolist()))
-                return cls(file["values"], file["dates"], file["assets"], grid)
+                return cls(values=file["values"], dates=file["dates"], assets=file["assets"], grid=grid)
         except FileNotFoundError:
             raise DataError(f"{path}: no such file.") from None
         except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
@@ -151,63 +162,85 @@ def sample_cube(samples: Sequence[Sample], grid: CubeGrid | None = None) -> VolC
     """Read surfaces on a grid.
 
     Args:
-        samples: Surfaces of some dates, sample after sample.
+        samples: Surfaces of some dates in each sample.
         grid: The grid; strikes 0.90 to 1.09 of spot and 30 to 600 days by default.
 
     Returns:
-        The cube, dates in the order given.
+        The cube, with the dates in the order of the samples.
+
+    Raises:
+        ArgumentError: the rates of a sample have another shape than its dates and the grid.
     """
     require_precision("float64")
     grid = grid or CubeGrid()
-    shape = (5, len(grid.days), len(grid.moneyness))
-    values = [_values(sample, grid) for sample in samples]
-    dates = [np.asarray(sample.dates, "datetime64[s]") for sample in samples]
-    assets = [np.asarray(sample.assets, str) for sample in samples]
     if not samples:
-        return VolCube(np.empty((0, *shape)), np.empty(0, "datetime64[s]"), np.empty(0, str), grid)
-    return VolCube(np.concatenate(values), np.concatenate(dates), np.concatenate(assets), grid)
+        shape = (0, len(CHANNELS), len(grid.days), len(grid.moneyness))
+        empty = np.empty(0, "datetime64[s]")
+        return VolCube(values=np.empty(shape), dates=empty, assets=np.empty(0, str), grid=grid)
+    return VolCube(
+        values=np.concatenate([_values(sample, grid) for sample in samples]),
+        dates=np.concatenate([np.asarray(sample.dates, "datetime64[s]") for sample in samples]),
+        assets=np.concatenate([np.asarray(sample.assets, str) for sample in samples]),
+        grid=grid,
+    )
 
 
-def carry_rates(expiries: Any, forwards: Any, spot: float, maturities: Any) -> np.ndarray:
+def carry_rates(expiries: ArrayLike, forwards: ArrayLike, spot: float, maturities: ArrayLike) -> np.ndarray:
     """Carry rates ln(F / S) / t at some maturities from the forwards of expiries.
 
-    Between expiries ln(F / S) is linear in time; the first and the last rate continue beyond.
+    Between expiries ln(F / S) is linear in time; before the first and after the last the rate is constant.
 
     Args:
         expiries: Years, ascending, (n,).
-        forwards: Forwards, (n,).
+        forwards: Forwards of the expiries, (n,).
         spot: Spot price.
         maturities: Years, any shape.
 
     Returns:
         Rates per year, shape of `maturities`; 0 where there is no expiry.
     """
-    expiries, t = np.asarray(expiries, float), np.asarray(maturities, float)
-    if not expiries.size:
+    t_expiries = np.asarray(expiries, float)
+    t = np.asarray(maturities, float)
+    if not t_expiries.size:
         return np.zeros(t.shape)
     total = np.log(np.asarray(forwards, float) / spot)
-    inside = np.interp(t, np.append(0.0, expiries), np.append(0.0, total))
-    return np.where(t > expiries[-1], total[-1] / expiries[-1], inside / t)
+    inside = np.interp(t, np.append(0.0, t_expiries), np.append(0.0, total))
+    return np.where(t > t_expiries[-1], total[-1] / t_expiries[-1], inside / t)
 
 
-def _values(sample: Sample, grid: CubeGrid) -> np.ndarray:
-    """(N, 5, T, M)."""
-    spot, rate = np.asarray(sample.spot, float), np.asarray(sample.rate, float)
+def _values(sample: Sample, grid: CubeGrid) -> Float[np.ndarray, "N 5 T M"]:
+    """The channels of a sample in the order of `CHANNELS`, (N, 5, T, M)."""
+    spot = np.asarray(sample.spot, float)
+    rate = np.asarray(sample.rate, float)
     shape = (len(spot), len(grid.days), len(grid.moneyness))
     if rate.shape != shape[:2]:
         raise ArgumentError(f"rate must have shape {shape[:2]}, dates x maturities, got {rate.shape}.")
     t = grid.maturities
+    # log(K / F) = log(K / S) - log(F / S)
     k = np.log(np.asarray(grid.moneyness))[None, None] - (rate * t)[..., None]
-    if isinstance(sample.surfaces, VolSurface):
-        vol = np.asarray(_vols(sample.surfaces, k, t))
-    else:
-        vol = np.stack([np.asarray(one.implied_vol(x, t[:, None])) for one, x in
-                        zip(sample.surfaces, k, strict=True)])  # fmt: skip
     strike = spot[:, None] * np.asarray(grid.moneyness)
-    channels = (t[None, :, None], vol, spot[:, None, None], rate[..., None], strike[:, None])
+    channels = (
+        t[None, :, None],
+        _vols(sample.surfaces, k, t),
+        spot[:, None, None],
+        rate[..., None],
+        strike[:, None],
+    )
     return np.stack([np.broadcast_to(x, shape) for x in channels], axis=1)
 
 
+def _vols(
+    surfaces: VolSurface | Sequence[VolSurface], k: Float[np.ndarray, "N T M"], t: Float[np.ndarray, " T"]
+) -> Float[np.ndarray, "N T M"]:
+    """Implied volatilities of a batch of surfaces, or of one surface after another."""
+    if isinstance(surfaces, VolSurface):
+        return np.asarray(_batch_vols(surfaces, k, t))
+    pairs = zip(surfaces, k, strict=True)
+    return np.stack([np.asarray(surface.implied_vol(row, t[:, None])) for surface, row in pairs])
+
+
 @eqx.filter_jit
-def _vols(surfaces: VolSurface, k: Any, t: Any) -> Real:
+def _batch_vols(
+    surfaces: VolSurface, k: Float[Numbers, "N T M"], t: Float[Numbers, " T"]
+) -> Float[Numbers, "N T M"]:
     return jax.vmap(lambda one, k: one.implied_vol(k, jnp.asarray(t)[:, None]))(surfaces, jnp.asarray(k))

@@ -1,31 +1,37 @@
-"""What every model is: a frozen pytree of natural-space parameters with its characteristic function."""
+"""The base classes of models: frozen pytrees of parameters with a characteristic function."""
 
 import abc
 import functools
 import math
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import ArrayLike
 
 from ..errors import ArgumentError
-from ..typing import Flags, Frequencies, Real
+from ..typing import Flags, Frequencies, Numbers, Real, Values
 from .parameters import check_domains, domains, is_concrete
+from .starts import LARGEST, SMALLEST, Guess, Level, ParameterValues
 
 Strip = tuple[Real, Real]
 Gradient = tuple[Frequencies, tuple[Frequencies, ...]]
+LogCF = Callable[[Any, Frequencies, Real], Frequencies]
+Method = TypeVar("Method", bound=Callable[..., Frequencies])
 
 
 class AbstractModel(eqx.Module):
-    """A model: scalar parameters in natural space, their domains, and mathematics. Frozen.
+    """A model: scalar parameters in natural units, their domains, and its mathematics. It is frozen.
 
-    Fields are scalars; transformations may give them leading axes, which `expand` makes ready to broadcast.
+    Fields are scalars. Transformations may give them leading axes, which `expand` prepares for broadcasting.
     """
 
     _typical: ClassVar[dict[str, Any]] = {}
     given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
+    is_extension: ClassVar[bool] = False  # whether it adds to another model, its `base`
 
     def __check_init__(self) -> None:
         """Check each domain, then what must hold between parameters."""
@@ -35,7 +41,7 @@ class AbstractModel(eqx.Module):
             self._check_joint()
 
     def is_admissible(self) -> Flags:
-        """Whether the parameters lie in their domains, also where they are traced; shape ()."""
+        """Whether the parameters lie in their domains; works on traced parameters too. Shape ()."""
         inside = [
             jnp.all((getattr(self, name) >= d.lower) & (getattr(self, name) <= d.upper))
             for name, d in domains(self).items()
@@ -43,13 +49,14 @@ class AbstractModel(eqx.Module):
         return functools.reduce(jnp.logical_and, inside, jnp.asarray(True))
 
     def _check_joint(self) -> None:
-        """Refuse parameter combinations without meaning; concrete values only."""
+        """Refuse combinations of parameters that have no meaning. Called with concrete values only."""
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Parameters from values that need only lie in their own domains: the map of joint conditions.
+        """Map free values to parameters that meet the joint conditions of the model.
 
-        Calibration varies such values. Identity where no condition joins parameters.
+        Free values need only lie in their own domains, and calibration varies them. The map is the identity
+        for models without joint conditions.
         """
         return values
 
@@ -59,8 +66,8 @@ class AbstractModel(eqx.Module):
         return values
 
     @classmethod
-    def with_lanes(cls, **fields: Any) -> Self:
-        """A model whose fields may have leading axes: built without the checks meant for typed numbers."""
+    def with_lanes(cls, **fields: object) -> Self:
+        """Build a model whose fields may have leading axes, without the checks meant for typed numbers."""
         model = object.__new__(cls)
         for name, value in fields.items():
             object.__setattr__(model, name, value)
@@ -68,13 +75,18 @@ class AbstractModel(eqx.Module):
 
     @staticmethod
     def field_ndim(name: str) -> int:
-        """Number of axes of a parameter: 0 of a scalar, 1 of one value per entry."""
+        """Number of axes of a parameter: 0 for a scalar, 1 for a parameter with several entries."""
         return 0
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it holds no numbers of its own, for calibration to find."""
+        """Whether the model is a recipe: its numbers are missing, and calibration is to find them."""
         return False
+
+    @property
+    def base(self) -> Any:
+        """The model without what extensions add to it: itself; a class where a recipe holds one."""
+        return self
 
     def entries(self) -> dict[str, int]:
         """Number of entries of each parameter with an axis."""
@@ -82,15 +94,55 @@ class AbstractModel(eqx.Module):
 
     @classmethod
     def typical(cls) -> Self:
-        """Values typical of the markets the model is used on."""
+        """The model at values typical of the markets it is used on."""
         return cls(**cls._typical)
 
+    @classmethod
+    def starts(cls, level: Level) -> list[ParameterValues]:
+        """Starting values for the calibration to a market; a parameter left out starts at its typical value.
+
+        By default one start, which knows the parameters that have standard names.
+
+        Args:
+            level: Variance at the money of the market.
+        """
+        return [_of(cls, Guess().values(level))]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Intervals of parameters in which a global search begins, of free values where `from_free` maps.
+
+        A parameter left out is searched around its starting value. By default the box knows the parameters
+        that have standard names.
+
+        Args:
+            level: Variance at the money of the market.
+        """
+        low = _of(cls, SMALLEST.values(level, math.inf))
+        high = LARGEST.values(level, math.inf)
+        return {name: (value, high[name]) for name, value in low.items()}
+
+    @classmethod
+    def nested_from(cls, simpler: "AbstractModel") -> ParameterValues:
+        """Values at which this model prices as a simpler one does; one left out gets its typical value.
+
+        By default the simpler model's own parameters, and no jumps: an intensity `lam` of zero.
+
+        Args:
+            simpler: A fitted model; its fields may have a leading axis.
+        """
+        return {"lam": 0.0} | simpler.values_for_richer()
+
+    def values_for_richer(self) -> ParameterValues:
+        """The parameters under the names that they have in richer models."""
+        return {name: getattr(self, name) for name in domains(self)}
+
     def expand(self, axes: int) -> Self:
-        """The same model with `axes` trailing axes of size 1 on every scalar, to broadcast over grids."""
+        """Add `axes` trailing axes of size 1 to every scalar, so that the model broadcasts over grids."""
         return jax.tree.map(lambda x: jnp.reshape(x, jnp.shape(x) + (1,) * axes), self)
 
     def __repr__(self) -> str:
-        """`Heston(v0=0.04, kappa=1.5, ...)`: parameters as typed."""
+        """The class and its parameters, as in `Heston(v0=0.04, kappa=1.5, ...)`."""
         parts = []
         for name in domains(self):
             value = getattr(self, name)
@@ -105,8 +157,13 @@ class AbstractModel(eqx.Module):
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
+def _of(cls: type[AbstractModel], values: ParameterValues) -> ParameterValues:
+    """Those of the values that a model has parameters for."""
+    return {name: value for name, value in values.items() if name in domains(cls)}
+
+
 class AbstractFourierModel(AbstractModel):
-    """A model given by the characteristic function of X = log(F_T/F) under the forward measure."""
+    """A model given by the characteristic function of X = log(F_t/F) under the forward measure."""
 
     @abc.abstractmethod
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
@@ -117,22 +174,34 @@ class AbstractFourierModel(AbstractModel):
             t: Maturities in years, >= 0, broadcasting against z.
 
         Returns:
-            Same shape as z and t broadcast. Zero at z = 0 and z = -1j (martingale).
+            Shape of z and t broadcast. Zero at z = 0 and, because e^X is a martingale, at z = -1j.
         """
 
     @abc.abstractmethod
     def strip(self, t: Real) -> Strip:
-        """Critical moments a_-(t) < 0 < 1 < a_+(t): E[exp(a X_t)] is finite strictly between them."""
+        """Critical moments a_-(t) < 0 and a_+(t) > 1: E[exp(a X_t)] is finite strictly between them.
+
+        Args:
+            t: Maturities in years, any shape.
+
+        Returns:
+            a_- and a_+, each of the shape of t; infinite where no moment explodes.
+        """
 
     @abc.abstractmethod
     def total_variance(self, t: Real) -> Real:
-        """Expected quadratic variation of X up to t: the natural scale w of prices at maturity t."""
+        """Expected quadratic variation of X up to t, which is the natural scale w of prices at maturity t."""
+
+    def added_variance(self, t: Real) -> Real:
+        """Total variance up to t that a deterministic shift adds: none; shape of t."""
+        return jnp.zeros_like(t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """How far log |phi(z)| may rise without |z| falling: its distance from a bound without oscillation.
+        """How far log |phi(z)| may rise again farther out: its distance from a bound that does not oscillate.
 
-        Jumps of nearly one size make phi vanish and return, as a lattice does: integrals must not end there.
-        Where |E[e^{izY}]| is known, lam t (|E| - Re E). Zero, as here, for a phi that falls steadily.
+        Jumps of nearly one size make phi vanish and come back, as on a lattice. An integral must not be cut
+        off where it vanishes. A model with jumps of transform M = E[e^{izY}] returns lam t (|M| - Re M); a
+        phi that falls steadily needs nothing, and 0 is returned here.
 
         Returns:
             At least 0, of the shape of z and t broadcast.
@@ -143,12 +212,12 @@ class AbstractFourierModel(AbstractModel):
         """log_cf and its derivative in every parameter.
 
         Returns:
-            log_cf, and its derivatives in the order of the model's leaves: each of the shape of log_cf, of a
-            parameter with an axis with that axis last.
+            log_cf, and its derivatives in the order of the model's leaves. Each has the shape of log_cf; for
+            a parameter with an axis of entries that axis comes last.
         """
         leaves, tree = jax.tree.flatten(self)
 
-        def value(*parameters: Any) -> Frequencies:
+        def value(*parameters: Real) -> Frequencies:
             return jax.tree.unflatten(tree, parameters).log_cf(z, t)
 
         psi, tangent = jax.linearize(value, *leaves)
@@ -157,7 +226,7 @@ class AbstractFourierModel(AbstractModel):
 
         def along(i: int) -> Frequencies:
             x = leaves[i]
-            ahead = lambda one: tangent(*zeros[:i], one, *zeros[i + 1 :])  # noqa: E731
+            ahead = lambda unit: tangent(*zeros[:i], unit, *zeros[i + 1 :])  # noqa: E731
             if not _has_axis(self, paths[i]):
                 return ahead(jnp.ones_like(x))
             units = jnp.eye(x.shape[-1], dtype=x.dtype)
@@ -168,8 +237,12 @@ class AbstractFourierModel(AbstractModel):
     def cumulants(self, t: Real) -> tuple[Real, Real, Real, Real]:
         """The first four cumulants of X_t, by Cauchy's integral of log_cf around 0.
 
-        Automatic differentiation loses them for small kappa; on a circle inside the strip each keeps about
-        the relative accuracy of log_cf, on the radius where the function is smallest beside its power.
+        Automatic differentiation loses their digits for small kappa. On a circle inside the strip each
+        cumulant keeps about the relative accuracy of log_cf. The radius is the one at which the function is
+        smallest relative to its power.
+
+        Args:
+            t: Maturities in years, any shape.
 
         Returns:
             Mean, variance, third and fourth cumulant, each of the shape of t.
@@ -192,26 +265,37 @@ class AbstractFourierModel(AbstractModel):
         return tuple(result)  # pyright: ignore[reportReturnType]
 
 
-def hand_differentiated(log_cf: Any) -> Any:
-    """Give a `log_cf` method the parameter derivatives of the class's `log_cf_and_gradient`.
+def hand_differentiated(log_cf: Method) -> Method:
+    """Give a `log_cf` method the parameter derivatives that `log_cf_and_gradient` of its class computes.
 
-    Derivatives in the frequency and the maturity stay automatic. Reverse mode, jit, vmap and second
+    Derivatives in the frequency and in the maturity stay automatic. Reverse mode, jit, vmap and second
     derivatives follow from the rule.
+
+    Args:
+        log_cf: The method.
+
+    Returns:
+        The same method with a custom derivative rule.
     """
 
     @functools.wraps(log_cf)
     def method(self: AbstractFourierModel, z: Frequencies, t: Real) -> Frequencies:
         return _with_rule(log_cf, self, z, t)
 
-    return method
+    return cast(Method, method)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _with_rule(log_cf: Any, model: AbstractFourierModel, z: Frequencies, t: Real) -> Frequencies:
+def _with_rule(log_cf: LogCF, model: AbstractFourierModel, z: Frequencies, t: Real) -> Frequencies:
     return log_cf(model, z, t)
 
 
-def _rule(log_cf: Any, primals: Any, tangents: Any) -> tuple[Frequencies, Frequencies]:
+def _rule(
+    log_cf: LogCF,
+    primals: tuple[AbstractFourierModel, Frequencies, Real],
+    tangents: tuple[Any, ...],
+) -> tuple[Frequencies, Frequencies]:
+    """The derivative of log_cf along tangents that may be symbolic zeros."""
     model, z, t = primals
     d_model, *d_point = tangents
     symbolic = jax.custom_derivatives.SymbolicZero
@@ -233,23 +317,28 @@ def _rule(log_cf: Any, primals: Any, tangents: Any) -> tuple[Frequencies, Freque
 _with_rule.defjvp(_rule, symbolic_zeros=True)
 
 
-def _has_axis(model: Any, path: Any) -> bool:
-    """Whether the leaf is a parameter with an axis, of the model or of one inside it."""
+def _has_axis(model: AbstractModel, path: tuple[Any, ...]) -> bool:
+    """Whether a leaf is a parameter with an axis of entries, of the model or of a model inside it."""
     for key in path[:-1]:
         model = getattr(model, key.name)
     return model.field_ndim(path[-1].name) > 0
 
 
-def with_leading_axes(x: Any, ndim: int) -> Any:
-    """Leading axes of size 1 up to `ndim`, for strict broadcasting."""
+def with_leading_axes(x: ArrayLike, ndim: int) -> Numbers:
+    """Add leading axes of size 1 until there are `ndim` axes, for strict broadcasting."""
     return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))
 
 
-def require_finite_mean(condition: Any, model: AbstractModel, rule: str) -> None:
-    """Raise where a jump moment that the forward needs is infinite.
+def require_finite_mean(condition: Values, model: AbstractModel, rule: str) -> None:
+    """Refuse parameters that make the forward infinite.
+
+    Args:
+        condition: True where the forward is finite.
+        model: The model.
+        rule: The inequality that must hold, and what to change where it does not.
 
     Raises:
-        ArgumentError: names the model and the violated inequality.
+        ArgumentError: the condition fails; the message names the model and the rule.
     """
     if not bool(np.all(np.asarray(condition))):
         raise ArgumentError(f"{model!r}: E[F_T] is infinite; {rule}.")

@@ -1,7 +1,7 @@
 """Parameters of models: their domains, checked when typed, and the maps to unconstrained space.
 
-A domain is closed (limits such as sigma_v = 0 are legal models); its map to the real line covers the open
-interior and is used by calibration alone.
+A domain is closed, because limits such as sigma_v = 0 are legal models. Its map to the real line covers the
+open interior and is used by calibration alone.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from jax.core import Tracer
 
 from ..errors import ArgumentError
 from ..typing import Real as RealArray
+from ..typing import Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,17 +26,20 @@ class Domain:
     lower: float
     upper: float
 
-    def contains(self, x: Any) -> bool:
+    def contains(self, x: Values) -> bool:
         """Whether every entry is finite and lies in the closed interval."""
         return bool(np.all(np.isfinite(x) & (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)))
 
     def to_unconstrained(self, x: RealArray, scale: float = 0.0) -> RealArray:
-        """Map to the real line: identity, log or atanh.
+        """Map to the real line by the identity, log or atanh.
 
         Args:
             x: Values in the open interior.
-            scale: For a half line: log(x - lower + scale) is a logarithm above `scale`, linear below it, and
-                reaches the bound itself at a finite point.
+            scale: For a half line, the map is log(x - lower + scale): logarithmic above `scale`, linear below
+                it, and finite at the bound itself.
+
+        Returns:
+            Real numbers, shape of x.
         """
         if np.isinf(self.lower):
             return x
@@ -52,7 +56,7 @@ class Domain:
         return 0.5 * (self.lower + self.upper) + 0.5 * (self.upper - self.lower) * jnp.tanh(z)
 
     def __str__(self) -> str:
-        """Interval notation."""
+        """The domain in interval notation."""
         left = "(-inf" if np.isinf(self.lower) else f"[{self.lower:g}"
         return left + (", inf)" if np.isinf(self.upper) else f", {self.upper:g}]")
 
@@ -72,8 +76,8 @@ def Interval(lower: float, upper: float) -> Domain:  # noqa: N802
     return Domain(lower, upper)
 
 
-def as_parameter(x: Any) -> Any:
-    """A strong-typed float64 array; kept in numpy while JAX would halve its precision."""
+def as_parameter(x: object) -> Any:
+    """Convert to a strongly typed float64 array, of numpy while JAX would halve its precision."""
     if isinstance(x, Tracer | jax.Array):
         return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
     if not isinstance(x, np.ndarray | np.generic | float | int | list | tuple):
@@ -82,41 +86,51 @@ def as_parameter(x: Any) -> Any:
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def param(domain: Domain, description: str, search: tuple[float, float] | None = None, **field: Any) -> Any:
+def param(
+    domain: Domain, description: str, search: tuple[float, float] | None = None, **field: object
+) -> Any:
     """Declare a model field.
 
     Args:
-        domain: Values that are legal.
-        description: What it is, with unit.
-        search: Values among which calibration looks unless told otherwise; the domain where None, cut at 100.
+        domain: Legal values.
+        description: Meaning and unit.
+        search: Range that calibration searches by default; None is the domain cut off at -100 and 100.
         field: Further arguments of `equinox.field`, such as a default.
+
+    Returns:
+        The field.
     """
     if search is None:
         search = (max(domain.lower, -100.0), min(domain.upper, 100.0))
     metadata = {"domain": domain, "description": description, "search": search}
-    return eqx.field(converter=as_parameter, metadata=metadata, **field)
+    options: dict[str, Any] = dict(field)
+    return eqx.field(converter=as_parameter, metadata=metadata, **options)
 
 
-def domains(model: Any) -> dict[str, Domain]:
+def domains(model: eqx.Module | type[eqx.Module]) -> dict[str, Domain]:
     """Domain of each declared parameter of a model or model class, in field order."""
     return {f.name: f.metadata["domain"] for f in dataclasses.fields(model) if "domain" in f.metadata}
 
 
-def search_ranges(model: Any) -> dict[str, tuple[float, float]]:
-    """Where calibration looks for each declared parameter of a model or model class, in field order."""
+def search_ranges(model: eqx.Module | type[eqx.Module]) -> dict[str, tuple[float, float]]:
+    """Range that calibration searches for each declared parameter, in field order."""
     return {f.name: f.metadata["search"] for f in dataclasses.fields(model) if "domain" in f.metadata}
 
 
-def is_concrete(x: Any) -> bool:
-    """Whether a value can be looked at now (not traced, not a placeholder)."""
+def is_concrete(x: object) -> bool:
+    """Whether a value is a number or array whose entries can be read: neither traced nor a placeholder."""
     return isinstance(x, np.ndarray | np.generic | jax.Array | float | int) and not isinstance(x, Tracer)
 
 
-def check_domains(model: Any, ndim: Callable[[str], int] = lambda _: 0) -> None:
-    """Refuse a typed parameter outside its domain, of the wrong shape, or nan.
+def check_domains(model: eqx.Module, ndim: Callable[[str], int] = lambda _: 0) -> None:
+    """Refuse a parameter that is outside its domain, of the wrong shape, or nan.
+
+    Args:
+        model: The model.
+        ndim: Maps the name of a parameter to its number of axes.
 
     Raises:
-        ArgumentError: names the model, the parameter, its value and its domain.
+        ArgumentError: the message names the model, the parameter, its value and its domain.
     """
     for name, domain in domains(model).items():
         value = getattr(model, name)

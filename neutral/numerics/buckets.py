@@ -1,33 +1,38 @@
-"""A few shapes for all: concrete arrays are padded on the host, so that a new shape seldom compiles anew."""
+"""Pads concrete arrays on the host to a few shapes, so that a new shape rarely needs a new compilation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ..typing import Numbers
+
+Tree = TypeVar("Tree")
+
 
 def bucket(n: int) -> int:
-    """The next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... 512, then of the multiples of 512."""
+    """Round up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... 512, then to the next multiple of 512."""
     if n > 512:
         return -(-n // 512) * 512
     power = 1 << (n - 1).bit_length()
     return 3 * power // 4 if n <= 3 * power // 4 else power
 
 
-def call_on_grid(function: Callable[..., Any], arrays: Sequence[Any], strikes: int) -> Any:
-    """Lay broadcasting arrays on rows of `strikes` columns, call a compiled function, give the shape back.
+def call_on_grid(function: Callable[..., Tree], arrays: Sequence[Any], strikes: int) -> Tree:
+    """Call a compiled function on arrays laid out as a padded grid, and restore the shape of its results.
 
     Args:
-        function: Takes the arrays, each of one shape (rows, columns); returns a pytree of arrays that start
-            with these two axes.
-        arrays: Numpy arrays (padded to a bucket) or traced ones (not padded), broadcasting to one shape.
-        strikes: Number of columns; divides the broadcast size.
+        function: Takes the arrays, each of shape (rows, columns), and returns a pytree of arrays whose first
+            two axes are these.
+        arrays: Numpy arrays, which are padded to a bucket, or traced arrays, which are not. They broadcast to
+            one shape.
+        strikes: Number of columns of the grid. It divides the broadcast size.
 
     Returns:
-        The function's result, its two leading axes replaced by the broadcast shape.
+        The function's result, with its two leading axes replaced by the broadcast shape.
     """
     shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
     concrete = not any(isinstance(x, Tracer) for x in arrays)
@@ -42,7 +47,7 @@ def call_on_grid(function: Callable[..., Any], arrays: Sequence[Any], strikes: i
         pad = [(0, bucket(rows) - rows), (0, bucket(columns) - columns)]
         grid = [np.pad(x, pad, mode="edge") for x in grid]
 
-    def restore(x: Any) -> Any:
+    def restore(x: Numbers) -> jax.Array:
         on_host = concrete and not isinstance(x, Tracer)
         x = (np.asarray(x) if on_host else x)[:rows, :columns]
         return jnp.asarray(x.reshape((-1, *x.shape[2:]))[:count].reshape(shape + x.shape[2:]))

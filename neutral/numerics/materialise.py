@@ -1,4 +1,4 @@
-"""A barrier that XLA's CPU fusion respects."""
+"""A barrier that stops XLA's CPU fusion from computing arrays more than once."""
 
 from typing import TypeVar
 
@@ -9,11 +9,17 @@ Tree = TypeVar("Tree")
 
 
 def materialise(tree: Tree) -> Tree:
-    """Have every array of the tree stored before it is used again.
+    """Force every array of the tree to be stored before it is used again.
 
-    XLA on CPU re-emits cheap elementwise producers for each consumer, exponentially in depth;
-    `optimization_barrier` does not stop it. A conditional whose predicate is unknown at compile time does.
-    On accelerators, where it would cost a round trip to the host, nothing is done.
+    On CPU, XLA repeats cheap elementwise work for each consumer, exponentially often in deep formulas, and
+    `optimization_barrier` does not prevent that. A conditional whose predicate is unknown at compile time
+    does. On accelerators the conditional would cost a round trip to the host, so nothing is done there.
+
+    Args:
+        tree: A pytree of arrays.
+
+    Returns:
+        The same tree.
     """
     leaves = jax.tree.leaves(tree)
 

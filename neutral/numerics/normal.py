@@ -1,51 +1,81 @@
 """The normal distribution to machine accuracy: density, cdf, quantile, scaled erfc and Mills ratio.
 
-The Mills ratio R(x) = N(-x) / n(x) carries the option formulas: Black and Bachelier prices are differences of
-it, and a difference of two nearly equal values loses digits. So beside R there is its divided difference,
-computed without subtraction.
+The option formulas are built on the Mills ratio R(x) = N(-x) / n(x): Black's and Bachelier's prices are
+differences of two of its values, and a difference of nearly equal numbers loses digits. So this module also
+has the divided difference of R, computed without subtraction. Equation numbers refer to docs/mathematics.md.
 """
 
 import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from jaxtyping import Array, Bool, Float
 
 from ..precision import require_precision
-from ..typing import Real
+from ..typing import Real, Values
 
 INV_SQRT_2PI = 0.3989422804014327
 SQRT_2PI = 2.5066282746310002
 
-# (x + OFFSET) R(x) as a polynomial in t = (x + OFFSET - 2 SCALE) / (x + OFFSET), which maps [-0.75, inf) to
-# [-1, 1). Own fit: Chebyshev interpolation in 60 digits, cut and expanded in powers of t; truncation error
-# 4e-19.
+# F of (6): (x + OFFSET) R(x) as a polynomial in t = (x + OFFSET - 2 SCALE) / (x + OFFSET), which maps
+# [-0.75, inf) to [-1, 1). It was fitted for this package by Chebyshev interpolation in 60 digits, then
+# truncated and expanded in powers of t; the truncation error is 4e-19.
 _OFFSET = 5.5
 _SCALE = 4.75
-# fmt: off
 _MILLS = (
-    2.2481976376788264, -2.5702921305257713, 2.50983090563931, -2.0852382586316383,
-    1.4569992247923311, -0.8359249974455732, 0.3748862419530852, -0.11612060638298326,
-    0.013411866918545316, 0.008069285892178077, -0.004433047573364882, 0.00022158316885916593,
-    0.0005731362464697619, -0.00015046028688327188, -6.497992927173453e-05, 3.297802342423521e-05,
-    7.977922945272471e-06, -6.3141928863713175e-06, -1.2627866949440557e-06, 1.1903100143145022e-06,
-    2.719230379565444e-07, -2.2104073217078848e-07, -6.813970605673676e-08, 3.779109729691268e-08,
-    1.592450533839842e-08, -5.11519659020865e-09, -2.778887952468215e-09, 3.9047702811947827e-10,
+    2.2481976376788264,
+    -2.5702921305257713,
+    2.50983090563931,
+    -2.0852382586316383,
+    1.4569992247923311,
+    -0.8359249974455732,
+    0.3748862419530852,
+    -0.11612060638298326,
+    0.013411866918545316,
+    0.008069285892178077,
+    -0.004433047573364882,
+    0.00022158316885916593,
+    0.0005731362464697619,
+    -0.00015046028688327188,
+    -6.497992927173453e-05,
+    3.297802342423521e-05,
+    7.977922945272471e-06,
+    -6.3141928863713175e-06,
+    -1.2627866949440557e-06,
+    1.1903100143145022e-06,
+    2.719230379565444e-07,
+    -2.2104073217078848e-07,
+    -6.813970605673676e-08,
+    3.779109729691268e-08,
+    1.592450533839842e-08,
+    -5.11519659020865e-09,
+    -2.778887952468215e-09,
+    3.9047702811947827e-10,
     2.5448326951948264e-10,
 )
-# The same series cut at 14 terms (relative error 1e-8), for iterations that are refined afterwards.
+# The same series cut at 14 terms (relative error 1e-8), for iterations that a full step refines afterwards.
 _MILLS_SHORT = (
-    2.24819763245, -2.57029211574, 2.50983142261, -2.08523881923, 1.45699086015,
-    -0.835918818592, 0.374937231047, -0.116150888021, 0.0132626400397, 0.00814660527427,
-    -0.00420512147136, 0.000112684526883, 0.000393258191282, -6.65671658765e-05,
+    2.24819763245,
+    -2.57029211574,
+    2.50983142261,
+    -2.08523881923,
+    1.45699086015,
+    -0.835918818592,
+    0.374937231047,
+    -0.116150888021,
+    0.0132626400397,
+    0.00814660527427,
+    -0.00420512147136,
+    0.000112684526883,
+    0.000393258191282,
+    -6.65671658765e-05,
 )
-# fmt: on
 MILLS_DOMAIN = -0.75
 _HUGE = 1e308
 
 
-def as_float64(*arrays: ArrayLike) -> list[Real]:
-    """Broadcast the arguments to one shape in float64.
+def as_float64(*arrays: Values) -> list[Float[Array, "..."]]:
+    """Convert the arguments to float64 and broadcast them to one shape.
 
     Args:
         arrays: Numbers or arrays of compatible shapes.
@@ -57,34 +87,53 @@ def as_float64(*arrays: ArrayLike) -> list[Real]:
         PrecisionError: JAX runs in single precision, where these results would be meaningless.
     """
     require_precision("float64")
-    return jnp.broadcast_arrays(*(jnp.asarray(a, dtype=jnp.float64) for a in arrays))
+    return list(jnp.broadcast_arrays(*(jnp.asarray(a, dtype=jnp.float64) for a in arrays)))
+
+
+def as_float64_with_flags(*arrays: Values) -> tuple[list[Float[Array, "..."]], Bool[Array, "..."]]:
+    """Convert all arguments but the last to float64, the last to booleans, and broadcast them to one shape.
+
+    Args:
+        arrays: Numbers or arrays of compatible shapes; the last one holds booleans, or numbers of which 0 is
+            false.
+
+    Returns:
+        The numbers and the booleans, all of the broadcast shape.
+
+    Raises:
+        PrecisionError: JAX runs in single precision.
+    """
+    *numbers, flag = as_float64(*arrays)
+    return numbers, flag != 0.0
 
 
 def divide(a: Real, b: Real) -> Real:
-    """Quotient a / b, at most 1e308, that XLA may fuse with all its uses.
+    """Quotient a / b, capped at 1e308, in a form that XLA can fuse with all its uses.
 
-    XLA treats a division as too expensive to repeat, so one with several uses ends a fused loop and sends its
-    result through memory, while everything cheap around it is computed again in each loop. The outer minimum
-    is the value with several uses instead, and the whole formula stays one loop (about twice as fast).
+    XLA treats a division as too expensive to repeat. A quotient with several uses therefore ends a fused
+    loop: its result goes through memory, and everything cheap around it is computed again in each loop. Here
+    the minimum has the several uses instead of the division, and the whole formula stays one loop, which is
+    about twice as fast.
     """
     return jnp.minimum(a / b, _HUGE)
 
 
 def square_root(x: Real) -> Real:
-    """Square root that XLA may fuse with all its uses, as `divide`."""
+    """Square root in a form that XLA can fuse with all its uses; see `divide`."""
     return jnp.minimum(jnp.sqrt(x), _HUGE)
 
 
 def _exp_square(factor: float, rate: float, x: Real) -> Real:
-    """factor exp(rate x^2), with the rounding error of x^2 carried along (Cody 1969); |rate| >= 0.5."""
-    near = jnp.clip(x, -40.0, 40.0)  # beyond, the result is past the range of float64
+    """factor exp(rate x^2), corrected for the rounding error of x^2 (Cody 1969). Needs |rate| >= 0.5."""
+    near = jnp.clip(x, -40.0, 40.0)  # beyond, the result leaves the range of float64
     head = jax.lax.stop_gradient(jnp.round(near * 16.0) / 16.0)
-    # The factor keeps the exponentials apart: XLA rewrites exp(a) exp(b) as exp(a + b), rounding x^2 again.
+    # The factor keeps the exponentials separate: XLA rewrites exp(a) exp(b) as exp(a + b), rounding x^2
+    # again.
     return (factor * jnp.exp(rate * head * head)) * jnp.exp(rate * (near - head) * (near + head))
 
 
 @jax.jit
-def pdf(x: ArrayLike) -> Real:
+def pdf(x: Values) -> Real:
     """Standard normal density n(x).
 
     Args:
@@ -111,7 +160,7 @@ def _mills_right(x: Real) -> Real:
 
 
 @jax.jit
-def mills(x: ArrayLike) -> Real:
+def mills(x: Values) -> Real:
     """Mills ratio R(x) = N(-x) / n(x), for every real x.
 
     Args:
@@ -138,15 +187,15 @@ def _divided(coefficients: tuple[float, ...], t1: Real, t2: Real) -> tuple[Real,
 
 
 def mills_pair(x1: Real, x2: Real, exact: bool = True) -> tuple[Real, Real, Real]:
-    """Mills ratios at two points and their divided difference, free of cancellation.
+    """Mills ratios at two points and their divided difference, without cancellation.
 
-    With F = (x + c) R(x), a polynomial in t, R(x1) - R(x2) is (x2 - x1) times a sum of two positive terms,
-    one with F and one with the divided difference of F: nothing is subtracted, however close the points are.
+    The divided difference is a sum of two positive terms, one with F and one with the divided difference of
+    the polynomial F: nothing is subtracted, however close the points are.
 
     Args:
         x1: At least -0.75, any shape.
         x2: At least -0.75, same shape.
-        exact: False uses the short series, relative error 1e-7, for half the work.
+        exact: False uses the short series, which costs half as much and has a relative error of 1e-7.
 
     Returns:
         R(x1), R(x2) and (R(x1) - R(x2)) / (x2 - x1) > 0; at x1 = x2 the last is -R'(x1).
@@ -154,23 +203,26 @@ def mills_pair(x1: Real, x2: Real, exact: bool = True) -> tuple[Real, Real, Real
     z1 = jnp.minimum(x1, 1e150) + _OFFSET
     z2 = jnp.minimum(x2, 1e150) + _OFFSET
     y12 = divide(jnp.ones_like(z1), z1 * z2)
-    y1, y2 = y12 * z2, y12 * z1
-    t1, t2 = (z1 - 2.0 * _SCALE) * y1, (z2 - 2.0 * _SCALE) * y2
+    y1 = y12 * z2
+    y2 = y12 * z1
+    t1 = (z1 - 2.0 * _SCALE) * y1
+    t2 = (z2 - 2.0 * _SCALE) * y2
     value, slope = _divided(_MILLS if exact else _MILLS_SHORT, t1, t2)
+    # (6): R(x1), R(x2) and [R(x1) - R(x2)] / (x2 - x1)
     mills_2 = y2 * (value + (2.0 * _SCALE) * (y1 - y2) * slope)
     return y1 * value, mills_2, y12 * (value - (2.0 * _SCALE) * y2 * slope)
 
 
 @jax.jit
-def erfcx(x: ArrayLike) -> Real:
+def erfcx(x: Values) -> Real:
     """Scaled complementary error function exp(x^2) erfc(x).
 
     Args:
         x: Any shape. Below about -26.6 the result overflows to inf.
 
     Returns:
-        Same shape; relative error about 4 units in the last place. Its derivative 2 x erfcx(x) - 2 / sqrt(pi)
-        comes without the cancellation of that formula at large x.
+        Same shape; relative error about 4 units in the last place. Its derivative avoids the cancellation
+        that the formula 2 x erfcx(x) - 2 / sqrt(pi) has at large x.
     """
     x = jnp.asarray(x)
     left = x < -0.5
@@ -180,7 +232,7 @@ def erfcx(x: ArrayLike) -> Real:
 
 
 @jax.jit
-def cdf(x: ArrayLike) -> Real:
+def cdf(x: Values) -> Real:
     """Standard normal distribution function N(x).
 
     Args:
@@ -190,7 +242,7 @@ def cdf(x: ArrayLike) -> Real:
         Same shape; relative error a few units in the last place in the left tail down to the underflow.
     """
     x = jnp.asarray(x)
-    # not abs(x), whose derivative at 0 is 0
+    # abs(x) would have the derivative 0 at 0
     tail = pdf(x) * _mills_right(jnp.where(x > 0.0, x, -x))
     return jnp.where(x > 0.0, 1.0 - tail, tail)
 
@@ -208,8 +260,8 @@ def quantile(p: Real) -> Real:
     """
     p = jnp.asarray(p)
     x = jax.scipy.special.ndtri(p)
-    # One Newton step takes the start, good to a few 1e-15, to the last place; in the left half only, where N
-    # has full relative accuracy.
+    # One Newton step refines ndtri, which is good to a few 1e-15, to the last place. It is taken in the left
+    # half only, where N has full relative accuracy.
     inner = (p > 0.0) & (p < 0.5) & (x > -37.0)
     x_in = jnp.where(inner, x, -1.0)
     step = (_mills_right(-x_in) - jnp.where(inner, p, 0.0) / pdf(x_in)) * inner
@@ -217,7 +269,7 @@ def quantile(p: Real) -> Real:
 
 
 @quantile.defjvp
-def _quantile_jvp(primals, tangents):
+def _quantile_jvp(primals: tuple[Real], tangents: tuple[Real]) -> tuple[Real, Real]:
     x = quantile(*primals)
     inside = jnp.isfinite(x)
     slope = jnp.where(inside, 1.0 / pdf(jnp.where(inside, x, 0.0)), 0.0)

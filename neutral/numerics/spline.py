@@ -1,21 +1,26 @@
-"""Interpolation on an even grid whose values are a trigonometric sum, so that its spline is known exactly.
+"""Spline interpolation of trigonometric sums on an even grid.
 
 The cardinal spline through e^{i theta u} (u = 0, 1, ...) has the coefficients e^{i theta u} / symbol(theta)
-(Schoenberg 1973): dividing the terms of the sum by the symbol replaces solving for the spline.
+(Schoenberg 1973): dividing the terms of the sum by the symbol replaces solving for the spline. See (49) in
+docs/mathematics.md.
 """
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from ..typing import Flags, Real
+from ..errors import ArgumentError
+from ..typing import Flags, Numbers, Real
 
 _DEGREE = {"linear": 1, "cubic": 3, "quintic": 5}
 
 
 def degree_of(interpolation: str) -> int:
-    """Degree of the polynomial pieces."""
-    if interpolation not in _DEGREE:
-        from ..errors import ArgumentError
+    """Degree of the polynomial pieces of a kind of interpolation.
 
+    Raises:
+        ArgumentError: the name is none of "linear", "cubic", "quintic".
+    """
+    if interpolation not in _DEGREE:
         raise ArgumentError(f"interpolation must be one of {', '.join(_DEGREE)}, got {interpolation!r}.")
     return _DEGREE[interpolation]
 
@@ -23,6 +28,7 @@ def degree_of(interpolation: str) -> int:
 def symbol(theta: Real, interpolation: str) -> Real:
     """Transform of the B-spline's values on the grid, at theta radians per step; 1 for linear."""
     cos = jnp.cos(theta)
+    # (49)
     if interpolation == "cubic":
         return (2.0 + cos) / 3.0
     if interpolation == "quintic":
@@ -31,11 +37,20 @@ def symbol(theta: Real, interpolation: str) -> Real:
 
 
 def interpolation_error(theta: Real, v: Real, alpha: Real, interpolation: str) -> Real:
-    """Bound on what interpolation does to one term e^{-ivk} of the damped sum, shape of theta.
+    """Bound on the interpolation error of one term e^{-ivk} of the damped sum.
 
     The spline of degree d through a wave keeps the share L = sinc(theta/2pi)^{d+1}/symbol of it and adds
-    its aliases, of total weight 1 - L. Between strikes dK apart a line errs by dK^2/8 times the second
+    aliases of total weight 1 - L. A line between strikes dK apart has an error of dK^2/8 times the second
     derivative, which for the price e^{-(alpha + iv)k} is (alpha + iv)(alpha + 1 + iv).
+
+    Args:
+        theta: Radians per step of the grid, any shape.
+        v: Frequencies, same shape.
+        alpha: Damping, broadcast.
+        interpolation: "linear", "cubic" or "quintic".
+
+    Returns:
+        Relative errors, shape of theta.
     """
     if interpolation == "linear":
         spacing = theta / jnp.where(v > 0, v, 1.0)
@@ -46,20 +61,25 @@ def interpolation_error(theta: Real, v: Real, alpha: Real, interpolation: str) -
 
 
 def interpolate(
-    values: Real, k: Real, start: Real, spacing: Real, alpha: Real, interpolation: str
+    values: Float[Numbers, "*lanes T N"],
+    k: Float[Numbers, "*lanes T K"],
+    start: Float[Numbers, "*lanes T"],
+    spacing: Float[Numbers, "*lanes T"],
+    alpha: Float[Numbers, "*lanes T"],
+    interpolation: str,
 ) -> tuple[Real, Flags]:
-    """Damped prices between the nodes of each maturity's grid.
+    """Interpolate damped prices between the nodes of each maturity's grid.
 
     Args:
-        values: Damped prices (linear) or spline coefficients on the grid, shape (..., maturities, N).
-        k: Log-forward moneyness, shape (..., maturities, strikes).
-        start: First node, shape (..., maturities).
-        spacing: Distance of the nodes, shape (..., maturities).
-        alpha: Damping, shape (..., maturities).
+        values: Damped prices (linear) or spline coefficients on the N nodes of each maturity's grid.
+        k: Log-forward moneyness.
+        start: First node.
+        spacing: Distance of the nodes.
+        alpha: Damping.
         interpolation: "linear" (of undamped prices, in the strike), "cubic" or "quintic".
 
     Returns:
-        Damped prices of the shape of k, and whether the strike is on the grid.
+        Damped prices of the shape of k, and flags that are true where the strike lies on the grid.
     """
     degree = degree_of(interpolation)
     start, spacing, alpha = (x[..., None] for x in (start, spacing, alpha))
@@ -77,15 +97,15 @@ def interpolate(
     return total, inside
 
 
-def _line(share: Real, spacing: Real, alpha: Real) -> list[Real]:
-    """Weights of damped prices for a line in the strike through the undamped ones."""
+def _line(share: Real, spacing: Real, alpha: Real) -> list[Float[Array, "..."]]:
+    """Weights of damped prices that draw a line in the strike through the undamped prices."""
     offset = share * spacing
     upper = jnp.expm1(offset) / jnp.expm1(spacing)
     return [(1.0 - upper) * jnp.exp(alpha * offset), upper * jnp.exp(alpha * (offset - spacing))]
 
 
-def _b_spline(share: Real, degree: int) -> list[Real]:
-    """Values at `share` of a step of the degree + 1 B-splines around it, by de Boor's recursion (1972)."""
+def _b_spline(share: Real, degree: int) -> list[Float[Array, "..."]]:
+    """Values of the degree + 1 B-splines at `share` of a step, by de Boor's recursion (1972)."""
     weights = [jnp.ones_like(share)]
     for p in range(1, degree + 1):
         raised = [jnp.zeros_like(share)] * (p + 1)

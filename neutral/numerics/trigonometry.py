@@ -1,7 +1,6 @@
-"""Sine and cosine in plain arithmetic, which XLA on CPU vectorises: for its own it calls a library."""
+"""Sine and cosine in plain arithmetic, which XLA vectorises on CPU; its own are calls of a library."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +15,15 @@ _COSINE = [(-1.0) ** i / math.factorial(2 * i) for i in range(2, 9)]
 
 @jax.custom_jvp
 def sincos(x: Real) -> tuple[Real, Real]:
-    """Sine and cosine at once, six times as fast as apart; to two ulps for |x| < 1e6.
+    """Sine and cosine together, six times as fast as two separate calls.
 
-    Beyond, they are those of a number within two ulps of x; where that says nothing, anything in [-1, 1].
+    Args:
+        x: Radians, any shape.
+
+    Returns:
+        Sine and cosine, to two units in the last place for |x| < 1e6. Beyond that they belong to a number
+        within two such units of x; for huge x, where that number is arbitrary, they are some values in [-1,
+        1].
     """
     n = jnp.round(x * (2.0 / math.pi))
     first, second, third = _HALF_PI
@@ -28,14 +33,15 @@ def sincos(x: Real) -> tuple[Real, Real]:
     c = 1.0 - (0.5 * square - square * square * _horner(_COSINE, square))
     quarter = n - 4.0 * jnp.floor(0.25 * n)
     odd = (quarter == 1.0) | (quarter == 3.0)
-    sine, cosine = jnp.where(odd, c, s), jnp.where(odd, s, c)
+    sine = jnp.where(odd, c, s)
+    cosine = jnp.where(odd, s, c)
     return jnp.where(quarter >= 2.0, -sine, sine), jnp.where(
         (quarter == 1.0) | (quarter == 2.0), -cosine, cosine
     )
 
 
 @sincos.defjvp
-def _sincos_jvp(primals: Any, tangents: Any) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
+def _sincos_jvp(primals: tuple[Real], tangents: tuple[Real]) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
     s, c = sincos(*primals)
     return (s, c), (c * tangents[0], -s * tangents[0])
 

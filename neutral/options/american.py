@@ -1,13 +1,14 @@
 """American options on an asset with a continuous yield: price, implied volatility, European equivalent.
 
-Prices follow from the exercise boundary B(tau), the solution of a fixed-point equation, held as a Chebyshev
-polynomial in sqrt(tau) of log(B / B(0))^2; integrals are Gauss-Legendre after a substitution that removes the
-square root at the start (Andersen, Lake and Offengenden 2016, "High performance American option pricing",
-their system B). A call is a put with asset and strike, rate and yield exchanged.
+Prices follow from the exercise boundary B(tau), the solution of the fixed-point equation (52) of
+docs/mathematics.md. log(B / B(0))^2 is represented by a Chebyshev polynomial in sqrt(tau); integrals are
+Gauss-Legendre sums after a substitution that removes the square root at the start (Andersen, Lake and
+Offengenden 2016, "High performance American option pricing", their system B). A call is a put with asset and
+strike, rate and yield exchanged.
 
-Discrete dividends are not modelled: a yield stands for them. With a negative rate and a yield below it the
-put has two exercise boundaries, which this method does not cover: the result is nan (for a call: a negative
-yield and a rate below it).
+Discrete dividends are not modelled; a continuous yield replaces them. With a negative rate and a yield below
+it a put has two exercise boundaries, which this method does not cover: the result is nan. For a call that is
+a negative yield and a rate below it.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from ..numerics.normal import as_float64, cdf
-from ..typing import Flags, Real
+from ..typing import Codes, Flags, Real
 from . import black
 from .inversion import implied_stdev
 
@@ -33,23 +34,35 @@ _MAX_STEPS = 24
 
 
 class Equivalent(NamedTuple):
-    """The European option of the same volatility; all of one shape, nan where there is no volatility."""
+    """The European option of the same volatility, in arrays of one shape; nan where none exists."""
 
     price: Real
     vol: Real
 
 
+class _Option(NamedTuple):
+    """Terms of options, flat float64 arrays of one length."""
+
+    spot: Real
+    strike: Real
+    t: Real
+    r: Real
+    q: Real
+    is_call: Flags
+
+
 def _quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Nodes and weights on (0, 1) in s / tau = y^2, and sqrt(1 - y^2) of each."""
     y, weight = np.polynomial.legendre.leggauss(nodes)
-    y, weight = 0.5 * (1.0 + y), 0.5 * weight
+    y = 0.5 * (1.0 + y)
+    weight = 0.5 * weight
     return y**2, 2.0 * y * weight, np.sqrt(1.0 - y**2)
 
 
 def _interpolation(at: np.ndarray) -> np.ndarray:
-    """Matrix from values at the collocation points to those at points of [0, 1]: barycentric formula.
+    """Matrix that maps values at the collocation points to values at points of [0, 1]: barycentric formula.
 
-    The first point, tau = 0, is left out: what is interpolated is zero there.
+    The first collocation point, tau = 0, is left out, because the interpolated function is zero there.
     """
     sign = (-1.0) ** np.arange(_DEGREE + 1)
     sign[[0, -1]] *= 0.5
@@ -58,7 +71,7 @@ def _interpolation(at: np.ndarray) -> np.ndarray:
 
 
 _ALL_POINTS = 0.5 - 0.5 * np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)  # sqrt(tau / maturity)
-_POINTS = _ALL_POINTS[None, 1:]  # axes from here: option, collocation point, quadrature node
+_POINTS = _ALL_POINTS[None, 1:]  # axes from here on: option, collocation point, quadrature node
 _ELAPSED, _WEIGHTS, _ROOT_LEFT = (a[None, None] for a in _quadrature(_NODES))
 _INNER = _interpolation(_POINTS[0, :, None] * _ROOT_LEFT[0])
 _PRICE_ELAPSED, _PRICE_WEIGHTS, _PRICE_ROOT_LEFT = (a[None] for a in _quadrature(_PRICE_NODES))
@@ -75,7 +88,7 @@ def price(
     dividend: ArrayLike,
     is_call: ArrayLike = True,
 ) -> Real:
-    """Price of American options; arguments broadcast.
+    """Price American options. Arguments broadcast.
 
     Args:
         spot: Price of the asset, > 0.
@@ -90,9 +103,10 @@ def price(
         In the unit of the strike, error below 1 bp of spot for volatilities of 5 % to 100 % and rates and
         yields between -2 % and 12 %, up to ten years; nan where the option has two exercise boundaries.
     """
-    columns = as_float64(spot, strike, maturity, vol, rate, dividend, is_call)
-    spot, strike, t, vol, r, q, flag = (jnp.ravel(a) for a in columns)
-    return _price(spot, strike, t, vol, r, q, flag != 0.0).reshape(columns[0].shape)
+    option, flat_vol, shape = _flat(
+        vol, spot=spot, strike=strike, t=maturity, r=rate, q=dividend, is_call=is_call
+    )
+    return _price(option, flat_vol).reshape(shape)
 
 
 @jax.jit
@@ -105,10 +119,10 @@ def european_equivalent(
     dividend: ArrayLike,
     is_call: ArrayLike = True,
 ) -> Equivalent:
-    """The European option whose volatility is the one implied by an American price; arguments broadcast.
+    """Find the European option whose volatility is the one implied by an American price. Arguments broadcast.
 
     Args:
-        price: Of the American option, in the unit of the strike.
+        price: Price of the American option, in the unit of the strike.
         spot: Price of the asset, > 0.
         strike: Same unit, > 0.
         maturity: Years, > 0.
@@ -117,13 +131,14 @@ def european_equivalent(
         is_call: True for a call; boolean.
 
     Returns:
-        Price and volatility; nan where the price is at or below exercise value, where any small enough
-        volatility gives it, at or above its upper bound, or where the option has two exercise boundaries.
+        Price and volatility. Both are nan where the price is at or below exercise value (every small enough
+        volatility gives exercise value), at or above its upper bound, or where the option has two exercise
+        boundaries.
     """
-    columns = as_float64(price, spot, strike, maturity, rate, dividend, is_call)
-    target, spot, strike, t, r, q, flag = (jnp.ravel(a) for a in columns)
-    found = _equivalent(target, spot, strike, t, r, q, flag != 0.0)
-    return Equivalent(*(a.reshape(columns[0].shape) for a in found))
+    option, target, shape = _flat(
+        price, spot=spot, strike=strike, t=maturity, r=rate, q=dividend, is_call=is_call
+    )
+    return Equivalent(*(a.reshape(shape) for a in _equivalent(target, option)))
 
 
 def implied_vol(
@@ -136,33 +151,62 @@ def implied_vol(
     is_call: ArrayLike = True,
 ) -> Real:
     """Volatility implied by the price of an American option: `european_equivalent(...).vol`."""
-    return european_equivalent(price, spot, strike, maturity, rate, dividend, is_call).vol
+    return european_equivalent(
+        price, spot, strike, maturity, rate=rate, dividend=dividend, is_call=is_call
+    ).vol
 
 
-def _european(spot: Real, strike: Real, t: Real, vol: Real, r: Real, q: Real, is_call: Flags) -> Real:
-    forward, discount = spot * jnp.exp((r - q) * t), jnp.exp(-r * t)
-    return discount * forward * black.price(jnp.log(strike / forward), vol * jnp.sqrt(t), is_call)
+def _flat(value: ArrayLike, **terms: ArrayLike) -> tuple[_Option, Real, tuple[int, ...]]:
+    """Terms of options and a value of each as flat float64 arrays, and the shape they broadcast to."""
+    first, *columns = as_float64(value, *terms.values())
+    fields = {name: jnp.ravel(column) for name, column in zip(terms, columns, strict=True)}
+    option = _Option(**fields | {"is_call": fields["is_call"] != 0.0})
+    return option, jnp.ravel(first), first.shape
 
 
-def _price(spot: Real, strike: Real, t: Real, vol: Real, r: Real, q: Real, is_call: Flags) -> Real:
-    european = _european(spot, strike, t, vol, r, q, is_call)
-    asset, cash = jnp.where(is_call, strike, spot), jnp.where(is_call, spot, strike)
-    r, q = jnp.where(is_call, q, r), jnp.where(is_call, r, q)
+def _european(option: _Option, vol: Real) -> Real:
+    forward, discount = _forward_and_discount(option)
+    k = jnp.log(option.strike / forward)
+    return discount * forward * black.price(k, vol * jnp.sqrt(option.t), option.is_call)
+
+
+def _forward_and_discount(option: _Option) -> tuple[Real, Real]:
+    forward = option.spot * jnp.exp((option.r - option.q) * option.t)
+    return forward, jnp.exp(-option.r * option.t)
+
+
+def _price(option: _Option, vol: Real) -> Real:
+    european = _european(option, vol)
+    is_call = option.is_call
+    # a call is a put with asset and strike, rate and yield exchanged
+    asset = jnp.where(is_call, option.strike, option.spot)
+    cash = jnp.where(is_call, option.spot, option.strike)
+    r = jnp.where(is_call, option.q, option.r)
+    q = jnp.where(is_call, option.r, option.q)
     waits = (r <= 0.0) & (q >= r)  # exercise before maturity never pays
     refused = (r < 0.0) & (q < r)
     plain = waits | refused
     american = _put(
-        asset / cash, european / cash, t, vol, jnp.where(plain, 0.05, r), jnp.where(plain, 0.05, q)
+        asset / cash,
+        european / cash,
+        t=option.t,
+        vol=vol,
+        r=jnp.where(plain, 0.05, r),
+        q=jnp.where(plain, 0.05, q),
     )
     return jnp.where(refused, jnp.nan, jnp.where(waits, european, cash * american))
 
 
 def _put(x: Real, european: Real, t: Real, vol: Real, r: Real, q: Real) -> Real:
-    """American put of strike 1 on an asset of price x, given the European one."""
+    """American put of strike 1 on an asset of price x, given the price of the European one."""
     end, bent = _boundary(t, vol, r, q)
-    s, root = t[..., None] * _PRICE_ELAPSED, vol[..., None] * jnp.sqrt(t[..., None] * _PRICE_ELAPSED)
-    r, q, at = r[..., None], q[..., None], x[..., None]
+    s = t[..., None] * _PRICE_ELAPSED
+    root = vol[..., None] * jnp.sqrt(t[..., None] * _PRICE_ELAPSED)
+    r = r[..., None]
+    q = q[..., None]
+    at = x[..., None]
     level = jnp.log(end)[..., None] - jnp.sqrt(jnp.maximum(bent @ _PRICE_INNER.T, 0.0))
+    # (50) with d_+- = middle +- root / 2 of (51)
     middle = (jnp.log(at) - level + (r - q) * s) / root
     interest = r * jnp.exp(-r * s) * cdf(0.5 * root - middle)
     yielded = q * at * jnp.exp(-q * s) * cdf(-0.5 * root - middle)
@@ -173,13 +217,14 @@ def _put(x: Real, european: Real, t: Real, vol: Real, r: Real, q: Real) -> Real:
 
 
 def _boundary(t: Real, vol: Real, r: Real, q: Real) -> tuple[Real, Real]:
-    """Exercise boundary of a put of strike 1: its value at maturity, and log(B / that)^2 at `_POINTS`."""
+    """Exercise boundary B of a put of strike 1: B(0) at maturity and log(B / B(0))^2 at `_POINTS`."""
     t, vol, r, q = (a[..., None] for a in (t, vol, r, q))
     tau = t * _POINTS**2
     end = jnp.where(q > r, r / jnp.where(q > r, q, 1.0), 1.0)
     lowest = _perpetual(vol, r, q)
-    start = _flat_boundary(tau, vol, r, q, end, lowest)
-    growth, root = (r - q) * tau, vol * jnp.sqrt(tau)
+    start = _flat_boundary(tau, vol, r, q, end=end, lowest=lowest)
+    growth = (r - q) * tau
+    root = vol * jnp.sqrt(tau)
     s = tau[..., None] * _ELAPSED
     step = vol[..., None] * jnp.sqrt(s)
     drift = (r - q)[..., None] * s
@@ -188,10 +233,12 @@ def _boundary(t: Real, vol: Real, r: Real, q: Real) -> tuple[Real, Real]:
     by_rate = r[..., None] * weight * jnp.exp(r[..., None] * left)
     by_yield = q[..., None] * weight * jnp.exp(q[..., None] * left)
 
-    def iterate(_: int, level: Real) -> Real:
+    def iterate(_: Codes | int, level: Real) -> Real:
+        """One step of the fixed point (52) for level = log B."""
         bent = jnp.einsum("ok,ijk->oij", (level - jnp.log(end)) ** 2, _INNER)
         inner = jnp.log(end)[..., None] - jnp.sqrt(jnp.maximum(bent, 0.0))
-        middle, whole = (level[..., None] - inner + drift) / step, (level + growth) / root
+        middle = (level[..., None] - inner + drift) / step
+        whole = (level + growth) / root
         paid = cdf(whole - 0.5 * root) + jnp.sum(by_rate * cdf(middle - 0.5 * step), -1)
         lost = cdf(whole + 0.5 * root) + jnp.sum(by_yield * cdf(middle + 0.5 * step), -1)
         return jnp.clip(jnp.log(paid / lost) - growth, jnp.log(lowest), jnp.log(end))
@@ -201,7 +248,7 @@ def _boundary(t: Real, vol: Real, r: Real, q: Real) -> tuple[Real, Real]:
 
 
 def _perpetual(vol: Real, r: Real, q: Real) -> Real:
-    """Boundary of the put that never expires, over the strike."""
+    """Exercise boundary of the put that never expires, over the strike."""
     variance = vol**2
     a = 0.5 - (r - q) / variance
     root = jnp.sqrt(a**2 + 2.0 * r / variance)
@@ -210,34 +257,46 @@ def _perpetual(vol: Real, r: Real, q: Real) -> Real:
 
 
 def _flat_boundary(tau: Real, vol: Real, r: Real, q: Real, end: Real, lowest: Real) -> Real:
-    """Flat exercise boundary of Bjerksund and Stensland (1993), where the iteration starts."""
+    """Flat exercise boundary of Bjerksund and Stensland (1993), the start of the iteration."""
     gap = jnp.maximum(1.0 / lowest - 1.0 / end, 1e-12)
     decay = ((r - q) * tau - 2.0 * vol * jnp.sqrt(tau)) / (end * gap)
     return jnp.clip(1.0 / (1.0 / end - gap * jnp.expm1(jnp.minimum(decay, 0.0))), lowest, end)
 
 
 class _Search(NamedTuple):
-    """The European price to try next, the last tried with the error of its American price, a bracket."""
+    """State of the search for a European price.
+
+    Attributes:
+        at: The price to try next.
+        tried: The price tried last.
+        excess: American price at `tried` less the target.
+        low: Lower end of the bracket.
+        high: Upper end of the bracket.
+        steps: Prices tried so far.
+    """
 
     at: Real
     tried: Real
     excess: Real
     low: Real
     high: Real
-    steps: Real
+    steps: Codes
 
 
-def _equivalent(
-    target: Real, spot: Real, strike: Real, t: Real, r: Real, q: Real, is_call: Flags
-) -> Equivalent:
+def _equivalent(target: Real, option: _Option) -> Equivalent:
     """Secant steps in the European price e: e plus the premium at its volatility is nearly linear in e."""
-    forward, discount = spot * jnp.exp((r - q) * t), jnp.exp(-r * t)
-    k, unit, root = jnp.log(strike / forward), discount * forward, jnp.sqrt(t)
+    spot = option.spot
+    strike = option.strike
+    is_call = option.is_call
+    forward, discount = _forward_and_discount(option)
+    k = jnp.log(strike / forward)
+    unit = discount * forward
+    root = jnp.sqrt(option.t)
     exercise = jnp.where(is_call, spot - strike, strike - spot)
     floor = unit * black.intrinsic(k, is_call)
     cap = jnp.where(is_call, spot, strike)
     valid = (target > jnp.maximum(exercise, floor) + TOLERANCE * (spot + strike)) & (target < cap)
-    fine = TOLERANCE * (spot + strike)
+    tolerance = TOLERANCE * (spot + strike)
     high = jnp.minimum(target, discount * jnp.where(is_call, forward, strike) * (1.0 - 1e-9))
     high = jnp.where(valid, high, floor + 0.1 * jnp.minimum(spot, strike))
 
@@ -245,23 +304,31 @@ def _equivalent(
         return implied_stdev(european / unit, k, is_call) / root
 
     def excess(european: Real) -> Real:
-        return _price(spot, strike, t, vol_of(european), r, q, is_call) - target
+        return _price(option, vol_of(european)) - target
 
     def advance(state: _Search) -> _Search:
         new = excess(state.at)
-        low, high = jnp.where(new < 0.0, state.at, state.low), jnp.where(new > 0.0, state.at, state.high)
+        low = jnp.where(new < 0.0, state.at, state.low)
+        high = jnp.where(new > 0.0, state.at, state.high)
         slope = (new - state.excess) / (state.at - state.tried)
-        # the first step is of slope 1: the premium counts as constant
+        # the first step takes the slope 1, as if the premium were constant
         secant = state.at - new / jnp.where(state.steps == 0, 1.0, slope)
         at = jnp.where((secant > low) & (secant < high), secant, 0.5 * (low + high))
-        at = jnp.where(jnp.abs(new) > fine, at, state.at)
-        return _Search(at, state.at, new, low, high, state.steps + 1)
+        at = jnp.where(jnp.abs(new) > tolerance, at, state.at)
+        return _Search(at=at, tried=state.at, excess=new, low=low, high=high, steps=state.steps + 1)
 
     def searching(state: _Search) -> Flags:
-        return (state.steps < _MAX_STEPS) & jnp.any(valid & ~(jnp.abs(state.excess) <= fine))
+        return (state.steps < _MAX_STEPS) & jnp.any(valid & ~(jnp.abs(state.excess) <= tolerance))
 
-    start = _Search(high, high, jnp.full_like(high, jnp.inf), floor, high, jnp.zeros((), int))
-    found = jax.lax.while_loop(searching, advance, start)
-    solved = valid & (jnp.abs(found.excess) <= fine)
-    price = jnp.where(solved, found.tried, jnp.nan)
+    start = _Search(
+        at=high,
+        tried=high,
+        excess=jnp.full_like(high, jnp.inf),
+        low=floor,
+        high=high,
+        steps=jnp.zeros((), int),
+    )
+    end = jax.lax.while_loop(searching, advance, start)
+    solved = valid & (jnp.abs(end.excess) <= tolerance)
+    price = jnp.where(solved, end.tried, jnp.nan)
     return Equivalent(price, vol_of(price))

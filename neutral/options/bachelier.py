@@ -1,19 +1,30 @@
 """Bachelier's normal model: price and implied volatility, to machine accuracy.
 
 The undiscounted price of an option on a normally distributed underlying, as a function of x = F - K and the
-total standard deviation s = sigma sqrt(T) in the underlying's own unit. With h = |x| / s and R the Mills
-ratio, the out-of-the-money price is s n(h) (1 - h R(h)) = -s n(h) R'(h), where -R' comes without subtraction.
+total standard deviation s = sigma sqrt(T), both in the unit of the underlying. With h = |x| / s and R the
+Mills ratio, the out-of-the-money price is s n(h) (1 - h R(h)) = -s n(h) R'(h), (7) in docs/mathematics.md;
+-R' is computed without subtraction.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from ..numerics.normal import INV_SQRT_2PI, as_float64, cdf, divide, mills_pair, pdf
+from ..numerics.logarithm import fast_log
+from ..numerics.normal import (
+    INV_SQRT_2PI,
+    as_float64,
+    as_float64_with_flags,
+    cdf,
+    divide,
+    mills_pair,
+    pdf,
+)
 from ..typing import Flags, Real
-from .inversion import distance_start, fast_log, householder, polynomial
+from .inversion_core import distance_start, householder, polynomial
 
-# Own fit of the exact s over the start of `distance_start`, in powers of h / (h + 1.5); relative error 3e-4.
+# The exact s over the start of `distance_start`, fitted in powers of h / (h + 1.5) with a relative error of
+# 3e-4.
 _START = (
     (1.0023604,),
     (-0.12126914,),
@@ -23,11 +34,6 @@ _START = (
     (10.011322,),
     (-4.4575505,),
 )
-
-
-def _numbers(*args: ArrayLike) -> list[Real]:
-    *numbers, flag = as_float64(*args)
-    return [*numbers, flag != 0.0]
 
 
 @jax.jit
@@ -43,7 +49,8 @@ def price(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
         Price in the unit of x, broadcast shape; nan for s < 0. Out of the money the relative error is a few
         units in the last place times 1 + (x / s)^2.
     """
-    return _price(*_numbers(x, s, is_call))
+    (x, s), call = as_float64_with_flags(x, s, is_call)
+    return _price(x, s, call)
 
 
 @jax.custom_jvp
@@ -51,6 +58,7 @@ def _price(x: Real, s: Real, is_call: Flags) -> Real:
     positive = s > 0.0
     s_in = jnp.where(positive, s, 1.0)
     h = jnp.abs(jnp.where(positive, x, 0.0)) / s_in
+    # (7)
     otm = s_in * (pdf(h) * mills_pair(h, h)[2])
     edge = jnp.where(s == 0.0, 0.0, jnp.nan)
     return jnp.maximum(jnp.where(is_call, x, -x), 0.0) + jnp.where(positive, otm, edge)
@@ -92,7 +100,7 @@ def slope_x(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
     Returns:
         Broadcast shape.
     """
-    x, s, call = _numbers(x, s, is_call)
+    (x, s), call = as_float64_with_flags(x, s, is_call)
     sign = jnp.where(call, 1.0, -1.0)
     positive = s > 0.0
     d = jnp.where(positive, x, 0.0) / jnp.where(positive, s, 1.0)
@@ -101,7 +109,7 @@ def slope_x(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
 
 
 def _step(m: Real, s: Real, b: Real, exact: bool) -> tuple[Real, Real]:
-    """Numerator and denominator of the relative fourth-order step; the residual is ln price - ln b."""
+    """Numerator and denominator of the relative step (8) for the residual ln price - ln b."""
     inverse = divide(jnp.ones_like(s), s)
     h = m * inverse
     slope = mills_pair(h, h, exact)[2]
@@ -115,10 +123,11 @@ def _solve(price: Real, x: Real, is_call: Flags) -> Real:
     lower = jnp.maximum(jnp.where(is_call, x, -x), 0.0)
     time_value = price - lower
     finite = jnp.isfinite(price) & jnp.isfinite(x)
-    inside, at_lower = finite & (time_value > 0.0), finite & (time_value == 0.0)
+    inside = finite & (time_value > 0.0)
+    at_lower = finite & (time_value == 0.0)
     m = jnp.where(inside, jnp.abs(x), 0.0)
     b = jnp.where(inside, time_value, 1.0)
-    # The start for Black at m -> 0 is a start for Bachelier: both depend on m / b alone.
+    # The start for Black's model in the limit m -> 0 is a start for Bachelier's: both depend on m / b alone.
     rho = divide(m, jnp.maximum(b, 1e-307))
     tiny = rho < 1e-8
     h, s = distance_start(m, rho, b, tiny, jnp.where(tiny, 1.0, fast_log(1.0 + rho)))
@@ -140,7 +149,8 @@ def _implied_jvp(primals, tangents):
     price, x, is_call = primals
     s = _implied(price, x, is_call)
     solved = s > 0.0
-    s_in, x_in = jnp.where(solved, s, 1.0), jnp.where(solved, x, 0.0)
+    s_in = jnp.where(solved, s, 1.0)
+    x_in = jnp.where(solved, x, 0.0)
     inverse_vega = 1.0 / vega(x_in, s_in)
     ds = jnp.where(solved, inverse_vega, 0.0) * (tangents[0] - slope_x(x_in, s_in, is_call) * tangents[1])
     return s, ds
@@ -150,9 +160,9 @@ def _implied_jvp(primals, tangents):
 def implied_stdev(price: ArrayLike, x: ArrayLike, is_call: ArrayLike = True) -> Real:
     """Total standard deviation s = sigma sqrt(T) implied by an undiscounted price in the Bachelier model.
 
-    An explicit start and two fourth-order steps on ln price (the idea of Jaeckel 2017, "Implied normal
-    volatility"). Differentiable any number of times by the implicit function theorem; derivatives are zero
-    where there is no volatility and at intrinsic value.
+    It takes an explicit start and two fourth-order steps on ln price (the idea of Jaeckel 2017, "Implied
+    normal volatility"). It can be differentiated any number of times by the implicit function theorem;
+    derivatives are zero where there is no volatility, and at intrinsic value.
 
     Args:
         price: Undiscounted price, any shape, in the unit of x.
@@ -165,4 +175,5 @@ def implied_stdev(price: ArrayLike, x: ArrayLike, is_call: ArrayLike = True) -> 
     Raises:
         PrecisionError: JAX runs in single precision.
     """
-    return _implied(*_numbers(price, x, is_call))
+    (price, x), call = as_float64_with_flags(price, x, is_call)
+    return _implied(price, x, call)

@@ -1,23 +1,24 @@
-"""Black-76 in normalised form: price and derivatives as functions of log-moneyness and total deviation.
+"""Black-76 in normalised form: price and derivatives in log-moneyness and total standard deviation.
 
 The unit is the undiscounted price over the forward: c(k, s) = E[(e^X - e^k)^+], X normal with variance s^2
 and E[e^X] = 1, k = log(K / F), s = sigma sqrt(T). With h = |k| / s and t = s / 2, an out-of-the-money call is
-n(h - t) [R(h - t) - R(h + t)], R the Mills ratio (Jaeckel 2015, "Let's be rational"); a put is its mirror.
+n(h - t) [R(h - t) - R(h + t)], R the Mills ratio (Jaeckel 2015, "Let's be rational"); a put is its mirror
+image. Equation numbers refer to docs/mathematics.md.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
-from ..numerics.normal import INV_SQRT_2PI, as_float64, mills, mills_pair, pdf
+from ..numerics.normal import INV_SQRT_2PI, as_float64, as_float64_with_flags, mills, mills_pair, pdf
 from ..typing import Flags, Real
 
-# Below this value of d1 a price is built up from the tails, above it one minus the tails is exact enough.
+# Below this value of d1 the price is computed from (3), above it one minus (4) is accurate enough.
 _NEAR_CAP = 0.7
 
 
 def tail_ratio(h: Real, t: Real, from_below: Flags, exact: bool = True) -> Real:
-    """Price over vega, c / n(d1), or distance to the upper bound over vega, (1 - c) / n(d1), for k >= 0.
+    """c / n(d1), the price over vega, or (1 - c) / n(d1), the distance to the upper bound over vega; k >= 0.
 
     Args:
         h: k / s >= 0.
@@ -30,12 +31,14 @@ def tail_ratio(h: Real, t: Real, from_below: Flags, exact: bool = True) -> Real:
     """
     a = h - t
     near, far, slope = mills_pair(jnp.where(from_below, a, -a), h + t, exact)
+    # (3) by the divided difference (6), or (4)
     return jnp.where(from_below, 2.0 * t * slope, near + far)
 
 
 def _out_of_the_money_call(m: Real, s: Real) -> Real:
-    """Normalised call at log-moneyness m >= 0 for s > 0."""
-    h, t = m / s, 0.5 * s
+    """Normalised call at log-moneyness m >= 0, for s > 0."""
+    h = m / s
+    t = 0.5 * s
     from_below = h - t > -_NEAR_CAP
     tail = pdf(h - t) * tail_ratio(h, t, from_below)
     return jnp.where(from_below, tail, 1.0 - tail)
@@ -52,22 +55,16 @@ def intrinsic(k: ArrayLike, is_call: ArrayLike = True) -> Real:
     Returns:
         Broadcast shape.
     """
-    k, call = _numbers(k, is_call)
+    (k,), call = as_float64_with_flags(k, is_call)
     return jnp.where(call == (k < 0.0), jnp.abs(jnp.expm1(k)), 0.0)
-
-
-def _numbers(*args: ArrayLike) -> list[Real]:
-    """The numbers as float64 and the last argument as booleans, all of one shape."""
-    *numbers, flag = as_float64(*args)
-    return [*numbers, flag != 0.0]
 
 
 @jax.jit
 def price(k: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
     """Normalised undiscounted Black-76 price.
 
-    An in-the-money price is the other kind's out-of-the-money price plus intrinsic value. The relative error
-    of an out-of-the-money price is a few units in the last place times (1 + d1^2), down to 1e-300.
+    An in-the-money price is the out-of-the-money price of the other kind plus intrinsic value. The relative
+    error of an out-of-the-money price is a few units in the last place times (1 + d1^2), down to 1e-300.
 
     Args:
         k: Log-moneyness log(K / F), any shape.
@@ -77,7 +74,8 @@ def price(k: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
     Returns:
         Price over (discount x forward), broadcast shape; nan for s < 0. Derivatives are `vega` and `slope_k`.
     """
-    return _price(*_numbers(k, s, is_call))
+    (k, s), call = as_float64_with_flags(k, s, is_call)
+    return _price(k, s, call)
 
 
 @jax.custom_jvp
@@ -95,6 +93,7 @@ def _price(k: Real, s: Real, is_call: Flags) -> Real:
 def _price_jvp(primals, tangents):
     k, s, is_call = primals
     dk, ds, _ = tangents
+    # (5)
     return _price(k, s, is_call), slope_k(k, s, is_call) * dk + vega(k, s) * ds
 
 
@@ -132,10 +131,10 @@ def slope_k(k: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
     Returns:
         Broadcast shape; the tail probability keeps its relative accuracy.
     """
-    k, s, call = _numbers(k, s, is_call)
+    (k, s), call = as_float64_with_flags(k, s, is_call)
     positive = s > 0.0
     d1, d2 = _d1_d2(jnp.where(positive, k, 0.0), jnp.where(positive, s, 1.0))
-    # n(d1) = e^k n(d2); not abs(d2), whose derivative at 0 is 0
+    # n(d1) = e^k n(d2), so that this is e^k N(-|d2|); abs(d2) itself would have the derivative 0 at 0
     tail = pdf(d1) * mills(jnp.where(d2 < 0.0, -d2, d2))
     strike = jnp.exp(k)
     small = (d2 < 0.0) == call

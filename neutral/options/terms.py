@@ -1,46 +1,46 @@
-"""The edge between quotes and mathematics: checked option terms, moneyness, parity and settlement.
+"""The edge between quotes and mathematics: checked option terms, moneyness, parity, price unit, settlement.
 
 Inside the package an option is a log-forward moneyness k and a maturity t, and its price is the normalised
-out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)^+] below.
+out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)^+] below. Equation numbers
+refer to docs/mathematics.md.
 """
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Bool
 
 from ..errors import ArgumentError
 from ..precision import Precision, require_precision
-from ..typing import Real
+from ..typing import Flags, Numbers, Real, Scalar, Values
 
-Kind = Literal["call", "put"] | bool | Any
+Kind = Literal["call", "put"] | Values
 Settlement = Literal["cash", "coin"]
 
 
 class Terms(NamedTuple):
-    """Option terms as float arrays that broadcast; checked where concrete."""
+    """Option terms as float arrays that broadcast. Concrete values have been checked."""
 
     forward: Real
     strike: Real
     maturity: Real
     discount: Real
-    is_call: Bool[Array, "..."]
-    is_coin: Any  # an array too, not static: both settlements share one compilation
+    is_call: Flags
+    is_coin: Flags  # an array and not static, so that both settlements share one compilation
 
 
 def terms(
-    forward: Any,
-    strike: Any,
-    maturity: Any,
+    forward: Values | None,
+    strike: Values | None,
+    maturity: Values | None,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: Values = 1.0,
     settlement: Settlement = "cash",
     *,
-    spot: Any = None,
-    rate: Any = None,
-    dividend: Any = None,
+    spot: Values | None = None,
+    rate: Values | None = None,
+    dividend: Values | None = None,
     precision: Precision = "float64",
 ) -> Terms:
     """Check and convert the terms of options.
@@ -50,12 +50,15 @@ def terms(
         strike: Strikes, > 0, same unit as the forward.
         maturity: Years to expiry, >= 0.
         kind: "call", "put" or a boolean array, true for calls.
-        discount: Discount factor to the expiry, > 0 (payment currency).
-        settlement: "cash", or "coin" for inverse options (pay-off and price in the underlying).
+        discount: Discount factor of the payment currency to the expiry, > 0.
+        settlement: "cash", or "coin" for inverse options, whose pay-off and price are in the underlying.
         spot: Spot, > 0: forward = spot e^{(rate - dividend) maturity}, discount = e^{-rate maturity}.
         rate: Continuously compounded rate, 1/yr; 0 where not given.
         dividend: Continuous dividend or convenience yield, 1/yr; 0 where not given.
         precision: Dtype to compute in.
+
+    Returns:
+        The terms, in arrays of the dtype.
 
     Raises:
         ArgumentError: a term is nan, has the wrong sign, or the shapes do not broadcast.
@@ -78,14 +81,15 @@ def terms(
     elif rate is not None or dividend is not None:
         raise ArgumentError("rate= and dividend= go with spot=; with a forward give discount=.")
     is_coin = np.asarray(settlement == "coin")
-    return Terms(
-        arrays["forward"], arrays["strike"], arrays["maturity"], arrays["discount"], is_call, is_coin
-    )
+    names = ("forward", "strike", "maturity", "discount")
+    return Terms(**{name: arrays[name] for name in names}, is_call=is_call, is_coin=is_coin)
 
 
-def _from_spot(arrays: dict[str, Any], forward: Any) -> dict[str, Any]:
+def _from_spot(arrays: dict[str, Numbers], forward: Values | None) -> dict[str, Numbers]:
     zero = np.zeros((), arrays["spot"].dtype)
-    rate, dividend, t = arrays.get("rate", zero), arrays.get("dividend", zero), arrays["maturity"]
+    rate = arrays.get("rate", zero)
+    dividend = arrays.get("dividend", zero)
+    t = arrays["maturity"]
     xp = np if all(isinstance(x, np.ndarray) for x in arrays.values()) else jnp
     if forward is None:
         arrays["forward"] = arrays["spot"] * xp.exp((rate - dividend) * t)
@@ -94,11 +98,19 @@ def _from_spot(arrays: dict[str, Any], forward: Any) -> dict[str, Any]:
     return arrays
 
 
-def as_numbers(name: str, value: Any, dtype: type = np.float64) -> Any:
-    """A numpy array of the dtype, or the traced array in it.
+def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
+    """Convert an argument to a numpy array of the dtype; a traced array stays traced.
+
+    Args:
+        name: Name of the argument, for the error.
+        value: The argument.
+        dtype: A floating-point dtype.
+
+    Returns:
+        The array.
 
     Raises:
-        ArgumentError: names the argument that holds no numbers.
+        ArgumentError: the argument does not hold numbers; the message names it.
     """
     if isinstance(value, Tracer):
         return value.astype(dtype)
@@ -108,7 +120,7 @@ def as_numbers(name: str, value: Any, dtype: type = np.float64) -> Any:
         raise ArgumentError(f"{name} must be numbers, got {type(value).__name__}: {value!r}.") from error
 
 
-def _as_flags(kind: Any) -> Any:
+def _as_flags(kind: Kind) -> Flags:
     if isinstance(kind, str):
         if kind not in ("call", "put"):
             raise ArgumentError(f"kind must be 'call', 'put' or booleans (True = call), got {kind!r}.")
@@ -128,7 +140,7 @@ def _as_flags(kind: Any) -> Any:
 _SIGNS = {"forward": "> 0", "strike": "> 0", "maturity": ">= 0", "discount": "> 0", "spot": "> 0"}
 
 
-def _check_signs(arrays: dict[str, Any]) -> None:
+def _check_signs(arrays: dict[str, Numbers]) -> None:
     for name, value in arrays.items():
         if isinstance(value, Tracer):
             continue
@@ -143,30 +155,56 @@ def _check_signs(arrays: dict[str, Any]) -> None:
             )
 
 
-def _check_shapes(arrays: dict[str, Any]) -> None:
+def _check_shapes(arrays: dict[str, Numbers]) -> None:
     shapes = {name: np.shape(value) for name, value in arrays.items()}
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError as error:
-        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ArgumentError(
-            f"Shapes do not broadcast: {told}. For a grid give maturity[:, None] and strikes."
+            f"Shapes do not broadcast: {listed}. For a grid give maturity[:, None] and strikes."
         ) from error
 
 
 def moneyness(forward: Real, strike: Real) -> Real:
-    """k = log(strike/forward); nan where either is not positive."""
+    """Log-forward moneyness k = log(strike/forward); nan where either is not positive."""
     good = (forward > 0) & (strike > 0)
     return jnp.where(good, jnp.log(jnp.where(good, strike, 1.0) / jnp.where(good, forward, 1.0)), jnp.nan)
 
 
-def from_out_of_the_money(otm: Real, k: Real, is_call: Bool[Array, "..."]) -> Real:
-    """Normalised price of the kind asked for, by parity c - p = 1 - e^k: it adds, never subtracts."""
+def from_out_of_the_money(otm: Real, k: Real, is_call: Flags) -> Real:
+    """Normalised price of a call or put from the out-of-the-money price.
+
+    Parity (1) is used in the direction that adds, never in the one that subtracts.
+
+    Args:
+        otm: Price of the call for k >= 0, of the put for k < 0.
+        k: Log-forward moneyness.
+        is_call: True where the call's price is wanted, false for the put's.
+
+    Returns:
+        Broadcast shape.
+    """
     # written with `where`: at k = 0 the out-of-the-money price is the call's, and so is its derivative
     missing = jnp.where(is_call, jnp.where(k < 0, -jnp.expm1(k), 0.0), jnp.where(k >= 0, jnp.expm1(k), 0.0))
     return otm + missing
 
 
 def settled(normalised: Real, option: Terms) -> Real:
-    """Price in money (cash) or in the underlying (coin) of a normalised price."""
+    """Price in the payment currency (cash) or in the underlying (coin) of a normalised price."""
     return option.discount * jnp.where(option.is_coin, normalised, option.forward * normalised)
+
+
+def unit(discount: Scalar, forward: Real, settlement: Settlement) -> Real:
+    """Unit of quoted prices: what a normalised price is multiplied by to give the quoted one, (2).
+
+    Args:
+        discount: Discount factor of the payment currency, broadcast.
+        forward: Forward of the expiry, any shape.
+        settlement: "cash": quoted in the payment currency; "coin": quoted in the underlying, where normalised
+            and quoted price are the same.
+
+    Returns:
+        Shape of the forward.
+    """
+    return np.ones(np.shape(forward)) if settlement == "coin" else discount * forward

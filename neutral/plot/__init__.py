@@ -2,10 +2,10 @@
 
 from .diagnostics import correlations as correlations
 from .diagnostics import directions as directions
-from .diagnostics import history as history
 from .diagnostics import intervals as intervals
 from .diagnostics import residual_map as residual_map
 from .diagnostics import vega_ladder as vega_ladder
+from .fit_history import history as history
 from .smile import smile as smile
 from .surfaces import densities as densities
 from .surfaces import smiles as smiles

@@ -1,56 +1,66 @@
-"""What all figures share: matplotlib when it is asked for, panels, bars of quotes, maps of numbers, bands."""
+"""What all figures share: matplotlib on demand, panels, bars of quotes, maps of numbers, bands."""
 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import NeutralError
+from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
 from ..pricing import Lewis, price_info
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
 CURVE_POINTS = 121
 NINETY = 1.6449  # standard deviations to either side of a 90 % interval
-_DRAWN = 0.01  # relative error of a price from which no line is drawn
-_DARK = 0.6  # of the end of a scale of colours: from here on numbers are white
+_DRAWN = 0.01  # largest relative error of a price that a line shows
+_DARK = 0.6  # share of the scale of colours above which numbers are written in white
 
 
 def widened(k: np.ndarray) -> np.ndarray:
-    """A grid over the range of k and 4 % beyond, never narrower than a percent."""
+    """A grid over the range of k and 4 % of it to either side, at least 0.01 wide."""
     margin = max(0.04 * np.ptp(k), 0.005)
     return np.linspace(np.min(k) - margin, np.max(k) + margin, CURVE_POINTS)
 
 
 def draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> None:
-    """Bars from bid to ask, in percent."""
-    middle, half = 50 * (bid + ask), 50 * (ask - bid)
+    """Draw bars from bid to ask volatility, in percent."""
+    middle = 50 * (bid + ask)
+    half = 50 * (ask - bid)
     axes.errorbar(
         k, middle, half, fmt="none", ecolor="0.45", elinewidth=1.1, capsize=1.8, label="market bid-ask"
     )
 
 
 def clean(axes: Axes) -> None:
-    """A light grid, a line at the money, no box."""
+    """Give the axes a light grid and a line at the money, and take away the box."""
     axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)
     axes.grid(alpha=0.25, lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def light_grid(axes: Axes) -> None:
+    """Give the axes a light grid behind the data, and take away the box."""
+    axes.grid(alpha=0.25, lw=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def days(t: float) -> str:
-    """Years as days, without a unit."""
+    """A maturity in years as text in days, without the unit."""
     return f"{365 * t:.3g}" if 365 * t < 999.5 else f"{365 * t:.0f}"
 
 
 def panels(
     n: int, columns: int, size: tuple[float, float], *, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels of one size, in inches, so many to a row."""
+    """A figure with n panels of one size in inches, at most `columns` of them in a row."""
     columns = min(columns, n)
     rows = -(-n // columns)
     plt = pyplot()
@@ -62,8 +72,8 @@ def panels(
     return figure, list(grid.flat[:n])
 
 
-def said(text: str, title: str | None) -> Figure:
-    """A figure that says why there is nothing to draw."""
+def text_figure(text: str, title: str | None) -> Figure:
+    """A figure that says in words why there is nothing to draw."""
     figure, (axes,) = panels(1, 1, (5.6, 1.4))
     axes.axis("off")
     axes.set_title(title or "")
@@ -71,8 +81,16 @@ def said(text: str, title: str | None) -> Figure:
     return figure
 
 
-def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: float = 8.0) -> Any:
-    """Signed numbers as colours with white at 0, written into their cells; a cell of nan stays empty."""
+def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: float = 8.0) -> AxesImage:
+    """Draw signed numbers as colours with white at 0, written into their cells; a nan stays empty.
+
+    Args:
+        axes: Axes to draw on.
+        values: The numbers, rows by columns.
+        most: End of the scale of colours on either side.
+        form: Format of the numbers, such as ".2f".
+        fontsize: Size of the numbers in points.
+    """
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
@@ -82,14 +100,14 @@ def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: f
     return image
 
 
-def draw_band(axes: Axes, x: Any, values: np.ndarray, errors: np.ndarray, colour: str) -> None:
-    """90 % intervals around a path, from standard errors."""
+def draw_band(axes: Axes, x: np.ndarray, values: np.ndarray, errors: np.ndarray, colour: str) -> None:
+    """Draw 90 % intervals around a path, from standard errors."""
     half = NINETY * errors
     axes.fill_between(x, values - half, values + half, color=colour, alpha=0.18, lw=0)
 
 
 def tidy_dates(axes: Axes) -> None:
-    """A few short dates."""
+    """Label the x axis with a few short dates."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     locator = AutoDateLocator(minticks=2, maxticks=6)
@@ -97,20 +115,25 @@ def tidy_dates(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def model_vols(model: Any, k: np.ndarray, t: np.ndarray) -> np.ndarray:
+def model_vols(model: AbstractFourierModel, k: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Implied volatilities of a model, from the out-of-the-money option at each point.
 
-    A line on paper is content with the engine that shares its nodes among strikes; where that says that it is
-    not accurate nothing is drawn.
+    The engine that shares its nodes among strikes is accurate enough for a line in a figure. Where it reports
+    an error of 1 % or more the volatility is nan, and nothing is drawn.
     """
     is_call = k >= 0
     info = price_info(model, 1.0, np.exp(k), t, kind=is_call, engine=Lewis(256))
-    known = np.where(np.asarray(info.error_estimate) < _DRAWN * np.asarray(info.price), info.price, np.nan)
-    return np.asarray(implied_stdev(known, k, is_call)) / np.sqrt(t)
+    accurate = np.asarray(info.error_estimate) < _DRAWN * np.asarray(info.price)
+    prices = np.where(accurate, info.price, np.nan)
+    return np.asarray(implied_stdev(prices, k, is_call)) / np.sqrt(t)
 
 
 def pyplot() -> ModuleType:
-    """The module matplotlib.pyplot, loaded when a figure is asked for."""
+    """The module matplotlib.pyplot, imported on the first figure.
+
+    Raises:
+        NeutralError: matplotlib is not installed.
+    """
     try:
         from matplotlib import pyplot
     except ModuleNotFoundError as error:

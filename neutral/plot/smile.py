@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
+from ..models import AbstractFourierModel
 from .frame import clean, days, draw_quotes, model_vols, panels, widened
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def smile(
-    model: Any = None,
+    model: AbstractFourierModel | Mapping[str, AbstractFourierModel] | None = None,
     *,
     k: ArrayLike,
     t: ArrayLike,
@@ -43,16 +44,15 @@ def smile(
         ArgumentError: shapes do not fit together, or there is nothing to draw.
         NeutralError: matplotlib is not installed.
     """
-    models = model if isinstance(model, Mapping) else {} if model is None else {type(model).__name__: model}
+    models = _named(model)
     if not models and bid_vol is None:
         raise ArgumentError("nothing to draw: pass a model, or bid_vol and ask_vol, or both.")
     moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
     expiries, panel = np.unique(maturity, return_inverse=True)
-    if labels is None:
-        labels = [f"{days(expiry)} days" for expiry in expiries]
-    if len(labels) != len(expiries):
+    titles = [f"{days(expiry)} days" for expiry in expiries] if labels is None else labels
+    if len(titles) != len(expiries):
         raise ArgumentError(
-            f"labels has {len(labels)} entries for {len(expiries)} expiries; pass one for each."
+            f"labels has {len(titles)} entries for {len(expiries)} expiries; pass one for each."
         )
 
     grid = np.stack([widened(moneyness[panel == i]) for i in range(len(expiries))])
@@ -66,7 +66,7 @@ def smile(
             draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
         for name, vols in curves.items():
             axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
-        axes.set_title(labels[i], fontsize="medium")
+        axes.set_title(titles[i], fontsize="medium")
     drawn[0].legend(frameon=False)
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
@@ -74,26 +74,36 @@ def smile(
     return figure
 
 
+def _named(
+    model: AbstractFourierModel | Mapping[str, AbstractFourierModel] | None,
+) -> Mapping[str, AbstractFourierModel]:
+    """The models by label; a single one is labelled with its class."""
+    if model is None:
+        return {}
+    return model if isinstance(model, Mapping) else {type(model).__name__: model}
+
+
 def _quotes(
     k: ArrayLike, t: ArrayLike, bid_vol: ArrayLike | None, ask_vol: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The arguments of `smile` as arrays of one shape (n,), nan where there is no market, or a refusal."""
-    k = np.atleast_1d(np.asarray(k, float))
-    if k.ndim != 1 or not k.size or not np.all(np.isfinite(k)):
-        raise ArgumentError(f"k must be finite numbers of shape (n,), n >= 1; got {k} of shape {k.shape}.")
+    """k, t, bid and ask volatility as arrays of one shape (n,), checked; nan where there is no market."""
+    moneyness = np.atleast_1d(np.asarray(k, float))
+    shape = moneyness.shape
+    if moneyness.ndim != 1 or not moneyness.size or not np.all(np.isfinite(moneyness)):
+        raise ArgumentError(f"k must be finite numbers of shape (n,), n >= 1; got {k} of shape {shape}.")
     if (bid_vol is None) != (ask_vol is None):
         raise ArgumentError("bid_vol and ask_vol go together: pass both or none.")
     arrays: list[np.ndarray] = []
     for name, value in (("t", t), ("bid_vol", bid_vol), ("ask_vol", ask_vol)):
         array = np.asarray(np.nan if value is None else value, float)
-        if array.shape not in ((), k.shape):
+        if array.shape not in ((), shape):
             raise ArgumentError(
-                f"{name} has shape {array.shape}; accepted are {k.shape}, as k, or one number."
+                f"{name} has shape {array.shape}; it must have the shape {shape} of k, or be one number."
             )
-        arrays.append(np.broadcast_to(array, k.shape))
+        arrays.append(np.broadcast_to(array, shape))
     maturity, bid, ask = arrays
     if not np.all(np.isfinite(maturity) & (maturity > 0)):
         raise ArgumentError(f"t must be finite and > 0, in years; got {maturity}.")
     if np.any(bid > ask):
-        raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {k.size} quotes.")
-    return k, maturity, bid, ask
+        raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {moneyness.size} quotes.")
+    return moneyness, maturity, bid, ask

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
+from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
@@ -15,28 +16,31 @@ from .frame import clean, days, draw_quotes, model_vols, panels, widened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _COLOURS = "viridis"  # readable without colour vision, and in grey
-_LIGHTEST = 0.92  # of the colours of lines: the lightest yellow is lost on white
+_LIGHTEST = 0.92  # largest share of the scale for lines: the lightest yellow is lost on white
 _ACROSS = 3.0  # standard deviations drawn to either side
-_POINTS = 241
-_DAYS = 365.0
+_POINTS = 241  # of a line
+_DAYS = 365.0  # a year
 
 
-def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None = None) -> Figure:
+def smiles(
+    quotes: QuoteSurface, surface: VolSurface | AbstractFourierModel, *, title: str | None = None
+) -> Figure:
     """Smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
 
     Args:
-        quotes: One surface of quotes; the out-of-the-money ones are drawn where both sides have a volatility.
-        surface: What was fitted to them, or any other; a model as `neutral.price` takes it.
+        quotes: One surface of quotes; out-of-the-money quotes are drawn where both sides have a volatility.
+        surface: Surface or model to draw, whether it was fitted to these quotes or not.
         title: Title of the figure.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ArgumentError: quotes are of many surfaces.
+        ArgumentError: the quotes are a stack of surfaces, or none of them is out of the money.
         NeutralError: matplotlib is not installed.
     """
     if np.ndim(quotes.t) != 1:
@@ -45,13 +49,15 @@ def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
     if isinstance(surface, VolSurface):
-        name, vols = "surface", np.asarray(surface.implied_vol(grid, expiries[:, None]))
+        name = "surface"
+        vols = np.asarray(surface.implied_vol(grid, expiries[:, None]))
     else:
-        name, vols = type(surface).__name__, model_vols(surface, grid, expiries[:, None])
+        name = type(surface).__name__
+        vols = model_vols(surface, grid, expiries[:, None])
     figure, drawn = _grid(expiries.size)
     for axes, expiry, x, y in zip(drawn, expiries, grid, vols, strict=True):
-        here = t == expiry
-        draw_quotes(axes, k[here], bid[here], ask[here])
+        of_expiry = t == expiry
+        draw_quotes(axes, k[of_expiry], bid[of_expiry], ask[of_expiry])
         axes.plot(x, 100 * y, lw=1.4, label=name)
         axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
     drawn[0].legend(frameon=False, fontsize="x-small")
@@ -64,12 +70,17 @@ def smiles(quotes: QuoteSurface, surface: VolSurface | Any, *, title: str | None
 def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
     """Implied volatility over moneyness and maturity, as colours and contour lines.
 
-    Moneyness is in standard deviations at the money, so that every maturity shows the strikes that trade.
+    Moneyness is in standard deviations at the money, so that every maturity shows the strikes that are
+    traded.
 
     Args:
-        surface: Any surface.
+        surface: Surface to draw.
         t: Shortest and longest maturity in years; those of the surface's expiries where None.
         title: Title of the figure.
+
+    Raises:
+        ArgumentError: t is not positive, or the surface has no expiries and t is None.
+        NeutralError: matplotlib is not installed.
     """
     ends = _expiries(surface, t)
     times = np.geomspace(ends.min(), ends.max(), 97) if ends.size > 1 else ends * np.geomspace(0.5, 2, 97)
@@ -90,12 +101,16 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
 
 
 def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
-    """Total variance of every expiry over moneyness; lines that cross would be calendar arbitrage.
+    """Total variance of every expiry over moneyness; lines that cross are calendar arbitrage.
 
     Args:
-        surface: Any surface.
+        surface: Surface to draw.
         t: Maturities in years; the surface's expiries where None.
         title: Title of the figure.
+
+    Raises:
+        ArgumentError: t is not positive, or the surface has no expiries and t is None.
+        NeutralError: matplotlib is not installed.
     """
     expiries = _expiries(surface, t)
     reach = _ACROSS * np.sqrt(np.max(np.asarray(surface.total_variance(0.0, expiries))))
@@ -108,12 +123,16 @@ def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: st
 
 
 def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
-    """Risk-neutral densities of log(F_T / F) of every expiry, each in its own standard deviations.
+    """Risk-neutral density of log(F_T / F) at every expiry, each in units of its own standard deviation.
 
     Args:
-        surface: Any surface.
+        surface: Surface to draw.
         t: Maturities in years; the surface's expiries where None.
         title: Title of the figure.
+
+    Raises:
+        ArgumentError: t is not positive, or the surface has no expiries and t is None.
+        NeutralError: matplotlib is not installed.
     """
     expiries = _expiries(surface, t)
     stdev = np.sqrt(np.asarray(surface.total_variance(0.0, expiries)))[:, None]
@@ -126,24 +145,27 @@ def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | N
     return figure
 
 
-def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
-    """k, t, and volatilities of bid and ask of the out-of-the-money quotes, nan where there is none."""
+def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """k, t, and the volatilities of bid and ask of the out-of-the-money quotes, nan where there is none."""
     listed = quotes.quotes()
     out = listed.is_call == (listed.k >= 0.0)
     k, t, is_call = (x[out] for x in (listed.k, listed.t, listed.is_call))
     if not k.size:
         raise ArgumentError("smiles found no out-of-the-money quote to draw.")
     bid, ask = (np.asarray(implied_stdev(x[out], k, is_call)) / np.sqrt(t) for x in (listed.bid, listed.ask))
-    sides = [np.where(np.isfinite(x) & (x > 0.0), x, np.nan) for x in (bid, ask)]
-    return k, t, *sides
+    bid = np.where(np.isfinite(bid) & (bid > 0.0), bid, np.nan)
+    ask = np.where(np.isfinite(ask) & (ask > 0.0), ask, np.nan)
+    return k, t, bid, ask
 
 
-def _expiries(surface: Any, t: ArrayLike | None) -> np.ndarray:
+def _expiries(surface: VolSurface, t: ArrayLike | None) -> np.ndarray:
+    """The maturities t, or the surface's own expiries that have a smile, ascending."""
     if t is None:
-        if not hasattr(surface, "expiries"):
+        listed = getattr(surface, "expiries", None)
+        if listed is None:
             raise ArgumentError(f"{type(surface).__name__} has no expiries; pass t, maturities in years.")
         known = np.asarray(getattr(surface, "known", True))
-        t = np.asarray(surface.expiries)[np.broadcast_to(known, np.shape(surface.expiries))]
+        t = np.asarray(listed)[np.broadcast_to(known, np.shape(listed))]
     expiries = np.unique(np.asarray(t, float))
     if not expiries.size or not np.all(np.isfinite(expiries) & (expiries > 0.0)):
         raise ArgumentError(f"t must be finite and > 0, in years, and at least one; got {t}.")
@@ -151,7 +173,7 @@ def _expiries(surface: Any, t: ArrayLike | None) -> np.ndarray:
 
 
 def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: np.ndarray) -> None:
-    """One line per expiry, coloured by it: a bar tells fifty of them apart where a legend could not."""
+    """Draw one line per expiry, coloured by it, with a bar of colours, which has room for fifty expiries."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, LogNorm
@@ -166,8 +188,8 @@ def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: n
     _plain_days(figure.colorbar(bar, ax=axes, label="maturity, days").ax.yaxis)
 
 
-def _plain_days(axis: Any) -> None:
-    """1, 3, 10, 30 ... instead of powers of ten."""
+def _plain_days(axis: Axis) -> None:
+    """Label a logarithmic axis with 1, 3, 10, 30 ... instead of powers of ten."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axis.set_major_locator(LogLocator(10.0, (1.0, 3.0)))
@@ -176,6 +198,7 @@ def _plain_days(axis: Any) -> None:
 
 
 def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
+    """A figure with one panel and its labels."""
     figure, (axes,) = panels(1, 1, (6.7, 4.0))
     axes.set(xlabel=x, ylabel=y, title=title or "")
     clean(axes)
@@ -183,7 +206,7 @@ def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
 
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels, each with its own axes: smiles of days and of years share no scale."""
+    """A figure with n panels, each with a scale of its own, since smiles of days and of years differ."""
     figure, drawn = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
     for axes in drawn:
         clean(axes)

@@ -6,10 +6,12 @@ from .distribution import density as density
 from .distribution import digital as digital
 from .distribution import distribution as distribution
 from .engines.base import AbstractEngine as AbstractEngine
+from .engines.base import AbstractGridEngine as AbstractGridEngine
 from .engines.base import PriceInfo as PriceInfo
 from .engines.base import PriceStatus as PriceStatus
 from .engines.base import Quadrature as Quadrature
 from .engines.carr_madan import CarrMadan as CarrMadan
+from .engines.carr_madan import PricesOnGrid as PricesOnGrid
 from .engines.certify import Certify as Certify
 from .engines.contour import Contour as Contour
 from .engines.cos import COS as COS

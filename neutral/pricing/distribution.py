@@ -1,26 +1,25 @@
-"""Distribution of the forward at expiry, from the same integral as the prices."""
-
-from typing import Any
+"""Distribution of the forward at expiry, from derivatives of the price integral in the strike."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from numpy.typing import ArrayLike
 
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
 from ..options.terms import Kind, Terms, terms
-from ..typing import Real
+from ..typing import Flags, Real
 from .engines.contour import Contour
 from .price import check_model, coordinates, normalised, plan_for, strikes_axis
 
 
 def digital(
     model: AbstractFourierModel,
-    forward: Any,
-    strike: Any,
-    maturity: Any,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    maturity: ArrayLike,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
 ) -> Real:
     """Price of a cash-or-nothing option: pays 1 where F_T > strike (call) or F_T < strike (put).
 
@@ -33,37 +32,40 @@ def digital(
         discount: Discount factors.
 
     Returns:
-        discount times the risk-neutral probability; the smaller of the two keeps relative accuracy.
+        Discount factor times the risk-neutral probability. The smaller of the probabilities above and below
+        the strike keeps relative accuracy.
     """
     option = terms(forward, strike, maturity, kind, discount)
     model = check_model(model, "float64")
     return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, strikes_axis(option))
 
 
-def distribution(model: AbstractFourierModel, forward: Any, strike: Any, maturity: Any) -> Real:
+def distribution(
+    model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, maturity: ArrayLike
+) -> Real:
     """Risk-neutral probability of F_T <= strike; arguments broadcast as in `digital`."""
     return digital(model, forward, strike, maturity, "put")
 
 
-def density(model: AbstractFourierModel, forward: Any, strike: Any, maturity: Any) -> Real:
+def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, maturity: ArrayLike) -> Real:
     """Risk-neutral density of F_T at `strike`, per unit of the forward (Breeden and Litzenberger 1978).
 
     Args:
         model: Any Fourier model.
         forward: Forward, > 0; array arguments broadcast.
-        strike: Points, > 0.
+        strike: Points at which to evaluate the density, > 0.
         maturity: Years, > 0.
 
     Returns:
-        d^2(undiscounted call)/dK^2, relative accuracy in both tails.
+        d^2(undiscounted call)/dK^2, with relative accuracy in both tails.
     """
     option = terms(forward, strike, maturity)
     model = check_model(model, "float64")
     return call_on_grid(lambda *x: _density(model, Terms(*x)), option, strikes_axis(option))
 
 
-def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Real]:
-    """k, and the out-of-the-money price's first two derivatives in it, and which terms are valid."""
+def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Flags]:
+    """k, the first two derivatives of the out-of-the-money price in k, and which terms are valid."""
     valid, k, t = coordinates(model, option)
     engine = Contour()
     plan = plan_for(model, k, t, engine)

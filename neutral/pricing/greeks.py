@@ -1,11 +1,11 @@
 """Greeks by automatic differentiation through the engine."""
 
 from collections.abc import Callable
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
@@ -13,7 +13,7 @@ from ..numerics.buckets import call_on_grid
 from ..options import black
 from ..options.inversion import implied_stdev
 from ..options.terms import Kind, Settlement, Terms, as_numbers, settled, terms
-from ..typing import Codes, Flags, Real
+from ..typing import Codes, Flags, Numbers, Real
 from .engines.base import AbstractEngine, PriceStatus
 from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
 
@@ -21,12 +21,13 @@ ORDERS = ("vanna", "volga", "speed")
 
 
 class Greeks(eqx.Module):
-    """Price and derivatives, each of the options' shape, in the price's own unit.
+    """Price and derivatives, each of the options' shape, in the price's unit.
 
-    delta, gamma and speed are in the forward, or in the spot where one was given. theta is -dP/dT per year at
-    fixed forward and discount, or at fixed spot, rate and yield where a rate was given. vega, vanna and volga
-    are Black's at the model's own implied volatility (per unit of volatility). net_delta is the forward delta
-    less the premium in units of the underlying: what a holder of the coin hedges with.
+    delta, gamma and speed are derivatives in the forward, or in the spot where one was given. theta is -dP/dT
+    per year at fixed forward and discount, or at fixed spot, rate and yield where a rate was given. vega,
+    vanna and volga are those of Black's formula at the model's implied volatility, per unit of volatility.
+    net_delta is the forward delta less the premium in units of the underlying: the hedge of someone who holds
+    the coin.
     """
 
     price: Real
@@ -44,46 +45,54 @@ class Greeks(eqx.Module):
 
 def greeks(
     model: AbstractFourierModel,
-    forward: Any = None,
-    strike: Any = None,
-    maturity: Any = None,
+    forward: ArrayLike | None = None,
+    strike: ArrayLike | None = None,
+    maturity: ArrayLike | None = None,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
     engine: AbstractEngine | None = None,
     *,
     order: tuple[str, ...] = (),
-    spot: Any = None,
-    rate: Any = None,
-    dividend: Any = None,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
 ) -> Greeks:
     """Greeks of European options under a model, by automatic differentiation of the price integral.
 
     Args:
         model: Any Fourier model.
-        forward: As in `price`, as are the arguments not listed.
-        strike: Strikes.
-        maturity: Years to expiry, > 0 (at 0 all but the price are the limits of the intrinsic value).
-        kind: "call", "put" or booleans.
+        forward: Forward of each expiry, > 0, as in `price`.
+        strike: Strikes, > 0.
+        maturity: Years to expiry, >= 0; at 0 all but the price are the limits of the intrinsic value.
+        kind: "call", "put" or booleans (True = call).
         discount: Discount factors.
         settlement: "cash" or "coin".
         engine: `Contour()` where None.
-        order: Any of "vanna", "volga", "speed", to have them too.
-        spot: Spot: delta and gamma are then in the spot; the forward may stay out.
-        rate: Continuous rate: theta is then at fixed spot, rate and dividend.
-        dividend: Continuous dividend yield.
+        order: Further Greeks to compute: any of "vanna", "volga", "speed".
+        spot: Spot; delta and gamma are then derivatives in the spot, and `forward` may be omitted.
+        rate: Continuous rate, 1/yr; theta is then at fixed spot, rate and dividend.
+        dividend: Continuous dividend yield, 1/yr.
 
     Returns:
-        A `Greeks`; `.parameters["kappa"]` is the derivative in each model parameter.
+        A `Greeks`; `.parameters["kappa"]` is the derivative in the model's parameter kappa.
 
     Raises:
-        ArgumentError: as `price`, or an unknown name in `order`.
+        ArgumentError: An argument is wrong, as in `price`, or `order` has an unknown name.
     """
     unknown = [name for name in order if name not in ORDERS]
     if unknown:
         raise ArgumentError(f"order may name {', '.join(ORDERS)}; got {unknown}.")
     option = terms(
-        forward, strike, maturity, kind, discount, settlement, spot=spot, rate=rate, dividend=dividend
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
     )
     model = check_model(model, "float64")
     underlying = option.forward if spot is None else as_numbers("spot", spot)
@@ -94,7 +103,15 @@ def greeks(
     ]
     engine = prepared(engine, model, option)
     return call_on_grid(
-        lambda *x: _greeks_grid(model, Terms(*x[3:]), x[0], x[1], x[2], engine, tuple(order)),
+        lambda underlying, rate, dividend, *option: _greeks_grid(
+            model,
+            Terms(*option),
+            underlying=underlying,
+            rate=rate,
+            dividend=dividend,
+            engine=engine,
+            order=tuple(order),
+        ),
         (underlying, *drift, *option),
         strikes_axis(option),
     )
@@ -110,12 +127,13 @@ def _greeks_grid(
     engine: AbstractEngine,
     order: tuple[str, ...],
 ) -> Greeks:
+    """Greeks of options of shape (maturity, strike), at constant maturity along the strikes."""
     growth = option.forward / underlying
     _, k, t = coordinates(model, option)
     plan = plan_for(model, k, t, engine)
 
     def value(model: AbstractFourierModel, x: Real, later: Real) -> Real:
-        """Price with the underlying at x and the maturity moved by `later`."""
+        """Price with the underlying at x and the maturity moved by `later` years."""
         forward = x * growth * jnp.exp((rate - dividend) * later)
         moved = option._replace(
             forward=forward,
@@ -127,43 +145,43 @@ def _greeks_grid(
     def in_x(f: Callable[[Real], Real]) -> Callable[[Real], Real]:
         return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
 
-    still = jnp.zeros_like(underlying)
-    at_x = lambda x: value(model, x, still)  # noqa: E731
+    no_time = jnp.zeros_like(underlying)
+    at_x = lambda x: value(model, x, no_time)  # noqa: E731
     delta = in_x(at_x)
     info = price_grid(model, option, engine, plan)
-    price, first = info.price, delta(underlying)
-    theta = -jax.jvp(lambda s: value(model, underlying, s), (still,), (jnp.ones_like(still),))[1]
+    first = delta(underlying)
+    theta = -jax.jvp(lambda s: value(model, underlying, s), (no_time,), (jnp.ones_like(no_time),))[1]
     unit = settled(jnp.ones_like(k), option)
     per_unit = underlying * first / unit
-    net = jnp.where(option.is_coin, per_unit, per_unit - price / unit)
-    vega, vanna, volga = _black_greeks(price / unit, k, option, unit, growth)
-    found = Greeks(
-        price=price,
+    net = jnp.where(option.is_coin, per_unit, per_unit - info.price / unit)
+    vega, vanna, volga = _black_greeks(info.price / unit, k, option, unit, growth)
+    result = Greeks(
+        price=info.price,
         delta=first,
         gamma=in_x(delta)(underlying),
         vega=vega,
         theta=theta,
         net_delta=net,
-        parameters=_in_parameters(lambda m: value(m, underlying, still), model),
+        parameters=_in_parameters(lambda m: value(m, underlying, no_time), model),
         status=info.status,
         vanna=vanna if "vanna" in order else None,
         volga=volga if "volga" in order else None,
         speed=in_x(in_x(delta))(underlying) if "speed" in order else None,
     )
     # the derivative of a constant nan is 0, which would pass for an answer
-    known = info.status <= PriceStatus.inaccurate
-    return jax.tree.map(lambda x: _where_known(known, x), found)
+    has_price = info.status <= PriceStatus.inaccurate
+    return jax.tree.map(lambda x: _nan_unless(has_price, x), result)
 
 
-def _where_known(known: Flags, x: Any) -> Any:
-    """nan instead of a real result where there is none; x may have one axis more, codes stay."""
+def _nan_unless(has_price: Flags, x: Numbers) -> Numbers:
+    """Real numbers, nan where there is no price; x may have one more axis than the flags, codes stay."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
-    return jnp.where(jnp.reshape(known, known.shape + (1,) * (x.ndim - known.ndim)), x, jnp.nan)
+    return jnp.where(jnp.reshape(has_price, has_price.shape + (1,) * (x.ndim - has_price.ndim)), x, jnp.nan)
 
 
 def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFourierModel) -> dict[str, Real]:
-    """Derivative of f in each parameter by name; a parameter with an axis has it last."""
+    """Derivatives of f in each parameter, by name; in a parameter with an axis, that axis is last."""
     leaves, tree = jax.tree.flatten(model)
     names = [
         jax.tree_util.keystr(path).split(".")[-1] for path, _ in jax.tree_util.tree_leaves_with_path(model)
@@ -182,12 +200,13 @@ def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFou
 
 
 def _black_greeks(price: Real, k: Real, option: Terms, unit: Real, growth: Real) -> tuple[Real, Real, Real]:
-    """Black's vega, vanna (d delta / d vol) and volga at the volatility implied by the normalised price."""
+    """Black's vega, vanna (d delta / d vol) and volga at the volatility that the normalised price implies."""
     root = jnp.sqrt(option.maturity)
     s = implied_stdev(price, k, option.is_call)
     slope = unit * black.vega(k, s) * root
     safe = jnp.where(s > 0, s, 1.0)
-    d1, d2 = 0.5 * safe - k / safe, -0.5 * safe - k / safe
+    d1 = 0.5 * safe - k / safe
+    d2 = -0.5 * safe - k / safe
     turn = jnp.where(option.is_coin, d1, d2)
     vanna = -slope * growth * turn / (safe * option.forward)
     volga = slope * root * d1 * d2 / safe

@@ -1,35 +1,40 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Key
+from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
-from ..models.paths.base import AbstractScheme
+from ..models.paths.base import AbstractScheme, State
 from ..numerics.normal import as_float64
-from ..options.terms import as_numbers
-from ..typing import Real
+from ..options.terms import Kind, as_numbers
+from ..typing import Codes, Flags, Real
 
 
 class Estimate(NamedTuple):
-    """Means over paths and their standard errors, in the unit of the prices."""
+    """Normalised prices as means over paths, and the standard errors of these; both of one shape."""
 
     price: Real
     standard_error: Real
 
 
-def time_grid(stops: Any, steps: int = 64) -> np.ndarray:
-    """Times from 0 through given ones, steps of equal length in sqrt(t): fine where smiles move fast.
+def time_grid(stops: ArrayLike, steps: int = 64) -> np.ndarray:
+    """Times from 0 to the last stop, in steps of equal length in sqrt(t): fine where smiles move fast.
 
     Args:
         stops: Years, > 0, in any order: maturities of options, and expiries where a surface has a kink.
-        steps: About how many there are up to the last stop.
+        steps: Approximate number of steps up to the last stop.
 
     Returns:
-        Ascending, 0 first, every stop among them.
+        Ascending times, 0 first, with every stop among them.
+
+    Raises:
+        ArgumentError: A stop is not above 0, or there is no step.
     """
     ends = np.unique(np.append(0.0, np.ravel(as_numbers("stops", stops))))
     if ends.size < 2 or ends[0] < 0.0 or not np.all(np.isfinite(ends)) or steps < 1:
@@ -46,12 +51,12 @@ def time_grid(stops: Any, steps: int = 64) -> np.ndarray:
 
 def monte_carlo(
     scheme: AbstractScheme,
-    k: Any,
-    t: Any,
-    key: Any,
+    k: ArrayLike,
+    t: ArrayLike,
+    key: Key[Array, ""],
     *,
-    kind: Any = "call",
-    grid: Any = None,
+    kind: Kind = "call",
+    grid: ArrayLike | None = None,
     paths: int = 2**16,
     chunk: int = 2**13,
     antithetic: bool = True,
@@ -61,49 +66,73 @@ def monte_carlo(
     Args:
         scheme: The process, such as `surface.local_volatility()`.
         k: Log-forward moneyness log(K / F), any shape.
-        t: Maturities in years, broadcast; numbers, not traced, since they are points of the grid.
-        key: `jax.random.key`.
-        kind: "call" or "put", or booleans (True = call), broadcast.
+        t: Maturities in years, broadcast against k. They must be numbers, not traced values, because they are
+            points of the grid.
+        key: A random key, as of `jax.random.key`.
+        kind: "call", "put" or booleans (True = call), broadcast against k.
         grid: Times of the steps, 0 first, with every t in it; `time_grid(t)` where None.
-        paths: Rounded up to whole chunks.
-        chunk: Paths simulated together; it bounds the memory.
+        paths: Number of paths, rounded up to whole chunks.
+        chunk: Number of paths simulated together, even; it bounds the memory.
         antithetic: Whether every path has a mirror image; a pair then counts as one observation.
 
     Returns:
-        Price over (discount x forward) and standard error, broadcast shape. The bias of the time steps is not
-        in the error: halve them to see it. Differentiable in the scheme's parameters, path by path.
+        Price over (discount x forward) and standard error, of the broadcast shape. The standard error does
+        not contain the bias of the time steps: halve them to see it. Prices are differentiable in the
+        scheme's parameters, path by path.
 
     Raises:
-        ArgumentError: a maturity is not on the grid, or an argument is out of its domain.
+        ArgumentError: A maturity is not on the grid, or an argument is outside its domain.
     """
     is_call = kind == "call" if isinstance(kind, str) else kind
     if isinstance(kind, str) and kind not in ("call", "put"):
         raise ArgumentError(f"kind must be 'call' or 'put' or booleans (True = call), got {kind!r}.")
     if chunk < 2 or chunk % 2 or paths < 2:
         raise ArgumentError(f"chunk must be even and paths at least 2, got {chunk} and {paths}.")
-    t = as_numbers("t", t)
-    grid = time_grid(t) if grid is None else np.asarray(as_numbers("grid", grid))
-    place = np.searchsorted(grid, t)
-    if grid[0] != 0.0 or np.any(np.diff(grid) <= 0.0) or np.any(grid[np.minimum(place, grid.size - 1)] != t):
+    years = as_numbers("t", t)
+    times = time_grid(years) if grid is None else np.asarray(as_numbers("grid", grid))
+    place = np.searchsorted(times, years)
+    nearest = times[np.minimum(place, times.size - 1)]
+    if times[0] != 0.0 or np.any(np.diff(times) <= 0.0) or np.any(nearest != years):
         raise ArgumentError(
-            "grid must ascend from 0 and hold every maturity; time_grid(stops) makes such a one."
+            "grid must ascend from 0 and contain every maturity; time_grid(stops) makes such a grid."
         )
-    k, place, is_call = jnp.broadcast_arrays(*as_float64(k), jnp.asarray(place), jnp.asarray(is_call))
-    options = (jnp.ravel(k), jnp.ravel(place), jnp.ravel(is_call))
-    keys = jax.random.split(key, -(-paths // chunk))
-    price, error = _estimate(scheme, options, jnp.asarray(grid), keys, chunk, antithetic)
+    (k,) = as_float64(as_numbers("k", k))
+    k, place, is_call = jnp.broadcast_arrays(k, jnp.asarray(place), jnp.asarray(is_call))
+    price, error = _estimate(
+        scheme,
+        options=_Options(jnp.ravel(k), jnp.ravel(place), jnp.ravel(is_call)),
+        grid=jnp.asarray(times),
+        keys=jax.random.split(key, -(-paths // chunk)),
+        chunk=chunk,
+        antithetic=antithetic,
+    )
     return Estimate(jnp.reshape(price, k.shape), jnp.reshape(error, k.shape))
+
+
+class _Options(NamedTuple):
+    """Options of shape (n,)."""
+
+    k: Real
+    place: Codes  # of the maturity on the grid of times
+    is_call: Flags
 
 
 @eqx.filter_jit
 def _estimate(
-    scheme: AbstractScheme, options: Any, grid: Real, keys: Any, chunk: int, antithetic: bool
-) -> tuple[Real, Real]:
-    """Means and standard errors, (options,), over chunks with one key each."""
+    scheme: AbstractScheme,
+    options: _Options,
+    grid: Float[Array, " times"],
+    keys: Key[Array, " chunks"],
+    chunk: int,
+    antithetic: bool,
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """Means and standard errors, (n,), over chunks with one key each."""
     k, place, is_call = options
-    sign, strike = jnp.where(is_call, 1.0, -1.0)[:, None], jnp.exp(k)[:, None]
+    sign = jnp.where(is_call, 1.0, -1.0)[:, None]
+    strike = jnp.exp(k)[:, None]
 
-    def sums(key: Any) -> tuple[Real, Real]:
+    def sums(key: Key[Array, ""]) -> tuple[Real, Real]:
+        """Mean payoff of a chunk's observations, and the sum of squared distances from it, (n,)."""
         x = _paths(scheme, grid, key, chunk, antithetic)[place]
         payoff = jnp.maximum(sign * (jnp.exp(x) - strike), 0.0)
         if antithetic:
@@ -119,10 +148,12 @@ def _estimate(
     return price, jnp.sqrt(square / (count * (count - 1.0)))
 
 
-def _paths(scheme: AbstractScheme, grid: Real, key: Any, count: int, antithetic: bool) -> Real:
-    """log(F_t / F_0) of some paths at all times of the grid, (times, paths)."""
+def _paths(
+    scheme: AbstractScheme, grid: Float[Array, " times"], key: Key[Array, ""], count: int, antithetic: bool
+) -> Float[Array, "times paths"]:
+    """log(F_t / F_0) of `count` paths at all times of the grid."""
 
-    def step(state: Any, now: tuple[Real, Real, Any]) -> tuple[Any, Real]:
+    def step(state: State, now: tuple[Real, Real, Key[Array, ""]]) -> tuple[State, Real]:
         t, dt, key = now
         z = jax.random.normal(key, (count // 2 if antithetic else count, scheme.normals), float)
         state = scheme.step(state, t, dt, jnp.concatenate([z, -z]) if antithetic else z)

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
@@ -28,17 +29,17 @@ class Certified(NamedTuple):
 
 def price(
     model: AbstractFourierModel,
-    forward: Any = None,
-    strike: Any = None,
-    maturity: Any = None,
+    forward: ArrayLike | None = None,
+    strike: ArrayLike | None = None,
+    maturity: ArrayLike | None = None,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
     engine: AbstractEngine | None = None,
     *,
-    spot: Any = None,
-    rate: Any = None,
-    dividend: Any = None,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
     precision: Precision = "float64",
 ) -> Real:
     """Price of European options under a model; array arguments broadcast.
@@ -54,25 +55,36 @@ def price(
         kind: "call", "put" or booleans (True = call).
         discount: Discount factors.
         settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
-        engine: `Contour()` where None: accurate to 1e-10 of the forward, relative far out of the money.
+        engine: `Contour()` where None; its error is below 1e-10 of the forward, and far out of the money
+            small relative to the price.
         spot: Spot; with `rate` and `dividend` it replaces forward and discount.
         rate: Continuous rate, 1/yr, with `spot`.
         dividend: Continuous dividend yield, 1/yr, with `spot`.
-        precision: "float32" asks by name for single precision.
+        precision: "float64", or "float32" for single precision.
 
     Returns:
-        Prices, in the forward's unit (cash) or in the underlying (coin). nan where an argument inside jit is
-        outside its domain, where the default engine finds no accurate value, or where the engine refuses the
-        option; `price_info` says which.
+        Prices, in the forward's unit (cash) or in the underlying (coin). A price is nan where an argument
+        inside jit is outside its domain, where the default engine finds no accurate value, or where the
+        engine refuses the option; `price_info` says which.
 
     Raises:
-        ArgumentError: an argument is outside its domain; told before anything is traced.
-        PrecisionError: double precision is off.
+        ArgumentError: An argument is outside its domain; checked before anything is traced.
+        PrecisionError: Double precision is off.
     """
     info = price_info(
-        model, forward, strike, maturity, kind, discount, settlement, engine,
-        spot=spot, rate=rate, dividend=dividend, precision=precision,
-    )  # fmt: skip
+        model,
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
+        engine=engine,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+        precision=precision,
+    )
     if engine is not None:
         return info.price
     return jnp.where(info.status == PriceStatus.accurate, info.price, jnp.nan)
@@ -80,27 +92,27 @@ def price(
 
 def price_info(
     model: AbstractFourierModel,
-    forward: Any = None,
-    strike: Any = None,
-    maturity: Any = None,
+    forward: ArrayLike | None = None,
+    strike: ArrayLike | None = None,
+    maturity: ArrayLike | None = None,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
     engine: AbstractEngine | None = None,
     *,
-    spot: Any = None,
-    rate: Any = None,
-    dividend: Any = None,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
     precision: Precision = "float64",
 ) -> PriceInfo:
-    """`price` with what is known of it: `.price`, `.status` (a `PriceStatus` code), `.error_estimate`."""
+    """`price` with evidence: `.price`, `.status` (a `PriceStatus` code) and `.error_estimate`."""
     option = terms(
-        forward,
-        strike,
-        maturity,
-        kind,
-        discount,
-        settlement,
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
         spot=spot,
         rate=rate,
         dividend=dividend,
@@ -115,33 +127,34 @@ def price_info(
 
 def certify(
     model: AbstractFourierModel,
-    forward: Any = None,
-    strike: Any = None,
-    maturity: Any = None,
+    forward: ArrayLike | None = None,
+    strike: ArrayLike | None = None,
+    maturity: ArrayLike | None = None,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
     *,
-    spot: Any = None,
-    rate: Any = None,
-    dividend: Any = None,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
 ) -> Certified:
-    """The judge's price: refined until stable, with a bound that is never below the true error.
+    """Prices refined until they are stable, with a bound that is never below the true error.
 
-    Arguments as for `price`. Orders of magnitude slower than `price`; not differentiable in reverse mode.
+    The arguments are those of `price`. It is orders of magnitude slower, and not differentiable in reverse
+    mode.
 
     Returns:
-        `.price` and `.error_bound`, nan where the terms or the model are outside their domain.
+        `.price` and `.error_bound`, both nan where the terms or the model are outside their domain.
     """
     info = price_info(
         model,
-        forward,
-        strike,
-        maturity,
-        kind,
-        discount,
-        settlement,
-        Certify(),
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
+        engine=Certify(),
         spot=spot,
         rate=rate,
         dividend=dividend,
@@ -149,8 +162,13 @@ def certify(
     return Certified(info.price, info.error_estimate)
 
 
-def check_model(model: Any, precision: Precision) -> AbstractFourierModel:
-    """Refuse what is not a model, and parameters that lost their digits; cast to the dtype asked for."""
+def check_model(model: AbstractFourierModel, precision: Precision) -> AbstractFourierModel:
+    """The model with its parameters in the dtype of `precision`.
+
+    Raises:
+        ArgumentError: It is a class, or no model at all.
+        PrecisionError: A parameter has lost digits.
+    """
     if isinstance(model, type) or not isinstance(model, AbstractFourierModel):
         name = model.__name__ if isinstance(model, type) else type(model).__name__
         raise ArgumentError(
@@ -165,7 +183,7 @@ def check_model(model: Any, precision: Precision) -> AbstractFourierModel:
 
 
 def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option: Terms) -> AbstractEngine:
-    """The default engine where there is none; one that has seen the arguments where they are concrete."""
+    """The engine, or the default one, prepared for the arguments where they are concrete."""
     if engine is None:
         return Contour()
     concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
@@ -173,7 +191,7 @@ def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option:
 
 
 def strikes_axis(option: Terms) -> int:
-    """Length of the strike axis: the last one where the maturity is constant along it, else 1."""
+    """Length of the last axis where the maturity is constant along it, and 1 otherwise."""
     shape = np.broadcast_shapes(*(np.shape(x) for x in option))
     constant = np.ndim(option.maturity) == 0 or np.shape(option.maturity)[-1] == 1
     return shape[-1] if shape and constant else 1
@@ -186,12 +204,12 @@ def price_grid(
     engine: AbstractEngine,
     plan: Any = None,
 ) -> PriceInfo:
-    """`price_info` on arrays of shape (maturity, strike), the maturity constant along strikes."""
+    """`price_info` on arrays of shape (maturity, strike), with constant maturity along the strikes."""
     valid, k, t = coordinates(model, option)
     quadrature = normalised(model, k, t, engine, plan)
     unit = settled(jnp.ones_like(k), option)
     value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
-    # parity, units and the forward itself round too; in the money on the scale of what parity adds
+    # parity, units and the forward round too; in the money, on the scale of the amount that parity adds
     added = jnp.where(option.is_call == (k < 0), jnp.maximum(1.0, jnp.exp(k)), 0.0)
     error = unit * quadrature.error + 4.0 * jnp.finfo(k.dtype).eps * (jnp.abs(value) + unit * added)
     status = quadrature_status(quadrature, k, valid, engine)
@@ -199,23 +217,25 @@ def price_grid(
 
 
 def coordinates(model: AbstractFourierModel, option: Terms) -> tuple[Flags, Real, Real]:
-    """Which terms are valid (the check traced values meet), and k and t, harmless where they are not."""
+    """Which terms are valid, and k and t, with harmless values for terms that are not."""
     k = moneyness(option.forward, option.strike)
     valid = jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
     return valid, jnp.where(valid, k, 0.0), jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
 
 
 def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:
-    """`PriceStatus` codes; an error estimate that is nan is not accurate."""
+    """`PriceStatus` codes; a price whose error estimate is nan is not accurate."""
     tolerance = max(engine.tolerance, 1e3 * float(jnp.finfo(k.dtype).eps))
     accurate = quadrature.error <= tolerance * jnp.maximum(1.0, jnp.exp(k))
-    known = jnp.where(accurate & jnp.isfinite(quadrature.value), PriceStatus.accurate, PriceStatus.inaccurate)
-    known = jnp.where(jnp.isnan(quadrature.value) & jnp.isinf(quadrature.error), PriceStatus.refused, known)
-    return jnp.where(valid, known, PriceStatus.invalid)
+    finite = jnp.isfinite(quadrature.value)
+    refused = jnp.isnan(quadrature.value) & jnp.isinf(quadrature.error)
+    status = jnp.where(accurate & finite, PriceStatus.accurate, PriceStatus.inaccurate)
+    status = jnp.where(refused, PriceStatus.refused, status)
+    return jnp.where(valid, status, PriceStatus.invalid)
 
 
 def plan_for(model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine) -> Any:
-    """The engine's plan at maturities that may be 0; for several derivatives of one price."""
+    """The engine's plan at maturities that may be 0, to share between derivatives of one price."""
     return engine.plan(model, k, jnp.where(_has_variance(model, t), t, 1.0))
 
 
@@ -226,9 +246,9 @@ def _has_variance(model: AbstractFourierModel, t: Real) -> Flags:
 def normalised(
     model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine, plan: Any = None
 ) -> Quadrature:
-    """Out-of-the-money normalised prices of an engine, with the limit of no variance: 0."""
+    """Out-of-the-money normalised prices of an engine; 0 where the model has no variance."""
     alive = _has_variance(model, t)
     quadrature = engine.otm(model, k, jnp.where(alive, t, 1.0), plan)
     alive = jnp.broadcast_to(jnp.expand_dims(alive, -1), k.shape)
-    # what rounds below zero is not clipped: the calibration path stays smooth
+    # prices that round below zero are not clipped, so that they stay smooth in the parameters
     return Quadrature(*(jnp.where(alive, x, 0.0) for x in quadrature))

@@ -1,10 +1,12 @@
-"""Implied volatilities of quoted prices, Black's and Bachelier's: the functions people call."""
+"""Implied volatilities of prices by Black's and Bachelier's formulas: the functions that users call."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..numerics.buckets import call_on_grid
 from ..options import bachelier
@@ -12,21 +14,23 @@ from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_i
 from ..options.terms import Kind, Settlement, Terms, as_numbers, moneyness, settled, terms
 from ..typing import Codes, Real
 
+Tree = TypeVar("Tree")
+
 
 class ImpliedVolInfo(NamedTuple):
-    """Volatilities and codes of `ImpliedVolStatus`; one shape."""
+    """Volatilities, and for each a code of `ImpliedVolStatus`; both of one shape."""
 
     vol: Real
     status: Codes
 
 
 def implied_vol(
-    price: Any,
-    forward: Any,
-    strike: Any,
-    maturity: Any,
+    price: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    maturity: ArrayLike,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
 ) -> Real:
     """Black implied volatility of option prices, to machine accuracy; arguments broadcast.
@@ -43,33 +47,54 @@ def implied_vol(
         settlement: "cash" or "coin" (inverse options).
 
     Returns:
-        Volatility per square root of a year; nan outside the no-arbitrage interval (`implied_vol_info`
-        says why), 0 at intrinsic value.
+        Volatility per square root of a year: nan outside the no-arbitrage interval (`implied_vol_info`
+        says why), 0 at the intrinsic value.
     """
-    option = terms(forward, strike, maturity, kind, discount, settlement)
+    option = terms(
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
+    )
     return _invert(_black_vol, price, option)
 
 
 def implied_vol_info(
-    price: Any,
-    forward: Any,
-    strike: Any,
-    maturity: Any,
+    price: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    maturity: ArrayLike,
     kind: Kind = "call",
-    discount: Any = 1.0,
+    discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
 ) -> ImpliedVolInfo:
     """`implied_vol` with the reason for each nan, and a warning where rounding hides the volatility.
 
+    The arguments are those of `implied_vol`.
+
     Returns:
         `.vol` and `.status`, a code of `ImpliedVolStatus`; `ImpliedVolStatus.message(code)` explains.
     """
-    option = terms(forward, strike, maturity, kind, discount, settlement)
+    option = terms(
+        forward=forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        settlement=settlement,
+    )
     return _invert(_black_vol_info, price, option)
 
 
 def implied_normal_vol(
-    price: Any, forward: Any, strike: Any, maturity: Any, kind: Kind = "call", discount: Any = 1.0
+    price: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    maturity: ArrayLike,
+    kind: Kind = "call",
+    discount: ArrayLike = 1.0,
 ) -> Real:
     """Bachelier (normal) implied volatility, in the forward's unit per square root of a year.
 
@@ -82,23 +107,25 @@ def implied_normal_vol(
         discount: Discount factors.
 
     Returns:
-        nan below intrinsic value, 0 at it.
+        Volatility: nan below the intrinsic value, 0 at it.
     """
     option = terms(1.0, 1.0, maturity, kind, discount)
     option = option._replace(forward=as_numbers("forward", forward), strike=as_numbers("strike", strike))
     return _invert(_normal_vol, price, option)
 
 
-def _invert(function: Any, price: Any, option: Terms) -> Any:
+def _invert(function: Callable[[Real, Terms], Tree], price: ArrayLike, option: Terms) -> Tree:
+    """Call a compiled function of prices and terms on rows of options, and give the shape back."""
     arrays = (as_numbers("price", price), *option)
     shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
     return call_on_grid(lambda p, *x: function(p, Terms(*x)), arrays, shape[-1] if shape else 1)
 
 
 def _normalised(price: Real, option: Terms) -> tuple[Real, Real, Real]:
+    """Normalised price, log-forward moneyness, and the square root of the maturity."""
     unit = settled(jnp.ones_like(price), option)
     root = jnp.sqrt(option.maturity)
-    # at maturity a price holds no volatility
+    # at expiry a price does not determine a volatility
     root = jnp.where(root > 0, root, jnp.nan)
     return price / unit, moneyness(option.forward, option.strike), root
 

@@ -1,7 +1,6 @@
-"""Surfaces padded to a common shape, with a leading axis."""
+"""Stacks of surfaces: padded to a common shape, with a leading axis."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -11,10 +10,16 @@ from .surface import QuoteSurface
 
 
 def stack(surfaces: Sequence[QuoteSurface]) -> QuoteSurface:
-    """Surfaces padded to a common bucket, with a leading axis.
+    """Pad surfaces to a common shape and stack them along a new leading axis.
+
+    Args:
+        surfaces: At least one surface, all of the same settlement.
+
+    Returns:
+        The stack; `stack(surfaces)[i]` is the i-th surface, padded.
 
     Raises:
-        ArgumentError: there is none, or they differ in settlement.
+        ArgumentError: there is no surface, or settlements differ.
     """
     if not surfaces:
         raise ArgumentError("stack needs at least one surface, got none.")
@@ -28,14 +33,24 @@ def stack(surfaces: Sequence[QuoteSurface]) -> QuoteSurface:
 
 
 def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
-    """One surface with more padded maturities and strikes."""
-    rows, columns = maturities - surface.shape[0], strikes - surface.shape[1]
+    """Pad a surface to more maturities and strikes.
+
+    Args:
+        surface: One surface.
+        maturities: Padded number of maturities, at least that of the surface.
+        strikes: Padded number of strikes, at least that of the surface.
+
+    Returns:
+        The padded surface.
+    """
+    rows = maturities - surface.shape[0]
+    columns = strikes - surface.shape[1]
     if (rows, columns) == (0, 0):
         return surface
     empty = {"bid": np.nan, "ask": np.nan, "mask": False, "train": False, "index": -1}
     empty |= {"forward": 1.0, "discount": 1.0, "stdev": 1.0, "vol": 1.0}
 
-    def padded(name: str) -> Any:
+    def padded(name: str) -> np.ndarray:
         x = np.asarray(getattr(surface, name))
         width = [(0, 0)] * (x.ndim - 2) + [(0, rows), (0, columns)] if x.ndim > 1 else [(0, rows)]
         if name == "t":

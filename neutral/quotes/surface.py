@@ -1,66 +1,85 @@
-"""One snapshot's quotes as a padded pytree: what calibration sees.
+"""The quotes of one snapshot as a padded pytree, which is what calibration sees.
 
-A grid cell is a strike of an expiry and holds two quotes, call and put, each with its own price, spread,
-weight and mask: a model is priced once per cell, a residual belongs to a quote.
+A cell of the grid is a strike of an expiry. It holds two quotes, call and put, each with its own price,
+spread, weight and mask: a model is priced once per cell, and each quote has a residual.
 """
 
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import ArrayLike, Bool, Float, Int
 
 from ..errors import ArgumentError
-from ..options.terms import Settlement, as_numbers
+from ..options.terms import Settlement, as_numbers, unit
 from ..precision import require_precision
-from ..typing import Real
-from .table import check_constant, check_single, columns_of, normalised_prices, slots
+from ..typing import Numbers, Real, Scalar, Values
+from .cells import Cells
+from .table import Columns, columns_of, normalised_prices
 from .vols import market_vols
-
-_MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
-_STRIKES = (8, 16, 32, 64, 128, 192, 256)
 
 
 class ListedQuotes(NamedTuple):
-    """The valid quotes of a surface, one entry per listed option, in the order they were given."""
+    """The quotes of a surface, one entry per listed option, in the order of the rows they were built from.
 
-    k: np.ndarray
-    t: np.ndarray
-    is_call: np.ndarray
-    price: np.ndarray
-    bid: np.ndarray
-    ask: np.ndarray
-    spread: np.ndarray
-    vol: np.ndarray
-    train: np.ndarray
+    Prices, bids, asks and spreads are normalised; see `QuoteSurface`.
+    """
+
+    k: Float[np.ndarray, "n"]
+    t: Float[np.ndarray, "n"]
+    is_call: Bool[np.ndarray, "n"]
+    price: Float[np.ndarray, "n"]
+    bid: Float[np.ndarray, "n"]
+    ask: Float[np.ndarray, "n"]
+    spread: Float[np.ndarray, "n"]
+    vol: Float[np.ndarray, "n"]
+    train: Bool[np.ndarray, "n"]
 
 
 class QuoteSurface(eqx.Module):
     """Quotes of one underlying at one time, padded to a bucket of maturities T and strikes K.
 
-    Prices are normalised and undiscounted, over the forward; a coin-settled option's price is that already.
-    Axis of length 2: call, put. `stack` puts a leading axis of surfaces on every field.
+    Prices are normalised: undiscounted, over the forward. A coin-settled option is quoted in that unit
+    already. The axis of length 2 is call, put. `stack` adds a leading axis of surfaces to every field.
+
+    Attributes:
+        t: Maturities in years; padded ones continue a year apart.
+        forward: Forward of each maturity; 1 where padded.
+        discount: Discount factor of each maturity; 1 where padded.
+        k: log(strike / forward); 0 where padded.
+        prices: Price of each quote's own kind; 0 where padded.
+        bid: nan where absent.
+        ask: nan where absent.
+        weight: Relative weight; 0 where padded.
+        mask: True where a quote exists.
+        train: True where calibration uses the quote by default.
+        vol: Black volatility of the price; where it has none, that of its expiry.
+        vega: Derivative of the price in that volatility.
+        stdev: Total standard deviation at the money.
+        index: Row of the quote in the table that the surface was built from; -1 where padded.
+        settlement: Unit of the quoted prices.
     """
 
-    t: Any  # (T,) years; padded maturities continue a year apart
-    forward: Any  # (T,) 1 where padded
-    discount: Any  # (T,) 1 where padded
-    k: Any  # (T, K) log(strike / forward), 0 where padded
-    prices: Any  # (2, T, K) of the quote's own kind, 0 where padded
-    bid: Any  # (2, T, K) nan where absent
-    ask: Any  # (2, T, K) nan where absent
-    weight: Any  # (2, T, K) relative weight, 0 where padded
-    mask: Any  # (2, T, K) quotes that exist
-    train: Any  # (2, T, K) quotes that calibration uses unless told otherwise
-    vol: Any  # (2, T, K) Black volatility of the price, of the expiry where it has none
-    vega: Any  # (2, T, K) derivative of the price in that volatility
-    stdev: Any  # (T,) total standard deviation at the money
-    index: Any  # (2, T, K) row of the quote in what the surface was built from, -1 where padded
+    t: Float[Numbers, "... T"]
+    forward: Float[Numbers, "... T"]
+    discount: Float[Numbers, "... T"]
+    k: Float[Numbers, "... T K"]
+    prices: Float[Numbers, "... 2 T K"]
+    bid: Float[Numbers, "... 2 T K"]
+    ask: Float[Numbers, "... 2 T K"]
+    weight: Float[Numbers, "... 2 T K"]
+    mask: Bool[Numbers, "... 2 T K"]
+    train: Bool[Numbers, "... 2 T K"]
+    vol: Float[Numbers, "... 2 T K"]
+    vega: Float[Numbers, "... 2 T K"]
+    stdev: Float[Numbers, "... T"]
+    index: Int[Numbers, "... 2 T K"]
     settlement: Settlement = eqx.field(static=True, default="cash")
 
     @classmethod
-    def from_quotes(cls, frame: Any, settlement: Settlement = "cash") -> Self:
+    def from_quotes(cls, frame: Columns, settlement: Settlement = "cash") -> Self:
         """Build from a table with one row per listed option.
 
         Args:
@@ -69,59 +88,52 @@ class QuoteSurface(eqx.Module):
                 is given), weight (relative, > 0), train (boolean).
             settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying).
 
+        Returns:
+            The surface, padded.
+
         Raises:
-            ArgumentError: names the column or the rows that are wrong.
+            ArgumentError: the table is wrong; the message names the column or the rows.
             PrecisionError: double precision is off.
         """
         require_precision("float64")
         if settlement not in ("cash", "coin"):
             raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
         column = columns_of(frame)
-        t, row = np.unique(column["maturity"], return_inverse=True)
-        check_constant("forward", column["forward"], t, row)
-        check_constant("discount", column["discount"], t, row)
-        slot = slots(row, column["strike"], t.size)
-        kind = np.where(column["is_call"], 0, 1)
-        check_single(kind, row, slot, column)
-        shape = (_bucket(t.size, _MATURITIES), _bucket(int(slot.max()) + 1, _STRIKES))
-
-        def grid(values: np.ndarray, empty: Any, dtype: Any = np.float64) -> np.ndarray:
-            out = np.full((2, *shape), empty, dtype)
-            out[kind, row, slot] = values
-            return out
-
-        def line(values: np.ndarray, empty: float = 1.0) -> np.ndarray:
-            out = np.full(shape[0], empty)
-            out[row] = values
-            return out
-
-        k = np.zeros(shape)
-        k[row, slot] = np.log(column["strike"] / column["forward"])
-        unit = np.ones(row.size) if settlement == "coin" else column["discount"] * column["forward"]
-        expiries = np.concatenate([t, t[-1] + np.arange(1.0, shape[0] - t.size + 1.0)])
-        prices, bid, ask = normalised_prices(column, unit, k[row, slot], column["maturity"])
+        cells = Cells.of(column)
+        k = cells.strikes(np.log(column["strike"] / column["forward"]))
+        units = np.asarray(unit(column["discount"], column["forward"], settlement))
+        prices, bid, ask = normalised_prices(column, units, k[cells.row, cells.slot], column["maturity"])
+        rows = cells.row.size
         return cls.from_arrays(
-            expiries, k, grid(prices, 0.0), grid(bid, np.nan), grid(ask, np.nan),
-            mask=grid(np.ones(row.size), False, bool), weight=grid(column["weight"], 0.0),
-            train=grid(column["train"], False, bool), index=grid(np.arange(row.size), -1, np.int64),
-            forward=line(column["forward"]), discount=line(column["discount"]), settlement=settlement,
-        )  # fmt: skip
+            cells.t,
+            k,
+            cells.quotes(prices, 0.0),
+            bid=cells.quotes(bid, np.nan),
+            ask=cells.quotes(ask, np.nan),
+            mask=cells.quotes(np.ones(rows, bool), False),
+            weight=cells.quotes(column["weight"], 0.0),
+            train=cells.quotes(column["train"], False),
+            index=cells.quotes(np.arange(rows), -1),
+            forward=cells.line(column["forward"]),
+            discount=cells.line(column["discount"]),
+            settlement=settlement,
+        )
 
     @classmethod
     def from_arrays(
         cls,
-        t: Any,
-        k: Any,
-        prices: Any,
-        bid: Any = np.nan,
-        ask: Any = np.nan,
+        t: Values,
+        k: Values,
+        prices: Values,
+        bid: Values = np.nan,
+        ask: Values = np.nan,
         *,
-        mask: Any = True,
-        weight: Any = 1.0,
-        train: Any = True,
-        index: Any = None,
-        forward: Any = 1.0,
-        discount: Any = 1.0,
+        mask: Values = True,
+        weight: Values = 1.0,
+        train: Values = True,
+        index: Values | None = None,
+        forward: Values = 1.0,
+        discount: Values = 1.0,
         settlement: Settlement = "cash",
     ) -> Self:
         """Build from padded arrays, for many surfaces at once: leading axes, then (T,), (T, K), (2, T, K).
@@ -132,87 +144,122 @@ class QuoteSurface(eqx.Module):
             prices: Normalised prices of call and put.
             bid: Normalised bid prices, nan where absent.
             ask: Normalised ask prices, nan where absent.
-            mask: Quotes that exist.
+            mask: True where a quote exists.
             weight: Relative weights of quotes.
-            train: Quotes that calibration uses.
-            index: Row of each quote in its source; counted through where None.
+            train: True where calibration uses the quote.
+            index: Row of each quote in its source; by default cells are numbered consecutively.
             forward: Forward of each maturity.
             discount: Discount factor of each maturity.
-            settlement: Unit of the source's prices; they are normalised in either case.
+            settlement: Unit of the source's prices. The arguments are normalised in either case.
+
+        Returns:
+            The surface.
         """
         require_precision("float64")
         t, k, prices = (as_numbers(n, x) for n, x in (("t", t), ("k", k), ("prices", prices)))
         shape = np.broadcast_shapes(np.shape(k)[:-2] + (2,) + np.shape(k)[-2:], np.shape(prices))
         mask = np.broadcast_to(np.asarray(mask, bool), shape)
 
-        def full(x: Any) -> np.ndarray:
+        def full(x: Values) -> np.ndarray:
             return np.array(np.broadcast_to(np.asarray(x, np.float64), shape))
 
-        def line(x: Any) -> np.ndarray:
-            return np.array(np.broadcast_to(np.asarray(x, np.float64), t.shape))
+        def line(x: Values) -> np.ndarray:
+            return np.array(np.broadcast_to(np.asarray(x, np.float64), np.shape(t)))
 
         if index is None:
             index = np.broadcast_to(np.arange(np.prod(shape[-3:])).reshape(shape[-3:]), shape)
         prices = np.where(mask, full(prices), 0.0)
         vol, vega, stdev = (np.asarray(x) for x in market_vols(t, k, prices, mask))
         return cls(
-            t, line(forward), line(discount), k, prices,
-            np.where(mask, full(bid), np.nan), np.where(mask, full(ask), np.nan),
-            np.where(mask, full(weight), 0.0), np.array(mask), np.array(mask & train),
-            vol, vega, stdev, np.where(mask, index, -1), settlement,
-        )  # fmt: skip
+            t=t,
+            forward=line(forward),
+            discount=line(discount),
+            k=k,
+            prices=prices,
+            bid=np.where(mask, full(bid), np.nan),
+            ask=np.where(mask, full(ask), np.nan),
+            weight=np.where(mask, full(weight), 0.0),
+            mask=np.array(mask),
+            train=np.array(mask & train),
+            vol=vol,
+            vega=vega,
+            stdev=stdev,
+            index=np.where(mask, index, -1),
+            settlement=settlement,
+        )
 
     @property
-    def expiries(self) -> Real:
+    def expiries(self) -> Float[Numbers, "... T"]:
         """Padded maturities in years, shape (..., T)."""
         return self.t
 
     @property
-    def spread(self) -> Real:
-        """Ask less bid, normalised, shape (..., 2, T, K); nan where a side is absent."""
+    def unit(self) -> Float[Numbers, "... T"]:
+        """Unit of the quotes: quoted price = unit times normalised price, shape (..., T); 1 for coins."""
+        return unit(self.discount, self.forward, self.settlement)
+
+    @property
+    def spread(self) -> Float[Numbers, "... 2 T K"]:
+        """Ask less bid, normalised, shape (..., 2, T, K); nan where one of them is absent."""
         return self.ask - self.bid
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Padded maturities and strikes."""
+        """Padded numbers of maturities and strikes."""
         return np.shape(self.k)[-2], np.shape(self.k)[-1]
 
-    def with_prices(self, prices: Any) -> Self:
-        """The same surface with other prices only; weights, vegas, spreads, nodes and starts stay.
+    def with_prices(self, prices: ArrayLike) -> Self:
+        """The same surface with other prices. Weights, vegas, spreads, nodes and starting values stay.
 
         Args:
             prices: Array of the shape of `prices`; may be traced.
+
+        Raises:
+            ArgumentError: the shape differs.
         """
         _check_shape("prices", prices, self.prices)
         return eqx.tree_at(lambda s: s.prices, self, prices)
 
-    def with_weights(self, weight: Any) -> Self:
-        """The same surface with other relative weights of quotes only.
+    def with_weights(self, weight: ArrayLike) -> Self:
+        """The same surface with other relative weights of quotes.
 
         Args:
             weight: Array of the shape of `weight`, not negative; may be traced.
+
+        Raises:
+            ArgumentError: the shape differs.
         """
         _check_shape("weight", weight, self.weight)
         return eqx.tree_at(lambda s: s.weight, self, weight)
 
-    def with_forwards(self, forward: Any) -> Self:
-        """The same quotes seen from other forwards: strikes, discount factors and quoted prices stay.
+    def with_forwards(self, forward: Scalar) -> Self:
+        """The same quotes with other forwards. Strikes, discount factors and quoted prices stay.
 
-        Moneyness follows, and normalised cash prices, bid and ask, which are over the forward; prices in coin
-        are normalised by themselves. Volatilities, vegas, nodes and starts stay as `with_prices` leaves them.
+        Moneyness changes, and so do normalised prices, bids and asks if they are quoted in cash, because
+        their unit contains the forward. Volatilities, vegas, nodes and starting values stay, as in
+        `with_prices`.
 
         Args:
             forward: Array of the shape of `forward`, above 0; may be traced.
+
+        Raises:
+            ArgumentError: the shape differs.
         """
         _check_shape("forward", forward, self.forward)
         ratio = jnp.expand_dims(self.forward / forward, -1)
-        unit = jnp.expand_dims(ratio, -3) if self.settlement == "cash" else 1.0
-        quoted = (_times_known(x, unit) for x in (self.prices, self.bid, self.ask))
+        # prices in units of the forward (cash) change with it; discount factors cancel
+        change = unit(1.0, self.forward, self.settlement) / unit(1.0, jnp.asarray(forward), self.settlement)
+        change = jnp.expand_dims(change, (-3, -1))
+        quoted = (_times_finite(x, change) for x in (self.prices, self.bid, self.ask))
         moved = (forward, self.k + jnp.log(ratio), *quoted)
         return eqx.tree_at(lambda s: (s.forward, s.k, s.prices, s.bid, s.ask), self, moved)
 
     def quotes(self) -> ListedQuotes:
-        """The valid quotes of one surface in the order they were given."""
+        """List the quotes of one surface in the order of the rows they were built from.
+
+        Raises:
+            ArgumentError: the surface is a stack.
+        """
         if np.ndim(self.t) != 1:
             raise ArgumentError(
                 "quotes() is of one surface; take one from the stack first, as in surfaces[3]."
@@ -221,11 +268,44 @@ class QuoteSurface(eqx.Module):
         order = np.argsort(np.asarray(self.index)[where], kind="stable")
         kind, row, slot = (axis[order] for axis in where)
         pick = (kind, row, slot)
-        bid, ask = np.asarray(self.bid)[pick], np.asarray(self.ask)[pick]
+        bid = np.asarray(self.bid)[pick]
+        ask = np.asarray(self.ask)[pick]
         return ListedQuotes(
-            np.asarray(self.k)[row, slot], np.asarray(self.t)[row], kind == 0, np.asarray(self.prices)[pick],
-            bid, ask, ask - bid, np.asarray(self.vol)[pick], np.asarray(self.train)[pick],
-        )  # fmt: skip
+            k=np.asarray(self.k)[row, slot],
+            t=np.asarray(self.t)[row],
+            is_call=kind == 0,
+            price=np.asarray(self.prices)[pick],
+            bid=bid,
+            ask=ask,
+            spread=ask - bid,
+            vol=np.asarray(self.vol)[pick],
+            train=np.asarray(self.train)[pick],
+        )
+
+    def to_rows(self, values: Float[Numbers, "2 T K"], rows: int | None = None) -> Float[np.ndarray, "rows"]:
+        """Turn normalised prices on the grid of one surface into quoted prices of the table's rows.
+
+        Args:
+            values: Normalised prices of calls and puts on the padded grid.
+            rows: Number of rows of the table; by default it ends with the last row that is on the grid.
+
+        Returns:
+            One price per row of the table that the surface was built from, in the unit of its quotes; nan
+            where the row is not on the grid.
+
+        Raises:
+            ArgumentError: the surface is a stack, or a row of the grid is beyond `rows`.
+        """
+        index = np.asarray(self.index)
+        if index.ndim != 3:
+            raise ArgumentError("to_rows() is of one surface; take one from the stack, as in surfaces[3].")
+        listed = index >= 0
+        least = int(index.max(initial=-1)) + 1
+        if rows is not None and rows < least:
+            raise ArgumentError(f"rows must be at least {least}, the rows on the grid, got {rows}.")
+        out = np.full(least if rows is None else rows, np.nan)
+        out[index[listed]] = (np.asarray(values) * np.asarray(self.unit)[:, None])[listed]
+        return out
 
     def __len__(self) -> int:
         """Number of surfaces in a stack."""
@@ -233,31 +313,28 @@ class QuoteSurface(eqx.Module):
             raise TypeError("a single surface has no length; stack([...]) makes one that has")
         return np.shape(self.t)[0]
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: int | slice | ArrayLike) -> Self:
         """One surface of a stack, or some of them."""
         if np.ndim(self.t) == 1:
             raise TypeError("a single surface has no items; stack([...]) makes one that has")
         return jax.tree.map(lambda x: x[index], self)
 
     def __repr__(self) -> str:
-        """What it holds."""
-        quotes, rows = int(np.sum(self.mask)), np.any(self.mask, axis=(-3, -1))
+        """Numbers of quotes and expiries, the span of maturities, the settlement."""
+        quotes = int(np.sum(self.mask))
+        rows = np.any(self.mask, axis=(-3, -1))
         many = f"{len(self)} surfaces, " if np.ndim(self.t) > 1 else ""
         t = np.asarray(self.t)[rows]
         span = f"{t.min():.3g} to {t.max():.3g} years" if t.size else "none"
         return f"QuoteSurface({many}{quotes} quotes, {int(rows.sum())} expiries, {span}, {self.settlement})"
 
 
-def _check_shape(name: str, given: Any, own: Any) -> None:
-    if np.shape(given) != np.shape(own):
-        raise ArgumentError(f"{name} must have shape {np.shape(own)}, got {np.shape(given)}.")
+def _check_shape(name: str, given: ArrayLike, present: Numbers) -> None:
+    if np.shape(given) != np.shape(present):
+        raise ArgumentError(f"{name} must have shape {np.shape(present)}, got {np.shape(given)}.")
 
 
-def _times_known(x: Any, factor: Any) -> Real:
-    """Product where x is a number; elsewhere x itself, whose nan no derivative meets."""
-    known = jnp.isfinite(x)
-    return jnp.where(known, jnp.where(known, x, 0.0) * factor, x)
-
-
-def _bucket(size: int, sizes: tuple[int, ...]) -> int:
-    return next((s for s in sizes if s >= size), -(-size // sizes[-1]) * sizes[-1])
+def _times_finite(x: Real, factor: Real) -> Real:
+    """Product where x is finite; elsewhere x itself, kept out of derivatives."""
+    finite = jnp.isfinite(x)
+    return jnp.where(finite, jnp.where(finite, x, 0.0) * factor, x)

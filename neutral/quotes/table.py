@@ -1,19 +1,40 @@
-"""The table that a surface is built from: its columns, checked."""
+"""Checks of the table that a surface is built from."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from ..errors import ArgumentError
 from ..options import black
 from ..options.terms import as_numbers
 
 
-def columns_of(frame: Any) -> dict[str, np.ndarray]:
-    """The columns of a table as arrays, defaults where absent.
+@runtime_checkable
+class Columns(Protocol):
+    """A table by columns: a DataFrame, or a mapping from names to values."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Names of the columns."""
+        ...
+
+    def __getitem__(self, name: str, /) -> Any:
+        """One column."""
+        ...
+
+
+def columns_of(frame: Columns) -> dict[str, np.ndarray]:
+    """Read the columns of a table as arrays, with defaults for optional columns that are absent.
+
+    Args:
+        frame: The table; see `QuoteSurface.from_quotes`.
+
+    Returns:
+        Arrays of one value per row, by name; is_call stands for kind.
 
     Raises:
-        ArgumentError: names the column or the rows that are wrong.
+        ArgumentError: a column is missing or holds wrong values; the message names the column or the rows.
     """
     given = {str(name) for name in frame}
     missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in given]
@@ -24,7 +45,7 @@ def columns_of(frame: Any) -> dict[str, np.ndarray]:
             f"from_quotes misses the column {', '.join(missing)}; got {', '.join(sorted(given))}."
         )
     names = given & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
-    column = {name: as_numbers(name, np.asarray(frame[name])) for name in names}
+    column = {name: np.asarray(as_numbers(name, np.asarray(frame[name]))) for name in names}
     rows = column["strike"].size
     if rows == 0:
         raise ArgumentError("from_quotes got no quotes.")
@@ -43,7 +64,7 @@ def columns_of(frame: Any) -> dict[str, np.ndarray]:
     return column
 
 
-def _refuse(name: str, values: np.ndarray, bad: np.ndarray, rule: str) -> None:
+def _refuse(name: str, values: np.ndarray, bad: Bool[np.ndarray, "n"], rule: str) -> None:
     if bad.any():
         rows = np.nonzero(bad)[0]
         raise ArgumentError(
@@ -52,20 +73,33 @@ def _refuse(name: str, values: np.ndarray, bad: np.ndarray, rule: str) -> None:
         )
 
 
-def _kinds(kind: np.ndarray) -> np.ndarray:
+def _kinds(kind: np.ndarray) -> Bool[np.ndarray, "n"]:
+    """True for calls."""
     if kind.dtype == bool:
         return kind
     text = kind.astype(str)
-    known = np.isin(text, ["call", "put"])
-    if not known.all():
+    valid = np.isin(text, ["call", "put"])
+    if not valid.all():
         raise ArgumentError(
-            f"kind must hold 'call' and 'put' or booleans (True = call), got {text[~known][0]!r}."
+            f"kind must hold 'call' and 'put' or booleans (True = call), got {text[~valid][0]!r}."
         )
     return text == "call"
 
 
-def check_constant(name: str, values: np.ndarray, t: np.ndarray, row: np.ndarray) -> None:
-    """One forward and one discount factor per maturity."""
+def check_constant(
+    name: str, values: Float[np.ndarray, "n"], t: Float[np.ndarray, "m"], row: Int[np.ndarray, "n"]
+) -> None:
+    """Refuse a column that has different values at one maturity.
+
+    Args:
+        name: Name of the column.
+        values: The column.
+        t: The different maturities.
+        row: Position of each row's maturity.
+
+    Raises:
+        ArgumentError: two values differ; the message names the maturity and both values.
+    """
     first = np.full(t.size, np.nan)
     first[row] = values
     bad = np.abs(values - first[row]) > 1e-12 * np.abs(values)
@@ -77,17 +111,32 @@ def check_constant(name: str, values: np.ndarray, t: np.ndarray, row: np.ndarray
         )
 
 
-def slots(row: np.ndarray, strike: np.ndarray, maturities: int) -> np.ndarray:
-    """Position of each quote's strike among those of its maturity."""
+def slots(row: Int[np.ndarray, "n"], strike: Float[np.ndarray, "n"], maturities: int) -> Int[np.ndarray, "n"]:
+    """Position of each quote's strike among the strikes of its maturity, in ascending order."""
     slot = np.zeros(row.size, np.int64)
     for i in range(maturities):
-        here = row == i
-        slot[here] = np.unique(strike[here], return_inverse=True)[1]
+        same = row == i
+        slot[same] = np.unique(strike[same], return_inverse=True)[1]
     return slot
 
 
-def check_single(kind: np.ndarray, row: np.ndarray, slot: np.ndarray, column: dict[str, np.ndarray]) -> None:
-    """One quote per option."""
+def check_single(
+    kind: Int[np.ndarray, "n"],
+    row: Int[np.ndarray, "n"],
+    slot: Int[np.ndarray, "n"],
+    column: dict[str, np.ndarray],
+) -> None:
+    """Refuse a table that quotes an option twice.
+
+    Args:
+        kind: 0 for calls, 1 for puts.
+        row: Position of each row's maturity.
+        slot: Position of each row's strike.
+        column: The columns of the table.
+
+    Raises:
+        ArgumentError: an option occurs twice; the message names it.
+    """
     cells = np.stack([kind, row, slot], axis=1)
     _, first, count = np.unique(cells, axis=0, return_index=True, return_counts=True)
     if (count > 1).any():
@@ -99,9 +148,22 @@ def check_single(kind: np.ndarray, row: np.ndarray, slot: np.ndarray, column: di
 
 
 def normalised_prices(
-    column: dict[str, np.ndarray], unit: np.ndarray, k: np.ndarray, t: np.ndarray
+    column: dict[str, np.ndarray],
+    unit: Float[np.ndarray, "n"],
+    k: Float[np.ndarray, "n"],
+    t: Float[np.ndarray, "n"],
 ) -> tuple[np.ndarray, ...]:
-    """Normalised price, bid and ask, from prices or from volatilities."""
+    """Normalised price, bid and ask, from prices or from volatilities.
+
+    Args:
+        column: The columns of the table.
+        unit: Unit of the quoted prices.
+        k: Log-forward moneyness.
+        t: Maturities in years.
+
+    Returns:
+        One array per price, bid and ask; nan where a quote is absent.
+    """
     if "vol" not in column:
         return column["price"] / unit, column["bid"] / unit, column["ask"] / unit
     names = ("vol", "bid", "ask")

@@ -1,35 +1,39 @@
 """What every volatility surface is: total variance at any moneyness and maturity, and what follows."""
 
 import abc
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from numpy.typing import ArrayLike
 
 from ..numerics.normal import as_float64, pdf
 from ..options import black
 from ..options.arbitrage import durrleman
 from ..options.inversion import implied_stdev
 from ..pricing import LocalVolatility
-from ..typing import Real
+from ..typing import Flags, Real
 
 
 class Jet(NamedTuple):
-    """Total variance and its derivatives at some points."""
+    """Total variance w and its derivatives at some points, all of one shape."""
 
     w: Real
-    w_k: Real
-    w_kk: Real
-    w_t: Real
+    w_k: Real  # dw/dk
+    w_kk: Real  # d2w/dk2
+    w_t: Real  # dw/dt, 1/yr
 
 
 class VolSurface(eqx.Module):
     """A surface of total implied variance w(k, t), k = log(K / F_t), t in years.
 
-    Arguments of all methods broadcast; all work under `jit`, `vmap` and `grad`. Beyond quoted strikes and
-    maturities the surface extrapolates by its own rule. One surface at a time: take it from a batch by index,
-    or use `jax.vmap`.
+    Arguments of all methods broadcast, and all methods work under `jit`, `vmap` and `grad`. Beyond the quoted
+    strikes and maturities each kind of surface extrapolates by a rule that its class states. An object with a
+    leading axis is a batch: index it for one surface, or use `jax.vmap`.
+
+    Methods that end in `_at` are the mathematics for arrays of one shape with t > 0. The other methods take
+    arguments of any shape and return nan where t is not positive.
     """
 
     @abc.abstractmethod
@@ -39,10 +43,10 @@ class VolSurface(eqx.Module):
     def jet(self, k: Real, t: Real) -> Jet:
         """Total variance and its derivatives, elementwise, for arguments of one shape with t > 0."""
 
-        def slope(k: Real) -> tuple[Real, Real]:
+        def value_and_slope(k: Real) -> tuple[Real, Real]:
             return jax.jvp(lambda k: self.variance_at(k, t), (k,), (jnp.ones_like(k),))
 
-        (w, w_k), (_, w_kk) = jax.jvp(slope, (k,), (jnp.ones_like(k),))
+        (w, w_k), (_, w_kk) = jax.jvp(value_and_slope, (k,), (jnp.ones_like(k),))
         w_t = jax.jvp(lambda t: self.variance_at(k, t), (t,), (jnp.ones_like(t),))[1]
         return Jet(w, w_k, w_kk, w_t)
 
@@ -52,63 +56,68 @@ class VolSurface(eqx.Module):
 
     def density_at(self, k: Real, t: Real) -> Real:
         """Density of log(F_T / F), elementwise, for arguments of one shape with t > 0."""
-        at = self.jet(k, t)
-        s = jnp.sqrt(at.w)
-        return durrleman(k, at.w, at.w_k, at.w_kk) * pdf(-k / s - 0.5 * s) / s
+        jet = self.jet(k, t)
+        s = jnp.sqrt(jet.w)
+        # g(k) n(d2) / sqrt(w): Durrleman's g is the density over Black's (Gatheral and Jacquier 2014, 2.1)
+        return durrleman(k, jet.w, jet.w_k, jet.w_kk) * pdf(-k / s - 0.5 * s) / s
 
     def local_variance_at(self, k: Real, t: Real) -> Real:
         """Local variance, elementwise, for arguments of one shape with t > 0."""
-        at = self.jet(k, t)
-        return at.w_t / durrleman(k, at.w, at.w_k, at.w_kk)
+        jet = self.jet(k, t)
+        # Dupire's formula in total variance is (dw/dt) / g (Gatheral 2006, equation 1.10)
+        return jet.w_t / durrleman(k, jet.w, jet.w_k, jet.w_kk)
 
     def local_volatility(self) -> LocalVolatility:
         """The diffusion that has this surface's prices (Dupire 1994), for `neutral.monte_carlo`."""
         return LocalVolatility(self.local_variance_at)
 
     @eqx.filter_jit
-    def total_variance(self, k: Any, t: Any) -> Real:
+    def total_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Total implied variance, vol^2 t.
 
         Args:
             k: Log-forward moneyness log(K / F).
-            t: Maturity in years; nan where not positive.
+            t: Maturity in years.
+
+        Returns:
+            Broadcast shape; nan where t is not positive or k is not finite.
         """
-        k, t, known = _points(k, t)
-        return jnp.where(known, self.variance_at(k, t), jnp.nan)
+        k, t, valid = _points(k, t)
+        return jnp.where(valid, self.variance_at(k, t), jnp.nan)
 
     @eqx.filter_jit
-    def implied_vol(self, k: Any, t: Any) -> Real:
-        """Black volatility, annualised; arguments as in `total_variance`."""
-        k, t, known = _points(k, t)
-        return jnp.where(known, jnp.sqrt(self.variance_at(k, t) / t), jnp.nan)
+    def implied_vol(self, k: ArrayLike, t: ArrayLike) -> Real:
+        """Black volatility, annualised. Arguments and shape are those of `total_variance`."""
+        k, t, valid = _points(k, t)
+        return jnp.where(valid, jnp.sqrt(self.variance_at(k, t) / t), jnp.nan)
 
     @eqx.filter_jit
-    def price(self, k: Any, t: Any) -> Real:
-        """Normalised undiscounted price of the call; arguments as in `total_variance`.
+    def price(self, k: ArrayLike, t: ArrayLike) -> Real:
+        """Normalised undiscounted price of the call. Arguments and shape are those of `total_variance`.
 
         The put is worth 1 - e^k less.
         """
-        k, t, known = _points(k, t)
-        return jnp.where(known, self.price_at(k, t), jnp.nan)
+        k, t, valid = _points(k, t)
+        return jnp.where(valid, self.price_at(k, t), jnp.nan)
 
     @eqx.filter_jit
-    def density(self, k: Any, t: Any) -> Real:
-        """Risk-neutral density of log(F_T / F) at k; arguments as in `total_variance`."""
-        k, t, known = _points(k, t)
-        return jnp.where(known, self.density_at(k, t), jnp.nan)
+    def density(self, k: ArrayLike, t: ArrayLike) -> Real:
+        """Risk-neutral density of log(F_T / F) at k. Arguments and shape are those of `total_variance`."""
+        k, t, valid = _points(k, t)
+        return jnp.where(valid, self.density_at(k, t), jnp.nan)
 
     @eqx.filter_jit
-    def local_variance(self, k: Any, t: Any) -> Real:
-        """Dupire's local variance, 1/yr, in total-variance form: (dw/dt) / g.
+    def local_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
+        """Dupire's local variance, 1/yr. Arguments and shape are those of `total_variance`.
 
-        From the right at an expiry where the surface has a kink in time. Arguments as in `total_variance`.
+        At an expiry where the surface has a kink in time, this is the value just after it.
         """
-        k, t, known = _points(k, t)
-        return jnp.where(known, self.local_variance_at(k, t), jnp.nan)
+        k, t, valid = _points(k, t)
+        return jnp.where(valid, self.local_variance_at(k, t), jnp.nan)
 
 
 class PricedSurface(VolSurface):
-    """A surface that is given by its prices."""
+    """A surface that is defined by its prices; total variance is found by inversion."""
 
     @abc.abstractmethod
     def out_of_the_money_price(self, k: Real, t: Real) -> Real:
@@ -124,8 +133,8 @@ class PricedSurface(VolSurface):
         return self.out_of_the_money_price(k, t) + jnp.maximum(-jnp.expm1(k), 0.0)
 
 
-def _points(k: Any, t: Any) -> tuple[Real, Real, Real]:
-    """Broadcast points, with a harmless maturity where it is not positive."""
+def _points(k: ArrayLike, t: ArrayLike) -> tuple[Real, Real, Flags]:
+    """Points of one shape and whether each is valid; where not, k = 0 and t = 1 stand in."""
     k, t = as_float64(k, t)
-    known = (t > 0.0) & jnp.isfinite(k)
-    return jnp.where(known, k, 0.0), jnp.where(known, t, 1.0), known
+    valid = (t > 0.0) & jnp.isfinite(k)
+    return jnp.where(valid, k, 0.0), jnp.where(valid, t, 1.0), valid

@@ -1,38 +1,44 @@
-"""What the fits of all surfaces share: the quotes they use, and many fits in chunks."""
+"""What the fits of all surfaces share: the quotes they use, and many fits in chunks on several threads."""
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool
+from numpy.typing import ArrayLike
 
 from ..calibration.losses import Loss
 from ..errors import ArgumentError
 from ..quotes.surface import QuoteSurface
-from ..typing import Flags
+from ..typing import Flags, Numbers
 
-CHUNK = 16  # surfaces of one compiled program
+SURFACES_PER_PROGRAM = 16
+"""Surfaces that one call of a compiled program fits, where the caller does not choose."""
+
+Tasks = TypeVar("Tasks")
+Results = TypeVar("Results")
 
 
-class Quotes(NamedTuple):
-    """Quotes of one surface that can be fitted, harmless numbers elsewhere."""
+class UsableQuotes(NamedTuple):
+    """Quotes of one surface ready to be fitted; every number that is not used is finite."""
 
     surface: QuoteSurface
-    used: Flags  # (2, T, K)
-    fine: Flags  # () whether there is something to fit
+    used: Bool[Numbers, "2 T K"]
+    sufficient: Bool[Numbers, ""] | np.bool_  # there are quotes to fit and none of them is bad
 
 
-def usable(loss: Loss, surface: QuoteSurface, used: Flags) -> Quotes:
-    """What of one surface can be fitted."""
-    fine, used, clean = loss.usable(surface, used)
-    return Quotes(clean, used, fine)
+def usable_quotes(loss: Loss, surface: QuoteSurface, used: Flags) -> UsableQuotes:
+    """Quotes of one surface that the loss can use, with finite numbers in the places of the others."""
+    sufficient, used, clean = loss.usable(surface, used)
+    return UsableQuotes(surface=clean, used=used, sufficient=sufficient)
 
 
-def asked_for(surfaces: QuoteSurface, mask: Any) -> Flags:
-    """Quotes to fit: the mask, or the surfaces' `train` where None.
+def quotes_to_fit(surfaces: QuoteSurface, mask: ArrayLike | None) -> Flags:
+    """Flags of the quotes to fit: the mask, or the surfaces' `train` where the mask is None.
 
     Raises:
         ArgumentError: the mask has another shape than the quotes.
@@ -43,22 +49,29 @@ def asked_for(surfaces: QuoteSurface, mask: Any) -> Flags:
     return jnp.asarray(used, bool)
 
 
-def in_chunks(solve: Callable[[Any], Any], tasks: Any, count: int, chunk: int, workers: int | None) -> Any:
-    """Solve many tasks, a chunk of them at a time, on several threads; the last chunk is filled up.
+def solve_in_chunks(
+    solve: Callable[[Tasks], Results], tasks: Tasks, count: int, chunk: int, workers: int | None
+) -> Results:
+    """Solve many tasks, one chunk of them per call, on several threads.
+
+    The last chunk is filled up with repetitions of the last task, so that every call has the same shape.
 
     Args:
-        solve: Compiled, from tasks with a leading axis to results with one.
+        solve: Compiled function from tasks with a leading axis to results with a leading axis.
         tasks: Arrays with a leading axis of `count`.
         count: Number of tasks.
-        chunk: Tasks of one call.
-        workers: Threads; the number of cores where None.
+        chunk: Number of tasks per call.
+        workers: Number of threads; the number of cores where None.
+
+    Returns:
+        Results of all tasks in their order, as numpy arrays with a leading axis of `count`.
     """
     picks = [np.minimum(np.arange(i, i + chunk), count - 1) for i in range(0, count, chunk)]
 
-    def solved(pick: np.ndarray) -> Any:
+    def solved(pick: np.ndarray) -> Results:
         return jax.device_get(solve(jax.tree.map(lambda x: np.asarray(x)[pick], tasks)))
 
-    first = solved(picks[0])  # compiles, before there are threads
+    first = solved(picks[0])  # compiles the program before there are threads
     with ThreadPoolExecutor(min(len(picks), workers or os.cpu_count() or 1)) as pool:
-        done = [first, *pool.map(solved, picks[1:])]
-    return jax.tree.map(lambda *x: np.concatenate(x)[:count], *done)
+        results = [first, *pool.map(solved, picks[1:])]
+    return jax.tree.map(lambda *x: np.concatenate(x)[:count], *results)

@@ -1,4 +1,4 @@
-"""What configuration files share: checked sections, reading from TOML, and a hash of what changes results.
+"""What configuration files share: common sections, reading from TOML, and a hash of what changes results.
 
 Each section of a file is a class whose name ends in Rules; its method `build` makes the object of the library
 that the section describes.
@@ -7,35 +7,29 @@ that the section describes.
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from ..errors import ArgumentError
 from ..market import Filters, load_rates
 from ..market.loaders.rates import Rates
 from ..times import ACT_365
+from .methods import another_kind
+from .recipes import known_model
+from .sections import Count, NotNegative, Positive, Section, explained
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
     from ..calibration import Loss
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+ModelName = Annotated[str, AfterValidator(known_model)]
+"""The name of a model of the registry."""
 
 R = TypeVar("R", bound="DataRules")
 D = TypeVar("D", bound="Document")
-
-
-class Section(BaseModel):
-    """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
 
 class DataRules(Section):
@@ -94,20 +88,6 @@ class LossRules(Section):
         return Loss(**self.model_dump(exclude={"open_interest_power"}))
 
 
-class Solver(Section):
-    """`[solver]`: the fields of `neutral.LevenbergMarquardt`."""
-
-    gtol: Positive = 1e-6
-    max_steps: Count = 1000
-    damping: Positive = 1e-2
-
-
-class Engine(Section):
-    """`[engine]`: the quadrature of the prices."""
-
-    nodes: Annotated[int, Field(ge=8)] | None = None
-
-
 class Document(Section, Generic[R]):
     """A whole file. Each kind of file adds sections to these two."""
 
@@ -118,12 +98,14 @@ class Document(Section, Generic[R]):
         """A copy with some keys changed, checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is.
+            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A
+                solver or engine of another kind gets the given settings only.
         """
         content = self.model_dump()
         for name, value in sections.items():
             if isinstance(value, Mapping):
-                content[name] |= {key: entry for key, entry in value.items() if entry is not None}
+                given = {key: entry for key, entry in value.items() if entry is not None}
+                content[name] = given if another_kind(name, content[name], given) else content[name] | given
             elif value is not None:
                 content[name] = value
         return validated(content, "the options given", type(self))
@@ -169,27 +151,15 @@ def validated(content: Mapping[str, Any], source: str, kind: type[D]) -> D:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        raise ArgumentError(f"{source}: {_explained(kind, error.errors()[0])}") from error
+        raise ArgumentError(f"{source}: {explained(kind, error.errors()[0])}") from error
 
 
-def _explained(kind: type[Section], error: "ErrorDetails") -> str:
-    """One line on the first thing that is wrong."""
-    *table, key = [str(name) for name in error["loc"]] or [""]
-    if error["type"] == "extra_forbidden":
-        accepted = ", ".join(_keys(kind, table))
-        return f"unknown key {'.'.join([*table, key])}; accepted in {_table_name(table)}: {accepted}"
-    cause = error.get("ctx", {}).get("error") or error["msg"]
-    name = ".".join([*table, key])
-    return f"{name} = {error['input']!r}: {cause}" if name else str(cause)
+def ascending(times: list[float]) -> list[float]:
+    """Return the times, which must ascend.
 
-
-def _table_name(table: Sequence[str]) -> str:
-    return f"[{'.'.join(table)}]" if table else "the file"
-
-
-def _keys(kind: type[Section], table: Sequence[str]) -> list[str]:
-    """The keys that a table of the file accepts."""
-    section: Any = kind
-    for name in table:
-        section = section.model_fields[name].annotation
-    return list(section.model_fields)
+    Raises:
+        ValueError: There is no time, or a time is not later than the one before it.
+    """
+    if not times or sorted(set(times)) != times:
+        raise ValueError("expected one time or more, ascending")
+    return times

@@ -117,7 +117,7 @@ def test_refusals(surface):
         nt.calibrate(nt.Heston, nt.stack([surface, surface]))
     with pytest.raises(nt.ArgumentError, match="one goes to calibrate"):
         nt.calibrate_batch(nt.Heston, surface)
-    with pytest.raises(nt.ArgumentError, match="engine must be a Lewis"):
+    with pytest.raises(nt.ArgumentError, match="engine must be Lewis"):
         nt.calibrate(nt.Heston, surface, engine=nt.Contour())  # pyright: ignore[reportArgumentType]
 
 
@@ -129,15 +129,3 @@ def test_throw_says_what_happened(noisy):
 def test_prices_on_the_surface_are_the_model_s(surface):
     prices = nt.price_surface(nt.Heston(**TRUTH), surface)
     np.testing.assert_allclose(prices, surface.prices, atol=1e-10)
-
-
-@pytest.mark.heavy
-def test_results_and_surfaces_come_back_bit_for_bit(noisy, tmp_path):
-    result = fit(noisy, nt.Shifted(nt.Black), prior=nt.Tikhonov(1e-4, None, {"increments": 1.0}))
-    for name, saved in (("surface", noisy), ("result", result)):
-        nt.save(saved, tmp_path / name)
-        loaded = nt.load(tmp_path / name)
-        assert jax.tree.structure(loaded) == jax.tree.structure(saved)
-        for a, b in zip(jax.tree.leaves(loaded), jax.tree.leaves(saved), strict=True):
-            np.testing.assert_array_equal(a, b)
-    assert loaded.summary() == result.summary()

@@ -6,7 +6,7 @@ import pytest
 from synthetic import TRUTH, heston_surface
 
 import neutral as nt
-from neutral.calibration import batch
+from neutral.calibration.programs import Programs
 from neutral.diagnostics import cross_validation, fold_masks, stacking_weights
 from neutral.diagnostics.residuals import residuals
 from neutral.options import black
@@ -83,18 +83,18 @@ def test_a_history_of_one_day_determines_nothing(ragged):
 def count_programs(monkeypatch):
     """Calls of the batch, and chunks that it solves."""
     calls = {"batches": 0, "chunks": 0}
-    whole, chunk = cross_validation.calibrate_batch, batch.solve_chunk
+    whole, chunk = cross_validation.calibrate_batch, Programs.__call__
 
     def counted_batch(*args, **options):
         calls["batches"] += 1
         return whole(*args, **options)
 
-    def counted_chunk(*args):
+    def counted_chunk(*args):  # the programs, the request and the lanes
         calls["chunks"] += 1
         return chunk(*args)
 
     monkeypatch.setattr(cross_validation, "calibrate_batch", counted_batch)
-    monkeypatch.setattr(batch, "solve_chunk", counted_chunk)
+    monkeypatch.setattr(Programs, "__call__", counted_chunk)
     return calls
 
 

@@ -19,6 +19,7 @@ TAKEN = datetime(2026, 1, 15, 15, 34, 52, tzinfo=UTC)
 FORWARD = 95_000.0
 EXPIRIES = {"2026-01-30T08:00Z": 0.04, "2026-03-27T08:00Z": 0.19}
 LOOSE = Filters(min_quotes=1)
+ABOVE = Filters(min_quotes=1, min_price=0.003, allow_crossed=True)
 NO_SYNTHETIC = Filters(min_quotes=1, drop_synthetic=True)
 
 
@@ -80,27 +81,29 @@ def test_order_does_not_depend_on_the_file():
 
 
 BROKEN = {
-    "option type": (LOOSE, {"option_type": "straddle"}, "option type is not call or put"),
-    "no option type": (LOOSE, {"option_type": np.nan}, "option type is not call or put"),
-    "strike": (LOOSE, {"strike": 0.0}, "strike missing or not positive"),
-    "no strike": (LOOSE, {"strike": np.nan}, "strike missing or not positive"),
-    "expiry": (LOOSE, {"expiry_datetime": pd.NaT}, "expiry missing or not a date"),
-    "no maturity": (LOOSE, {"maturity": np.nan}, "maturity missing"),
-    "no bid": (LOOSE, {"bid_price": np.nan}, "bid missing"),
-    "no ask": (LOOSE, {"ask_price": np.inf}, "ask missing"),
-    "zero bid": (LOOSE, {"bid_price": 0.0}, "bid not above 0"),
-    "zero ask": (LOOSE, {"ask_price": -1.0}, "ask not above 0"),
-    "crossed": (LOOSE, {"bid_price": 0.3, "ask_price": 0.2}, "ask below bid"),
-    "28 seconds": (LOOSE, {"maturity": 28 / 86400 / 365.25}, "maturity below 0.00274 years"),
-    "expired": (LOOSE, {"maturity": -0.1}, "maturity below 0.00274 years"),
-    "long": (Filters(min_quotes=1, max_maturity=1.0), {"maturity": 1.5}, "maturity above 1 years"),
-    "open interest": (LOOSE, {"open_interest": 0.9}, "open interest missing or below 1"),
-    "no vega": (LOOSE, {"vega": np.nan}, "vega missing or below 0"),
-    "wide": (LOOSE, {"bid_price": 0.1, "ask_price": 0.2}, "spread above 0.5 of mid"),
-    "moneyness": (LOOSE, {"strike": 40_000.0}, "strike / forward outside 0.5 to 2"),
-    "synthetic": (NO_SYNTHETIC, {"underlying_name": "SYN.BTC-30JAN26"}, "synthetic underlying"),
-    "repeated": (LOOSE, {"option_type": "put"}, "same option as an earlier row"),
-}  # fmt: skip
+    "option type": (LOOSE, {"option_type": "straddle"}, "the option type is not call or put"),
+    "no option type": (LOOSE, {"option_type": np.nan}, "the option type is not call or put"),
+    "strike": (LOOSE, {"strike": 0.0}, "the strike is missing or not positive"),
+    "no strike": (LOOSE, {"strike": np.nan}, "the strike is missing or not positive"),
+    "expiry": (LOOSE, {"expiry_datetime": pd.NaT}, "the expiry is missing or not a date"),
+    "no maturity": (LOOSE, {"maturity": np.nan}, "the maturity is missing"),
+    "no bid": (LOOSE, {"bid_price": np.nan}, "the bid is missing"),
+    "no ask": (LOOSE, {"ask_price": np.inf}, "the ask is missing"),
+    "zero bid": (LOOSE, {"bid_price": 0.0}, "the bid is not above 0"),
+    "zero ask": (LOOSE, {"ask_price": -1.0}, "the ask is not above 0"),
+    "bid at the bound": (ABOVE, {"bid_price": 0.003, "ask_price": 0.004}, "the bid is not above 0.003"),
+    "ask at the bound": (ABOVE, {"bid_price": 0.004, "ask_price": 0.003}, "the ask is not above 0.003"),
+    "crossed": (LOOSE, {"bid_price": 0.3, "ask_price": 0.2}, "the ask is below the bid"),
+    "28 seconds": (LOOSE, {"maturity": 28 / 86400 / 365.25}, "the maturity is below 0.00274 years"),
+    "expired": (LOOSE, {"maturity": -0.1}, "the maturity is below 0.00274 years"),
+    "long": (Filters(min_quotes=1, max_maturity=1.0), {"maturity": 1.5}, "the maturity is above 1 years"),
+    "open interest": (LOOSE, {"open_interest": 0.9}, "the open interest is missing or below 1"),
+    "no vega": (LOOSE, {"vega": np.nan}, "the vega is missing or below 0"),
+    "wide": (LOOSE, {"bid_price": 0.1, "ask_price": 0.2}, "the spread is above 0.5 of the mid price"),
+    "moneyness": (LOOSE, {"strike": 40_000.0}, "strike / forward is outside 0.5 to 2"),
+    "synthetic": (NO_SYNTHETIC, {"underlying_name": "SYN.BTC-30JAN26"}, "the underlying is synthetic"),
+    "repeated": (LOOSE, {"option_type": "put"}, "the row repeats the option of an earlier row"),
+}
 
 
 @pytest.mark.parametrize(("filters", "values", "reason"), BROKEN.values(), ids=BROKEN.keys())
@@ -135,7 +138,9 @@ def test_maturity_is_one_per_expiry():
 def test_too_few_quotes_says_how_many_and_why():
     frame = table()
     frame.loc[frame.index[:40], "bid_price"] = np.nan
-    with pytest.raises(DataError, match="24 of 64 BTC options pass .* at least 50 .* 40 bid missing"):
+    with pytest.raises(
+        DataError, match="24 of 64 BTC options pass .* at least 50 are needed.* 40 x the bid is missing"
+    ):
         prepare(quotes(frame))
 
 
@@ -219,7 +224,9 @@ def test_crossed_quotes_are_a_price_without_a_spread():
 
 
 def test_shipped_snapshots_make_surfaces():
-    for path in list_snapshots(sample_folder())[:3]:
+    paths = list_snapshots(sample_folder())[:3]
+    assert len(paths) == 3
+    for path in paths:
         for currency in ("BTC", "ETH"):
             given = load_deribit(path, currency)
             surface, rejected = build_surface(given, split=Split())

@@ -23,7 +23,7 @@ from parity_chain import (
 from neutral.errors import DataError
 from neutral.market import Filters, Split, build_surface, list_snapshots
 from neutral.market.build import MIXED
-from neutral.market.cash_parity import WINDOW
+from neutral.market.cash_parity import WINDOW, _Pairs, _slope
 from neutral.market.forwards import call_put_pairs, parity_forward
 from neutral.market.loaders.deribit import quotes_of, read_snapshot
 
@@ -81,7 +81,49 @@ def test_outlying_pairs_are_rejected_with_their_reason():
     assert (found.table["rejected"] == 3).all()
     assert found.table["forward"].to_numpy() == pytest.approx(clean["forward"].to_numpy(), rel=2e-5)
     assert len(found.rejected) == 3 * len(DAYS)
-    assert found.rejected["reason"].str.match(r"\+\d+\.\d\d bp from the forward, outside the 2 bp").all()
+    assert (
+        found.rejected["reason"]
+        .str.match(r"the pair is \+\d+\.\d\d bp from the forward, outside the 2 bp")
+        .all()
+    )
+
+
+def test_a_reason_gives_the_distance_from_the_forward():
+    frame = chain(noise=0.0).assign(discount=lambda f: np.exp(-RATE * f["maturity"]))
+    stale = (frame["option_type"] == "call") & frame["strike"].isin([4960.0, 5100.0])
+    frame.loc[stale, ["bid_price", "ask_price"]] += 40.0
+    frame.loc[stale & (frame["strike"] == 5100.0), ["bid_price", "ask_price"]] -= 60.0
+    rejected = implied_forwards(frame, agreement=3e-4).rejected
+    assert len(rejected) == 2 * len(DAYS)
+    t = (rejected["expiry_datetime"] - pd.Timestamp(TAKEN)).dt.days.to_numpy() / 365
+    raised = np.where(rejected["strike"] == 4960.0, 40.0, -20.0)
+    distance = 1e4 * raised * np.exp(RATE * t) / forward(t)
+    assert rejected["reason"].tolist() == [
+        f"the pair is {bp:+.2f} bp from the forward, outside the 3 bp in which most pairs lie"
+        for bp in distance
+    ]
+
+
+def test_prices_without_a_spread_are_not_taken_as_exact():
+    frame = chain(days=(91,), half_spread=0.0).assign(discount=lambda f: np.exp(-RATE * f["maturity"]))
+    row = implied_forwards(frame).table.iloc[0]
+    t = 91 / 365
+    strike = frame["strike"].unique()
+    near = strike[np.abs(strike / forward(t) - 1) <= WINDOW]
+    # half of 1e-5 of the strike is the standard deviation of a pair
+    weight = (np.exp(-RATE * t) / (0.5e-5 * near)) ** 2
+    assert row["pairs"] == len(near) > 30
+    assert row["forward_sd"] == pytest.approx(1 / np.sqrt(weight.sum()), rel=1e-9)
+
+
+def test_the_window_moves_to_the_forward():
+    """The strike where call and put are nearest is 103, the forward is 100."""
+    strike = np.array([94.0, 95.0, 96.0, 103.0, 104.0, 105.0, 110.0])
+    slope, sd = _slope(_Pairs(strike, 0.9 * (100.0 - strike), np.full(7, 0.01), 0.5), 2e-4)
+    inside = strike[np.abs(strike / 100.0 - 1.0) <= WINDOW]
+    assert len(inside) == 6
+    assert slope == pytest.approx(0.9, rel=1e-12)
+    assert sd == pytest.approx(0.01 / np.sqrt(np.sum((inside - inside.mean()) ** 2)), rel=1e-9)
 
 
 def test_two_series_under_one_date_are_refused_and_not_averaged():
@@ -124,7 +166,7 @@ def test_columns_that_a_source_does_not_have_break_no_rule():
     assert kept["expiry_datetime"].nunique() == 2
     counted = frame.assign(open_interest=np.where(frame["option_type"] == "call", 0.0, 1.0))
     _, rejected = prepare(quotes(counted), LOOSE)
-    assert set(rejected["reason"]) == {"open interest missing or below 1"}
+    assert set(rejected["reason"]) == {"the open interest is missing or below 1"}
 
 
 def test_a_reason_of_the_loader_comes_first():

@@ -71,7 +71,7 @@ PLANTED = {
     at(2, 6): "calendar",
     at(3, 22): "calendar",
     at(0, 2): "intrinsic",
-    at(2, 25): "mid not above 0",
+    at(2, 25): "mid price is not above 0",
 }
 
 

@@ -137,7 +137,7 @@ def test_deltas_that_no_strike_has_are_refused(delta, is_call):
 
 
 def test_unknown_conventions_are_refused():
-    with pytest.raises(ArgumentError, match="delta='fwd': expected 'spot' or 'forward'"):
+    with pytest.raises(ArgumentError, match="delta='fwd' is unknown; expected 'spot' or 'forward'"):
         FxConventions(delta="fwd")  # pyright: ignore[reportArgumentType]
 
 

@@ -46,13 +46,16 @@ def test_recovered_forwards_stay_out_of_the_random_draw(kept):
 
 def test_blocks_hold_neighbouring_strikes_calls_and_puts_together(kept):
     labels = Split("strikes", seed=3, block=4).labels(kept)
+    large = 0
     for _, rows in kept.assign(side=labels).groupby("expiry_datetime"):
         sides = rows.groupby("strike")["side"].agg(["first", "nunique"])
         assert (sides["nunique"] == 1).all()
         runs = (sides["first"] != sides["first"].shift()).cumsum()
         if len(sides) >= 8:
+            large += 1
             assert set(sides["first"]) == {"train", "test"}
             assert runs.value_counts().min() >= 3
+    assert large >= 3
 
 
 def test_expiries_are_whole(kept):

@@ -1,3 +1,5 @@
+"""Both static tests of a cube, on surfaces whose arbitrage is known."""
+
 import numpy as np
 import pytest
 from references import load_reference
@@ -13,6 +15,10 @@ def cube_of(vol: np.ndarray, days: tuple[float, ...], moneyness: tuple[float, ..
     t, m = grid.maturities[:, None], np.asarray(moneyness)[None]
     channels = [np.broadcast_to(x, vol.shape) for x in (t, vol, 100.0, carry, 100.0 * m)]
     return VolCube(np.stack(channels)[None], np.array(["2026-01-05"], "datetime64[s]"), np.array(["X"]), grid)
+
+
+def test_there_are_surfaces_to_test():
+    assert {record["calendar_free"] for record in FLAT} == {True, False}
 
 
 @pytest.mark.parametrize("record", FLAT, ids=lambda record: record["tag"][:24])

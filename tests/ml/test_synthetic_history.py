@@ -1,3 +1,5 @@
+"""Random histories: free of arbitrage, and with the moves of markets."""
+
 import jax
 import numpy as np
 import pytest

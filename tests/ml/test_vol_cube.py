@@ -1,3 +1,7 @@
+"""The vol cube: its channels, its split by date, and its file."""
+
+import errno
+
 import jax
 import numpy as np
 import pytest
@@ -62,6 +66,22 @@ def test_what_is_saved_is_read_back(cube, tmp_path):
     again = VolCube.load(tmp_path / "cube.npz")
     np.testing.assert_array_equal(again.values, cube.values)
     assert again.grid == GRID and list(again.assets) == ["X"] * 3 and list(again.dates) == list(cube.dates)
+    assert [path.name for path in tmp_path.iterdir()] == ["cube.npz"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(cube, tmp_path, monkeypatch):
+    path = tmp_path / "cube.npz"
+    cube.save(path)
+
+    def full_disk(file, **content):
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(np, "savez_compressed", full_disk)
+    with pytest.raises(OSError, match=r"cannot write .*cube\.npz"):
+        cube[:1].save(path)
+    monkeypatch.undo()
+    assert len(VolCube.load(path)) == 3
     assert [path.name for path in tmp_path.iterdir()] == ["cube.npz"]
 
 

@@ -2,12 +2,13 @@
 
 import dataclasses
 
+import chex
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from registry import log_cf
+from registry import MODELS, log_cf
 
 import neutral as nt
 
@@ -19,6 +20,32 @@ HESTON = nt.Heston(0.05, 1.5, 0.07, 0.6, -0.6)
 def same(model, simpler, rtol):
     """Relative agreement, where both are not rounding at z = 0 and z = -1j."""
     assert np.allclose(log_cf(model, Z, T), log_cf(simpler, Z, T), rtol=rtol, atol=1e-16)
+
+
+class TestVariants(chex.TestCase):
+    """log_cf is the same with and without jit, on arrays of JAX and of numpy, for every model."""
+
+    @chex.variants(with_jit=True, without_jit=True, with_device=True, without_device=True)
+    def test_log_cf(self):
+        z, t = (np.ravel(x) for x in np.broadcast_arrays(Z, T))
+        for model in (make() for make in MODELS.values()):
+            psi = self.variant(lambda model, z, t: model.log_cf(z, t))(model, z, t)
+            chex.assert_shape(psi, z.shape)
+            chex.assert_tree_all_finite(psi)
+            chex.assert_trees_all_close(np.asarray(psi), log_cf(model, z, t), rtol=1e-11, atol=1e-15)
+
+
+def test_leading_axes_are_lanes():
+    """A model with leading axes, expanded to broadcast, is its lanes one by one."""
+    for make in MODELS.values():
+        model = make()
+        stacked = jax.tree.map(lambda x: jnp.stack([x, 1.01 * x]), model)
+        lanes = [jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(2)]
+        z = jnp.broadcast_to(Z, (2, Z.size))
+        together = jax.jit(lambda m, z: m.expand(1).log_cf(z, jnp.full(z.shape, 0.3)))(stacked, z)
+        chex.assert_trees_all_close(
+            together, jnp.stack([log_cf(lane, Z, 0.3) for lane in lanes]), rtol=1e-11, atol=1e-15
+        )
 
 
 def test_limits_to_black():

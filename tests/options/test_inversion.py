@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from neutral.errors import PrecisionError
+from neutral.numerics.logarithm import fast_log
 from neutral.options import black
 from neutral.options.inversion import ImpliedVolStatus as Status
-from neutral.options.inversion import fast_log, implied_stdev, implied_stdev_info, implied_stdev_otm
+from neutral.options.inversion import implied_stdev, implied_stdev_info
+from neutral.options.inversion_core import implied_stdev_otm
 
 EPS = np.finfo(float).eps
 TINY = np.finfo(float).tiny  # XLA on CPU treats smaller numbers as zero

@@ -1,4 +1,4 @@
-"""Figures of a diagnosis: what is drawn is what the diagnosis says."""
+"""Figures of a diagnosis and of histories: the marks show the numbers of the diagnosis."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import neutral as nt
-from neutral.diagnostics import Identifiability, Residuals, Sensitivities
+from neutral.diagnostics import Diagnosis, Identifiability, Residuals, Sensitivities
 from neutral.diagnostics.identifiability import from_jacobian
 
 pytest.importorskip("matplotlib")
@@ -23,16 +23,28 @@ def jacobian() -> np.ndarray:
     return np.stack([first, second, second + 1e-3 * noise], axis=1)
 
 
-def seen(matrix: np.ndarray) -> Any:
-    return SimpleNamespace(identifiability=from_jacobian(matrix, np.ones(3), NAMES))
+def diagnosis(**parts: Any) -> Diagnosis:
+    """A diagnosis of which only some parts are there."""
+    partial = object.__new__(Diagnosis)
+    for name, part in parts.items():
+        object.__setattr__(partial, name, part)
+    return partial
 
 
-def misses(vol: np.ndarray, k: Any, t: Any, used: Any = True) -> Any:
+def seen(matrix: np.ndarray) -> Diagnosis:
+    return diagnosis(identifiability=from_jacobian(matrix, np.ones(3), NAMES))
+
+
+def residuals_of(vol: np.ndarray, k: Any, t: Any, used: Any = True) -> dict[str, Any]:
     k, t = (np.broadcast_to(x, vol.shape) for x in (k, np.asarray(t)[:, None]))
-    found = Residuals(vol / 10, vol, vol * np.nan, k, t)
-    return SimpleNamespace(
-        residuals=found, fit=SimpleNamespace(lane=SimpleNamespace(used=np.broadcast_to(used, vol.shape)))
-    )
+    return {
+        "residuals": Residuals(vol / 10, vol, vol * np.nan, k, t),
+        "fit": SimpleNamespace(lane=SimpleNamespace(used=np.broadcast_to(used, vol.shape))),
+    }
+
+
+def misses(vol: np.ndarray, k: Any, t: Any, used: Any = True) -> Diagnosis:
+    return diagnosis(**residuals_of(vol, k, t, used))
 
 
 def panels(figure: Any) -> list[Any]:
@@ -84,7 +96,8 @@ def test_directions_show_singular_values_and_what_is_not_seen():
 def surface():
     k = np.array([[-0.2, 0.0, 0.3], [-0.4, 0.1, 0.0]])
     mask = np.array([[[True] * 3, [True, True, False]]] * 2)
-    return SimpleNamespace(k=k, t=np.array([0.25, 1.0]), mask=mask)
+    prices = np.full(mask.shape, 0.1)
+    return nt.QuoteSurface.from_arrays(np.array([0.25, 1.0]), k, prices, mask=mask)
 
 
 def ladder(vols: Any, surface: Any, reason: str = "") -> Sensitivities:
@@ -128,10 +141,10 @@ def test_history_has_paths_with_intervals(tmp_path):
 
 
 def test_what_cannot_be_determined_says_why(surface):
-    lost: Any = SimpleNamespace(
+    lost = diagnosis(
         identifiability=Identifiability(reason=WHY),
         uncertainty=SimpleNamespace(reason=WHY),
-        **vars(misses(np.full((2, 2, 3), np.nan), surface.k, surface.t)),
+        **residuals_of(np.full((2, 2, 3), np.nan), surface.k, surface.t),
     )
     figures = [
         nt.plot.correlations(lost),

@@ -1,3 +1,5 @@
+"""Figures of smiles: the bars show the market and the curves the models."""
+
 import sys
 from typing import Any
 
@@ -27,6 +29,7 @@ def test_one_panel_per_expiry_with_units_on_the_axes():
 
 def test_the_curves_are_the_models():
     figure = plot.smile({"low": FLAT, "high": Black(sigma=0.5)}, **QUOTES)
+    assert len(figure.axes) == 2
     for axes in figure.axes:
         curves = {line.get_label(): np.asarray(line.get_ydata()) for line in axes.get_lines()}
         np.testing.assert_allclose(curves["low"], 40.0, rtol=1e-9)
@@ -41,11 +44,23 @@ def test_the_bars_are_the_market():
     np.testing.assert_allclose(segments[:, 1], np.stack([K, 100 * QUOTES["ask_vol"]], 1)[:3])
 
 
-def test_model_alone_and_missing_sides(tmp_path):
-    plot.smile(FLAT, k=K, t=T, labels=["near", "far"]).savefig(tmp_path / "model.png")
+def test_a_model_alone_is_drawn_without_bars():
+    figure = plot.smile(FLAT, k=K, t=T, labels=["near", "far"])
+    assert [axes.get_title() for axes in figure.axes] == ["near", "far"]
+    assert not any(axes.containers for axes in figure.axes)
+    curves = [line for axes in figure.axes for line in axes.get_lines() if line.get_label() == "Black"]
+    assert len(curves) == 2
+    near = np.asarray(curves[0].get_xdata())
+    assert near.min() < K[:3].min() and near.max() > K[:3].max()
+
+
+def test_a_quote_without_a_side_has_no_bar(tmp_path):
     one_sided: dict[str, Any] = QUOTES | {"bid_vol": np.where(K == 0, np.nan, QUOTES["bid_vol"])}
-    plot.smile(FLAT, **one_sided).savefig(tmp_path / "market.png")
-    assert (tmp_path / "market.png").stat().st_size > 10_000
+    figure = plot.smile(FLAT, **one_sided)
+    for axes, drawn in zip(figure.axes, ([-0.2, 0.1], [-0.3, 0.2]), strict=True):
+        (bars,) = axes.containers
+        np.testing.assert_allclose([bar[0, 0] for bar in bars[2][0].get_segments() if len(bar)], drawn)
+    figure.savefig(tmp_path / "market.png")  # what is nan does not stop the drawing
 
 
 @pytest.mark.parametrize(

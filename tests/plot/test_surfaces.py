@@ -1,7 +1,8 @@
-"""Figures of surfaces: what is drawn is what the surface says."""
+"""Figures of surfaces: the lines and colours show the surface's own numbers."""
 
 import numpy as np
 import pytest
+from synthetic import surface_quotes
 
 import neutral as nt
 from neutral.options import black
@@ -18,26 +19,25 @@ def surface():
 
 @pytest.fixture(scope="module")
 def quotes(surface):
-    k = np.linspace(-1.5, 1.5, 6) * np.sqrt(0.04 * T)[:, None]
-    s = np.sqrt(np.asarray(surface.total_variance(k, T[:, None])))
-    prices, low, high = (
-        np.stack([call, call + np.expm1(k)])
-        for call in (np.asarray(black.price(k, x * s)) for x in (1.0, 0.99, 1.01))
-    )
-    return nt.QuoteSurface.from_arrays(T, k, prices, low, high)
+    return surface_quotes(surface, T, np.linspace(-1.5, 1.5, 6))
 
 
 def test_smiles_lie_between_bid_and_ask(surface, quotes):
     figure = nt.plot.smiles(quotes, surface)
     assert [axes.get_title() for axes in figure.axes] == ["36.5 days", "182 days", "548 days"]
-    for axes, t in zip(figure.axes, T, strict=True):
+    for i, axes in enumerate(figure.axes):
         (bars,) = axes.containers
-        for (k, low), (_, high) in bars[2][0].get_segments():
-            vol = 100 * float(surface.implied_vol(k, t))
-            assert low == pytest.approx(0.99 * vol, rel=1e-9) and high == pytest.approx(1.01 * vol, rel=1e-9)
+        ends = np.array(sorted(bars[2][0].get_segments(), key=lambda bar: bar[0, 0]))
+        k, t = ends[:, 0, 0], quotes.t[i]
+        np.testing.assert_allclose(k, quotes.k[i], rtol=1e-14)
+        kind = np.where(k >= 0.0, 0, 1)
+        for side, market in enumerate((quotes.bid, quotes.ask)):
+            price = black.price(k, 0.01 * ends[:, side, 1] * np.sqrt(t), k >= 0.0)
+            np.testing.assert_allclose(price, np.asarray(market)[kind, i, np.arange(k.size)], rtol=1e-9)
         curve = next(line for line in axes.get_lines() if line.get_label() == "surface")
         x, y = (np.asarray(data) for data in curve.get_data())
         np.testing.assert_allclose(y, 100 * np.asarray(surface.implied_vol(x, t)), rtol=1e-12)
+        assert np.all((ends[:, 0, 1] < np.interp(k, x, y)) & (np.interp(k, x, y) < ends[:, 1, 1]))
 
 
 def test_one_line_per_expiry(surface, tmp_path):

@@ -1,10 +1,16 @@
+import chex
 import jax
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic import frame, heston_surface
 
 import neutral as nt
 from neutral.options import black
+from neutral.options.terms import unit
+from neutral.quotes.stack import pad
+from neutral.quotes.vols import market_vols
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +26,76 @@ def test_round_trip_through_a_shuffled_table(surface):
     np.testing.assert_allclose(quotes.k, np.log(table["strike"] / 100)[order], atol=1e-15)
     np.testing.assert_array_equal(quotes.is_call, (table["kind"] == "call")[order])
     np.testing.assert_allclose(shuffled.stdev[:4], surface.stdev, rtol=1e-12)
+
+
+def random_table(seed, counts, settlement, absent):
+    """A table with so many strikes per maturity, rows shuffled, some bids and asks absent."""
+    rng = np.random.default_rng(seed)
+    maturity = np.repeat(0.1 * (1 + np.arange(len(counts))), counts)
+    forward = np.repeat(rng.uniform(50.0, 150.0, len(counts)), counts)
+    discount = np.repeat(rng.uniform(0.8, 1.0, len(counts)), counts)
+    strike = np.concatenate([rng.choice(np.arange(40.0, 200.0), n, replace=False) for n in counts])
+    kind = rng.random(strike.size) < 0.5
+    k = np.log(strike / forward)
+    money = np.asarray(unit(discount, forward, settlement))
+    price = money * np.asarray(black.price(k, rng.uniform(0.1, 0.5) * np.sqrt(maturity), kind))
+    table = {
+        "forward": forward,
+        "strike": strike,
+        "maturity": maturity,
+        "kind": kind,
+        "discount": discount,
+        "price": price,
+        "bid": np.where(rng.random(strike.size) < 0.2, np.nan, 0.9 * price),
+        "ask": np.where(rng.random(strike.size) < 0.2, np.nan, 1.1 * price),
+    }
+    order = rng.permutation(strike.size)
+    return {name: x[order] for name, x in table.items() if name not in absent}
+
+
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    counts=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    settlement=st.sampled_from(["cash", "coin"]),
+    absent=st.sets(st.sampled_from(["bid", "ask"])),
+)
+def test_any_table_comes_back_row_by_row(seed, counts, settlement, absent):
+    table = random_table(seed, counts, settlement, absent)
+    surface = nt.QuoteSurface.from_quotes(table, settlement)
+    quotes, rows = surface.quotes(), table["strike"].size
+    money = np.asarray(unit(table["discount"], table["forward"], settlement))
+    np.testing.assert_array_equal(quotes.is_call, table["kind"])
+    np.testing.assert_array_equal(quotes.t, table["maturity"])
+    np.testing.assert_allclose(np.exp(quotes.k), table["strike"] / table["forward"], rtol=1e-15)
+    for name in ("price", "bid", "ask"):
+        expected = table.get(name, np.full(rows, np.nan))
+        np.testing.assert_array_equal(getattr(quotes, name), expected / money)
+        back = surface.to_rows(surface.prices if name == "price" else getattr(surface, name))
+        np.testing.assert_allclose(back, expected, rtol=1e-15)
+    more = surface.to_rows(surface.prices, rows + 3)
+    assert more.size == rows + 3 and np.isnan(more[rows:]).all()
+    with pytest.raises(nt.ArgumentError, match=f"rows must be at least {rows}"):
+        surface.to_rows(surface.prices, rows - 1)
+
+
+def test_the_unit_is_that_of_the_quotes(surface):
+    table = frame(surface) | {"discount": np.full(64, 0.9)}
+    cash, coin = (nt.QuoteSurface.from_quotes(table, settlement) for settlement in ("cash", "coin"))
+    np.testing.assert_array_equal(cash.unit[:4], 0.9 * 100.0)
+    np.testing.assert_array_equal(coin.unit, 1.0)
+    assert nt.stack([cash, cash]).unit.shape == (2, 4)
+    with pytest.raises(nt.ArgumentError, match="to_rows"):
+        nt.stack([cash, cash]).to_rows(cash.prices)
+
+
+def test_one_program_serves_all_surfaces_of_a_shape(surface):
+    chex.clear_trace_counter()
+    traced = jax.jit(chex.assert_max_traces(market_vols.__wrapped__, n=1))
+    for factor in (1.0, 1.01, 1.02):
+        traced(surface.t * factor, surface.k, surface.prices, surface.mask)
+    with pytest.raises(AssertionError, match="traced"):
+        traced(surface.t[:2], surface.k[:2], surface.prices[:, :2], surface.mask[:, :2])
 
 
 def test_market_quantities_are_blacks(surface):
@@ -53,7 +129,8 @@ def test_padding_and_stacks(surface):
     assert len(many) == 2 and many.shape == (4, 8)
     assert np.all(np.diff(many.t, axis=1) > 0)
     assert not many.mask[0, :, 2:].any() and (many.index[0][~many.mask[0]] == -1).all()
-    np.testing.assert_array_equal(many[1].prices, surface.prices)
+    chex.assert_trees_all_equal(many[1], surface)
+    chex.assert_trees_all_equal(many[0], pad(few, 4, 8))
     assert "2 surfaces, 96 quotes" in repr(many)
 
 

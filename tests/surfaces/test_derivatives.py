@@ -1,4 +1,4 @@
-"""Derivatives of what fitted surfaces say, in quotes and anchors, against refits."""
+"""Derivatives of the outputs of fitted surfaces, in quotes and anchors, against refits."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from polished import Polished
+from synthetic import surface_quotes
 
 import neutral as nt
 from neutral.options import black
@@ -25,18 +26,11 @@ def truth():
 
 
 def quoted(surface, noise=0.002, mask: Any = True):
-    s = np.sqrt(np.asarray(surface.total_variance(0.0, T)))
-    k = np.linspace(-2.0, 2.0, 8) * s[:, None]
-    vol = np.asarray(surface.implied_vol(k, T[:, None]))
-    vol = vol + noise * np.random.default_rng(1).standard_normal(vol.shape)
-    call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))
-    half = 0.002 * np.asarray(black.vega(k, vol * np.sqrt(T)[:, None])) * np.sqrt(T)[:, None]
-    prices = np.stack([call, call + np.expm1(k)])
-    return nt.QuoteSurface.from_arrays(T, k, prices, prices - half, prices + half, mask=mask)
+    return surface_quotes(surface, T, np.linspace(-2.0, 2.0, 8), noise=noise, seed=1, mask=mask)
 
 
-def told(surface):
-    """Everything that is asked of a surface, over its size."""
+def outputs_of(surface):
+    """Volatilities, prices, densities and local variances at a few points, and the surface's own numbers."""
     names = ("implied_vol", "price", "density", "local_variance")
     return [getattr(surface, name)(K_OUT, T_OUT) for name in names] + [
         x for x in jax.tree.leaves(getattr(surface, "components", surface)) if jnp.shape(x)[-1:] == T.shape
@@ -51,6 +45,7 @@ def small_change(quotes):
 def assert_slopes(outputs, at, change, h=4e-3):
     """Derivatives along a change agree with refits, by central differences of fourth order, to 1e-6."""
     _, slopes = jax.jvp(outputs, (at,), (change,))
+    assert slopes
     refits = [outputs(at + step * h * change) for step in (2.0, 1.0, -1.0, -2.0)]
     for slope, far, up, down, back in zip(slopes, *refits, strict=True):
         if jnp.issubdtype(jnp.result_type(up), jnp.floating):
@@ -71,7 +66,7 @@ def test_essvi_follows_its_quotes(truth, case):
         return nt.fit_essvi(quotes.with_prices(prices), ROBUST, anchor=anchor, solver=Polished())
 
     assert fit(quotes.prices).converged
-    assert_slopes(lambda prices: told(fit(prices)), jnp.asarray(quotes.prices), small_change(quotes))
+    assert_slopes(lambda prices: outputs_of(fit(prices)), jnp.asarray(quotes.prices), small_change(quotes))
 
 
 @pytest.mark.slow
@@ -80,7 +75,7 @@ def test_essvi_follows_its_anchor(truth):
 
     def outputs(theta):
         anchor = nt.ESSVI(T, theta, PSI, RHO)
-        return told(nt.fit_essvi(quotes, anchor=anchor, strength=0.1, solver=Polished()))
+        return outputs_of(nt.fit_essvi(quotes, anchor=anchor, strength=0.1, solver=Polished()))
 
     assert_slopes(outputs, jnp.asarray(1.1 * THETA), jnp.asarray([1e-3, -2e-3, 4e-3]), 1e-2)
 
@@ -107,7 +102,7 @@ def test_a_mixture_follows_its_quotes(mixture, truth, components):
     base = fit(quotes.prices)
     assert base.converged and (float(base.weights[1]) == 0.0) == one
     at, change = jnp.asarray(quotes.prices), small_change(quotes)
-    assert_slopes(lambda prices: [fit(prices).weights, *told(fit(prices))], at, change)
+    assert_slopes(lambda prices: [fit(prices).weights, *outputs_of(fit(prices))], at, change)
     # reverse mode is the transpose
     slope = jax.grad(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)))(at)
     _, along = jax.jvp(lambda prices: jnp.sum(fit(prices).implied_vol(K_OUT, T_OUT)), (at,), (change,))
@@ -149,8 +144,8 @@ def test_a_surface_follows_weights_and_forwards(truth, mixture, case):
         moved = quotes.with_weights(quotes.weight * jnp.exp(h[0] * z))
         moved = moved.with_forwards(moved.forward * jnp.exp(h[1] * z[0, :, 0]))
         if case == "mixture":
-            return told(nt.fit_surface(moved, ROBUST, components="two", solver=Polished()))
-        return told(nt.fit_essvi(moved, ROBUST, solver=Polished()))
+            return outputs_of(nt.fit_surface(moved, ROBUST, components="two", solver=Polished()))
+        return outputs_of(nt.fit_essvi(moved, ROBUST, solver=Polished()))
 
     for change in ([1.0, 0.0], [0.0, 1e-4]):
         assert_slopes(outputs, jnp.zeros(2), jnp.array(change))
@@ -196,11 +191,11 @@ def test_vega_ladder_of_a_surface_is_bump_and_refit(truth, mixture, case):
     if case == "anchored":
         change = np.array([1e-3, -2e-3, 4e-3])
 
-        def told(h):
+        def refitted(h):
             moved: dict[str, Any] = options | {"anchor": nt.ESSVI(T, 1.1 * THETA + h * change, PSI, RHO)}
             return np.asarray(nt.fit_essvi(quotes, **moved).implied_vol(K_OUT, T_OUT))
 
-        refits = (8 * (told(0.01) - told(-0.01)) - (told(0.02) - told(-0.02))) / 0.12
+        refits = (8 * (refitted(0.01) - refitted(-0.01)) - (refitted(0.02) - refitted(-0.02))) / 0.12
         atol = 1e-6 * np.abs(refits).max()
         np.testing.assert_allclose(found.center["theta"] @ change, refits, rtol=1e-6, atol=atol)
 

@@ -55,6 +55,7 @@ def test_deribit_surfaces(market_data):
 
     loss = nt.Loss("spread", "soft_l1", 0.4)
     files = sorted((market_data / "deribit" / "run").glob("*.csv.gz"))[::40]
+    assert files
     for currency in ("BTC", "ETH"):
         stack = nt.stack([build_surface(load_deribit(file, currency=currency))[0] for file in files])
         # between, before and after the expiries, whatever these are

@@ -3,13 +3,16 @@
 import abc
 import enum
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 
-from ...typing import Codes, Flags, Real
+from ...typing import Codes, Flags, Numbers, Real
 
+State = TypeVar("State")
+Tree = TypeVar("Tree")
 EXACT = 1e-12  # weighted root mean square of residuals, in prices, that counts as an exact fit
 
 
@@ -37,6 +40,22 @@ class Evaluation(NamedTuple):
     error: Real  # (B,) weighted root mean square error in prices
     scatter: Real  # (B, n, n) sum over strikes of the squares of their parts of the gradient
 
+    @classmethod
+    def unknown(cls, y: Real) -> Self:
+        """What a lane holds before anything is evaluated: an infinite cost at the points y, shape (B, n)."""
+        lanes, n = y.shape
+        infinite = jnp.full(lanes, jnp.inf)
+        square = jnp.zeros((lanes, n, n))
+        return cls(
+            cost=infinite,
+            gradient=jnp.zeros_like(y),
+            curvature=square,
+            norms=jnp.ones_like(y),
+            length=jnp.ones(lanes),
+            error=infinite,
+            scatter=square,
+        )
+
 
 class Objective(NamedTuple):
     """A problem as a solver sees it."""
@@ -48,6 +67,30 @@ class Objective(NamedTuple):
     free: Flags  # (B, n) coordinates that may move
 
 
+class Trace(NamedTuple):
+    """The points that a run has evaluated, in their order; nan after its last step.
+
+    Axes: lanes B, steps m (the solver's `max_steps`), coordinates n.
+    """
+
+    y: Real  # (B, m, n)
+    cost: Real  # (B, m) loss plus prior
+    gradient_norm: Real  # (B, m)
+    damping: Real  # (B, m) that led to the point; nan where a solver has none
+
+    @classmethod
+    def empty(cls, y: Real, steps: int) -> Self:
+        """Room for a number of steps from the points y, shape (B, n)."""
+        lanes, n = y.shape
+        row = jnp.full((lanes, steps), jnp.nan)
+        return cls(y=jnp.full((lanes, steps, n), jnp.nan), cost=row, gradient_norm=row, damping=row)
+
+    def record(self, step: Codes, **point: Real) -> Self:
+        """The trace with a point at a step of each lane, shape (B,); fields not given stay nan."""
+        lanes = jnp.arange(step.shape[0])
+        return self._replace(**{n: getattr(self, n).at[lanes, step].set(x) for n, x in point.items()})
+
+
 class Solution(NamedTuple):
     """Where each lane stands."""
 
@@ -55,30 +98,57 @@ class Solution(NamedTuple):
     evaluation: Evaluation
     stop: Codes  # (B,) `Stop`
     steps: Codes  # (B,) evaluations spent
+    trace: Trace | None = None  # None unless the run was recorded
 
 
-class AbstractSolver(eqx.Module):
+class AbstractSolver(eqx.Module, Generic[State]):
     """Settings of a solver. `init`, then `run` until all lanes have stopped or a number of steps is spent."""
 
     max_steps: eqx.AbstractVar[int]
     gtol: eqx.AbstractVar[float]
 
     @abc.abstractmethod
-    def init(self, objective: Objective, y: Real) -> Any:
-        """State at the starting points y of shape (B, n), nothing evaluated yet."""
+    def init(self, objective: Objective, y: Real, record: bool = False) -> State:
+        """State before anything is evaluated: a NamedTuple with at least `at`, `steps` and `stop`.
+
+        Args:
+            objective: The problem.
+            y: Starting points, shape (B, n); those outside the bounds are moved inside.
+            record: Whether the state keeps a `Trace`.
+        """
 
     @abc.abstractmethod
-    def run(self, objective: Objective, state: Any, until: Codes | int) -> Any:
+    def run(self, objective: Objective, state: State, until: Codes | int) -> State:
         """Advance each lane until it stops or has spent `until` steps in all."""
 
     @abc.abstractmethod
-    def solution(self, objective: Objective, state: Any) -> Solution:
-        """What has been found."""
+    def solution(self, objective: Objective, state: State) -> Solution:
+        """The best point of each lane."""
+
+
+class AbstractSteppingSolver(AbstractSolver[State]):
+    """A solver that moves by steps of one evaluation each."""
+
+    @abc.abstractmethod
+    def step(self, objective: Objective, state: State) -> State:
+        """The state after one evaluation in every lane, also in those that have stopped."""
+
+    def run(self, objective: Objective, state: State, until: Codes | int) -> State:
+        """See `AbstractSolver.run`."""
+
+        def active(state: Any) -> Flags:
+            return (state.stop == Stop.running) & (state.steps < until)
+
+        def body(state: Any) -> Any:
+            return select(active(state), self.step(objective, state), state)
+
+        return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, state)
 
 
 def movable(objective: Objective, y: Real, gradient: Real) -> Flags:
     """Coordinates that are free and not held at a bound by the gradient."""
-    down, up = (y <= objective.lower) & (gradient > 0.0), (y >= objective.upper) & (gradient < 0.0)
+    down = (y <= objective.lower) & (gradient > 0.0)
+    up = (y >= objective.upper) & (gradient < 0.0)
     return objective.free & ~down & ~up
 
 
@@ -87,3 +157,12 @@ def gradient_norm(objective: Objective, y: Real, at: Evaluation) -> Real:
     scale = at.norms * jnp.expand_dims(at.length, -1)
     cosine = jnp.abs(at.gradient) / jnp.where(scale > 0.0, scale, 1.0)
     return jnp.max(jnp.where(movable(objective, y, at.gradient), cosine, 0.0), axis=-1)
+
+
+def select(lanes: Flags, new: Tree, old: Tree) -> Tree:
+    """The new tree on the given lanes, the old one elsewhere."""
+
+    def pick(a: Numbers, b: Numbers) -> Numbers:
+        return jnp.where(jnp.reshape(lanes, lanes.shape + (1,) * (jnp.ndim(a) - 1)), a, b)
+
+    return jax.tree.map(pick, new, old)

@@ -1,6 +1,10 @@
-"""Levenberg-Marquardt for many small problems at once: damping, bounds and stop of each lane its own."""
+"""Levenberg-Marquardt for many small problems at once: damping, bounds and stop of each lane its own.
 
-from typing import Any, NamedTuple
+Equation numbers are those of Madsen, Nielsen and Tingleff, Methods for Non-Linear Least Squares Problems,
+2nd edition (2004).
+"""
+
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,7 +12,18 @@ import jax.numpy as jnp
 from jax.lax import linalg
 
 from ...typing import Codes, Flags, Real
-from .base import EXACT, AbstractSolver, Evaluation, Objective, Solution, Stop, gradient_norm, movable
+from .base import (
+    EXACT,
+    AbstractSteppingSolver,
+    Evaluation,
+    Objective,
+    Solution,
+    Stop,
+    Trace,
+    gradient_norm,
+    movable,
+    select,
+)
 
 _LONGEST = 2.0  # a step changes no coordinate by more
 _PASSES = 3  # how often a step that meets new bounds is solved again on the rest
@@ -17,19 +32,20 @@ _RIDGE = 1e-14  # of the largest scale: lets a coordinate without effect stay wh
 
 
 class State(NamedTuple):
-    """A lane's point, what is known there, and the trial that is evaluated next."""
+    """A lane's best point with its evaluation, and the trial that is evaluated next."""
 
-    y: Real
+    y: Real  # (B, n)
     at: Evaluation
-    trial: Real
-    predicted: Real  # decrease that the quadratic model promises for the trial
-    damping: Real
-    growth: Real
-    steps: Codes
-    stop: Codes
+    trial: Real  # (B, n)
+    predicted: Real  # (B,) decrease that the quadratic model promises for the trial
+    damping: Real  # (B,)
+    growth: Real  # (B,) factor of the damping after the next step that fails
+    steps: Codes  # (B,)
+    stop: Codes  # (B,)
+    trace: Trace | None = None
 
 
-class LevenbergMarquardt(AbstractSolver):
+class LevenbergMarquardt(AbstractSteppingSolver[State]):
     """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), inside bounds.
 
     Coordinates that the gradient pushes against their bound are left out of a step (active set); a step that
@@ -46,28 +62,22 @@ class LevenbergMarquardt(AbstractSolver):
     max_steps: int = eqx.field(static=True, default=1000)
     damping: float = eqx.field(static=True, default=1e-2)
 
-    def init(self, objective: Objective, y: Real) -> State:
+    def init(self, objective: Objective, y: Real, record: bool = False) -> State:
         """See `AbstractSolver.init`."""
-        lanes, n = y.shape
+        lanes = y.shape[0]
         y = jnp.clip(y, objective.lower, objective.upper)
-        one = jnp.full(lanes, jnp.inf)
-        square = jnp.zeros((lanes, n, n))
-        at = Evaluation(one, jnp.zeros_like(y), square, jnp.ones_like(y), jnp.ones(lanes), one, square)
+        at = Evaluation.unknown(y)
         return State(
-            y, at, y, one, jnp.full(lanes, self.damping), jnp.full(lanes, 2.0),
-            jnp.zeros(lanes, int), jnp.full(lanes, int(Stop.running)),
-        )  # fmt: skip
-
-    def run(self, objective: Objective, state: State, until: Codes | int) -> State:
-        """See `AbstractSolver.run`."""
-
-        def active(state: State) -> Flags:
-            return (state.stop == Stop.running) & (state.steps < until)
-
-        def body(state: State) -> State:
-            return select(active(state), self.step(objective, state), state)
-
-        return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, state)
+            y=y,
+            at=at,
+            trial=y,
+            predicted=at.cost,
+            damping=jnp.full(lanes, self.damping),
+            growth=jnp.full(lanes, 2.0),
+            steps=jnp.zeros(lanes, int),
+            stop=jnp.full(lanes, int(Stop.running)),
+            trace=Trace.empty(y, self.max_steps) if record else None,
+        )
 
     def step(self, objective: Objective, state: State) -> State:
         """Evaluate the trial, keep the better point, try the next."""
@@ -77,8 +87,11 @@ class LevenbergMarquardt(AbstractSolver):
         # where costs differ by rounding alone, the gradient still knows which point is nearer
         flat = jnp.abs(trial.cost - state.at.cost) <= _ROUNDING * state.at.cost
         steeper = gradient_norm(objective, state.y, state.at)
-        nearer = flat & (gradient_norm(objective, state.trial, trial) < 0.5 * steeper)
+        trial_norm = gradient_norm(objective, state.trial, trial)
+        nearer = flat & (trial_norm < 0.5 * steeper)
         better = finite & ((trial.cost < state.at.cost) | nearer)
+        # gain ratio, eq. 2.18, and Nielsen's rule, eq. 2.21: here the damping falls to a tenth at most and
+        # at most doubles after a poor step
         gain = (state.at.cost - trial.cost) / state.predicted
         factor = jnp.clip(1.0 - (2.0 * gain - 1.0) ** 3, 0.1, 2.0)
         kept = jnp.where(first, state.damping, state.damping * factor)
@@ -94,23 +107,50 @@ class LevenbergMarquardt(AbstractSolver):
         done = (gradient_norm(objective, y, at) <= self.gtol) | (at.error <= EXACT)
         stop = jnp.where(done, Stop.converged, stop)
         stop = jnp.where(first & ~finite, Stop.nonfinite, stop)
-        return State(y, at, y + move, predicted, damping, growth, steps, stop)
+        trace = state.trace
+        if trace is not None:
+            trace = trace.record(
+                state.steps, y=state.trial, cost=trial.cost, gradient_norm=trial_norm, damping=state.damping
+            )
+        return State(
+            y=y,
+            at=at,
+            trial=y + move,
+            predicted=predicted,
+            damping=damping,
+            growth=growth,
+            steps=steps,
+            stop=stop,
+            trace=trace,
+        )
 
     def solution(self, objective: Objective, state: State) -> Solution:
         """See `AbstractSolver.solution`."""
         del objective
-        return Solution(state.y, state.at, state.stop, state.steps)
+        return Solution(y=state.y, evaluation=state.at, stop=state.stop, steps=state.steps, trace=state.trace)
 
 
 def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) -> tuple[Real, Real]:
-    """Step inside the bounds that minimises the damped quadratic model, and the decrease it promises."""
+    """Step inside the bounds that minimises the damped quadratic model, and the decrease it promises.
+
+    Solves (A + mu diag A) h = -g (eq. 3.13 with Marquardt's diagonal in place of the identity), half gradient
+    g and half curvature A; the promised decrease is -2 g'h - h'A h (eq. 2.14).
+
+    Args:
+        objective: Bounds and free coordinates.
+        y: Points, shape (B, n).
+        at: Their evaluation.
+        damping: mu, shape (B,).
+    """
     diagonal = jnp.diagonal(at.curvature, axis1=-2, axis2=-1)
     floor = _RIDGE * jnp.max(diagonal, axis=-1, keepdims=True) + 1e-300
     damped = at.curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
-    room_down, room_up = objective.lower - y, objective.upper - y
+    room_down = objective.lower - y
+    room_up = objective.upper - y
     free = movable(objective, y, at.gradient)
     move = jnp.zeros_like(y)
     for _ in range(_PASSES):
+        # coordinates that have met their bound keep their part of the step
         pull = at.gradient + jnp.einsum("bij,bj->bi", at.curvature, jnp.where(free, 0.0, move))
         solved = _solve(damped, -pull, free)
         longest = jnp.max(jnp.abs(solved), axis=-1, keepdims=True)
@@ -138,13 +178,5 @@ def _solve(matrix: Real, right: Real, free: Flags) -> Real:
 
 
 def _diagonal(x: Real) -> Real:
+    """Diagonal matrices (..., n, n) of rows (..., n)."""
     return jnp.expand_dims(x, -1) * jnp.eye(x.shape[-1])[None]
-
-
-def select(lanes: Flags, new: Any, old: Any) -> Any:
-    """The new tree on the given lanes, the old one elsewhere."""
-
-    def pick(a: Real, b: Real) -> Real:
-        return jnp.where(jnp.reshape(lanes, lanes.shape + (1,) * (jnp.ndim(a) - 1)), a, b)
-
-    return jax.tree.map(pick, new, old)

@@ -1,4 +1,4 @@
-"""Starts from a wide box: quasi-random points, or a population that evolves; a local solver does the rest."""
+"""Global search: starts from a wide box, by evenly spread points or a population that evolves."""
 
 import abc
 
@@ -13,16 +13,16 @@ from ..solvers import Objective
 
 
 class AbstractExploration(eqx.Module):
-    """Where to start, from costs alone: all points are priced in one batch, gradients are not asked for."""
+    """A global search for starts from costs alone: points are priced in one batch, without gradients."""
 
     @abc.abstractmethod
     def starts(self, objective: Objective, lower: Real, upper: Real) -> Real:
-        """The best points found, shape (starts, n), best first.
+        """The best points, shape (starts, n), best first.
 
         Args:
             objective: Of one lane.
-            lower: Lower corner of the box that is looked at first, shape (n,), inside the bounds.
-            upper: Upper corner, shape (n,).
+            lower: Lower corner of the box that is searched first, shape (n,), inside the bounds.
+            upper: Upper corner of the box, shape (n,).
         """
 
 
@@ -33,9 +33,9 @@ class QuasiRandom(AbstractExploration):
     Kronecker sequence), from a random origin: as even as Sobol's, of any number and dimension.
 
     Attributes:
-        points: Points that are priced.
-        keep: Of them, those that become starts; all of them where it is `points`.
-        seed: Of the origin.
+        points: Number of points that are priced.
+        keep: Number of points that become starts, the best ones.
+        seed: Seed of the random origin.
     """
 
     points: int = eqx.field(static=True, default=512)
@@ -59,17 +59,17 @@ class DifferentialEvolution(AbstractExploration):
     """Populations that move along their own differences (Storn and Price 1997), rule best/1/bin.
 
     A trial takes coordinates of best + F (a - b), two members by chance, with probability `crossover`,
-    and replaces its parent where its cost is lower. F is drawn anew for each trial between the two `mutation`
+    and replaces its parent where its cost is lower. F is drawn for each trial between the two `mutation`
     values. Islands evolve apart, since one population ends in one minimum. The first members are points of
     `QuasiRandom`; later ones may leave its box, never the bounds.
 
     Attributes:
         population: Members of an island.
-        islands: Populations; as many starts are kept, the best member of each.
-        generations: Times that every member is challenged.
+        islands: Number of populations; the best member of each becomes a start.
+        generations: How often every member is challenged.
         mutation: Smallest and largest F.
         crossover: Probability that a coordinate is taken from the mutant.
-        seed: Of all draws; the same seed gives the same starts.
+        seed: Seed of all draws; the same seed gives the same starts.
     """
 
     population: int = eqx.field(static=True, default=16)
@@ -98,7 +98,7 @@ class DifferentialEvolution(AbstractExploration):
         first = _spread(self.population * self.islands, self.seed, lower, upper)
         key = jax.random.key(self.seed)
 
-        def generation(i: Real, now: tuple[Real, Real]) -> tuple[Real, Real]:
+        def generation(i: Codes, now: tuple[Real, Real]) -> tuple[Real, Real]:
             y, cost = now
             trial = jnp.where(i == 0, y, self._trials(jax.random.fold_in(key, i), objective, y, cost))
             cost_there = _costs(objective, trial)
@@ -112,7 +112,7 @@ class DifferentialEvolution(AbstractExploration):
         return _best(y[leader], cost[leader], self.islands)
 
     def _leaders(self, cost: Real) -> Codes:
-        """The best member of each island; members of all islands take turns."""
+        """Index of the best member of each island; member j belongs to island j modulo their number."""
         best = jnp.argmin(cost.reshape((self.population, self.islands)), axis=0)
         return best * self.islands + jnp.arange(self.islands)
 
@@ -140,18 +140,20 @@ def _two_others(key: jax.Array, population: int, size: int) -> tuple[Codes, Code
 
 
 def _reflected(y: Real, objective: Objective) -> Real:
-    """Points outside a bound, as far inside of it."""
+    """Points outside a bound are mirrored at it, then clipped to the bounds."""
     y = jnp.where(y < objective.lower, 2.0 * objective.lower - y, y)
     y = jnp.where(y > objective.upper, 2.0 * objective.upper - y, y)
     return jnp.clip(y, objective.lower, objective.upper)
 
 
 def _costs(objective: Objective, y: Real) -> Real:
+    """Costs of points, inf where not finite."""
     cost = objective.cost(y)
     return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
 
 def _best(y: Real, cost: Real, keep: int) -> Real:
+    """The points of lowest cost, best first."""
     return y[jnp.argsort(cost)[:keep]]
 
 

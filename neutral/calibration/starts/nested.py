@@ -1,54 +1,50 @@
 """A start that prices as a simpler fitted model does."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from ...models import AbstractFourierModel, Black, Shifted
+from ...models import AbstractFourierModel
 from ...models.parameters import domains
 from ...typing import Real
-from ..coordinates import Coordinates
+from ..coordinates import ModelCoordinates
 from ..recipe import entries_of, split_recipe
 
 
-def nested_start(recipe: Any, model: AbstractFourierModel) -> AbstractFourierModel:
-    """The start that prices as a simpler fitted model does: its parameters, and those of the richer at zero.
+def nested_start(
+    recipe: type[AbstractFourierModel] | AbstractFourierModel, model: AbstractFourierModel
+) -> AbstractFourierModel:
+    """The start at which a richer model prices as a simpler fitted one does.
 
-    Black's in Heston has no volatility of variance, Heston's in SVCJ no jumps, in double Heston no second
-    variance, in piecewise Heston equal pieces; a shift has no increments.
+    Each model says with `nested_from` how it contains simpler ones: Heston contains Black with a variance
+    that stays, SVCJ contains Heston without jumps, double Heston contains it without a second variance,
+    piecewise Heston with equal pieces. A shift is left out of the start.
 
     Args:
         recipe: The richer model class, a recipe, or `Shifted` of one.
         model: The simpler fit; fields may have a leading axis.
+
+    Returns:
+        The richer model, not shifted, with the leading axis of the simpler one.
     """
-    cls, _, _ = split_recipe(recipe)
-    base = model.model if isinstance(model, Shifted) else model
-    names = [x for x in cls.__dataclass_fields__ if not x.startswith("_") and x != "given"]
-    like = next(getattr(base, name) for name in domains(base) if not base.field_ndim(name))
-    if isinstance(base, Black) and cls is not Black:
-        variance = base.sigma**2
-        known = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance, "sigma": base.sigma}
-    else:
-        known = {name: getattr(base, name) for name in base.__dataclass_fields__}
-    known: dict[str, Any] = {"lam": jnp.zeros_like(like), "nu": jnp.zeros_like(like)} | known
-    if "v01" in names and "v0" in known:
-        known |= {f"{name}1": x for name, x in known.items()}
-        known |= {"v02": jnp.zeros_like(like), "theta2": jnp.zeros_like(like)}
+    cls, _ = split_recipe(recipe)
+    simpler = model.base
+    like = next(getattr(simpler, name) for name in domains(simpler) if not simpler.field_ndim(name))
     axes, _ = entries_of(recipe)
-    typical, counts = Coordinates(cls, False, 0, axes).typical(), dict(axes)
-    if counts:
-        given = recipe.model if isinstance(recipe, Shifted) else recipe
-        known |= {name: _rows(getattr(given, name), like, counts[name]) for name in cls.given}
+    typical = ModelCoordinates(cls, axes).typical()
+    counts = dict(axes)
+    values = cls.nested_from(simpler)
+    if counts and not isinstance(recipe, type):
+        values |= {name: _rows(getattr(recipe.base, name), like, counts[name]) for name in cls.given}
 
     def value(name: str) -> Real:
-        x: Any = known.get(name, getattr(typical, name))
+        x = jnp.asarray(values.get(name, getattr(typical, name)), float)
         if name not in counts:
             return jnp.broadcast_to(x, like.shape)
-        shared = name in known and jnp.ndim(x) == like.ndim  # one value for all entries
+        shared = name in values and jnp.ndim(x) == like.ndim  # one value for all entries
         return _rows(jnp.expand_dims(x, -1) if shared else x, like, counts[name])
 
-    return cls.with_lanes(**{name: value(name) for name in names})
+    return cls.with_lanes(**{name: value(name) for name in domains(cls)})
 
 
 def _rows(x: Real, like: Real, count: int) -> Real:
+    """Values with an axis of entries last, for every surface."""
     return jnp.broadcast_to(x, (*like.shape, count))

@@ -1,7 +1,7 @@
-"""One surface from several starts: a short run of each, the best two to the end, the better one wins."""
+"""Several starts of one fit: a short run of each, the best two to the end, the better one wins."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,6 +11,8 @@ from ...typing import Codes, Flags, Real
 from ..solvers import AbstractSolver, Objective, Solution, Stop
 from .global_search import AbstractExploration
 
+State = TypeVar("State")
+Problem = TypeVar("Problem")
 _SAME = 1.001  # costs within this factor are of one minimum
 _TOGETHER = 20  # steps that lanes in lockstep take before the slowest are gathered ...
 _SHARE = 4  # ... a quarter of all at a time
@@ -30,8 +32,11 @@ class Search(eqx.Module):
     explore: AbstractExploration | None = None
 
 
-class Found(NamedTuple):
-    """The best start of each surface, and what the others say. Leading axis of surfaces, here 1."""
+class SearchResult(NamedTuple):
+    """The fit from the best start of each surface, and how the fits from the others compare.
+
+    Leading axis of surfaces on every field; `search` returns one surface.
+    """
 
     solution: Solution
     steps: Codes  # of all starts together
@@ -41,7 +46,14 @@ class Found(NamedTuple):
     near: Flags  # (surfaces, starts) ends as good as the best, of those that have converged
 
 
-def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Flags, plan: Search) -> Found:
+def search(
+    solver: AbstractSolver[Any],
+    objective: Objective,
+    starts: Real,
+    valid: Flags,
+    plan: Search,
+    record: bool = False,
+) -> SearchResult:
     """Minimise from every start of one surface, one after the other.
 
     A lane of its own for every start leaves no processor waiting for the slowest; on an accelerator, where
@@ -53,9 +65,14 @@ def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Fl
         starts: Starting vectors, shape (starts, n).
         valid: Which of them exist, shape (starts,).
         plan: Screening and finalists.
+        record: Whether the solution keeps a trace of its run.
     """
     count = starts.shape[0]
-    states = jax.vmap(lambda y: jax.tree.map(lambda x: x[0], solver.init(objective, y[None])))(starts)
+
+    def begin(y: Real) -> Any:
+        return jax.tree.map(lambda x: x[0], solver.init(objective, y[None], record=record))
+
+    states = jax.vmap(begin)(starts)
     states = states._replace(stop=jnp.where(valid, states.stop, int(Stop.nonfinite)))
 
     def one(i: Codes, states: Any) -> Any:
@@ -73,13 +90,14 @@ def search(solver: AbstractSolver, objective: Objective, starts: Real, valid: Fl
 
 
 def search_together(
-    solver: AbstractSolver,
-    objective: Callable[[Any], Objective],
-    problem: Any,
+    solver: AbstractSolver[Any],
+    objective: Callable[[Problem], Objective],
+    problem: Problem,
     starts: Real,
     valid: Flags,
     plan: Search,
-) -> Found:
+    record: bool = False,
+) -> SearchResult:
     """`search` of many surfaces at once, all starts in lockstep, then all finalists.
 
     Args:
@@ -89,14 +107,15 @@ def search_together(
         starts: Starting vectors, shape (S, starts, n).
         valid: Which of them exist, shape (S, starts).
         plan: Screening and finalists.
+        record: Whether solutions keep a trace of their run.
     """
     surfaces, count = valid.shape
 
-    def lanes_of(each: int) -> Any:
+    def lanes_of(each: int) -> Problem:
         return jax.tree.map(lambda x: jnp.repeat(x, each, axis=0), problem)
 
     every = objective(lanes_of(count))
-    states = solver.init(every, starts.reshape((surfaces * count, -1)))
+    states = solver.init(every, starts.reshape((surfaces * count, -1)), record=record)
     states = states._replace(stop=jnp.where(valid.reshape(-1), states.stop, int(Stop.nonfinite)))
     if count == 1:
         return _pick(solver, every, _finish(solver, objective, lanes_of(1), states), surfaces)
@@ -105,14 +124,19 @@ def search_together(
     index = (order + count * jnp.arange(surfaces)[:, None]).reshape(-1)
     last = lanes_of(order.shape[1])
     finalists = _finish(solver, objective, last, jax.tree.map(lambda x: x[index], states))
-    found = _pick(solver, objective(last), finalists, surfaces)
+    best = _pick(solver, objective(last), finalists, surfaces)
     screened = jnp.sum(states.steps.reshape((surfaces, -1)), axis=-1)
     again = jnp.sum(states.steps[index].reshape((surfaces, -1)), axis=-1)
-    return found._replace(steps=found.steps + screened - again)
+    return best._replace(steps=best.steps + screened - again)
 
 
-def _finish(solver: AbstractSolver, objective: Callable[[Any], Objective], problem: Any, states: Any) -> Any:
-    """Run lanes to the end: a while in lockstep, then the slowest gathered, lest the others wait for them."""
+def _finish(
+    solver: AbstractSolver[State],
+    objective: Callable[[Problem], Objective],
+    problem: Problem,
+    states: Any,
+) -> Any:
+    """Run lanes to the end: some steps in lockstep, then the slowest alone, so that no other waits."""
     states = solver.run(objective(problem), states, states.steps + _TOGETHER)
     few = -(-states.stop.size // _SHARE)
 
@@ -126,10 +150,11 @@ def _finish(solver: AbstractSolver, objective: Callable[[Any], Objective], probl
 
 
 def _cost(states: Any) -> Real:
+    """Costs of the best points so far, inf where nothing finite was evaluated."""
     return jnp.where(jnp.isfinite(states.at.cost), states.at.cost, jnp.inf)
 
 
-def _pick(solver: AbstractSolver, objective: Objective, states: Any, surfaces: int) -> Found:
+def _pick(solver: AbstractSolver[Any], objective: Objective, states: Any, surfaces: int) -> SearchResult:
     """The lane of lowest cost of each surface; of two equally good ones that which has converged."""
     by_surface = jax.tree.map(lambda x: x.reshape((surfaces, -1) + x.shape[1:]), states)
     cost = _cost(by_surface)
@@ -147,4 +172,11 @@ def _pick(solver: AbstractSolver, objective: Objective, states: Any, surfaces: i
     apart = (ordered[:, 1:] > ordered[:, :-1] * _SAME + 1e-300) & (ordered[:, 1:] < jnp.inf)
     minima = jnp.sum(apart, axis=-1) + jnp.any(ended, axis=-1)
     steps = jnp.sum(by_surface.steps, axis=-1)
-    return Found(solver.solution(objective, chosen), steps, agreement, minima, by_surface.y, near)
+    return SearchResult(
+        solution=solver.solution(objective, chosen),
+        steps=steps,
+        agreement=agreement,
+        minima=minima,
+        ends=by_surface.y,
+        near=near,
+    )

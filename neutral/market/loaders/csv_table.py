@@ -1,4 +1,4 @@
-"""CSV files as tables of typed columns; every fault of a file as one error that names the place."""
+"""CSV files as tables of typed columns; every fault of a file is one error that names the place."""
 
 import dataclasses
 import gzip
@@ -8,22 +8,23 @@ import zlib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from ...errors import DataError
+from ..quotes import column
 
 GZIP_MAGIC = b"\x1f\x8b"
 ISO = "YYYY-MM-DD"
-DATE_FORMATS = {  # pattern, and the format by which pandas knows it
+DATE_FORMATS = {  # regular expression, and the name of the format for pandas
     ISO: (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", "ISO8601"),
     "YYYYMMDD": (r"\d{8}", "%Y%m%d"),
 }
 
 Names = Mapping[str, tuple[str, ...]]
-"""For each column the names by which files call it, in lower case; where a file has two the first counts."""
+"""The names that files use for each column, in lower case; if a file has two of them, the first counts."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,16 +51,20 @@ class FileContent:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CsvTable:
-    """A file as read: names in lower case without blanks and brackets around them, values untyped."""
+    """A file as read. Column names are in lower case, without surrounding blanks and brackets."""
 
-    frame: pd.DataFrame
+    frame: pd.DataFrame  # the types of its columns are those that pandas finds
     path: Path
     sha256: str  # of the uncompressed bytes
 
-    def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> Any:
+    def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
         """The columns of `names` that the file has, under the keys of `names`.
 
-        Columns named in `text` become text, all others float64 with nan for what is no finite number.
+        Args:
+            names: Accepted names of each column.
+            required: Keys of the columns that the file must have.
+            text: Keys of the columns that become text. All others become float64, nan where the file has no
+                finite number.
 
         Raises:
             DataError: A required column is missing.
@@ -68,50 +73,70 @@ class CsvTable:
         if missing:
             plural = "s" if len(missing) > 1 else ""
             raise DataError(
-                f"{self.path}: required column{plural} missing: {', '.join(missing)}; "
-                f"the file has {', '.join(self.frame)}"
+                f"{self.path}: required column{plural} missing: {', '.join(missing)}. "
+                f"The file has the columns {', '.join(self.frame)}. Add what is missing, or rename the "
+                "column that holds it."
             )
         columns = {}
         for key in names:
             name = self.name_of(key, names)
             if name is not None:
-                columns[key] = texts(self.frame[name]) if key in text else _finite(self.frame[name])
+                values = column(self.frame, name)
+                columns[key] = texts(values) if key in text else _finite(values)
         return pd.DataFrame(columns)
 
     def name_of(self, key: str, names: Names) -> str | None:
-        """What this file calls the column `key`, None where it has none."""
+        """The file's own name of the column `key`, None where it has no such column."""
         return next((name for name in names[key] if name in self.frame), None)
 
-    def dates(self, values: Any, column: str) -> Any:
-        """A column of dates to UTC; what is blank becomes NaT.
+    def dates(self, values: pd.Series, name: str) -> pd.Series:
+        """A column of dates in UTC; a blank becomes NaT.
+
+        Args:
+            values: Dates as text, all in the same one of `DATE_FORMATS`.
+            name: The file's name of the column, for the error.
 
         Raises:
-            DataError: A value is in none of the accepted formats, or in another one than the rest.
+            DataError: A value is in none of the accepted forms, or in another one than the rest.
         """
-        return dates(values, self.path, column)
+        codes, distinct = pd.factorize(texts(values))  # a file repeats a handful of dates
+        # pandas reads whole numbers beside blanks as floats
+        text = pd.Series(distinct, dtype="str").str.strip().str.removesuffix(".0")
+        style = next(
+            (name for name, (pattern, _) in DATE_FORMATS.items() if text.str.fullmatch(pattern).any()), ISO
+        )
+        pattern, form = DATE_FORMATS[style]
+        accepted = text.where(text.str.fullmatch(pattern))
+        times = pd.to_datetime(accepted, utc=True, errors="coerce", format=form)
+        wrong = (times.isna() & (text != "")).to_numpy()
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise DataError(
+                f"{self.path}: line {int((codes == first).argmax()) + 2}: {name} {text[first]!r} is not a "
+                f"date of the form {style}. Accepted forms are {' and '.join(DATE_FORMATS)}; all dates of a "
+                "column must have the same form."
+            )
+        return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
 
 def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> CsvTable:
-    """Read a CSV file, plain or gzip; the separator is `;` where the header has one, else a comma.
+    """Read a CSV file, plain or gzip; the separator is `;` if the header has one, else a comma.
 
     Args:
         file: The file, or its content where it has been read already.
         decimal_comma: Whether numbers between semicolons have a decimal comma.
 
     Raises:
-        DataError: The file cannot be read, is damaged, empty, or no CSV, or names a column twice.
+        DataError: The file cannot be read, is damaged, is empty, is no CSV file, or names a column twice.
     """
     content = read_content(file)
     path = content.path
     data = content.text
     separator, names = header_names(data)
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: column twice: {', '.join(twice)}")
+    check_unique(path, [name for name in names if name])
     frame = parse(path, data, separator, "," if decimal_comma and separator == ";" else ".")
     frame.columns = [_plain(str(name)) for name in frame.columns]
-    if frame.empty:
-        raise DataError(f"{path}: has a header and no rows")
+    check_rows(path, frame)
     return CsvTable(frame, path, hashlib.sha256(data).hexdigest())
 
 
@@ -127,7 +152,7 @@ def read_content(file: str | Path | FileContent) -> FileContent:
     try:
         return FileContent(path, path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
 
 
 def _checked_text(path: Path, data: bytes) -> bytes:
@@ -136,87 +161,103 @@ def _checked_text(path: Path, data: bytes) -> bytes:
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged gzip file: {error}") from error
+        raise DataError(f"{path}: this is a damaged gzip file: {error}. Copy the file again.") from error
     if not data.strip():
-        raise DataError(f"{path}: is empty")
+        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows.")
     nul = data.find(b"\0")
     if nul >= 0:
-        raise DataError(f"{path}: line {_line(data, nul)}: zero bytes; this is not a CSV file")
+        raise DataError(
+            f"{path}: line {_line(data, nul)} has zero bytes, so this is not a CSV file; expected UTF-8 "
+            "text, plain or gzip."
+        )
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: line {_line(data, error.start)}: not UTF-8 text") from error
+        raise DataError(
+            f"{path}: line {_line(data, error.start)} is not UTF-8 text; save the file in UTF-8."
+        ) from error
     return data
 
 
 def header_of(data: bytes) -> str:
-    """The first line."""
+    """The first line, without the byte order mark."""
     return data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")
 
 
 def header_names(data: bytes) -> tuple[str, list[str]]:
-    """The separator of a file, and its column names as `CsvTable` has them."""
+    """The separator of a file, and its column names in the form that `CsvTable` gives them."""
     header = header_of(data)
     separator = ";" if ";" in header else ","
     return separator, [_plain(name) for name in header.split(separator)]
 
 
-def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> Any:
-    """The rows of a CSV file, columns as pandas types them."""
-    try:  # in one piece: one type per column
-        frame: Any = pd.read_csv(io.BytesIO(data), sep=separator, decimal=decimal, low_memory=False)
-    except ValueError as error:  # with pandas' ParserError
-        raise DataError(f"{path}: not a readable CSV file: {str(error).strip()}") from error
-    if not isinstance(frame.index, pd.RangeIndex):  # how pandas takes one field too many in every row
-        raise DataError(f"{path}: line 2: more fields than the header has columns")
+def check_unique(path: Path, names: list[str]) -> None:
+    """Refuse a header that names a column twice.
+
+    Raises:
+        DataError: Names the columns.
+    """
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path}: the header names a column twice: {', '.join(repeated)}. Remove or rename one of them."
+        )
+
+
+def check_rows(path: Path, frame: pd.DataFrame) -> None:
+    """Refuse a file without rows.
+
+    Raises:
+        DataError: There is no row.
+    """
+    if frame.empty:
+        raise DataError(f"{path}: the file has a header and no rows; expected a row for each option or date.")
+
+
+def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> pd.DataFrame:
+    """The rows of a CSV file, with columns of the types that pandas finds.
+
+    Raises:
+        DataError: The bytes are no CSV file, or rows have more fields than the header.
+    """
+    try:  # not in chunks of memory, which could give one column several types
+        frame = pd.read_csv(io.BytesIO(data), sep=separator, decimal=decimal, low_memory=False)
+    except ValueError as error:  # the base class of pandas' ParserError
+        raise DataError(
+            f"{path}: this is not a readable CSV file: {str(error).strip()}. Every row needs the fields that "
+            "the header names, and quotation marks in pairs."
+        ) from error
+    if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of one field too many in every row
+        raise DataError(
+            f"{path}: line 2 has more fields than the header has columns; name every column in the header."
+        )
     return frame
 
 
-def texts(values: Any) -> Any:
-    """A column as text; itself if it is."""
+def texts(values: pd.Series) -> pd.Series:
+    """A column as text; the same object if it is text already."""
     return values if isinstance(values.dtype, pd.StringDtype) else values.astype("str")
 
 
-def numbers(values: Any) -> Any:
-    """A column as float64, itself if it is; what is no number becomes nan."""
+def numbers(values: pd.Series) -> pd.Series:
+    """A column as float64, the same object if it is that already; nan where there is no number."""
     if values.dtype == np.float64:
         return values
     if pd.api.types.is_bool_dtype(values):
         return pd.Series(np.nan, index=values.index)
-    found: Any = pd.to_numeric(values, errors="coerce")
-    return found.astype("float64")
+    return cast(pd.Series, pd.to_numeric(values, errors="coerce")).astype("float64")
 
 
-def _finite(values: Any) -> Any:
-    found = numbers(values)
-    return found.where(np.isfinite(found))
-
-
-def dates(values: Any, path: Path, column: str) -> Any:
-    """As `CsvTable.dates`."""
-    codes, distinct = pd.factorize(texts(values))  # a file repeats a handful of dates
-    # whole numbers beside blanks are read as floats
-    text = pd.Series(distinct, dtype="str").str.strip().str.removesuffix(".0")
-    style = next((name for name, form in DATE_FORMATS.items() if text.str.fullmatch(form[0]).any()), ISO)
-    pattern, form = DATE_FORMATS[style]
-    known: Any = pd.to_datetime(
-        text.where(text.str.fullmatch(pattern)), utc=True, errors="coerce", format=form
-    )
-    wrong = (known.isna() & (text != "")).to_numpy()
-    if wrong.any():
-        at = int(wrong.argmax())
-        raise DataError(
-            f"{path}: line {int((codes == at).argmax()) + 2}: {column} {text[at]!r} is not of the form "
-            f"{style}; accepted are {' or '.join(DATE_FORMATS)}, one form in a column"
-        )
-    return known.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+def _finite(values: pd.Series) -> pd.Series:
+    parsed = numbers(values)
+    return parsed.where(np.isfinite(parsed))
 
 
 def _plain(name: str) -> str:
     words = name.strip().strip('"').strip().strip("[]").lower().split()
-    return " ".join(words)  # one line, also of a name that a stray quote drew over several
+    return " ".join(words)  # one line, even if a stray quotation mark draws a name over several
 
 
 def _line(data: bytes, position: int) -> int:
-    """The line, counted from 1, of a byte."""
+    """The line of a byte, counted from 1."""
     return data.count(b"\n", 0, position) + 1

@@ -1,18 +1,31 @@
 """Reads Deribit option snapshots: CSV files, plain or gzip, with one row per listed option."""
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from datetime import date as Date
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import Quotes, Snapshot
-from .csv_table import FileContent, header_of, numbers, parse, read_content, texts
+from ..quotes import DAY_COUNTS, SECONDS_A_DAY, Quotes, column
+from .csv_table import (
+    FileContent,
+    check_rows,
+    check_unique,
+    header_of,
+    numbers,
+    parse,
+    read_content,
+    texts,
+)
+from .option_table import SHOWN, as_date, choose, midnight, rows_where
+from .sources import SourceKind
 
 DATES = ("timestamp", "expiry_datetime")
 TEXTS = (
@@ -59,52 +72,105 @@ REQUIRED = (
     "vega",
     "open_interest",
 )
-YEAR_DAYS = {"365": 365.0, "365.25": 365.25}
-DAY_COUNTS = ("file", *YEAR_DAYS)
+FILE = "file"  # the day count of the file's own maturities
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
+NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
 
 
-def load_deribit(path: str | Path, currency: str | None = None, day_count: str = "file") -> Quotes:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One file as read, with all its currencies, before a day count is chosen."""
+
+    frame: pd.DataFrame  # one row per listed option, in the order of the file
+    path: Path
+    snapshot_ts: datetime  # UTC
+    sha256: str  # of the uncompressed bytes
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """The currencies in the file, in alphabetical order."""
+        return tuple(sorted(self.frame["currency"].unique()))
+
+    @property
+    def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
+        """Each currency with the time of the file."""
+        return tuple((currency, self.snapshot_ts) for currency in self.currencies)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeribitOptions:
+    """The arguments of `load_deribit` that say how a snapshot is read.
+
+    Raises:
+        ArgumentError: The day count is unknown.
+    """
+
+    day_count: str = FILE
+
+    def __post_init__(self) -> None:
+        accepted = (FILE, *DAY_COUNTS)
+        if self.day_count not in accepted:
+            raise ArgumentError(
+                f"day_count={self.day_count!r} is unknown; expected one of {', '.join(map(repr, accepted))}."
+            )
+
+
+def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
     """Read the quotes of one currency from a Deribit option snapshot.
 
-    Columns that calibration does not need may be absent: they come back empty. What is not a number is nan,
-    what is not a date is NaT; such rows stay, and `prepare` rejects them with the reason.
+    Columns that calibration does not need may be absent; they come back empty. A cell that is not a number
+    becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with the
+    reason.
 
     Args:
-        path: CSV file, plain or gzip (told by its first bytes), UTF-8, one row per instrument.
+        path: CSV file, plain or gzip (recognised by its first bytes), UTF-8, one row per instrument.
         currency: "BTC", "ETH", ...; None takes the only one in the file.
         day_count: Maturity in years: "file" keeps `time_to_maturity` (years of 365.25 days), "365" and
             "365.25" divide the days from `timestamp` to `expiry_datetime`.
 
     Returns:
-        Every row of that currency, prices in coin.
+        Every row of that currency, with prices in coin.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, or has no row of
-            that currency; names the file, and the line or column.
-        ArgumentError: Unknown day count, or several currencies and none was asked for.
+            that currency. The message names the file, and the line or column.
+        ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
     return quotes_of(read_snapshot(path), currency, day_count)
 
 
-def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = "file") -> Quotes:
+def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = FILE) -> Quotes:
     """The quotes of one currency of a snapshot that has been read; arguments as in `load_deribit`."""
-    if day_count not in DAY_COUNTS:
-        raise ArgumentError(f"day_count={day_count!r}: expected one of {', '.join(map(repr, DAY_COUNTS))}")
-    if currency is None:
-        currency, *others = snapshot.currencies
-        if others:
-            raise ArgumentError(
-                f"{snapshot.path}: holds {', '.join(snapshot.currencies)}; "
-                f"say which, for example currency={currency!r}"
-            )
-    frame: Any = snapshot.frame[snapshot.frame["currency"] == currency].reset_index(drop=True)
-    if frame.empty:
-        raise DataError(
-            f"{snapshot.path}: no rows for {currency}; the file has {', '.join(snapshot.currencies)}"
-        )
-    frame["maturity"] = _maturity(frame, snapshot.snapshot_ts, day_count)
-    return Quotes(frame, currency, snapshot.snapshot_ts, snapshot.path, day_count, snapshot.sha256)
+    return deribit_quotes(snapshot, currency, None, DeribitOptions(day_count))
+
+
+def deribit_quotes(
+    snapshot: Snapshot, currency: str | None, date: str | Date | None, options: DeribitOptions
+) -> Quotes:
+    """The quotes of one currency of a snapshot.
+
+    Args:
+        snapshot: The file as read.
+        currency: None takes the only one.
+        date: None, or the day of the snapshot.
+        options: How the snapshot is read.
+
+    Raises:
+        DataError: The snapshot has no row of that currency, or is of another day.
+        ArgumentError: The snapshot has several currencies and `currency` is None, or `date` is no date.
+    """
+    choose(snapshot.path, "date", as_date(date), [midnight(snapshot.snapshot_ts)])
+    currency = choose(snapshot.path, "currency", currency, snapshot.currencies)
+    rows = rows_where(snapshot.frame, column(snapshot.frame, "currency") == currency)
+    rows["maturity"] = _maturity(rows, snapshot.snapshot_ts, options.day_count)
+    return Quotes(
+        frame=rows,
+        currency=currency,
+        snapshot_ts=snapshot.snapshot_ts,
+        path=snapshot.path,
+        day_count=options.day_count,
+        sha256=snapshot.sha256,
+    )
 
 
 def read_snapshot(file: str | Path | FileContent) -> Snapshot:
@@ -118,17 +184,19 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
     data = content.text
     _check_header(path, data)
     frame = _parse(path, data)
-    if frame.empty:
-        raise DataError(f"{path}: has a header and no rows")
+    check_rows(path, frame)
     for name in DATES:
-        frame[name] = _dates(frame[name])
+        frame[name] = _dates(column(frame, name))
     unnamed = frame["currency"].isna().to_numpy()
     if unnamed.any():
-        raise DataError(f"{path}: line {int(unnamed.argmax()) + 2}: no currency; is the file cut off?")
+        raise DataError(
+            f"{path}: line {int(unnamed.argmax()) + 2}: no currency. The file may have been cut off; copy it "
+            "again, or remove the line."
+        )
     try:
         taken = snapshot_time(path)
     except DataError:
-        taken = _earliest(path, frame["timestamp"])
+        taken = _earliest(path, column(frame, "timestamp"))
     return Snapshot(frame, path, taken, hashlib.sha256(data).hexdigest())
 
 
@@ -136,88 +204,104 @@ def snapshot_time(path: str | Path) -> datetime:
     """The UTC time in the name `deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv` or `.csv.gz`.
 
     Raises:
-        DataError: The name does not say.
+        DataError: The name has no such time.
     """
-    found = NAME.fullmatch(Path(path).name)
+    match = NAME.fullmatch(Path(path).name)
     try:
-        if found:
-            return datetime.strptime(found[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+        if match:
+            return datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
     except ValueError:  # digits that are no date
         pass
-    raise DataError(
-        f"{path}: the name tells no time; expected deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
-    )
+    raise DataError(f"{path}: the name tells no time; rename the file to {NAME_PATTERN}.")
 
 
 def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     """Snapshot files in order of the time in their names.
 
     Args:
-        source: A folder, of which every `.csv` and `.csv.gz` file is taken, or the files themselves.
-            Names beginning with `._`, the companions macOS writes, are passed over.
+        source: A folder, of which every `.csv` and `.csv.gz` file is taken, or the files themselves. Names
+            that begin with `._`, companion files of macOS, are skipped.
 
     Raises:
-        DataError: No such folder, no snapshot, a name that tells no time, or two files of one time.
+        DataError: There is no such folder or no snapshot, a name has no time, or two files have the same
+            time.
     """
     if isinstance(source, str | Path):
         folder = Path(source)
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder")
+            raise DataError(f"{folder}: there is no such folder.")
         files = [path for path in folder.iterdir() if path.name.endswith((".csv", ".csv.gz"))]
     else:
         files = [Path(path) for path in source]
     times = sorted((snapshot_time(path), path) for path in files if not path.name.startswith("._"))
     if not times:
-        raise DataError(f"{source}: no snapshot in it")
-    for (one, first), (other, second) in zip(times, times[1:], strict=False):
-        if one == other:
-            raise DataError(f"{first} and {second}: two snapshots of the same time")
+        raise DataError(f"{source}: there is no snapshot in it; expected files named {NAME_PATTERN}.")
+    for (earlier, first), (later, second) in pairwise(times):
+        if earlier == later:
+            raise DataError(f"{first} and {second}: two snapshots of the same time; remove one of them.")
     return [path for _, path in times]
 
 
 def _check_header(path: Path, data: bytes) -> None:
-    """Every required column is there, and none twice."""
+    """Refuse a header without a required column, or with a column twice."""
     names = [name.strip('"') for name in header_of(data).split(",")]
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         plural = "s" if len(missing) > 1 else ""
-        raise DataError(f"{path}: required column{plural} missing: {', '.join(missing)}")
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if twice:
-        raise DataError(f"{path}: column twice: {', '.join(twice)}")
+        raise DataError(
+            f"{path}: required column{plural} missing: {', '.join(missing)}. The file has the columns "
+            f"{', '.join(names[:SHOWN])}. Add what is missing, or give a file of another kind to its loader."
+        )
+    check_unique(path, [name for name in names if name in COLUMNS])
 
 
-def _parse(path: Path, data: bytes) -> Any:
-    """The rows as a table with all `COLUMNS`: numbers are float64, all else text."""
+def _parse(path: Path, data: bytes) -> pd.DataFrame:
+    """The rows as a table with all of `COLUMNS`: text, or float64."""
     frame = parse(path, data)
     for name in COLUMNS:
-        if name not in frame:  # an optional one: the header has been checked
+        if name not in frame:  # the header has been checked, so this is an optional column
             frame[name] = np.nan
-        values = frame[name]
+        values = column(frame, name)
         typed = texts(values) if name in DATES + TEXTS else numbers(values)
         if typed is not values:
             frame[name] = typed
     return frame
 
 
-def _dates(text: Any) -> Any:
-    """ISO dates to UTC; a file repeats a handful of dates, so each is parsed once."""
-    codes, values = pd.factorize(text)
-    times: Any = pd.to_datetime(pd.Series(values, dtype="str"), utc=True, errors="coerce", format="ISO8601")
-    return times.dt.as_unit("us").reindex(codes).set_axis(text.index)  # code -1, missing, becomes NaT
+def _dates(values: pd.Series) -> pd.Series:
+    """ISO dates as UTC times, NaT where there is no date; each distinct text is parsed once."""
+    codes, distinct = pd.factorize(values)
+    text = pd.Series(distinct, dtype="str")
+    times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
+    return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
 
-def _earliest(path: Path, timestamps: Any) -> datetime:
-    """The first timestamp of the rows, for a file whose name tells no time."""
+def _earliest(path: Path, timestamps: pd.Series) -> datetime:
+    """The first timestamp of the rows, for a file whose name has no time."""
     first = timestamps.min()
     if first is pd.NaT:
-        raise DataError(f"{path}: neither the name nor the column timestamp says when it was taken")
+        raise DataError(
+            f"{path}: neither the name nor the column timestamp says when the snapshot was taken. Fill the "
+            f"column, or rename the file to {NAME_PATTERN}."
+        )
     return first.to_pydatetime()
 
 
-def _maturity(frame: Any, snapshot_ts: datetime, day_count: str) -> pd.Series:
+def _maturity(frame: pd.DataFrame, snapshot_ts: datetime, day_count: str) -> pd.Series:
     """Years to expiry by the day count, shape (rows,); nan where a date is missing."""
-    if day_count == "file":
-        return frame["time_to_maturity"]
-    taken = frame["timestamp"].fillna(pd.Timestamp(snapshot_ts))
-    return (frame["expiry_datetime"] - taken).dt.total_seconds() / (86400 * YEAR_DAYS[day_count])
+    if day_count == FILE:
+        return column(frame, "time_to_maturity")
+    taken = column(frame, "timestamp").fillna(pd.Timestamp(snapshot_ts))
+    seconds = (column(frame, "expiry_datetime") - taken).dt.total_seconds()
+    return seconds / (SECONDS_A_DAY * DAY_COUNTS[day_count])
+
+
+DERIBIT = SourceKind(
+    name="deribit",
+    description="Deribit snapshots (a column expiry_datetime)",
+    columns=(("expiry_datetime",),),
+    file_name=NAME,
+    read=read_snapshot,
+    quotes=deribit_quotes,
+    options=DeribitOptions,
+)

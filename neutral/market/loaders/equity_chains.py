@@ -5,17 +5,26 @@ from collections.abc import Mapping
 from datetime import date as Date
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import Exercise, Quotes
+from ..quotes import DAY_COUNTS, Exercise, Quotes, column
 from .csv_table import CsvTable, FileContent, read_csv
-from .deribit import YEAR_DAYS
-from .option_table import Listing, listing, option_table, option_types, spot_of, whole_days
+from .option_table import (
+    Listing,
+    listing,
+    midnight,
+    option_table,
+    option_types,
+    spot_of,
+    timestamp_of,
+    whole_days,
+)
 from .rates import Rates, discount_factors
+from .sources import SourceKind
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "date": ("date", "quotedate", "quote_date", "quote_time_utc"),
@@ -35,12 +44,37 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 TEXTS = ("date", "underlying", "contract", "expiry", "option_type")
 REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
 SIDES = {"c_": "call", "p_": "put"}  # prefixes of the wide layout
-EUROPEAN = {
-    "SPX", "SPXW", "XSP", "XEO", "VIX", "NDX", "NDXP", "XND", "RUT", "RUTW", "MRUT", "DJX", "DAX", "SX5E",
-}  # fmt: skip
+EUROPEAN = frozenset("SPX SPXW XSP XEO VIX NDX NDXP XND RUT RUTW MRUT DJX DAX SX5E".split())
+"""The indices whose options can be exercised at expiry only."""
 # A volatility that so many rows share to the last digit was filled in, not computed.
-PLACEHOLDER_ROWS, PLACEHOLDER_SHARE = 20, 0.05
+PLACEHOLDER_ROWS = 20
+PLACEHOLDER_SHARE = 0.05
 REPORTED_SHARE = 0.05  # of rows with open interest; with fewer the column was not filled in
+OCC_SUFFIX = 15  # characters of expiry, kind and strike, at the end of an OCC symbol
+
+
+@dataclasses.dataclass(frozen=True)
+class ChainOptions:
+    """The arguments of `load_equity_chain` that say how a chain is read.
+
+    Raises:
+        ArgumentError: The day count or the exercise is unknown.
+    """
+
+    rates: Rates | float | None = None
+    day_count: str = "365"
+    exercise: Exercise | None = None
+
+    def __post_init__(self) -> None:
+        if self.day_count not in DAY_COUNTS:
+            raise ArgumentError(
+                f"day_count={self.day_count!r} is unknown; expected one of "
+                f"{', '.join(map(repr, DAY_COUNTS))}."
+            )
+        if self.exercise not in (None, "european", "american"):
+            raise ArgumentError(
+                f"exercise={self.exercise!r} is unknown; expected 'european' or 'american', or None."
+            )
 
 
 def load_equity_chain(
@@ -53,36 +87,39 @@ def load_equity_chain(
 ) -> Quotes:
     """Read one day's chain of one underlying.
 
-    The layout is told by the header, case, blanks and brackets around the names aside: one row per option
-    (`expiration` or `expiry`, `type` or `put/call`, `strike`, `bid`, `ask`), or one row per strike with the
-    call in `[C_BID]`, `[C_ASK]`, ... and the put in `[P_BID]`, ...; `NAMES` lists every accepted name. What
-    is not a number is nan; such rows stay, and `prepare` rejects them with the reason. Rows that are no quote
-    of a live standard option say so in the column `refused`: contracts whose root ends in a digit (minis,
-    adjusted ones), options that have expired, and those that expire on the day.
+    The header decides between two layouts: one row per option (`expiration` or `expiry`, `type` or
+    `put/call`, `strike`, `bid`, `ask`), or one row per strike with the call in `[C_BID]`, `[C_ASK]`, ... and
+    the put in `[P_BID]`, ... . `NAMES` lists every accepted name; case, blanks and brackets around the names
+    do not matter. A cell that is not a number becomes nan; such rows stay, and `prepare` rejects them with
+    the reason. The column `refused` marks rows that are no quote of a live standard option: contracts whose
+    root ends in a digit (minis, adjusted ones), options that have expired, and those that expire on the day.
 
     Args:
         path: CSV file, plain or gzip, UTF-8. Dates are YYYY-MM-DD or YYYYMMDD.
-        date: Quote date; None takes the only one. A file without dates gets it from here, and None takes the
-            first expiry, the last day on which all listed options lived: `timestamp` is NaT then, and
-            maturities are too short by the days between.
-        symbol: Underlying; None takes the only one. Of a file that has none it is the name, and None takes it
-            from the file name, up to the first `_`.
-        rates: Discount factors exp(-r t): a continuously compounded rate, or a history of rates, of which the
-            one of the quote date holds for all maturities. None leaves them unknown.
+        date: Quote date; None takes the only one. It dates a file that has no dates. For such a file None
+            takes the first expiry, the last day on which all listed options lived: `timestamp` is NaT then,
+            and maturities are too short by the days between.
+        symbol: Underlying; None takes the only one. It names a file that states no underlying; for such a
+            file None takes the file name up to the first `_`.
+        rates: Discount factors exp(-r t): a continuously compounded rate, or a history of rates, whose rate
+            on the quote date holds for all maturities. None leaves them unknown.
         day_count: "365" or "365.25" days a year; maturities are whole calendar days.
         exercise: None takes "european" for the indices in `EUROPEAN` and "american" for all else.
 
     Returns:
-        Every row of that date, prices in cash. An implied volatility that a twentieth of the rows share to
-        the last digit is a placeholder, and nan; open interest that all but a twentieth of the rows lack was
-        not reported, and is left out.
+        Every row of that date, with prices in cash. An implied volatility that a twentieth of the rows share
+        to the last digit is a placeholder and becomes nan. Open interest that all but a twentieth of the rows
+        lack was not reported and is left out.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, has a date in a form
-            that is not accepted, or no row of that date or symbol; names the file, and the line or column.
-        ArgumentError: Unknown day count or exercise, or several dates or symbols and none was asked for.
+            that is not accepted, or has no row of that date or symbol. The message names the file, and the
+            line or column.
+        ArgumentError: The day count or the exercise is unknown, or the file has several dates or symbols and
+            the argument that chooses one is None.
     """
-    return chain_quotes(read_chain(path), symbol, date, rates, day_count, exercise)
+    options = ChainOptions(rates=rates, day_count=day_count, exercise=exercise)
+    return chain_quotes(read_chain(path), symbol, date, options)
 
 
 def read_chain(file: str | Path | FileContent) -> Listing:
@@ -93,88 +130,113 @@ def read_chain(file: str | Path | FileContent) -> Listing:
     """
     table = _one_row_per_option(read_csv(file))
     frame = table.select(NAMES, REQUIRED, TEXTS)
-    frame["option_type"] = option_types(frame["option_type"])
+    frame["option_type"] = option_types(column(frame, "option_type"))
     return listing(table, frame, NAMES)
 
 
 def chain_quotes(
-    chain: Listing,
-    symbol: str | None = None,
-    date: str | Date | None = None,
-    rates: Rates | float | None = None,
-    day_count: str = "365",
-    exercise: Exercise | None = None,
+    chain: Listing, symbol: str | None, date: str | Date | None, options: ChainOptions
 ) -> Quotes:
-    """The quotes of one date and underlying of a chain; other arguments as `load_equity_chain`."""
-    if day_count not in YEAR_DAYS:
-        raise ArgumentError(f"day_count={day_count!r}: expected one of {', '.join(map(repr, YEAR_DAYS))}")
-    if exercise not in (None, "european", "american"):
-        raise ArgumentError(f"exercise={exercise!r}: expected 'european' or 'american'")
-    rows, name, taken = chain.pick("symbol", symbol, date)
-    taken = taken or _last_day(chain.path, rows["expiry"])
-    maturity = whole_days(rows["expiry"], pd.Timestamp(taken)) / YEAR_DAYS[day_count]
+    """The quotes of one underlying on one date of a chain.
+
+    Args:
+        chain: The file as read.
+        symbol: As for `load_equity_chain`.
+        date: As for `load_equity_chain`.
+        options: How the chain is read.
+
+    Raises:
+        DataError: The file has no such rows, or neither quote dates nor expiries.
+        ArgumentError: The file has several underlyings or dates and None is given, or `date` is no date.
+    """
+    rows, name, day = chain.pick("symbol", symbol, date)
+    expiry = column(rows, "expiry")
+    taken = day or _last_day(chain.path, expiry)
+    maturity = whole_days(expiry, timestamp_of(taken)) / DAY_COUNTS[options.day_count]
+    stated = column(rows, "date")
     columns = {
-        "timestamp": rows["date"] if date is None else rows["date"].fillna(pd.Timestamp(taken)),
-        "expiry_datetime": rows["expiry"],
-        "option_type": rows["option_type"],
-        "strike": rows["strike"],
+        "timestamp": stated if date is None else stated.fillna(timestamp_of(taken)),
+        "expiry_datetime": expiry,
+        "option_type": column(rows, "option_type"),
+        "strike": column(rows, "strike"),
         "maturity": maturity,
-        "bid_price": rows["bid"],
-        "ask_price": rows["ask"],
-        "discount": discount_factors(rates, taken, maturity),
+        "bid_price": column(rows, "bid"),
+        "ask_price": column(rows, "ask"),
+        "discount": discount_factors(options.rates, taken, maturity),
         "implied_volatility": _vendor_vols(rows),
         "underlying_name": name,
     }
-    columns |= {key: rows[key] for key in ("open_interest", "volume", "vega") if _is_reported(rows, key)}
+    reported = [key for key in ("open_interest", "volume", "vega") if _is_reported(rows, key)]
+    columns |= {key: column(rows, key) for key in reported}
     return Quotes(
-        option_table(columns, len(rows), _non_standard(rows, name)),
-        name, taken, chain.path, day_count, chain.sha256, settlement="cash",
-        exercise=exercise or ("european" if name in EUROPEAN else "american"),
+        frame=option_table(columns, len(rows), _non_standard(rows, name)),
+        currency=name,
+        snapshot_ts=taken,
+        path=chain.path,
+        day_count=options.day_count,
+        sha256=chain.sha256,
+        settlement="cash",
+        exercise=options.exercise or ("european" if name in EUROPEAN else "american"),
         spot=spot_of(rows, name),
-    )  # fmt: skip
+    )
 
 
 def _one_row_per_option(table: CsvTable) -> CsvTable:
-    """A table with call and put in one row, unfolded; others as they are."""
-    wide: Any = table.frame
+    """The wide layout unfolded to one row per option; a table in the other layout as it is."""
+    wide = table.frame
     if "c_bid" not in wide:
         return table
     sided = {name: name[2:] for name in wide if name.startswith(tuple(SIDES))}
     shared = [name for name in wide if name not in sided and name not in sided.values()]
     sides = []
     for prefix, kind in SIDES.items():
-        own = {name: plain for name, plain in sided.items() if name.startswith(prefix)}
-        sides.append(wide[[*shared, *own]].rename(columns=own).assign(type=kind))
+        plain_names = {name: plain for name, plain in sided.items() if name.startswith(prefix)}
+        side = wide[[*shared, *plain_names]].set_axis([*shared, *plain_names.values()], axis="columns")
+        sides.append(side.assign(type=kind))
     frame = pd.concat(sides).sort_index(kind="stable").reset_index(drop=True)
     return dataclasses.replace(table, frame=frame)
 
 
-def _last_day(path: Path, expiries: Any) -> datetime:
+def _last_day(path: Path, expiries: pd.Series) -> datetime:
     """The last day on which all options were alive."""
     first = expiries.min()
     if first is pd.NaT:
-        raise DataError(f"{path}: neither quote dates nor expiries; pass date=")
-    return first.normalize().to_pydatetime()
+        raise DataError(
+            f"{path}: the file has neither quote dates nor expiries; fill the column of expiries."
+        )
+    return midnight(first)
 
 
-def _non_standard(rows: Any, name: str) -> Any:
-    """Contracts whose root is not the plain one of the underlying but ends in a digit, shape (rows,)."""
+def _non_standard(rows: pd.DataFrame, name: str) -> np.ndarray | bool:
+    """Contracts whose root differs from the underlying and ends in a digit, bool, shape (rows,)."""
     if "contract" not in rows:
         return False
-    root = rows["contract"].str[:-15].str.strip()  # expiry, kind and strike of the OCC symbol take 15
+    root = column(rows, "contract").str[:-OCC_SUFFIX].str.strip()
     return ((root != name) & root.str[-1:].str.isdigit()).to_numpy(bool)
 
 
-def _is_reported(rows: Any, key: str) -> bool:
-    """Whether a column is there, and not the zeros that stand for one that is not."""
+def _is_reported(rows: pd.DataFrame, key: str) -> bool:
+    """Whether the file has a column, and its open interest is more than zeros in place of numbers."""
     if key not in rows:
         return False
-    return key != "open_interest" or bool((rows[key] > 0).mean() >= REPORTED_SHARE)
+    return key != "open_interest" or bool((column(rows, key) > 0).mean() >= REPORTED_SHARE)
 
 
-def _vendor_vols(rows: Any) -> Any:
+def _vendor_vols(rows: pd.DataFrame) -> pd.Series | float:
+    """The vendor's volatilities, nan where they are not positive or a placeholder."""
     if "implied_volatility" not in rows:
         return np.nan
-    vols = rows["implied_volatility"].where(rows["implied_volatility"] > 0)
-    repeats = vols.groupby(vols).transform("size")
+    stated = column(rows, "implied_volatility")
+    vols = stated.where(stated > 0)
+    repeats = cast(pd.Series, vols.groupby(vols).transform("size"))
     return vols.mask((repeats >= PLACEHOLDER_ROWS) & (repeats > PLACEHOLDER_SHARE * len(vols)))
+
+
+EQUITY_CHAIN = SourceKind(
+    name="equity chain",
+    description="option chains (strike, expiry, and bid or [C_BID])",
+    columns=(NAMES["strike"], NAMES["expiry"], (*NAMES["bid"], "c_bid")),
+    read=read_chain,
+    quotes=chain_quotes,
+    options=ChainOptions,
+)

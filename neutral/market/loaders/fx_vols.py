@@ -1,5 +1,6 @@
 """Reads foreign-exchange volatilities quoted by tenor and delta, and turns them into priced options."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from datetime import date as Date
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..fx import FxConventions, fx_smile
-from ..quotes import UNKNOWN_DATE, Quotes
+from ..fx import FxConventions, FxSmile, fx_smile
+from ..quotes import DAYS_A_YEAR, UNKNOWN_DATE, Quotes, column
 from .csv_table import FileContent, read_csv
-from .option_table import DAY, Listing, listing, option_table
-from .rates import YEAR, swap_discounts
-from .vol_quotes import SPREAD, bid_ask_around, check_spread
+from .option_table import DAY, Listing, listing, option_table, timestamp_of
+from .rates import swap_discounts
+from .sources import SourceKind
+from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, check_spread
 
 DELTAS = (25, 10)
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -47,11 +49,28 @@ SPOT_DELTAS_UNTIL = 1.01  # years: the tenor of a year and what is shorter
 
 
 class Market(NamedTuple):
-    """Forward and discount factors of each tenor, shape (tenors,) each."""
+    """Forward and discount factors of each tenor, shape (tenors,) each; nan where a market has none such."""
 
     forward: np.ndarray
     domestic: np.ndarray
     foreign: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class FxOptions:
+    """The arguments of `load_fx_vols` that say how volatilities are read.
+
+    Raises:
+        ArgumentError: The spread is no volatility.
+    """
+
+    spread: float = SPREAD
+    rates: str | Path | None = None
+    spot: float | None = None
+    conventions: FxConventions | None = None
+
+    def __post_init__(self) -> None:
+        check_spread(self.spread)
 
 
 def load_fx_vols(
@@ -65,40 +84,44 @@ def load_fx_vols(
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
-    Each tenor gives a call and a put of 25 delta, of 10 delta where the file has them, and a call at the
-    money: see `fx_smile`. A tenor with a number missing gives the same rows without strike and prices.
+    Each tenor gives a call and a put of 25 delta, the same of 10 delta if the file has them, and a call at
+    the money: see `fx_smile`. A tenor with a number missing gives the same rows without strikes and prices.
 
     - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365.
-    - Rates: `r_domestic` and `r_foreign` of the file, continuous. Otherwise a file of par rates of overnight
-      swaps in percent (annual, act/360), swap points and cross-currency basis by tenor: discount factors by
-      bootstrap, linear par rates between annual tenors and log-linear factors between those; the forward is
-      spot plus points, and where there are none spot x foreign / domestic discount, the basis added to the
-      foreign rate. Foreign discount factors agree with the forward.
-    - Conventions: of the columns `delta`, `premium_adjusted` and `atm_convention`; what is not there is
-      spot deltas to a year and forward deltas beyond, premium-adjusted unless the pair is quoted in USD, the
-      delta-neutral straddle, and market strangles.
+    - Rates: `r_domestic` and `r_foreign` of the file, continuously compounded. Otherwise a second file gives,
+      by tenor, par rates of overnight swaps in percent (annual, act/360), swap points and the cross-currency
+      basis. Discount factors are bootstrapped, with par rates linear between annual tenors and factors
+      log-linear between those. The forward is spot plus points; without points it is spot x foreign /
+      domestic discount, with the basis added to the foreign rate. Foreign discount factors agree with the
+      forward.
+    - Conventions: those of the columns `delta`, `premium_adjusted` and `atm_convention`. Without them deltas
+      are spot deltas up to a year and forward deltas beyond, premium-adjusted unless the pair is quoted in
+      USD; at the money is the delta-neutral straddle; strangles are market strangles.
 
     Args:
-        path: CSV file, plain or gzip, with columns pair, tenor, atm, rr25, bf25 or ms25; and optional others.
+        path: CSV file, plain or gzip, with columns pair, tenor, atm, rr25, bf25 or ms25, and optional others.
         pair: Such as "EURUSD", domestic currency last; None takes the only one.
-        date: Quote date; None takes the only one. Without any expiries count from `UNKNOWN_DATE`.
-        spread: Between bid and ask volatility around the quoted middle; decimal.
-        rates: File of rates; None takes the one beside the volatilities, named `_rates` instead of `_vol`.
-        spot: Needed where the file does not have it.
+        date: Quote date; None takes the only one. Without any date expiries count from `UNKNOWN_DATE`.
+        spread: Distance between the bid and ask volatility laid around the quoted mid; decimal.
+        rates: File of rates. None takes the file beside the volatilities whose name has `_rates` in place of
+            `_vol`.
+        spot: Needed if the file does not state it.
         conventions: For all tenors, instead of those above.
 
     Returns:
-        A row per option, ordered by tenor and strike; European, prices in domestic currency per unit of
-        foreign.
+        A row for each option, ordered by tenor and strike; European, with prices in domestic currency per
+        unit of foreign.
 
     Raises:
-        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor,
-            volatilities that no smile meets, or no row of that pair or date; names the file, and the line,
-            column or tenor.
-        ArgumentError: No spot, a wrong spread, or several pairs or dates and none was asked for.
+        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor
+            or volatilities that no smile meets, or has no row of that pair or date. The message names the
+            file, and the line, column or tenor.
+        ArgumentError: There is no spot, the spread is wrong, or the file has several pairs or dates and the
+            argument that chooses one is None.
         PrecisionError: Double precision is off.
     """
-    return fx_quotes(read_fx_vols(path), pair, date, spread, rates, spot, conventions)
+    options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
+    return fx_quotes(read_fx_vols(path), pair, date, options)
 
 
 def read_fx_vols(file: str | Path | FileContent) -> Listing:
@@ -111,150 +134,228 @@ def read_fx_vols(file: str | Path | FileContent) -> Listing:
     return listing(table, table.select(NAMES, REQUIRED, TEXTS), NAMES)
 
 
-def fx_quotes(
-    vols: Listing,
-    pair: str | None = None,
-    date: str | Date | None = None,
-    spread: float = SPREAD,
-    rates: str | Path | None = None,
-    spot: float | None = None,
-    conventions: FxConventions | None = None,
-) -> Quotes:
-    """The quotes of one pair and date; other arguments as `load_fx_vols`."""
-    check_spread(spread)
+def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options: FxOptions) -> Quotes:
+    """The quotes of one pair on one date.
+
+    Args:
+        vols: The file as read.
+        pair: As for `load_fx_vols`.
+        date: As for `load_fx_vols`.
+        options: How the volatilities are read.
+
+    Raises:
+        DataError: As `load_fx_vols`.
+        ArgumentError: As `load_fx_vols`.
+        PrecisionError: Double precision is off.
+    """
     rows, pair, taken = vols.pick("pair", pair, date)
-    start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
-    expiry = _expiries(vols.path, rows["tenor"], start)
-    maturity = ((expiry - start) / DAY).to_numpy() / YEAR
-    spot = _spot(vols.path, rows, spot)
+    snapshot_ts = taken or UNKNOWN_DATE
+    start = timestamp_of(snapshot_ts)
+    tenors = column(rows, "tenor")
+    expiry = _expiries(vols.path, tenors, start)
+    maturity = ((expiry - start) / DAY).to_numpy() / DAYS_A_YEAR
+    spot = _spot(vols.path, rows, options.spot)
     if {"domestic", "foreign"} <= set(rows):
         market = _from_rates(rows, maturity, spot)
     else:
-        market = _from_swaps(_beside(vols.path, rates), rows["tenor"], maturity, spot, start, pair)
-    smiles = []
-    for row, t, forward, foreign in zip(
-        rows.to_dict("records"), maturity, market.forward, market.foreign, strict=True
-    ):
-        try:
-            smiles.append(_smile(row, t, pair, conventions, forward, foreign))
-        except ArgumentError as error:
-            raise DataError(f"{vols.path}: tenor {row['tenor']}: {error}") from error
-    strike, vol, is_call = (np.concatenate(part) for part in zip(*smiles, strict=True))
-    tenor = np.repeat(np.arange(len(rows)), [len(smile[0]) for smile in smiles])
-    unit = (market.forward[tenor], market.domestic[tenor], strike, maturity[tenor], is_call)
-    bid, ask = bid_ask_around(vol, spread, *unit)
+        swaps = _swap_table(_beside(vols.path, options.rates), start, 0.01 if pair.endswith("JPY") else 1e-4)
+        market = _from_swaps(swaps, tenors, maturity, spot)
+    smiles = _smiles(
+        path=vols.path,
+        rows=rows,
+        pair=pair,
+        maturity=maturity,
+        market=market,
+        conventions=options.conventions,
+    )
+    row = np.repeat(np.arange(len(rows)), [len(smile.strike) for smile in smiles])
+    terms = OptionTerms(
+        forward=market.forward[row],
+        discount=market.domestic[row],
+        strike=np.concatenate([smile.strike for smile in smiles]),
+        maturity=maturity[row],
+        is_call=np.concatenate([smile.is_call for smile in smiles]),
+    )
+    vol = np.concatenate([smile.vol for smile in smiles])
+    bid, ask = bid_ask_around(vol, options.spread, terms)
     columns = {
         "timestamp": pd.NaT if taken is None else start,
-        "expiry_datetime": expiry.iloc[tenor].reset_index(drop=True),
-        "option_type": np.where(is_call, "call", "put"),
-        "strike": strike,
-        "maturity": maturity[tenor],
+        "expiry_datetime": expiry.iloc[row].reset_index(drop=True),
+        "option_type": np.where(terms.is_call, "call", "put"),
+        "strike": terms.strike,
+        "maturity": terms.maturity,
         "bid_price": bid,
         "ask_price": ask,
-        "futures_price": market.forward[tenor],
-        "discount": market.domestic[tenor],
+        "futures_price": terms.forward,
+        "discount": terms.discount,
         "implied_volatility": vol,
         "underlying_name": pair,
     }
     return Quotes(
-        option_table(columns, len(tenor)), pair, start.to_pydatetime(), vols.path, "365", vols.sha256,
-        settlement="cash", spot=spot, assumed_spread=spread,
-    )  # fmt: skip
+        frame=option_table(columns, len(row)),
+        currency=pair,
+        snapshot_ts=snapshot_ts,
+        path=vols.path,
+        day_count="365",
+        sha256=vols.sha256,
+        settlement="cash",
+        spot=spot,
+        assumed_spread=options.spread,
+    )
+
+
+def _smiles(
+    path: Path,
+    rows: pd.DataFrame,
+    pair: str,
+    maturity: np.ndarray,
+    market: Market,
+    conventions: FxConventions | None,
+) -> list[FxSmile]:
+    """The smile of each tenor."""
+    smiles = []
+    records = rows.to_dict("records")
+    for row, t, forward, foreign in zip(records, maturity, market.forward, market.foreign, strict=True):
+        try:
+            stated = conventions or _stated_conventions(row, t, pair)
+            smiles.append(_smile(row, t, forward, foreign, stated))
+        except ArgumentError as error:
+            raise DataError(f"{path}: tenor {row['tenor']}: {error}") from error
+    return smiles
 
 
 def _smile(
-    row: Mapping[str, Any],
-    maturity: float,
-    pair: str,
-    conventions: FxConventions | None,
-    forward: float,
-    foreign: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Strikes, volatilities and kinds of a tenor; nan where a number is missing."""
+    row: Mapping[str, float], maturity: float, forward: float, foreign: float, conventions: FxConventions
+) -> FxSmile:
+    """The options of one tenor; their strikes and volatilities are nan if a number is missing."""
     deltas = [delta for delta in DELTAS if f"rr{delta}" in row and f"bf{delta}" in row]
     atm = row["atm"] / 100
     reversals, butterflies = (np.array([row[f"{q}{d}"] for d in deltas]) / 100 for q in ("rr", "bf"))
     if not np.isfinite([atm, forward, foreign, *reversals, *butterflies]).all():
         empty = np.full(2 * len(deltas) + 1, np.nan)
-        return empty, empty, np.arange(len(empty)) >= len(deltas)
+        return FxSmile(empty, empty, np.arange(len(empty)) >= len(deltas))
     return fx_smile(
-        atm, np.array(deltas) / 100, reversals, butterflies, forward, maturity,
-        conventions or _stated_conventions(row, maturity, pair), foreign,
-    )  # fmt: skip
+        atm=atm,
+        deltas=np.array(deltas) / 100,
+        risk_reversals=reversals,
+        butterflies=butterflies,
+        forward=forward,
+        maturity=maturity,
+        conventions=conventions,
+        foreign_discount=foreign,
+    )
 
 
-def _stated_conventions(row: Mapping[str, Any], maturity: float, pair: str) -> FxConventions:
-    """What the row says, the market's habit where it says nothing."""
+def _stated_conventions(row: Mapping[str, object], maturity: float, pair: str) -> FxConventions:
+    """The conventions that the row states, and those of the market where it states none."""
     adjusted = str(row.get("premium_adjusted", not pair.endswith("USD"))).strip().lower()
-    stated: dict[str, Any] = {
+    stated = {
         "delta": row.get("delta", "spot" if maturity < SPOT_DELTAS_UNTIL else "forward"),
         "premium_adjusted": {"true": True, "1": True, "false": False, "0": False}.get(adjusted, adjusted),
         "atm": row.get("atm_convention", "delta_neutral_straddle"),
     }
-    return FxConventions(**stated)
+    return FxConventions(**stated)  # pyright: ignore[reportArgumentType]  # it checks its fields itself
 
 
-def _expiries(path: Path, tenors: Any, start: pd.Timestamp) -> pd.Series:
+def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
     """Quote date plus tenor, shape (tenors,)."""
     expiries = []
     for line, tenor in enumerate(tenors, start=2):
-        found = TENOR.fullmatch(str(tenor).strip())
-        if found is None:
+        match = TENOR.fullmatch(str(tenor).strip())
+        if match is None:
             raise DataError(
-                f"{path}: row {line}: tenor {tenor!r}; expected a number and d, w, m or y, as in 3m"
+                f"{path}: row {line}: tenor {tenor!r} is unknown; expected a number and d, w, m or y, such "
+                "as 3m."
             )
-        span: Any = {UNITS[found[2].lower()]: int(found[1])}
+        count, unit = match.groups()
+        span: dict[str, Any] = {UNITS[unit.lower()]: int(count)}
         expiries.append(start + pd.DateOffset(**span))
     return pd.Series(expiries, dtype="datetime64[us, UTC]")
 
 
-def _spot(path: Path, rows: Any, spot: float | None) -> float:
-    known = spot if spot is not None else (rows["spot"].median() if "spot" in rows else np.nan)
-    if not (np.isfinite(known) and known > 0):
-        raise ArgumentError(f"{path}: has no spot; pass spot=, in domestic currency per unit of foreign")
-    return float(known)
+def _spot(path: Path, rows: pd.DataFrame, given: float | None) -> float:
+    """The caller's spot, or else the file's."""
+    stated = column(rows, "spot").median() if "spot" in rows else np.nan
+    spot = float(stated if given is None else given)
+    if not (np.isfinite(spot) and spot > 0):
+        raise ArgumentError(
+            f"{path}: the file has no spot that is positive; pass spot=, in domestic currency per unit of "
+            "foreign."
+        )
+    return spot
 
 
-def _from_rates(rows: Any, maturity: np.ndarray, spot: float) -> Market:
-    with np.errstate(all="ignore"):  # of rates that are none
+def _from_rates(rows: pd.DataFrame, maturity: np.ndarray, spot: float) -> Market:
+    """Forwards and discount factors from the continuous rates of both currencies."""
+    with np.errstate(all="ignore"):  # rates that are no numbers, refused later
         domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
         return _market(spot * foreign / domestic, domestic, spot)
 
 
 def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
-    """Foreign discount factors as the forward has them; nan where a number is none that a market has."""
-    found = (forward, domestic, forward * domestic / spot)
-    usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in found])
-    return Market(*(np.where(usable, x, np.nan) for x in found))
+    """Foreign discount factors that agree with the forward; nan where a number is not finite and positive."""
+    numbers = (forward, domestic, forward * domestic / spot)
+    usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in numbers])
+    forward, domestic, foreign = (np.where(usable, x, np.nan) for x in numbers)
+    return Market(forward=forward, domestic=domestic, foreign=foreign)
 
 
 def _beside(path: Path, rates: str | Path | None) -> Path:
     """The file of rates that belongs to one of volatilities."""
-    found = Path(rates) if rates is not None else path.with_name(path.name.replace("_vol", "_rates"))
-    if found == path or not found.exists():
+    file = Path(rates) if rates is not None else path.with_name(path.name.replace("_vol", "_rates"))
+    if file == path or not file.exists():
         raise DataError(
-            f"{path}: no columns r_domestic and r_foreign, and {found} is no file of rates; pass rates="
+            f"{path}: the file has no columns r_domestic and r_foreign, and {file} is no file of rates; pass "
+            "rates=, the path of such a file."
         )
-    return found
+    return file
 
 
-def _from_swaps(
-    path: Path, tenors: Any, maturity: np.ndarray, spot: float, start: pd.Timestamp, pair: str
-) -> Market:
-    """Forwards and discount factors from a file of swap rates, swap points and basis."""
-    table = read_csv(path)
-    frame = table.select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
-    quoted = ((_expiries(path, frame["tenor"], start) - start) / DAY).to_numpy() / YEAR
-    basis = frame["basis"] if "basis" in frame else pd.Series(np.nan, index=frame.index)
+class _Swaps(NamedTuple):
+    """A file of rates, shape (quoted tenors,) each."""
+
+    tenor: pd.Series
+    maturity: np.ndarray  # years
+    domestic: np.ndarray  # par rates, percent
+    foreign: np.ndarray  # par rates with the cross-currency basis, percent
+    points: np.ndarray | None  # forward less spot, None where the file has no such column
+
+
+def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
+    """Reads a file of swap rates, swap points (in units of `pip`) and basis."""
+    frame = read_csv(path).select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
+    tenor = column(frame, "tenor")
+    maturity = ((_expiries(path, tenor, start) - start) / DAY).to_numpy() / DAYS_A_YEAR
+    basis = column(frame, "basis") if "basis" in frame else pd.Series(np.nan, index=frame.index)
+    quoted = basis.notna().to_numpy()
     # a basis is quoted at few tenors: linear between, constant outside
-    known = basis.notna().to_numpy()
-    spread = np.interp(quoted, quoted[known], basis[known]) / 100 if known.any() else np.zeros(len(quoted))
-    domestic = swap_discounts(quoted, frame["domestic"].to_numpy(), maturity)
-    foreign = swap_discounts(quoted, frame["foreign"].to_numpy() + spread, maturity)
+    spread = np.interp(maturity, maturity[quoted], basis[quoted]) / 100 if quoted.any() else 0.0
+    return _Swaps(
+        tenor=tenor,
+        maturity=maturity,
+        domestic=frame["domestic"].to_numpy(),
+        foreign=frame["foreign"].to_numpy() + spread,
+        points=frame["points"].to_numpy() * pip if "points" in frame else None,
+    )
+
+
+def _from_swaps(swaps: _Swaps, tenors: pd.Series, maturity: np.ndarray, spot: float) -> Market:
+    """Forwards and discount factors from swap rates, swap points and basis."""
+    domestic = swap_discounts(swaps.maturity, swaps.domestic, maturity)
+    foreign = swap_discounts(swaps.maturity, swaps.foreign, maturity)
     forward = spot * foreign / domestic
-    if "points" in frame:
-        pip = 0.01 if pair.endswith("JPY") else 1e-4
-        points = dict(zip(frame["tenor"].str.lower(), frame["points"] * pip, strict=True))
+    if swaps.points is not None:
+        points = dict(zip(swaps.tenor.str.lower(), swaps.points, strict=True))
         stated = spot + np.array([points.get(str(tenor).lower(), np.nan) for tenor in tenors])
         forward = np.where(np.isnan(stated), forward, stated)
     return _market(forward, domestic, spot)
+
+
+FX_VOLS = SourceKind(
+    name="fx",
+    description="volatilities by delta (tenor and atm)",
+    columns=(NAMES["tenor"], NAMES["atm"]),
+    read=read_fx_vols,
+    quotes=fx_quotes,
+    options=FxOptions,
+)

@@ -1,17 +1,19 @@
-"""The table in which files of listed options end, whatever their layout: columns, dates, refusals."""
+"""The table in which files of listed options end, whatever their layout: columns, dates, refused rows."""
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from datetime import date as Date
 from pathlib import Path
-from typing import Any
+from typing import TypeVar, cast
 
 import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..filters import first_reason
+from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, first_reason
+from ..quotes import column
 from .csv_table import CsvTable, Names
 
 ALWAYS = (
@@ -30,64 +32,65 @@ ALWAYS = (
 WHERE_PRESENT = ("open_interest", "volume", "vega")
 KINDS = {"c": "call", "call": "call", "calls": "call", "p": "put", "put": "put", "puts": "put"}
 DAY = pd.Timedelta(days=1)
-SHOWN = 10
-ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # options on futures of an index that is no asset
+SHOWN = 10  # most values that a message lists
+ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are no asset: their options are on their futures
 
-
-def spot_of(rows: pd.DataFrame, name: str) -> float:
-    """Price of the underlying, the median over rows; nan where there is none, or it is not the underlying."""
-    known = "spot" in rows and name not in ON_FUTURES
-    return float(np.nanmedian(rows["spot"].to_numpy(float))) if known else np.nan
+Value = pd.Series | np.ndarray | str | float | pd.Timestamp
+"""A column of a table: one value for each row, or one for all of them."""
+Choice = TypeVar("Choice", str, datetime)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Listing:
-    """One file as read: every underlying and date together."""
+    """One file as read, with every underlying and date in it."""
 
-    frame: pd.DataFrame  # underlying; date, UTC or NaT; and what the layout has
+    frame: pd.DataFrame  # columns underlying and date (UTC or NaT), and those that the layout has
     path: Path
     sha256: str
-    named: bool  # whether the file says what the underlying is; else the file's own name does
+    named: bool  # whether the file states its underlying; otherwise the name of the file stands for it
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
-        """Each underlying with each of its days, in time order; the day is None where none is known."""
+        """Each underlying with each of its days, in time order; the day is None where it is unknown."""
         days = self.frame["date"].dt.normalize()
         pairs = pd.DataFrame({"day": days, "name": self.frame["underlying"]}).drop_duplicates()
         pairs = pairs.sort_values(["day", "name"])
-        known = [None if day is pd.NaT else day.to_pydatetime() for day in pairs["day"]]
-        return tuple(zip(pairs["name"], known, strict=True))
+        dates = [None if day is pd.NaT else day.to_pydatetime() for day in pairs["day"]]
+        return tuple(zip(pairs["name"], dates, strict=True))
 
-    def pick(self, word: str, name: str | None, date: Any) -> tuple[Any, str, datetime | None]:
+    def pick(
+        self, word: str, name: str | None, date: str | Date | None
+    ) -> tuple[pd.DataFrame, str, datetime | None]:
         """The rows of one underlying on one date, the underlying, and the date, None where it is unknown.
 
         Args:
-            word: What the caller's argument for the underlying is called.
-            name: None takes the only one; where the file does not say, this is its name.
-            date: None takes the only one; where the file does not say, this is its date.
+            word: The caller's name of the argument `name`, for messages.
+            name: The underlying. None takes the only one. It names a file that does not state its underlying.
+            date: The quote date. None takes the only one. It dates a file that has no date.
 
         Raises:
-            ArgumentError: There are several and none is asked for, or `date` is no date.
+            ArgumentError: The file has several and none is chosen, or `date` is no date.
             DataError: There are no such rows.
         """
-        rows: Any = self.frame
-        wanted = as_date(date)
+        rows = self.frame.reset_index(drop=True)
+        day = as_date(date)
         if self.named or name is None:
-            name = str(choose(self.path, word, name, sorted(rows["underlying"].dropna().unique())))
-            rows = rows[rows["underlying"] == name]
-        days = rows["date"].dt.normalize()
+            names = sorted(column(rows, "underlying").dropna().unique())
+            name = str(choose(self.path, word, name, names))
+            rows = rows_where(rows, column(rows, "underlying") == name)
+        days = column(rows, "date").dt.normalize()
         if days.notna().any():
-            present = [day.to_pydatetime() for day in sorted(days.dropna().unique())]
-            wanted = choose(self.path, "date", wanted, present)
-            rows = rows[days == wanted]
-        return rows.reset_index(drop=True), name, wanted
+            present = [one.to_pydatetime() for one in sorted(days.dropna().unique())]
+            day = choose(self.path, "date", day, present)
+            rows = rows_where(rows, days == day)
+        return rows, name, day
 
 
-def listing(table: CsvTable, frame: Any, names: Names) -> Listing:
-    """Typed columns as a listing: dates are read, underlying and date come from the file name if need be."""
+def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
+    """A listing of typed columns. The name of the file stands in for an underlying or a date it lacks."""
     for key in ("date", "expiry"):
         if key in frame:
-            frame[key] = table.dates(frame[key], table.name_of(key, names) or key)
+            frame[key] = table.dates(column(frame, key), table.name_of(key, names) or key)
     if "date" not in frame:
         frame["date"] = pd.Series(date_in(table.path), index=frame.index, dtype="datetime64[us, UTC]")
     named = "underlying" in frame
@@ -96,82 +99,117 @@ def listing(table: CsvTable, frame: Any, names: Names) -> Listing:
     return Listing(frame, table.path, table.sha256, named)
 
 
-def option_table(columns: dict[str, Any], rows: int, non_standard: Any = False) -> pd.DataFrame:
-    """The frame of `Quotes`: columns as given, nan where one is not, and the reasons of refused rows.
+def option_table(
+    columns: Mapping[str, Value], rows: int, non_standard: np.ndarray | bool = False
+) -> pd.DataFrame:
+    """The frame of `Quotes`, with the reasons of refused rows; a column that is not given is nan.
 
     Args:
-        columns: Arrays or single values by name, those of `ALWAYS` and `WHERE_PRESENT`.
+        columns: Arrays of shape (rows,) or single values, by names of `ALWAYS` and `WHERE_PRESENT`.
         rows: Number of rows.
-        non_standard: Rows that are contracts on another number of shares, shape (rows,).
+        non_standard: Rows that are contracts on another number of shares, bool, shape (rows,).
     """
     names = [*ALWAYS, *(name for name in WHERE_PRESENT if name in columns)]
     frame = pd.DataFrame({name: columns.get(name, np.nan) for name in names}, index=pd.RangeIndex(rows))
     maturity = frame["maturity"].to_numpy()
     frame["refused"] = first_reason(
         [
-            ("non-standard contract", np.broadcast_to(non_standard, rows)),
-            ("expired before the quote date", maturity < 0),
-            ("maturity of zero days", maturity == 0),
+            (NON_STANDARD, np.broadcast_to(non_standard, rows)),
+            (EXPIRED, maturity < 0),
+            (EXPIRES_TODAY, maturity == 0),
         ],
         rows,
     )
     return frame
 
 
-def option_types(values: Any) -> Any:
-    """The kinds as call and put, from C, Put, ...; what is neither stays, for the filters to refuse."""
+def spot_of(rows: pd.DataFrame, name: str) -> float:
+    """The price of the underlying, the median over rows; nan if it is unknown or the index is no asset."""
+    if "spot" not in rows or name in ON_FUTURES:
+        return np.nan
+    stated = rows["spot"].dropna().to_numpy(float)
+    return float(np.median(stated)) if len(stated) else np.nan
+
+
+def option_types(values: pd.Series) -> pd.Series:
+    """Kinds such as C or Put as call and put; other text stays as it is, and the filters refuse it."""
     plain = values.str.strip().str.lower()
     return plain.map(KINDS).fillna(plain)
 
 
-def whole_days(expiry: Any, date: Any) -> np.ndarray:
+def rows_where(frame: pd.DataFrame, chosen: pd.Series | np.ndarray) -> pd.DataFrame:
+    """The rows where `chosen` (bool, shape (rows,)) is true, with an index that counts from 0."""
+    return cast(pd.DataFrame, frame[chosen]).reset_index(drop=True)
+
+
+def whole_days(expiry: pd.Series, date: pd.Timestamp) -> np.ndarray:
     """Calendar days from date to expiry, shape (rows,); nan where one is missing."""
     return ((expiry.dt.normalize() - date.normalize()) / DAY).to_numpy(float)
 
 
-def choose(path: Path, name: str, wanted: Any, present: Sequence[Any]) -> Any:
-    """The one that is asked for, or the only one.
+def choose(path: Path, name: str, wanted: Choice | None, present: Sequence[Choice]) -> Choice:
+    """The value that is wanted, or the only one that is present.
+
+    Args:
+        path: The file, for messages.
+        name: The argument by which the caller chooses, for messages.
+        wanted: The choice; None takes the only value.
+        present: The values in the file.
 
     Raises:
-        ArgumentError: There are several and none is asked for.
-        DataError: It is not there.
+        ArgumentError: There are several values and `wanted` is None.
+        DataError: The value is not in the file, or the file has none at all.
     """
+    if not present:
+        raise DataError(f"{path}: no row has a {name}; fill the column, or remove it.")
     if wanted is None and len(present) > 1:
         raise ArgumentError(
-            f"{path}: holds {_listed(present)}; say which, for example {name}={_shown(present[0])!r}"
+            f"{path}: the file holds {_listed(present)}; say which one, for example "
+            f"{name}={_shown(present[0])!r}."
         )
     if wanted is None:
         return present[0]
     if wanted not in present:
-        raise DataError(f"{path}: no rows for {name}={_shown(wanted)!r}; the file has {_listed(present)}")
+        raise DataError(f"{path}: no rows for {name}={_shown(wanted)!r}; the file has {_listed(present)}.")
     return wanted
 
 
-def as_date(value: Any) -> datetime | None:
-    """Midnight UTC of a date in any form that pandas reads; None of None.
+def as_date(value: str | Date | None) -> datetime | None:
+    """Midnight UTC of a date in any form that pandas reads; None if the value is None.
 
     Raises:
-        ArgumentError: It is no date.
+        ArgumentError: The value is no date.
     """
     if value is None:
         return None
     try:
-        when: Any = pd.Timestamp(value)
+        when = pd.Timestamp(value)
     except ValueError:
         when = pd.NaT
-    if when is pd.NaT:
-        raise ArgumentError(f"date={value!r}: expected a date, for example '2021-03-12'")
-    when = when.tz_localize("UTC") if when.tzinfo is None else when.tz_convert("UTC")
-    return when.normalize().to_pydatetime()
+    if not isinstance(when, pd.Timestamp):
+        raise ArgumentError(f"date={value!r} is not a date; expected one such as '2021-03-12'.")
+    return midnight(when)
+
+
+def timestamp_of(when: str | Date) -> pd.Timestamp:
+    """A date or time as pandas has it; it is not NaT, which the type of `pd.Timestamp(when)` allows."""
+    return cast(pd.Timestamp, pd.Timestamp(when))
+
+
+def midnight(when: str | Date) -> datetime:
+    """Midnight UTC of a date or time; a time without a zone is one in UTC."""
+    time = timestamp_of(when)
+    utc = cast(pd.Timestamp, time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC"))
+    return utc.normalize().to_pydatetime()
 
 
 def name_in(path: Path) -> str:
-    """What comes before the first `_` or dot in the name of a file, in upper case: its underlying."""
+    """The underlying in the name of a file: the part before the first `_` or dot, in upper case."""
     return re.split(r"[_.]", path.name, maxsplit=1)[0].upper()
 
 
 def date_in(path: Path) -> datetime | None:
-    """The date of eight digits in the name of a file, None where there is none."""
+    """The date of eight digits in the name of a file, None if there is none."""
     for digits in re.findall(r"(?<!\d)\d{8}(?!\d)", path.name):
         try:
             return datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC)
@@ -180,11 +218,11 @@ def date_in(path: Path) -> datetime | None:
     return None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: str | datetime) -> str:
     return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
 
 
-def _listed(values: Sequence[Any]) -> str:
+def _listed(values: Sequence[str | datetime]) -> str:
     if len(values) > SHOWN:
         return f"{_shown(values[0])} to {_shown(values[-1])}, {len(values)} in all"
     return ", ".join(map(_shown, values)) or "none"

@@ -1,19 +1,21 @@
 """Reads published volatility surfaces: files with a maturity in years, and volatilities or prices."""
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import date as Date
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from ...errors import DataError
-from ..quotes import UNKNOWN_DATE, Quotes
+from ..quotes import DAYS_A_YEAR, SECONDS_A_DAY, UNKNOWN_DATE, Quotes, column
 from .csv_table import FileContent, read_csv
-from .option_table import Listing, listing, option_table, option_types, spot_of
+from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of
 from .rates import Rates, discount_factors
-from .vol_quotes import SPREAD, bid_ask_around, cash_price, cash_vega, check_spread
+from .sources import SourceKind
+from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, cash_price, cash_vega, check_spread
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "date": ("date", "snap_date"),
@@ -38,10 +40,27 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "open_interest": ("open_interest",),
 }
 TEXTS = ("date", "underlying", "expiry", "option_type")
-QUOTED = (("bid", "ask"), ("bid_vol", "ask_vol"), ("price",), ("vol",))  # what is used, best first
-MIDDLES = QUOTED[2:]
-YEAR = 365.0
+CASH_SIDES = ("bid", "ask")
+VOL_SIDES = ("bid_vol", "ask_vol")
+CASH_MID = ("price",)
+VOL_MID = ("vol",)
+QUOTED = (CASH_SIDES, VOL_SIDES, CASH_MID, VOL_MID)  # the first that a file has is used
 LONGEST = 200.0  # years
+
+
+@dataclasses.dataclass(frozen=True)
+class SurfaceOptions:
+    """The arguments of `load_surface` that say how a surface is read.
+
+    Raises:
+        ArgumentError: The spread is no volatility.
+    """
+
+    spread: float = SPREAD
+    rates: Rates | float | None = None
+
+    def __post_init__(self) -> None:
+        check_spread(self.spread)
 
 
 def load_surface(
@@ -53,40 +72,43 @@ def load_surface(
 ) -> Quotes:
     """Read a published surface.
 
-    A file has a strike, a maturity (`T`, `expiry_years` or `days`) and, the best of what is there: `bid` and
-    `ask` in cash, `bid_iv` and `ask_iv`, `price` in cash, or `iv`; `NAMES` lists every accepted name.
-    Volatilities become prices: discount x forward x Black. Where the file has a middle only, bid and ask lie
-    half of `spread` in volatility below and above, and `Quotes.assumed_spread` says so.
+    A file has a strike, a maturity (`T`, `expiry_years` or `days`) and one kind of quotes. The first of these
+    that it has is used: `bid` and `ask` in cash, `bid_iv` and `ask_iv`, `price` in cash, `iv`. `NAMES` lists
+    every accepted name. Volatilities become prices: discount x forward x Black. Where the file has only a
+    mid, bid and ask are laid half of `spread` in volatility below and above it, and `Quotes.assumed_spread`
+    is that spread.
 
-    - Forward: the file's; else spot e^{(rate - dividend) t} with the file's rate, that of `rates`, or none at
-      all, as the sources without rates mean it. Files of bid and ask prices leave it open: parity knows it
-      better, and options on a volatility index have another underlying than its spot.
-    - Discount: the file's, that of its rate, or that of `rates`. A file without any, of volatilities or of
-      prices that its own volatilities give without discounting, has 1; a file of bid and ask leaves it open.
-    - Kind: the file's; without, quotes of `price` are calls and volatilities those of the option out of the
-      money.
+    - Forward: the file's, or else spot e^{(rate - dividend) t} with the file's rate, that of `rates`, or no
+      rate at all, as sources without rates mean it. For files of bid and ask prices it stays open: put-call
+      parity determines it better, and options on a volatility index are not written on its spot.
+    - Discount: the file's, that of its rate, or that of `rates`. Without any of them it is 1, for sources of
+      volatilities and of single prices do not discount then; for files of bid and ask prices it stays open.
+    - Kind: the file's. Without such a column, quotes of `price` are calls, and a volatility is that of the
+      option out of the money.
 
     Args:
         path: CSV file, plain or gzip, UTF-8.
-        name: Underlying; None takes the only one. A file that does not say takes its name from here, or from
-            the file name up to the first `_`.
-        date: Quote date; None takes the file's, or that in the file name (eight digits). Where there is none
-            at all `timestamp` is NaT and expiries count from `UNKNOWN_DATE`: maturities are right, dates not.
-        spread: Between bid and ask volatility where the file has only a middle; decimal, 0.005 is half a
-            volatility point.
-        rates: A continuously compounded rate or a history of rates, for files without discount factor.
+        name: Underlying; None takes the only one. It names a file that states no underlying; for such a file
+            None takes the file name up to the first `_`.
+        date: Quote date; None takes the file's, or the one in the file name (eight digits). Without any date
+            `timestamp` is NaT and expiries count from `UNKNOWN_DATE`: maturities are right, dates are not.
+        spread: Distance between bid and ask volatility where the file has only a mid; decimal, 0.005 is half
+            a volatility point.
+        rates: A continuously compounded rate or a history of rates, for files without discount factors.
 
     Returns:
-        Every row of that underlying, European, prices in cash. `implied_volatility` is the file's, the middle
-        of bid and ask where it has both. Maturities are the file's, in its day count.
+        Every row of that underlying, European, with prices in cash. `implied_volatility` is the file's, the
+        mean of bid and ask where it has both. Maturities are the file's, in its day count.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, has a date in a form
-            that is not accepted, or no row of that underlying; names the file, and the line or column.
-        ArgumentError: A spread that is negative, or several underlyings or dates and none was asked for.
+            that is not accepted, or has no row of that underlying. The message names the file, and the line
+            or column.
+        ArgumentError: The spread is negative, or the file has several underlyings or dates and the argument
+            that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
-    return surface_quotes(read_surface(path), name, date, spread, rates)
+    return surface_quotes(read_surface(path), name, date, SurfaceOptions(spread=spread, rates=rates))
 
 
 def read_surface(file: str | Path | FileContent) -> Listing:
@@ -98,37 +120,54 @@ def read_surface(file: str | Path | FileContent) -> Listing:
     table = read_csv(file)
     frame = table.select(NAMES, ("strike",), TEXTS)
     if not {"maturity", "days"} & set(frame):
-        raise DataError(f"{table.path}: no maturity; expected a column T, expiry_years or days")
+        raise DataError(
+            f"{table.path}: the file has no maturity; expected a column T or expiry_years, in years, or days."
+        )
     if _quoted(frame) is None:
         raise DataError(
-            f"{table.path}: no quotes; expected bid and ask, or forward or spot with bid_iv and ask_iv, "
-            "with price, or with iv"
+            f"{table.path}: the file has no quotes that can be used; expected the columns bid and ask, or a "
+            "column forward or spot together with bid_iv and ask_iv, with price, or with iv."
         )
     return listing(table, frame, NAMES)
 
 
 def surface_quotes(
-    surface: Listing,
-    name: str | None = None,
-    date: str | Date | None = None,
-    spread: float = SPREAD,
-    rates: Rates | float | None = None,
+    surface: Listing, name: str | None, date: str | Date | None, options: SurfaceOptions
 ) -> Quotes:
-    """The quotes of one underlying of a surface; other arguments as `load_surface`."""
-    check_spread(spread)
+    """The quotes of one underlying of a surface.
+
+    Args:
+        surface: The file as read.
+        name: As for `load_surface`.
+        date: As for `load_surface`.
+        options: How the surface is read.
+
+    Raises:
+        DataError: The file has no such rows.
+        ArgumentError: The file has several underlyings or dates and None is given, or `date` is no date.
+        PrecisionError: As `load_surface`.
+    """
     rows, name, taken = surface.pick("name", name, date)
-    quoted = _quoted(rows) or ()
-    start: Any = pd.Timestamp(taken or UNKNOWN_DATE)
-    maturity = (rows["maturity"] if "maturity" in rows else rows["days"] / YEAR).to_numpy()
-    forward, discount = _forward_discount(rows, maturity, discount_factors(rates, start, maturity))
+    snapshot_ts = taken or UNKNOWN_DATE
+    start = timestamp_of(snapshot_ts)
+    years = column(rows, "maturity") if "maturity" in rows else column(rows, "days") / DAYS_A_YEAR
+    maturity = years.to_numpy()
+    forward, discount = _forward_discount(rows, maturity, discount_factors(options.rates, start, maturity))
     kind = _kinds(rows, forward)
-    unit = (forward, discount, rows["strike"].to_numpy(), maturity, kind == "call")
-    bid, ask = _bid_ask(rows, quoted, spread, unit)
+    strike = column(rows, "strike")
+    terms = OptionTerms(
+        forward=forward,
+        discount=discount,
+        strike=strike.to_numpy(),
+        maturity=maturity,
+        is_call=kind == "call",
+    )
+    bid, ask = _bid_ask(rows, options.spread, terms)
     columns = {
         "timestamp": pd.NaT if taken is None else start,
-        "expiry_datetime": rows["expiry"] if "expiry" in rows else start + _days(maturity),
+        "expiry_datetime": column(rows, "expiry") if "expiry" in rows else start + _days(maturity),
         "option_type": kind,
-        "strike": rows["strike"],
+        "strike": strike,
         "maturity": maturity,
         "bid_price": bid,
         "ask_price": ask,
@@ -137,71 +176,98 @@ def surface_quotes(
         "implied_volatility": _vols(rows),
         "underlying_name": name,
     }
-    columns |= {"open_interest": rows["open_interest"]} if "open_interest" in rows else {}
+    if "open_interest" in rows:
+        columns["open_interest"] = column(rows, "open_interest")
     return Quotes(
-        option_table(columns, len(rows)), name, start.to_pydatetime(), surface.path, "file", surface.sha256,
-        settlement="cash", spot=spot_of(rows, name),
-        assumed_spread=spread if quoted in MIDDLES else np.nan,
-    )  # fmt: skip
+        frame=option_table(columns, len(rows)),
+        currency=name,
+        snapshot_ts=snapshot_ts,
+        path=surface.path,
+        day_count="file",
+        sha256=surface.sha256,
+        settlement="cash",
+        spot=spot_of(rows, name),
+        assumed_spread=options.spread if _quoted(rows) in (CASH_MID, VOL_MID) else np.nan,
+    )
 
 
-def _quoted(rows: Any) -> tuple[str, ...] | None:
-    """Which columns the prices come from, None where there are none that can."""
-    found = next((names for names in QUOTED if set(names) <= set(rows)), None)
-    return found if found == QUOTED[0] or {"spot", "forward"} & set(rows) else None
+def _quoted(rows: pd.DataFrame) -> tuple[str, ...] | None:
+    """The columns that the prices come from, None where the file has none that can give them."""
+    quoted = next((names for names in QUOTED if set(names) <= set(rows)), None)
+    return quoted if quoted == CASH_SIDES or {"spot", "forward"} & set(rows) else None
 
 
-def _forward_discount(rows: Any, maturity: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Forward and discount factor, shape (rows,) each, as `load_surface` describes them."""
-    open_prices = _quoted(rows) == QUOTED[0]
-    with np.errstate(all="ignore"):  # of rates and maturities that are none
-        stated = np.exp(-rows["rate"] * maturity).to_numpy() if "rate" in rows else given
+def _forward_discount(
+    rows: pd.DataFrame, maturity: np.ndarray, given: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forward and discount factor, shape (rows,) each, as `load_surface` describes them.
+
+    Args:
+        rows: The rows of one underlying.
+        maturity: Years, shape (rows,).
+        given: The discount factors of the caller's rates, nan without any; shape (rows,).
+    """
+    prices = _quoted(rows) == CASH_SIDES
+    with np.errstate(all="ignore"):  # rates and maturities that are no numbers, refused later
+        stated = np.exp(-rows["rate"].to_numpy() * maturity) if "rate" in rows else given
         discount = rows["discount"].to_numpy() if "discount" in rows else stated
-        if not open_prices and np.isnan(discount).all():
+        if not prices and np.isnan(discount).all():
             discount = np.ones(len(rows))
         if "forward" in rows:
             return rows["forward"].to_numpy(), discount
-        if open_prices:
+        if prices:
             return np.full(len(rows), np.nan), discount
-        carry = np.exp(-rows["dividend"] * maturity).to_numpy() if "dividend" in rows else 1.0
+        carry = np.exp(-rows["dividend"].to_numpy() * maturity) if "dividend" in rows else 1.0
         forward = rows["spot"].to_numpy() * carry / discount
     return np.where(np.isfinite(forward), forward, np.nan), discount
 
 
-def _kinds(rows: Any, forward: np.ndarray) -> np.ndarray:
-    """Each row's kind, shape (rows,)."""
+def _kinds(rows: pd.DataFrame, forward: np.ndarray) -> np.ndarray:
+    """The kind of each row, shape (rows,), dtype object."""
     if "option_type" in rows:
-        return option_types(rows["option_type"]).to_numpy(object)
+        return option_types(column(rows, "option_type")).to_numpy(object)
     calls = True if "price" in rows else rows["strike"].to_numpy() >= forward
     return np.where(np.broadcast_to(calls, len(rows)), "call", "put").astype(object)
 
 
-def _bid_ask(
-    rows: Any, quoted: tuple[str, ...], spread: float, unit: tuple[np.ndarray, ...]
-) -> tuple[Any, Any]:
+@np.errstate(all="ignore")  # numbers that no market has, refused later
+def _bid_ask(rows: pd.DataFrame, spread: float, terms: OptionTerms) -> tuple[np.ndarray, np.ndarray]:
     """Bid and ask price in cash, shape (rows,) each."""
-    if quoted == ("bid", "ask"):
-        return rows["bid"], rows["ask"]
-    if quoted == ("price",):
+    quoted = _quoted(rows)
+    if quoted == CASH_SIDES:
+        return rows["bid"].to_numpy(), rows["ask"].to_numpy()
+    if quoted == CASH_MID:
         price = rows["price"].to_numpy()
-        half = 0.5 * spread * cash_vega(price, *unit)
+        half = 0.5 * spread * cash_vega(price, terms)
         return np.maximum(price - half, 0.0), price + half
-    if quoted == ("vol",):
-        return bid_ask_around(rows["vol"].to_numpy(), spread, *unit)
-    return cash_price(rows["bid_vol"].to_numpy(), *unit), cash_price(rows["ask_vol"].to_numpy(), *unit)
+    if quoted == VOL_MID:
+        return bid_ask_around(rows["vol"].to_numpy(), spread, terms)
+    return cash_price(rows["bid_vol"].to_numpy(), terms), cash_price(rows["ask_vol"].to_numpy(), terms)
 
 
-def _vols(rows: Any) -> Any:
-    """The file's volatilities, decimal."""
+def _vols(rows: pd.DataFrame) -> pd.Series | float:
+    """The file's volatilities, decimal; nan where it has none."""
     if "vol" in rows:
-        return rows["vol"]
+        return column(rows, "vol")
     if "vol_percent" in rows:
-        return rows["vol_percent"] / 100
-    return 0.5 * (rows["bid_vol"] + rows["ask_vol"]) if "bid_vol" in rows else np.nan
+        return column(rows, "vol_percent") / 100
+    if "bid_vol" in rows:
+        return 0.5 * (column(rows, "bid_vol") + column(rows, "ask_vol"))
+    return np.nan
 
 
 def _days(maturity: np.ndarray) -> pd.Series:
     """Maturities as time spans, to the second; NaT where there is none, or one beyond the calendar."""
-    known = pd.Series(maturity).where(np.abs(maturity) < LONGEST)
-    spans = pd.to_timedelta((known * YEAR * 86400).round(), unit="s")
-    return spans.dt.as_unit("us")
+    years = pd.Series(maturity).where(np.abs(maturity) < LONGEST)
+    spans = pd.to_timedelta((years * DAYS_A_YEAR * SECONDS_A_DAY).round(), unit="s")
+    return cast(pd.Series, spans).dt.as_unit("us")
+
+
+SURFACE = SourceKind(
+    name="surface",
+    description="surfaces (strike, and T, expiry_years or days)",
+    columns=(NAMES["strike"], (*NAMES["maturity"], *NAMES["days"])),
+    read=read_surface,
+    quotes=surface_quotes,
+    options=SurfaceOptions,
+)

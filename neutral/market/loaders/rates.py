@@ -3,16 +3,16 @@
 import dataclasses
 from datetime import date as Date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError, DataError
-from .csv_table import read_csv
+from ..quotes import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY, column
+from .csv_table import CsvTable, read_csv
+from .option_table import midnight
 
-YEAR = 365.0
-MONEY_MARKET_YEAR = 360.0
 LONGEST_SINGLE_PAYMENT = 1.01  # years: a tenor of a year may have a day more
 NAMES = {
     "date": ("date", "observation_date"),
@@ -22,9 +22,10 @@ NAMES = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rates:
-    """An overnight rate on every calendar day: linear in time between the dates that are known.
+    """An overnight rate on every calendar day, linear in time between the dates of its history.
 
-    Before the first date the first rate is taken, after the last the last: ask `covers`.
+    Before the first date the first rate holds, after the last date the last one; `covers` tells the dates
+    that are inside.
     """
 
     day: np.ndarray  # days since 1970-01-01, ascending, shape (dates,)
@@ -36,14 +37,14 @@ class Rates:
         The overnight rate of r percent compounds daily: exp(rate / 365) = 1 + r / 36000.
         """
         percent = float(np.interp(_day(date), self.day, self.percent))
-        return YEAR * float(np.log1p(percent / 100 / MONEY_MARKET_YEAR))
+        return DAYS_A_YEAR * float(np.log1p(percent / 100 / DAYS_A_MONEY_MARKET_YEAR))
 
-    def discount(self, date: str | Date | pd.Timestamp, maturity: Any) -> np.ndarray:
+    def discount(self, date: str | Date | pd.Timestamp, maturity: ArrayLike) -> np.ndarray:
         """Discount factors exp(-rate(date) t) for maturities of any shape, in years of 365 days."""
         return np.exp(-self.rate(date) * np.asarray(maturity, float))
 
     def covers(self, date: str | Date | pd.Timestamp) -> bool:
-        """Whether the date lies between the first and the last that are known."""
+        """Whether the date lies between the first and the last date of the history."""
         return bool(self.day[0] <= _day(date) <= self.day[-1])
 
 
@@ -54,8 +55,9 @@ def flat_rate(rate: float) -> Rates:
         ArgumentError: The rate is not a finite number.
     """
     if not np.isfinite(rate):
-        raise ArgumentError(f"rate={rate!r}: expected a finite number, 0.03 for 3 %")
-    return Rates(np.zeros(1), np.array([100 * MONEY_MARKET_YEAR * np.expm1(rate / YEAR)]))
+        raise ArgumentError(f"rate={rate!r} is not a finite number; write 0.03 for 3 %.")
+    percent = 100 * DAYS_A_MONEY_MARKET_YEAR * np.expm1(rate / DAYS_A_YEAR)
+    return Rates(np.zeros(1), np.array([percent]))
 
 
 def load_rates(path: str | Path) -> Rates:
@@ -67,39 +69,54 @@ def load_rates(path: str | Path) -> Rates:
 
     Raises:
         DataError: The file cannot be read, a column is missing, a date is wrong or comes twice, or a rate is
-            no number; names the file, and the line or column.
+            no number. The message names the file, and the line or column.
     """
     table = read_csv(path, decimal_comma=True)
     frame = table.select(NAMES, required=("date", "percent"), text=("date",))
-    dates = table.dates(frame["date"], "date")
-    bad = (dates.isna() | frame["percent"].isna()).to_numpy()
-    if bad.any():
-        raise DataError(f"{path}: line {int(bad.argmax()) + 2}: no date, or a rate that is no number")
-    day = dates.dt.as_unit("us").astype("int64").to_numpy() / 86_400e6
+    dates = table.dates(column(frame, "date"), "date")
+    _check_complete(table, dates, column(frame, "percent"))
+    day = dates.dt.as_unit("us").astype("int64").to_numpy() / (SECONDS_A_DAY * 1e6)
     order = np.argsort(day)
     day = day[order]
-    if (np.diff(day) == 0).any():
-        twice = dates.iloc[order[1:][np.diff(day) == 0][0]]
-        raise DataError(f"{path}: the date {twice:%Y-%m-%d} comes twice")
+    repeated = np.diff(day) == 0
+    if repeated.any():
+        date = dates.iloc[order[1:][repeated][0]]
+        raise DataError(f"{path}: the date {date:%Y-%m-%d} comes twice; remove one of its two lines.")
     return Rates(day, frame["percent"].to_numpy()[order])
+
+
+def _check_complete(table: CsvTable, dates: pd.Series, percent: pd.Series) -> None:
+    """Refuse a line without a date or a rate."""
+    incomplete = (dates.isna() | percent.isna()).to_numpy()
+    if incomplete.any():
+        raise DataError(
+            f"{table.path}: line {int(incomplete.argmax()) + 2} has no date, or a rate that is no number; "
+            "complete or remove the line."
+        )
 
 
 def discount_factors(
     rates: Rates | float | None, date: str | Date | pd.Timestamp, maturity: np.ndarray
 ) -> np.ndarray:
-    """Discount factors from what a caller may give as rates, nan from None; shape of `maturity`."""
+    """Discount factors on a date, shape of `maturity`; nan if the rates are None.
+
+    Args:
+        rates: A history of rates, or one continuously compounded rate.
+        date: The date on which the rates of the history are taken.
+        maturity: Years of 365 days, any shape.
+    """
     if rates is None:
         return np.full(np.shape(maturity), np.nan)
-    known = rates if isinstance(rates, Rates) else flat_rate(rates)
-    return known.discount(date, maturity)
+    history = rates if isinstance(rates, Rates) else flat_rate(rates)
+    return history.discount(date, maturity)
 
 
 def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray) -> np.ndarray:
     """Discount factors bootstrapped from par rates of overnight swaps.
 
-    To a year a swap pays once, beyond every year: 1 - D(n) = coupon x (D(1) + ... + D(n)). Par rates are
-    linear between tenors; so are logarithms of discount factors, between tenors to a year and whole years
-    beyond.
+    A swap of up to a year pays once, a longer one every year: 1 - D(n) = coupon x (D(1) + ... + D(n)). Par
+    rates are linear between tenors. Logarithms of discount factors are linear between the tenors of up to a
+    year, and between whole years beyond.
 
     Args:
         quoted: Tenors in years of 365 days, ascending, shape (tenors,).
@@ -114,15 +131,15 @@ def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray
     grid = year * np.arange(1, count + 1)
     factors: list[float] = []
     for rate in np.interp(grid, quoted, percent):
-        coupon = rate / 100 * year * YEAR / MONEY_MARKET_YEAR
+        coupon = rate / 100 * year * DAYS_A_YEAR / DAYS_A_MONEY_MARKET_YEAR
         factors.append((1 - coupon * sum(factors)) / (1 + coupon))
     short = quoted <= LONGEST_SINGLE_PAYMENT
-    single = percent[short] / 100 * quoted[short] * YEAR / MONEY_MARKET_YEAR
+    single = percent[short] / 100 * quoted[short] * DAYS_A_YEAR / DAYS_A_MONEY_MARKET_YEAR
     times = np.concatenate([[0.0], quoted[short], grid[1:]])
-    return np.exp(np.interp(maturity, times, np.concatenate([[0.0], -np.log1p(single), np.log(factors[1:])])))
+    logarithms = np.concatenate([[0.0], -np.log1p(single), np.log(factors[1:])])
+    return np.exp(np.interp(maturity, times, logarithms))
 
 
-def _day(date: Any) -> float:
-    when: Any = pd.Timestamp(date)
-    when = when.tz_localize(None) if when.tzinfo is None else when.tz_convert(None)
-    return (when.normalize() - pd.Timestamp(0)) / pd.Timedelta(days=1)
+def _day(date: str | Date | pd.Timestamp) -> float:
+    """Days since 1970-01-01 of the day of a date, in UTC."""
+    return midnight(date).timestamp() / SECONDS_A_DAY

@@ -1,29 +1,68 @@
-"""One entrance for every file of market data: its header tells what it is."""
+"""One entrance for every file of market data: the registry of loaders, and the choice among them by header.
+
+A loader is a module with one `SourceKind`. It is registered by one line in `LOADERS`.
+"""
 
 import dataclasses
-import inspect
+import re
 from collections.abc import Callable
 from datetime import date as Date
 from datetime import datetime
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Protocol
 
 from ...errors import ArgumentError, DataError
-from ..quotes import Quotes, Snapshot
+from ..quotes import Quotes
 from .csv_table import FileContent, header_names, read_content
-from .deribit import NAME, quotes_of, read_snapshot
-from .equity_chains import NAMES as CHAIN_NAMES
-from .equity_chains import chain_quotes, read_chain
-from .fx_vols import fx_quotes, read_fx_vols
-from .option_table import SHOWN, as_date, choose
-from .published_surfaces import NAMES as SURFACE_NAMES
-from .published_surfaces import read_surface, surface_quotes
+from .option_table import SHOWN
 
-Kind = Literal["deribit", "equity chain", "surface", "fx"]
-ACCEPTED = (
-    "Deribit snapshots (a column expiry_datetime), volatilities by delta (tenor and atm), surfaces (strike, "
-    "and T, expiry_years or days), option chains (strike, expiry, and bid or [C_BID])"
+LOADERS = (
+    "neutral.market.loaders.deribit:DERIBIT",
+    "neutral.market.loaders.fx_vols:FX_VOLS",
+    "neutral.market.loaders.published_surfaces:SURFACE",
+    "neutral.market.loaders.equity_chains:EQUITY_CHAIN",
 )
+"""The home `module:name` of every kind of file; the first kind whose header fits a file reads it."""
+
+
+class Content(Protocol):
+    """A file as its loader reads it once, with every asset and date."""
+
+    @property
+    def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
+        """Each asset with each of its dates (UTC), in time order; a date is None where the file has none."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOptions:
+    """The options of a loader that takes none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SourceKind:
+    """A kind of file: how it is recognised, and the functions that read it."""
+
+    name: str
+    description: str
+    """The kind with its columns in words, for the error of a file that no kind fits."""
+    columns: tuple[tuple[str, ...], ...]
+    """Column names in lower case; a header fits if it has at least one name of every group."""
+    read: Callable[[FileContent], Content]
+    """Reads a file once."""
+    quotes: Callable[..., Quotes]
+    """Called as `quotes(content, asset, date, options)`: the quotes of one asset on one date of what `read`
+    returned; None stands for the only one."""
+    options: type = NoOptions
+    """A dataclass of the loader's further arguments, all with defaults; it checks them."""
+    file_name: re.Pattern[str] | None = None
+    """A file whose whole name matches is of this kind, whatever its header."""
+
+    def fits(self, header: set[str]) -> bool:
+        """Whether the column names of a file are those of this kind."""
+        return all(header & set(group) for group in self.columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,33 +70,37 @@ class Source:
     """A file of market data, read once."""
 
     path: Path
-    kind: Kind
     snapshots: tuple[tuple[str, datetime | None], ...]
     """Each asset with each of its dates (UTC), in time order; the date is None where the file has none."""
-    _content: Any
-    _quotes: Callable[..., Quotes]
+    _kind: SourceKind
+    _content: Content
 
-    def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: Any) -> Quotes:
+    @property
+    def kind(self) -> str:
+        """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
+        return self._kind.name
+
+    def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
         """The quotes of one asset on one date.
 
         Args:
             asset: Underlying, currency or pair; None takes the only one.
-            date: None takes the only one. Of a file without dates it is the quote date.
+            date: None takes the only one. For a file without dates it is the quote date.
             options: Further arguments of the loader: `load_deribit`, `load_equity_chain`, `load_surface` or
                 `load_fx_vols`.
 
         Raises:
-            ArgumentError: An option that the loader does not have, or as the loader.
-            DataError: As the loader.
+            ArgumentError: The loader has no such option, or refuses an argument.
+            DataError: The file has no such quotes, or they cannot be used.
         """
-        _, _, _, *accepted = inspect.signature(self._quotes).parameters
+        accepted = [field.name for field in dataclasses.fields(self._kind.options)]
         unknown = sorted(set(options) - set(accepted))
         if unknown:
             raise ArgumentError(
-                f"{self.path}: {', '.join(unknown)}: no option of a file of kind {self.kind!r}; "
-                f"it takes {', '.join(accepted)}"
+                f"{self.path}: {', '.join(unknown)}: a file of kind {self.kind!r} has no such option; "
+                f"it takes {', '.join(accepted) or 'none'}."
             )
-        return self._quotes(self._content, asset, date, **options)
+        return self._kind.quotes(self._content, asset, date, self._kind.options(**options))
 
 
 def open_source(path: str | Path | FileContent) -> Source:
@@ -65,49 +108,38 @@ def open_source(path: str | Path | FileContent) -> Source:
 
     Args:
         path: CSV file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface, or
-            foreign-exchange volatilities. The header decides. Or its content, where it has been read already.
+            foreign-exchange volatilities. The header decides. The content of a file that has been read
+            already is accepted as well.
 
     Raises:
-        DataError: The header is of none of them, or the file cannot be read, is damaged or empty, or lacks a
-            required column.
+        DataError: The header fits no kind of file, or the file cannot be read, is damaged, is empty, or lacks
+            a required column.
     """
     content = read_content(path)
-    path = content.path
-    kind = _kind(content)
-    if kind == "deribit":
-        snapshot = read_snapshot(content)
-        assets = tuple((currency, snapshot.snapshot_ts) for currency in snapshot.currencies)
-        return Source(path, kind, assets, snapshot, _deribit_quotes)
-    read, quotes = {
-        "equity chain": (read_chain, chain_quotes),
-        "surface": (read_surface, surface_quotes),
-        "fx": (read_fx_vols, fx_quotes),
-    }[kind]
-    listing = read(content)
-    return Source(path, kind, listing.snapshots, listing, quotes)
+    kind = _kind_of(content)
+    listing = kind.read(content)
+    return Source(content.path, listing.snapshots, kind, listing)
 
 
-def _kind(content: FileContent) -> Kind:
-    path = content.path
-    if NAME.fullmatch(path.name):
-        return "deribit"
+@cache
+def source_kind(home: str) -> SourceKind:
+    """The kind of file at a home `module:name`; its module is imported at the first call."""
+    module, _, name = home.partition(":")
+    kind: SourceKind = getattr(import_module(module), name)
+    return kind
+
+
+def _kind_of(content: FileContent) -> SourceKind:
+    """The kind of a file, by its name or else by its header."""
+    kinds = [source_kind(home) for home in LOADERS]
+    for kind in kinds:
+        if kind.file_name and kind.file_name.fullmatch(content.path.name):
+            return kind
     _, header = header_names(content.text)
-    names = set(header)
-    if "expiry_datetime" in names:
-        return "deribit"
-    if {"tenor", "atm"} <= names:
-        return "fx"
-    if "strike" in names and names & {*SURFACE_NAMES["maturity"], *SURFACE_NAMES["days"]}:
-        return "surface"
-    if "strike" in names and names & set(CHAIN_NAMES["expiry"]) and names & {"bid", "c_bid"}:
-        return "equity chain"
-    raise DataError(f"{path}: not known by its header ({', '.join(header[:SHOWN])}); accepted are {ACCEPTED}")
-
-
-def _deribit_quotes(
-    snapshot: Snapshot, asset: str | None = None, date: str | Date | None = None, day_count: str = "file"
-) -> Quotes:
-    """A snapshot has one time; another day is refused."""
-    taken = as_date(snapshot.snapshot_ts)
-    choose(snapshot.path, "date", as_date(date), [taken])
-    return quotes_of(snapshot, asset, day_count)
+    for kind in kinds:
+        if kind.fits(set(header)):
+            return kind
+    raise DataError(
+        f"{content.path}: not known by its header ({', '.join(header[:SHOWN])}). The accepted kinds of files "
+        f"are: {', '.join(kind.description for kind in kinds)}. Name the columns as one of them does."
+    )

@@ -15,7 +15,8 @@ from .riccati import diffusion_gradient, diffusion_log_cf, riccati, riccati_slop
 class Bates(AbstractFourierModel):
     """Heston variance plus independent normal log jumps (Bates 1996).
 
-    mu_y is the mean *log* jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1.
+    mu_y is the mean *log* jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1. Equation
+    numbers refer to docs/mathematics.md.
     """
 
     v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
@@ -36,21 +37,22 @@ class Bates(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
+        """2 kappa theta / sigma_v^2. The variance stays positive if this is at least 1."""
         return self.heston.feller_ratio
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """Heston's plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1])."""
+        """Heston's log_cf plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]), (27) with (28)."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         return diffusion_log_cf(self, r) + self.lam * t * compensated_jumps(z, self.mu_y, self.sigma_y)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its hand-written parameter derivatives."""
+        """log_cf with its parameter derivatives: those of Heston, then those of (27)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         less = materialise(cm.expm1(jump_exponent(z, self.mu_y, self.sigma_y)))
-        mean, m0 = jump_mean(self.mu_y, self.sigma_y), 1.0 + less
+        mean = jump_mean(self.mu_y, self.sigma_y)
+        m0 = 1.0 + less
         jumps = (less - 1j * z * mean) * t
         gradient = (
             *diffusion_gradient(self, z, r, s),
@@ -61,13 +63,13 @@ class Bates(AbstractFourierModel):
         return diffusion_log_cf(self, r) + self.lam * jumps, gradient
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """As of `Merton`."""
+        """See `Merton.phase_slack`."""
         return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
 
     def strip(self, t: Real) -> Strip:
-        """Heston's: normal jumps have every moment."""
+        """Heston's strip: normal jumps have every moment."""
         return self.heston.strip(t)
 
     def total_variance(self, t: Real) -> Real:
-        """Heston's plus lam E[Y^2] t."""
+        """Heston's total variance plus lam E[Y^2] t."""
         return self.heston.total_variance(t) + self.lam * (self.mu_y**2 + self.sigma_y**2) * t

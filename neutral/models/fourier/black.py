@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from ...typing import Frequencies, Real, Scalar
 from ..base import AbstractFourierModel, Strip
 from ..parameters import Positive, param
+from ..starts import ParameterValues
 
 
 class Black(AbstractFourierModel):
@@ -16,8 +17,14 @@ class Black(AbstractFourierModel):
 
     _typical: ClassVar = {"sigma": 0.2}
 
+    def values_for_richer(self) -> ParameterValues:
+        """The volatility, also as a variance that stays where it is."""
+        variance = self.sigma**2
+        constant = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance}
+        return super().values_for_richer() | constant
+
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """-(z^2 + i z) sigma^2 t / 2."""
+        """Log characteristic function -(z^2 + i z) sigma^2 t / 2."""
         return gaussian_log_cf(z, self.sigma**2 * t)
 
     def strip(self, t: Real) -> Strip:
@@ -25,7 +32,7 @@ class Black(AbstractFourierModel):
         return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
 
     def total_variance(self, t: Real) -> Real:
-        """sigma^2 t."""
+        """Total variance sigma^2 t."""
         return self.sigma**2 * t
 
 

@@ -1,4 +1,4 @@
-"""Heston (1993) and the Riccati solution that every affine model here is built on."""
+"""Heston (1993): square-root stochastic variance."""
 
 from typing import ClassVar
 
@@ -21,7 +21,8 @@ class Heston(AbstractFourierModel):
     """Square-root stochastic variance (Heston 1993), 'little trap' form (Albrecher et al. 2007).
 
     dF/F = sqrt(v) dW, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB, dW dB = rho dt.
-    The Feller condition is not needed and not imposed; `feller_ratio` reports it.
+    The Feller condition is neither needed nor imposed; `feller_ratio` reports it. Equation numbers refer to
+    docs/mathematics.md.
     """
 
     v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
@@ -34,25 +35,25 @@ class Heston(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2; variance stays positive from 1 on."""
+        """2 kappa theta / sigma_v^2. The variance stays positive if this is at least 1."""
         return 2.0 * self.kappa * self.theta / self.sigma_v**2
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """A + B v0 in the form that is finite at and near sigma_v, kappa, t, z = 0."""
+        """v0 B + kappa theta int B, (14), in a form that is finite at and near sigma_v, kappa, t, z = 0."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         return diffusion_log_cf(self, r)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its hand-written parameter derivatives."""
+        """log_cf with its parameter derivatives (24)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         return diffusion_log_cf(self, r), diffusion_gradient(self, z, r, s)
 
     def strip(self, t: Real) -> Strip:
-        """Moments of Andersen and Piterbarg (2007), prop. 3.1: the roots of T*(a) = t."""
+        """Orders a at which the explosion time (25) equals t (Andersen and Piterbarg 2007, prop. 3.1)."""
         return moment_strip(lambda a: explosion_time(self.kappa, self.sigma_v, self.rho, a) > t, t)
 
     def total_variance(self, t: Real) -> Real:
-        """theta t + (v0 - theta)(1 - e^{-kappa t})/kappa."""
+        """Expected integrated variance theta t + (v0 - theta)(1 - e^{-kappa t})/kappa, (26)."""
         return self.theta * t + (self.v0 - self.theta) * reversion_time(self.kappa, t)

@@ -9,13 +9,15 @@ from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
 from ..base import AbstractFourierModel, Strip, require_finite_mean
 from ..parameters import Domain, Interval, Positive, param
+from ..starts import Level, ParameterValues
 
 
 class Kou(AbstractFourierModel):
     """Jump diffusion with double-exponential log jumps (Kou 2002).
 
     dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, N Poisson of rate lam, Y exponential of mean 1/eta1
-    upwards with probability p_up, of mean 1/eta2 downwards otherwise. Needs eta1 > 1 and eta2 > 0.
+    upwards with probability p_up, of mean 1/eta2 downwards otherwise. Needs eta1 > 1 and eta2 > 0. Equation
+    numbers refer to docs/mathematics.md.
     """
 
     sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
@@ -32,25 +34,45 @@ class Kou(AbstractFourierModel):
             np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law"
         )
 
+    @classmethod
+    def starts(cls, level: Level) -> list[ParameterValues]:
+        """Jumps small and frequent, large and rare, of 40 % of the variance; down twice what they are up."""
+        root = jnp.sqrt(level.mean)
+        starts: list[ParameterValues] = []
+        for size in (0.3, 1.0):
+            eta2 = 1.0 / (size * root)
+            eta1 = 2.0 * eta2 + 1.0
+            square = 2.0 * (0.3 / eta1**2 + 0.7 / eta2**2)
+            lam = 0.4 * level.mean / square
+            starts.append(
+                {"sigma": jnp.sqrt(0.6) * root, "lam": lam, "p_up": 0.3, "eta1": eta1, "eta2": eta2}
+            )
+        return starts
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
     def is_admissible(self) -> Flags:
-        """Domains, with their ends eta1 = 1 and eta2 = 0 left out."""
+        """Whether the parameters lie in their domains, without the ends eta1 = 1 and eta2 = 0."""
         return super().is_admissible() & jnp.all((self.eta1 > 1.0) & (self.eta2 > 0.0))
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
         """-(z^2 + i z) t (sigma^2/2 + lam [p/((eta1 - iz)(eta1 - 1)) + (1 - p)/((eta2 + iz)(eta2 + 1))]).
 
-        This is sigma's part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]) with the common factor taken out, so
-        that nothing cancels at z = 0 and z = -1j.
+        This is (30): the diffusion part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]) with the common factor
+        taken out by (29), so that nothing cancels at z = 0 and z = -1j.
         """
         up = self.p_up * cm.reciprocal((self.eta1 - 1j * z) * (self.eta1 - 1.0))
         down = (1.0 - self.p_up) * cm.reciprocal((self.eta2 + 1j * z) * (self.eta2 + 1.0))
         return -z * (z + 1j) * t * (0.5 * self.sigma**2 + self.lam * (up + down))
 
     def strip(self, t: Real) -> Strip:
-        """-eta2 and eta1, at every maturity."""
+        """The strip from -eta2 to eta1, at every maturity."""
         return -self.eta2 * jnp.ones_like(t), self.eta1 * jnp.ones_like(t)
 
     def total_variance(self, t: Real) -> Real:
-        """(sigma^2 + lam E[Y^2]) t."""
+        """Expected quadratic variation (sigma^2 + lam E[Y^2]) t."""
         square = 2.0 * (self.p_up / self.eta1**2 + (1.0 - self.p_up) / self.eta2**2)
         return (self.sigma**2 + self.lam * square) * t

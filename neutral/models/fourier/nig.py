@@ -7,15 +7,21 @@ import numpy as np
 
 from ...numerics import complex_math as cm
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Strip, require_finite_mean
+from ..base import AbstractFourierModel, AbstractModel, Strip, require_finite_mean
 from ..parameters import Positive, Unbounded, param
+from ..starts import Level, ParameterValues
+
+_STEEP = (
+    500.0  # alpha at which the model prices as Black: log returns have an excess kurtosis of 3/(alpha^2 w)
+)
 
 
 class NIG(AbstractFourierModel):
     """Brownian motion with drift on an inverse Gaussian clock (Barndorff-Nielsen 1997).
 
     X_t - omega t is NIG(alpha, beta, delta t, 0). Needs |beta| < alpha and |beta + 1| <= alpha, or E[F_T] is
-    infinite. alpha and delta to infinity at delta/alpha = sigma^2 is Black.
+    infinite. In the limit alpha, delta to infinity with delta/alpha = sigma^2 it is Black. Equation numbers
+    refer to docs/mathematics.md.
     """
 
     alpha: Scalar = param(Positive(), "steepness of the tails", (0.0, 1e3))
@@ -26,46 +32,73 @@ class NIG(AbstractFourierModel):
 
     def _check_joint(self) -> None:
         rule = "NIG needs |beta| < alpha and |beta + 1| <= alpha: raise alpha or move beta towards -1/2"
-        alpha, beta = np.asarray(self.alpha), np.asarray(self.beta)
+        alpha = np.asarray(self.alpha)
+        beta = np.asarray(self.beta)
         require_finite_mean((abs(beta) < alpha) & (abs(beta + 1.0) <= alpha), self, rule)
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """alpha = 1/2 + sqrt(free^2 + (beta + 1/2)^2): smooth, and in the domain for every beta."""
+        """Map to alpha = 1/2 + sqrt(free^2 + (beta + 1/2)^2): smooth, and in the domain for every beta."""
         middle = values["beta"] + 0.5
         return values | {"alpha": 0.5 + jnp.sqrt(values["alpha"] ** 2 + middle**2)}
 
     @classmethod
     def to_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Inverse of `from_free`: the square root of alpha + beta times alpha - beta - 1."""
-        alpha, beta = values["alpha"], values["beta"]
+        """Inverse of `from_free`: the free value is sqrt((alpha + beta)(alpha - beta - 1))."""
+        alpha = values["alpha"]
+        beta = values["beta"]
         return values | {"alpha": jnp.sqrt((alpha + beta) * (alpha - beta - 1.0))}
 
+    @classmethod
+    def starts(cls, level: Level) -> list[ParameterValues]:
+        """Thin and fat tails at the mean maturity, beta/alpha = -0.3, of the market's variance."""
+        starts: list[ParameterValues] = []
+        for steepness in (4.0, 1.0):  # delta sqrt(alpha^2 - beta^2) t
+            gamma = jnp.sqrt(steepness / (0.91 * level.time * level.mean)) + 1.5
+            alpha = gamma / jnp.sqrt(0.91)
+            starts.append({"alpha": alpha, "beta": -0.3 * alpha, "delta": 0.91 * level.mean * gamma})
+        return starts
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
+        """Tails so steep that a constant volatility is all that is left; see the limit above."""
+        values = super().nested_from(simpler)
+        if "sigma" not in values:
+            return values
+        alpha = jnp.full_like(values["sigma"], _STEEP)
+        return {"alpha": alpha, "beta": -0.5 * jnp.ones_like(alpha), "delta": values["sigma"] ** 2 * alpha}
+
     def is_admissible(self) -> Flags:
-        """Domains, and a finite forward."""
+        """Whether the parameters lie in their domains and the forward is finite."""
         inside = (jnp.abs(self.beta) < self.alpha) & (jnp.abs(self.beta + 1.0) <= self.alpha)
         return super().is_admissible() & jnp.all(inside)
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
         """delta t i z (m(z) - m(-i)), m(z) = (2 beta + iz)/(g(0) + g(z)), g(z)^2 = alpha^2 - (beta + iz)^2.
 
-        delta t (g(0) - g(z)) with the difference of roots rationalised, and the drift of a martingale.
+        This is (38): delta t (g(0) - g(z)) with the difference of roots rationalised, and with the drift that
+        makes e^X a martingale.
         """
         one = jnp.asarray(-1j, z.dtype)
         return self.delta * t * 1j * z * (self._mean(z) - self._mean(one))
 
     def _mean(self, z: Frequencies) -> Frequencies:
-        """(g(0) - g(z))/(iz)."""
+        """m(z) = (g(0) - g(z))/(iz)."""
         iz = 1j * z
         root = cm.sqrt((self.alpha - self.beta - iz) * (self.alpha + self.beta + iz))
-        still = cm.sqrt((self.alpha - self.beta) * (self.alpha + self.beta) + 0j)
-        return (2.0 * self.beta + iz) * cm.reciprocal(still + root)
+        at_zero = cm.sqrt((self.alpha - self.beta) * (self.alpha + self.beta) + 0j)
+        return (2.0 * self.beta + iz) * cm.reciprocal(at_zero + root)
 
     def strip(self, t: Real) -> Strip:
-        """-(alpha + beta) and alpha - beta, at every maturity."""
+        """The strip from -(alpha + beta) to alpha - beta, at every maturity."""
         ones = jnp.ones_like(t)
         return -(self.alpha + self.beta) * ones, (self.alpha - self.beta) * ones
 
     def total_variance(self, t: Real) -> Real:
-        """delta alpha^2 t/(alpha^2 - beta^2)^{3/2}."""
+        """Variance delta alpha^2 t/(alpha^2 - beta^2)^{3/2}."""
         return self.delta * self.alpha**2 * ((self.alpha - self.beta) * (self.alpha + self.beta)) ** -1.5 * t

@@ -12,6 +12,7 @@ from ...numerics.materialise import materialise
 from ...typing import Flags, Frequencies, Real
 from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated, with_leading_axes
 from ..parameters import Interval, Positive, Unbounded, is_concrete, param
+from ..starts import Guess, Level, ParameterValues
 from .riccati import (
     Riccati,
     explosion_time_from,
@@ -30,7 +31,8 @@ class PiecewiseHeston(AbstractFourierModel):
 
     Piece j holds from breakpoint j - 1 (0 for the first) to breakpoint j, the last one to the end: n
     breakpoints make n + 1 pieces. An option sees only the pieces that begin before it expires.
-    `PiecewiseHeston(breakpoints=(0.5, 1.0))`, without other numbers, is a recipe for calibration.
+    `PiecewiseHeston(breakpoints=(0.5, 1.0))`, without other numbers, is a recipe for calibration. Equation
+    numbers refer to docs/mathematics.md.
     """
 
     given: ClassVar = ("breakpoints",)
@@ -52,12 +54,12 @@ class PiecewiseHeston(AbstractFourierModel):
 
     @staticmethod
     def field_ndim(name: str) -> int:
-        """v0 is one number; every other parameter has a value per piece."""
+        """Number of axes: v0 is one number, every other parameter has a value per piece."""
         return 0 if name == "v0" else 1
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it holds breakpoints and no other number, for calibration to find."""
+        """Whether it holds breakpoints alone, so that calibration is to find the other numbers."""
         return all(getattr(self, name) is None for name in ("v0", *_PIECES))
 
     def entries(self) -> dict[str, int]:
@@ -85,44 +87,62 @@ class PiecewiseHeston(AbstractFourierModel):
                 )
 
     def is_admissible(self) -> Flags:
-        """Domains, and ascending breakpoints."""
+        """Whether the parameters lie in their domains and the breakpoints ascend."""
         ascending = jnp.all(jnp.diff(self.breakpoints, prepend=0.0) > 0)
         return super().is_admissible() & ascending
 
     @classmethod
     def typical(cls) -> Self:
-        """Three pieces that flatten with time."""
+        """Three pieces whose smiles flatten with time."""
         return cls(
-            (0.25, 1.0), 0.04, (2.0, 1.5, 1.0), (0.05, 0.045, 0.06), (0.8, 0.5, 0.3), (-0.7, -0.6, -0.5)
+            breakpoints=(0.25, 1.0),
+            v0=0.04,
+            kappa=(2.0, 1.5, 1.0),
+            theta=(0.05, 0.045, 0.06),
+            sigma_v=(0.8, 0.5, 0.3),
+            rho=(-0.7, -0.6, -0.5),
         )
 
+    @classmethod
+    def starts(cls, level: Level) -> list[ParameterValues]:
+        """Heston's start on all pieces, and one that reverts slowly."""
+        return [Guess().values(level), Guess(kappa=1.0, sigma_v=1.5, rho=-0.7).values(level)]
+
+    @classmethod
+    def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
+        """Every parameter is searched around its starting value."""
+        return {}
+
     def expand(self, axes: int) -> Self:
-        """As of any model; the axis of pieces stays last."""
+        """See `AbstractModel.expand`; the axis of pieces stays last."""
 
         def expand(name: str) -> Real:
             x = getattr(self, name)
-            own = jnp.ndim(x) - self.field_ndim(name)
-            return jnp.reshape(x, jnp.shape(x)[:own] + (1,) * axes + jnp.shape(x)[own:])
+            leading = jnp.ndim(x) - self.field_ndim(name)
+            return jnp.reshape(x, jnp.shape(x)[:leading] + (1,) * axes + jnp.shape(x)[leading:])
 
         names = ("breakpoints", "v0", *_PIECES)
         return eqx.tree_at(lambda m: [getattr(m, name) for name in names], self, [expand(n) for n in names])
 
     def _pieces(self, t: Real) -> "_Piece":
-        """Parameters of the pieces, and the time spent in each until t; pieces first, then the axes of t."""
+        """Parameters of the pieces and the time spent in each until t. Axes: pieces, then the axes of t."""
         axes = jnp.ndim(t) + 1
         times = with_leading_axes(self.breakpoints, axes)
         edge = jnp.zeros_like(times, shape=(*times.shape[:-1], 1))
         start = jnp.concatenate([edge, times], axis=-1)
         end = jnp.concatenate([times, edge + jnp.inf], axis=-1)
         time = jnp.maximum(jnp.minimum(jnp.expand_dims(t, -1), end) - start, 0.0)
-        rows = (*(with_leading_axes(getattr(self, name), axes) for name in _PIECES), time)
-        return _Piece(*(jnp.moveaxis(x, -1, 0) for x in rows))
+        rows = {name: with_leading_axes(getattr(self, name), axes) for name in _PIECES} | {"time": time}
+        return _Piece(**{name: jnp.moveaxis(x, -1, 0) for name, x in rows.items()})
 
     def _backwards(self, z: Frequencies, t: Real) -> tuple["_Piece", Frequencies, Frequencies, Riccati]:
-        """The pieces; B at time 0; of each piece B at its end and the Riccati solution added on it.
+        """Solve the Riccati equation backwards from the expiry, piece by piece.
 
         On a piece B = b + B~ with b its value at the end: B~ starts at 0 and solves the same equation with
-        q~ = q + b (2 beta - sigma_v^2 b) and beta~ = beta - sigma_v^2 b. On a piece of no time it is 0.
+        the q~ and beta~ of (39). On a piece of no time it is 0.
+
+        Returns:
+            The pieces, B at time 0, and for each piece its b and the Riccati solution B~.
         """
         pieces = self._pieces(t)
         shape = jnp.broadcast_shapes(z.shape, jnp.shape(pieces.time)[1:], jnp.shape(pieces.kappa)[1:])
@@ -130,6 +150,7 @@ class PiecewiseHeston(AbstractFourierModel):
         def step(b: Frequencies, piece: _Piece) -> tuple[Frequencies, tuple[Frequencies, Riccati]]:
             beta = piece.beta(z)
             pull = piece.sigma_v**2 * b
+            # (39)
             q = z * (z + 1j) + b * (2.0 * beta - pull)
             r = riccati_from_zero(q, beta - pull, piece.sigma_v, piece.time)
             return b + r.b, (b, r)
@@ -139,31 +160,40 @@ class PiecewiseHeston(AbstractFourierModel):
         return pieces, first, ends, solved
 
     def _psi(self, pieces: "_Piece", first: Frequencies, ends: Frequencies, r: Riccati) -> Frequencies:
+        """Log characteristic function (40) from the results of `_backwards`."""
         level = _beside(pieces.kappa * pieces.theta, ends)
         parts = level * (ends * _beside(pieces.time, ends) + r.integral)
         return self.v0 * first + jnp.sum(parts, axis=0)
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """v0 B plus the sum of kappa theta int B over the pieces, solved from the last to the first."""
+        """v0 B plus the sum of kappa theta int B over the pieces: (40)."""
         return self._psi(*self._backwards(z, t))
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its hand-written parameter derivatives, by the adjoint of the recursion."""
+        """log_cf with its parameter derivatives, by the adjoint (41)-(43) of the recursion."""
         pieces, first, ends, solved = materialise(self._backwards(z, t))
 
-        def step(weight: Frequencies, at: Any) -> tuple[Frequencies, tuple[Frequencies, ...]]:
-            """`weight` is d log_cf / dB at the start of the piece, its next value that at its end."""
+        def step(
+            weight: Frequencies, at: tuple[_Piece, Frequencies, Riccati]
+        ) -> tuple[Frequencies, tuple[Frequencies, ...]]:
+            """Go from `weight`, d log_cf / dB at the start of a piece, to that at its end."""
             piece, b, r = at
-            variance, level, h = piece.sigma_v**2, piece.kappa * piece.theta, piece.time
+            variance = piece.sigma_v**2
+            level = piece.kappa * piece.theta
+            h = piece.time
             s = materialise(riccati_slopes(piece.sigma_v, r, h))
             in_q = materialise(riccati_slopes_in_q(piece.sigma_v, r, h))
             g_beta = level * s.integral[0] + weight * s.b[0]
             g_var = level * s.integral[1] + weight * s.b[1]
             g_q = level * in_q[1] + weight * in_q[0]
-            d_beta, d_var = g_beta + 2.0 * b * g_q, g_var - b * (g_beta + b * g_q)
+            # (41)
+            d_beta = g_beta + 2.0 * b * g_q
+            d_var = g_var - b * (g_beta + b * g_q)
+            # (42), with the right side of (13) for B~'
             d_time = level * (b + r.b) + weight * (-0.5 * r.q + r.b * (0.5 * variance * r.b - r.beta))
-            area, turn = b * h + r.integral, -1j * z * d_beta
+            area = b * h + r.integral
+            turn = -1j * z * d_beta
             slopes = (
                 piece.theta * area + d_beta,
                 piece.kappa * area,
@@ -171,6 +201,7 @@ class PiecewiseHeston(AbstractFourierModel):
                 piece.sigma_v * turn,
                 d_time,
             )
+            # (43)
             return weight + level * h - variance * g_beta + 2.0 * r.beta * g_q, slopes
 
         start = self.v0 * jnp.ones_like(first)
@@ -183,23 +214,25 @@ class PiecewiseHeston(AbstractFourierModel):
         return self._psi(pieces, first, ends, solved), (d_times, first, *by_piece)
 
     def strip(self, t: Real) -> Strip:
-        """Where B, for a real moment order, is finite on every piece."""
+        """Orders between which B is finite on every piece."""
 
         def finite(a: Real) -> Flags:
             pieces, _, ends, r = self._backwards(-1j * a, t)
-            beta, force = jnp.real(r.beta), -jnp.real(r.q)
+            beta = jnp.real(r.beta)
+            force = -jnp.real(r.q)
             times = explosion_time_from(beta, force, _beside(pieces.sigma_v, ends))
-            sound = jnp.isfinite(beta) & jnp.isfinite(force)  # after a piece that overflowed they are not
+            sound = jnp.isfinite(beta) & jnp.isfinite(force)  # not so after a piece that overflowed
             return jnp.all(sound & (times > _beside(pieces.time, ends)), axis=0)
 
         return moment_strip(finite, t)
 
     def total_variance(self, t: Real) -> Real:
-        """Expected integrated variance: theta h + (v - theta)(1 - e^{-kappa h})/kappa, piece by piece."""
+        """Expected integrated variance: (26) piece by piece."""
         pieces = self._pieces(t)
 
         def step(mean: Real, piece: _Piece) -> tuple[Real, Real]:
-            away, rt = mean - piece.theta, reversion_time(piece.kappa, piece.time)
+            away = mean - piece.theta
+            rt = reversion_time(piece.kappa, piece.time)
             return mean - away * piece.kappa * rt, piece.theta * piece.time + away * rt
 
         shape = jnp.broadcast_shapes(*(jnp.shape(x)[1:] for x in pieces), jnp.shape(self.v0))
@@ -208,7 +241,7 @@ class PiecewiseHeston(AbstractFourierModel):
 
 
 class _Piece(NamedTuple):
-    """Parameters of one piece, or of all with a leading axis."""
+    """Parameters of one piece and the time spent in it, or those of all pieces with a leading axis."""
 
     kappa: Real
     theta: Real
@@ -217,9 +250,10 @@ class _Piece(NamedTuple):
     time: Real
 
     def beta(self, z: Frequencies) -> Frequencies:
+        """beta of (12)."""
         return self.kappa - 1j * (self.rho * self.sigma_v) * z
 
 
 def _beside(x: Real, rows: Frequencies) -> Real:
-    """Values of the pieces with axes of size 1 after the first, to broadcast with rows of pieces."""
+    """Insert axes of size 1 after the first of a value per piece, so that it broadcasts with `rows`."""
     return jnp.reshape(x, jnp.shape(x)[:1] + (1,) * (rows.ndim - jnp.ndim(x)) + jnp.shape(x)[1:])

@@ -1,6 +1,6 @@
 """The ++ extension: a deterministic variance shift on any model (Pacati, Pompa and Reno 2018)."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -23,6 +23,8 @@ class Shifted(AbstractFourierModel):
     `Shifted(SVCJ)`, a class and no numbers, is a recipe: calibration takes the surface's expiries as times.
     """
 
+    is_extension: ClassVar[bool] = True
+
     model: Any
     times: Any = param(Positive(), "expiries of the added variance, yr, ascending, shape (n,)", default=None)
     increments: Any = param(
@@ -33,6 +35,11 @@ class Shifted(AbstractFourierModel):
     def field_ndim(name: str) -> int:
         """Times and increments have a value per maturity."""
         return 1
+
+    @property
+    def base(self) -> Any:
+        """The model that is shifted; a class where this is a recipe such as `Shifted(SVCJ)`."""
+        return self.model
 
     @property
     def is_recipe(self) -> bool:
@@ -55,7 +62,7 @@ class Shifted(AbstractFourierModel):
         return cls(Heston.typical(), np.array([0.25, 1.0]), np.array([0.001, 0.003]))
 
     def expand(self, axes: int) -> Self:
-        """As of any model; the axis of `times` stays last."""
+        """The same with `axes` trailing axes of size 1 on every scalar; the axis of `times` stays last."""
 
         def expand(x: Row) -> Real:
             shape = jnp.shape(x)
@@ -85,59 +92,67 @@ class Shifted(AbstractFourierModel):
         return jnp.sum(elapsed * with_leading_axes(self.increments, elapsed.ndim), axis=-1)
 
     def is_admissible(self) -> Flags:
-        """Domains of shift and model, and ascending times."""
+        """Whether shift and model lie in their domains, and times ascend; shape ()."""
         ascending = jnp.all(jnp.diff(self.times, prepend=0.0) > 0)
         return super().is_admissible() & self.model.is_admissible() & ascending
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """The model's own plus that of an independent Gaussian of variance Phi(t)."""
+        """The model's log characteristic function plus that of an independent Gaussian of variance Phi(t)."""
         return WithVariance(self.model, self.added_variance(t)).log_cf(z, t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The model's own."""
+        """The phase slack of the model: the Gaussian adds none."""
         return self.model.phase_slack(z, t)
 
     def strip(self, t: Real) -> Strip:
-        """The model's own: a Gaussian has every moment."""
+        """The strip of the model: a Gaussian has every moment."""
         return self.model.strip(t)
 
     def total_variance(self, t: Real) -> Real:
-        """The model's own plus Phi(t)."""
+        """The total variance of the model plus Phi(t)."""
         return self.model.total_variance(t) + self.added_variance(t)
 
 
 class WithVariance(AbstractFourierModel):
     """A model with an independent Gaussian whose total variance is given at each maturity of a grid.
 
-    What `Shifted` is to calibration: the derivative in an added variance lives on its own maturity.
+    Calibration prices `Shifted` models in this form: the derivative of a price in an added variance lives on
+    its own maturity.
     """
+
+    is_extension: ClassVar[bool] = True
 
     model: Any
     variance: Any  # leading axes, then the maturities
 
+    @property
+    def base(self) -> Any:
+        """The model without the Gaussian."""
+        return self.model
+
     def expand(self, axes: int) -> Self:
-        """As of any model; the maturities are the first of the new axes."""
+        """The same with `axes` trailing axes; the first of them is that of the maturities."""
         shape = jnp.shape(self.variance) + (1,) * (axes - 1)
         return type(self)(self.model.expand(axes), jnp.reshape(self.variance, shape))
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """The model's own plus that of the Gaussian."""
+        """The model's log characteristic function plus that of the Gaussian."""
         return self.model.log_cf(z, t) + gaussian_log_cf(z, self.variance)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """The model's own, and -(z^2 + i z)/2."""
+        """The model's value and gradient; the derivative in the variance is -(z^2 + i z)/2."""
         psi, slopes = self.model.log_cf_and_gradient(z, t)
         unit = gaussian_log_cf(z, jnp.ones_like(t))
         return psi + unit * self.variance, (*slopes, unit)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The model's own."""
+        """The phase slack of the model: the Gaussian adds none."""
         return self.model.phase_slack(z, t)
 
     def strip(self, t: Real) -> Strip:
-        """The model's own: a Gaussian has every moment."""
+        """The strip of the model: a Gaussian has every moment."""
         return self.model.strip(t)
 
     def total_variance(self, t: Real) -> Real:
-        """The model's own plus the one given."""
+        """The total variance of the model plus the variance given."""
         return self.model.total_variance(t) + self.variance

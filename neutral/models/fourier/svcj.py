@@ -2,15 +2,22 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ...numerics import complex_math as cm
 from ...numerics.materialise import materialise
 from ...typing import Flags, Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated, require_finite_mean
-from ..parameters import Interval, Positive, Unbounded, param
+from ..base import (
+    AbstractFourierModel,
+    AbstractModel,
+    Gradient,
+    Strip,
+    hand_differentiated,
+    require_finite_mean,
+)
+from ..parameters import Interval, Positive, Unbounded, domains, param
+from ..starts import Guess, Level, ParameterValues
 from .heston import Heston
 from .merton import jump_exponent, jump_mean
 from .riccati import (
@@ -23,6 +30,14 @@ from .riccati import (
     riccati_slopes,
 )
 
+_GUESSES = (  # moderate jumps, larger ones, small and incessant ones, rare and huge ones
+    Guess(0.85, 8.0, sigma_v=4.0, rho=-0.3, lam=0.30, mu_y=-0.20, sigma_y=0.60, mu_v=2.00),
+    Guess(0.80, 10.0, sigma_v=5.0, rho=-0.4, lam=1.30, mu_y=-0.50, sigma_y=0.30, mu_v=2.00),
+    Guess(0.70, 8.0, sigma_v=8.0, rho=-0.4, lam=40.0, mu_y=-0.03, sigma_y=0.07, mu_v=0.03),
+    Guess(1.0, 30.0, sigma_v=10.0, rho=-0.3, lam=0.05, mu_y=-2.0, sigma_y=1.0, mu_v=5.0, rho_j=-0.5),
+)
+_Slope = Frequencies | float
+
 
 class SVCJ(AbstractFourierModel):
     """Heston with simultaneous jumps (Duffie, Pan and Singleton 2000; Eraker, Johannes and Polson 2003).
@@ -30,7 +45,8 @@ class SVCJ(AbstractFourierModel):
     dF/F = sqrt(v) dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB
     + Z dN, Z exponential with mean mu_v, Y | Z ~ N(mu_y + rho_j Z, sigma_y^2).
     Other texts write ell_y, ell_v for mu_y, mu_v. rho_j is a slope, not a correlation. theta is not the
-    long-run mean of v, which is theta + lam mu_v / kappa. Needs 1 - mu_v rho_j > 0.
+    long-run mean of v, which is theta + lam mu_v / kappa. Needs 1 - mu_v rho_j > 0. Equation numbers refer to
+    docs/mathematics.md.
     """
 
     v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
@@ -58,20 +74,33 @@ class SVCJ(AbstractFourierModel):
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """rho_j from a free slope: itself below 0, slope/(1 + mu_v slope) above, so that mu_v rho_j < 1."""
-        slope, mu_v = values["rho_j"], values["mu_v"]
+        """Map a free slope to rho_j: slope below 0, slope/(1 + mu_v slope) above, so that mu_v rho_j < 1."""
+        slope = values["rho_j"]
+        mu_v = values["mu_v"]
         above = jnp.maximum(slope, 0.0)
         return values | {"rho_j": jnp.minimum(slope, 0.0) + above / (1.0 + mu_v * above)}
 
     @classmethod
     def to_free(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Inverse of `from_free`."""
-        rho_j, mu_v = values["rho_j"], values["mu_v"]
+        rho_j = values["rho_j"]
+        mu_v = values["mu_v"]
         above = jnp.maximum(rho_j, 0.0)
         return values | {"rho_j": jnp.minimum(rho_j, 0.0) + above / (1.0 - mu_v * above)}
 
+    @classmethod
+    def starts(cls, level: Level) -> list[ParameterValues]:
+        """Jumps moderate, larger, small and incessant, rare and huge."""
+        return [guess.values(level) for guess in _GUESSES]
+
+    @classmethod
+    def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
+        """A model with jumps of the forward alone has variance jumps of zero here."""
+        values = super().nested_from(simpler)
+        return values | {"mu_v": 0.0} if "lam" in domains(simpler) and "mu_v" not in values else values
+
     def is_admissible(self) -> Flags:
-        """Domains, and a finite mean jump."""
+        """Whether the parameters lie in their domains and the mean jump is finite."""
         return super().is_admissible() & jnp.all(self.mu_v * self.rho_j < 1.0)
 
     @property
@@ -81,44 +110,53 @@ class SVCJ(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2 of the diffusive variance."""
+        """2 kappa theta / sigma_v^2 of the variance without its jumps."""
         return self.heston.feller_ratio
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """Heston's plus lam times the compensated jump part, in closed form; see `_jump_integral`."""
+        """Heston's log_cf plus lam times the compensated jump part (31), in closed form."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         j = _jump_integral(self, z, r, t)
         return diffusion_log_cf(self, r) + self.lam * j.total
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its hand-written parameter derivatives."""
+        """log_cf with its parameter derivatives: (24), and (36) with the compensator (33)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         j = materialise(_jump_integral(self, z, r, t))
         iz = 1j * z
-        variance, g2 = self.sigma_v**2, 2.0 * j.g
+        variance = self.sigma_v**2
+        g2 = 2.0 * j.g
         m_beta, m_var = s.m
-        sum_beta, sum_var = 1.0 + r.beta * r.inverse, 0.5 * r.q * r.inverse  # of beta + d
-        g_beta, g_var = -g2 * r.inverse, j.g * r.m * r.inverse
+        # derivatives of beta + d, g and w of (34) in beta and sigma_v^2
+        sum_beta = 1.0 + r.beta * r.inverse
+        sum_var = 0.5 * r.q * r.inverse
+        g_beta = -g2 * r.inverse
+        g_var = j.g * r.m * r.inverse
         w_beta = (0.5 * j.c_inverse) * (s.s[0] * (r.beta + r.d) + r.s * sum_beta)
         w_var = (0.5 * j.c_inverse) * (s.s[1] * (r.beta + r.d) + r.s * sum_var)
         n, bend = materialise((cm.reciprocal(1.0 + j.x), j.w * j.w * cm.log_quotient_slope(j.x, j.quotient)))
         p_inverse = j.p_inverse
 
-        def excess(e, p, g, w, r_):  # noqa: ANN001, ANN202 - derivative of excess from those of its parts
-            quotient = w * n + bend * r_
+        def excess(e: _Slope, p: _Slope, g: _Slope, w: _Slope, big: _Slope) -> Frequencies:
+            """(36): derivative of the excess from those of e, p, g, w and R (`big`)."""
+            quotient = w * n + bend * big
             return (t * e + 2.0 * g * j.lam_quotient + g2 * quotient - j.excess * p) * p_inverse
 
-        c, mu_v = j.c, self.mu_v
-        c_rho_j, c_mu_v = -iz * mu_v, -iz * self.rho_j
+        c = j.c
+        mu_v = self.mu_v
+        c_rho_j = -iz * mu_v
+        c_mu_v = -iz * self.rho_j
         d_beta = excess(m_beta, -mu_v * m_beta, g_beta, w_beta, -c * variance * g_beta - mu_v * m_beta)
         d_var = excess(m_var, -mu_v * m_var, g_var, w_var, -c * j.g - c * variance * g_var - mu_v * m_var)
-        w_c, r_c = -j.w * j.c_inverse, -variance * j.g
+        w_c = -j.w * j.c_inverse
+        r_c = -variance * j.g
         d_rho_j = excess(iz, c_rho_j, 0.0, w_c * c_rho_j, r_c * c_rho_j)
         d_mu_v = excess(0.0, -j.e, 0.0, w_c * c_mu_v, r_c * c_mu_v - r.m)
-        # where |d| t is tiny the integral is t/c + mu_v I/c^2, I = int B
-        izr, c2 = iz * self.rho_j, j.c_inverse * j.c_inverse
+        # where |d| t is tiny the integral (32) is t/c + mu_v I/c^2, I = int B
+        izr = iz * self.rho_j
+        c2 = j.c_inverse * j.c_inverse
         limits = (
             s.integral[0] * c2,
             s.integral[1] * c2,
@@ -133,9 +171,8 @@ class SVCJ(AbstractFourierModel):
         v0, kappa, theta, sigma_v, rho = diffusion_gradient(self, z, r, s)
         turn = -iz * jump * d_beta
         room = 1.0 / (1.0 - mu_v * self.rho_j)
-        slope = (
-            self.lam * iz * t * (1.0 + j.mean) * room
-        )  # of the compensator, times what moves its denominator
+        # derivative of the compensator (33) in mu_v rho_j
+        slope = self.lam * iz * t * (1.0 + j.mean) * room
         gradient = (
             v0,
             kappa + jump * d_beta,
@@ -151,17 +188,20 @@ class SVCJ(AbstractFourierModel):
         return diffusion_log_cf(self, r) + self.lam * j.total, gradient
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """lam (|M J| - Re M J): M = E[e^{izY} | Z = 0], J the integral over the time of the jump."""
+        """lam (|M J| - Re M J) with M = E[e^{izY} | Z = 0] and J the integral (32)."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         j = _jump_integral(self, z, r, t)
         weight = j.m0 * j.time
         return self.lam * (jnp.abs(weight) - jnp.real(weight))
 
     def strip(self, t: Real) -> Strip:
-        """Where 1 - a rho_j mu_v - mu_v B(t; -ia) > 0 inside Heston's strip; binding at the end of [0, t]."""
+        """Orders a inside Heston's strip with 1 - a rho_j mu_v - mu_v B(t; -ia) > 0.
+
+        B rises in time, so the end of [0, t] binds.
+        """
         low, high = self.heston.strip(t)
 
-        def finite(a: Real) -> jax.Array:
+        def finite(a: Real) -> Flags:
             r = riccati(self.kappa, self.sigma_v, self.rho, -1j * a, t)
             room = 1.0 - a * self.rho_j * self.mu_v - self.mu_v * jnp.real(r.b)
             return (a > low) & (a < high) & (room > 0.0)
@@ -169,25 +209,26 @@ class SVCJ(AbstractFourierModel):
         return moment_strip(finite, t)
 
     def total_variance(self, t: Real) -> Real:
-        """Expected integrated variance plus lam E[Y^2] t."""
+        """Expected integrated variance, jumps included, plus lam E[Y^2] t."""
         added = self.lam * self.mu_v
         rt = reversion_time(self.kappa, t)
-        # int_0^t (1 - e^{-kappa s})/kappa ds, t^2/2 at kappa = 0
+        # int_0^t (1 - e^{-kappa u})/kappa du, which is t^2/2 at kappa = 0
         slow = self.kappa * t < 1e-6
         grown = jnp.where(slow, 0.5 * t * t, (t - rt) / jnp.where(slow, 1.0, self.kappa))
-        mean, spread = self.mu_y + self.rho_j * self.mu_v, self.rho_j * self.mu_v
+        mean = self.mu_y + self.rho_j * self.mu_v
+        spread = self.rho_j * self.mu_v
         square = mean**2 + spread**2 + self.sigma_y**2
         return self.heston.total_variance(t) + added * grown + self.lam * square * t
 
 
 class _Jumps(NamedTuple):
-    """Pieces of the jump part; `total` is E[e^{izY}] int - t - i z t E[e^Y - 1], per unit of intensity."""
+    """The jump part of log_cf per unit of intensity, and the pieces of (31)-(35) that it is made of."""
 
-    total: Frequencies
-    m0: Frequencies
-    mean: Real
-    time: Frequencies
-    excess: Frequencies
+    total: Frequencies  # M0 J - t - i z t M1
+    m0: Frequencies  # E[e^{izY} | Z = 0]
+    mean: Real  # M1, the mean relative jump
+    time: Frequencies  # J
+    excess: Frequencies  # (J - t) / mu_v
     c: Frequencies
     c_inverse: Frequencies
     e: Frequencies
@@ -195,36 +236,55 @@ class _Jumps(NamedTuple):
     g: Frequencies
     w: Frequencies
     x: Frequencies
-    quotient: Frequencies
-    lam_quotient: Frequencies
+    quotient: Frequencies  # log(1 + x)/x
+    lam_quotient: Frequencies  # L
 
 
 def _jump_integral(model: SVCJ, z: Frequencies, r: Riccati, t: Real) -> _Jumps:
-    """int_0^t ds / (1 - i z rho_j mu_v - mu_v B(s)) and the jump part of log_cf around it.
+    """The integral (32), J = int_0^t du / (1 - i z rho_j mu_v - mu_v B(u)), and the jump part (31) around it.
 
-    The integral is t + mu_v `excess`, excess = (t e + 2 g L)/p, c = 1 - i z rho_j mu_v, e = i z rho_j + m,
-    p = 1 - mu_v e, g = q/(beta + d)^2 and L = log(1 + x)/R the removable quotient, x = R w,
-    R = -c sigma_v^2 g - mu_v m, w = s (beta + d)/(2c). log(1 + x) is the *sum* of two principal logarithms,
-    log(1 + y) + log(1 - mu_v B/c): the single logarithm of their product can cross its cut.
+    J is t + mu_v `excess`, excess = (t e + 2 g L)/p, c = 1 - i z rho_j mu_v, e = i z rho_j + m, p = 1 - mu_v
+    e, g = q/(beta + d)^2 and L = log(1 + x)/R the removable quotient, x = R w, R = -c sigma_v^2 g - mu_v m, w
+    = s (beta + d)/(2c). log(1 + x) is the *sum* of two principal logarithms, log(1 + y) + log(1 - mu_v B/c):
+    the single logarithm of their product can cross its cut.
     """
     c = 1.0 - 1j * (model.rho_j * model.mu_v) * z
     e = 1j * model.rho_j * z + r.m
     p = 1.0 - model.mu_v * e
     total = r.beta + r.d
     g = r.q * cm.reciprocal(total * total)
-    c_inverse, p_inverse = cm.reciprocal(c), cm.reciprocal(p)
+    c_inverse = cm.reciprocal(c)
+    p_inverse = cm.reciprocal(p)
     big = -c * (model.sigma_v**2 * g) - model.mu_v * r.m
     w = 0.5 * r.s * total * c_inverse
     x = big * w
+    # (35)
     log = r.log_y + cm.log1p(-model.mu_v * r.b * c_inverse)
     quotient = cm.log_quotient(x, log)
     lam_quotient = w * quotient
+    # (34); `short` is its limit where |d| t is tiny
     short = (1j * model.rho_j * z * t + r.integral * c_inverse) * c_inverse
     excess = jnp.where(r.degenerate, short, (t * e + 2.0 * g * lam_quotient) * p_inverse)
     time = t + model.mu_v * excess
     less = cm.expm1(jump_exponent(z, model.mu_y, model.sigma_y))
+    # (33), then (31) with the part of Bates split off, so that small mu_v loses no digits
     tilt = model.mu_v * model.rho_j
     mean = (jump_mean(model.mu_y, model.sigma_y) + tilt) / (1.0 - tilt)
     m0 = 1.0 + less
     jumps = (less - 1j * z * mean) * t + m0 * (model.mu_v * excess)
-    return _Jumps(jumps, m0, mean, time, excess, c, c_inverse, e, p_inverse, g, w, x, quotient, lam_quotient)
+    return _Jumps(
+        total=jumps,
+        m0=m0,
+        mean=mean,
+        time=time,
+        excess=excess,
+        c=c,
+        c_inverse=c_inverse,
+        e=e,
+        p_inverse=p_inverse,
+        g=g,
+        w=w,
+        x=x,
+        quotient=quotient,
+        lam_quotient=lam_quotient,
+    )

@@ -1,30 +1,34 @@
-"""What every path scheme is: a process, one step at a time."""
+"""The contract of path schemes: a process is simulated one step at a time."""
 
 import abc
-from typing import Any
+from typing import Generic, TypeVar
 
 import equinox as eqx
+from jaxtyping import Float
 
-from ...typing import Real
+from ...typing import Numbers, Scalar
+
+State = TypeVar("State")
+"""State of all paths: a pytree whose arrays have a leading axis of paths."""
 
 
-class AbstractScheme(eqx.Module):
-    """A process, one step at a time. Every array of its state has a leading axis of paths.
+class AbstractScheme(eqx.Module, Generic[State]):
+    """A process that is simulated one step at a time.
 
     Attributes:
-        normals: Independent standard normals that one step of one path takes.
+        normals: Number of independent standard normals that one step of one path takes.
     """
 
     normals: eqx.AbstractClassVar[int]
 
     @abc.abstractmethod
-    def start(self, u: Real) -> Any:
-        """The state at time 0; u are uniform in (0, 1), (paths,)."""
+    def start(self, u: Float[Numbers, " paths"]) -> State:
+        """The state at time 0, drawn with numbers u that are uniform in (0, 1)."""
 
     @abc.abstractmethod
-    def step(self, state: Any, t: Real, dt: Real, z: Real) -> Any:
-        """The state at t + dt from that at t; z are standard normals, (paths, normals)."""
+    def step(self, state: State, t: Scalar, dt: Scalar, z: Float[Numbers, "paths normals"]) -> State:
+        """The state at t + dt, from the state at t and standard normals z; times in years."""
 
     @abc.abstractmethod
-    def log_forward(self, state: Any) -> Real:
-        """log(F_t / F_0), (paths,)."""
+    def log_forward(self, state: State) -> Float[Numbers, " paths"]:
+        """log(F_t / F_0) of every path."""

@@ -2,20 +2,23 @@
 
 import abc
 import enum
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import ArrayLike
 
 from ...models import AbstractFourierModel
-from ...typing import Flags, Real
+from ...typing import Codes, Flags, Numbers, Real
+
+Model = TypeVar("Model", bound=AbstractFourierModel)
+Grid = TypeVar("Grid")
 
 
 class PriceStatus(enum.IntEnum):
-    """What is known of a price; `PriceStatus(code).message` says what to do."""
+    """How far a price can be trusted; `PriceStatus(code).message` says what to do."""
 
     accurate = 0
     inaccurate = 1
@@ -24,7 +27,7 @@ class PriceStatus(enum.IntEnum):
 
     @property
     def message(self) -> str:
-        """What it means and what to do."""
+        """One sentence: what the status means and what to do about it."""
         return _MESSAGES[self]
 
 
@@ -32,16 +35,16 @@ _MESSAGES = {
     PriceStatus.accurate: "The estimated error is below the engine's tolerance.",
     PriceStatus.inaccurate: "The quadrature has not converged: use more nodes, or neutral.certify.",
     PriceStatus.invalid: "A term or a parameter is outside its domain, or not a number.",
-    PriceStatus.refused: "Out of the engine's reach (damping outside the strip of finite moments, strike off "
-    "the grid, range too short for the distribution): take the default engine.",
+    PriceStatus.refused: "The engine cannot price this option (its damping is outside the strip of finite "
+    "moments, the strike is off its grid, or its range is too short): take the default engine.",
 }
 
 
-_NO_DIGIT = 1e-2  # estimated error, in units of max(1, K/F), from which a number is no price
+_NO_DIGIT = 1e-2  # estimated error, in units of max(1, K/F), above which a number has no correct digit
 
 
 class Quadrature(NamedTuple):
-    """Out-of-the-money normalised prices and what their quadrature says of itself; one shape.
+    """Out-of-the-money normalised prices and estimates of their quadrature error; both of one shape.
 
     An option that the engine refuses has the value nan and the error inf.
     """
@@ -50,14 +53,19 @@ class Quadrature(NamedTuple):
     error: Real
 
 
-def reached(value: Real, error: Real, k: Real, good: Flags) -> Quadrature:
-    """Prices of an engine that refuses some: nan, with the error inf, where not `good` or without a digit.
+def with_refusals(value: Real, error: Real, k: Real, good: Flags) -> Quadrature:
+    """Prices, with the value nan and the error inf for options that the engine refuses.
+
+    An option is refused where it is not `good`, and where its error leaves no correct digit.
 
     Args:
         value: Out-of-the-money prices, finite or not.
-        error: Estimates of their error.
+        error: Estimates of their error, without the rounding of the price itself.
         k: Log-forward moneyness.
         good: Whether the engine covers the option; broadcasts against the rest.
+
+    Returns:
+        Prices and errors of the shape of k; errors are constants of differentiation.
     """
     unit = jnp.maximum(1.0, jnp.exp(k))
     error = error + 4.0 * jnp.finfo(k.dtype).eps * unit
@@ -66,16 +74,16 @@ def reached(value: Real, error: Real, k: Real, good: Flags) -> Quadrature:
     return Quadrature(jnp.where(good, value, jnp.nan), error)
 
 
-def like(row: Real | np.ndarray, leading: Real) -> Real:
-    """A row of nodes with the axes of `leading` in front, for strict broadcasting."""
+def like(row: ArrayLike, leading: Numbers) -> Real:
+    """A row of nodes in the dtype of `leading` and with as many axes in front, for strict broadcasting."""
     row = jnp.asarray(row, leading.dtype)
     return jnp.reshape(row, (1,) * jnp.ndim(leading) + row.shape)
 
 
 def beyond(n: int, stride: int, reach: int) -> np.ndarray:
-    """Indices of the n nodes of an even rule, then further ones, `stride` apart up to `reach` n.
+    """Indices of the n nodes of an even rule, then further ones, `stride` apart, up to `reach` times n.
 
-    The rest tells what the rule omits: a characteristic function may come back after it has vanished. With
+    The further nodes measure what the rule omits: a characteristic function may vanish and grow again. With
     jumps of nearly one size it does so at every multiple of 2 pi / size.
     """
     return np.concatenate([np.arange(n), np.arange(n - 1 + stride, reach * n, stride)]).astype(float)
@@ -88,24 +96,33 @@ class AbstractEngine(eqx.Module):
     """Estimated error, in units of max(1, K/F), from which a price is called inaccurate."""
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> "AbstractEngine":
-        """This engine with what must be known before compiling settled; called where all is concrete.
+        """Make the choices that must be made before compiling; called only with concrete numbers.
 
         Args:
             model: Concrete parameters.
             t: Maturities in years, >= 0, any shape.
 
         Returns:
-            An engine without open choices. Inside jit an engine is used as it is.
+            An engine with every choice made. Inside jit an engine is used as it is.
 
         Raises:
-            ArgumentError: the engine cannot price a maturity; names what would.
+            ArgumentError: The engine cannot price a maturity; the message names a setting that can.
         """
         del model, t
         return self
 
     @abc.abstractmethod
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> Any:
-        """Where to integrate: a pytree that derivatives take as constant, made once for all of them."""
+        """Choose where to integrate.
+
+        Args:
+            model: Scalar parameters.
+            k: Log-forward moneyness, shape (maturities, strikes).
+            t: Maturities in years, > 0, shape (maturities,).
+
+        Returns:
+            A pytree for `otm`. It is a constant of differentiation, so one plan serves all derivatives.
+        """
 
     @abc.abstractmethod
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
@@ -122,9 +139,66 @@ class AbstractEngine(eqx.Module):
         """
 
 
+class AbstractGridEngine(AbstractEngine, Generic[Grid]):
+    """An engine that can calibrate: it prices from a grid of constants that no parameter enters.
+
+    All arrays may have any leading axes, such as one of surfaces, in front of maturities T and strikes K.
+    A leading axis of length 1 on the grid serves many models.
+    """
+
+    @abc.abstractmethod
+    def grid(self, k: Real, t: Real, stdev: Real) -> Grid:
+        """Lay out the constants of a whole calibration; traced arguments may be differentiated.
+
+        Args:
+            k: Log-forward moneyness, shape (..., T, K).
+            t: Maturities in years, > 0, shape (..., T).
+            stdev: Scale of frequencies and strikes, such as the market's total standard deviation at the
+                money, > 0, shape (..., T).
+
+        Returns:
+            A pytree of arrays, for the other methods.
+        """
+
+    @abc.abstractmethod
+    def prices(self, model: AbstractFourierModel, grid: Grid) -> Real:
+        """Out-of-the-money normalised prices, shape (..., T, K), of a model whose fields have shape (...).
+
+        What `refused` says of a price does not show in it: it is then some number, or nan.
+        """
+
+    @abc.abstractmethod
+    def prices_and_jacobian(self, model: Model, grid: Grid) -> tuple[Real, Model]:
+        """Prices, and a model whose fields hold their derivatives in each parameter.
+
+        Returns:
+            Prices of shape (..., T, K), and derivatives of the same shape; in a parameter with an axis, that
+            axis is last.
+        """
+
+    @abc.abstractmethod
+    def refused(self, model: AbstractFourierModel, grid: Grid) -> Flags:
+        """Prices that the engine cannot vouch for under this model, shape (..., T, K)."""
+
+    @abc.abstractmethod
+    def judge(self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: Grid) -> Quadrature:
+        """Prices with an estimate of their error, for a fitted model.
+
+        Args:
+            model: Fields of shape (...).
+            k: As given to `grid`.
+            t: As given to `grid`.
+            stdev: As given to `grid`.
+            grid: What `grid` returned.
+
+        Returns:
+            The value of `prices`, and its estimated error, inf where the price is refused; (..., T, K).
+        """
+
+
 class PriceInfo(NamedTuple):
-    """Prices, what is known of them, and the estimated error in the price's own unit; one shape."""
+    """Prices, a `PriceStatus` code for each, and their estimated error in the price's unit; one shape."""
 
     price: Real
-    status: Int[Array, "..."]
+    status: Codes
     error_estimate: Real

@@ -13,55 +13,75 @@ from ...numerics.buckets import call_on_grid
 from ...numerics.materialise import materialise
 from ...numerics.spline import degree_of, interpolate, interpolation_error, symbol
 from ...options import black
+from ...options.terms import from_out_of_the_money
 from ...typing import Flags, Frequencies, Real
-from .base import AbstractEngine, Quadrature, beyond, like, reached
+from . import fft
+from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refusals
+from .fft import FrequencyPlan
+from .linear import split_rows, stack_rows, weighted
 
 _SAFE = -0.5  # a damping that every model admits: moments between 0 and 1 are finite
 _REACH = 126.0  # v_max of the scaled grid, in 1/stdev: 20 strikes to a standard deviation
+_SPAN = 10.0  # standard deviations to either side that a fractional grid covers where no strike is given
 
 
 class CarrMadanGrid(NamedTuple):
-    """Constants of differentiation, one per maturity: shape (..., maturities)."""
+    """Constants of a whole calibration. Axes: any leading ones, maturities T, frequencies N, strikes K."""
 
-    eta: Real  # distance of the frequencies
-    spacing: Real  # distance of the log strikes
-    start: Real  # the lowest log strike
-    alpha: Real  # the damping used: a harmless one where the engine's own is not admissible
-    stdev: Real  # of the control
-    refused: Flags
+    plan: FrequencyPlan  # (..., T)
+    v: Real  # (..., T, N)
+    z: Frequencies  # (..., T, N), v - i (alpha + 1)
+    t: Real  # (..., T, 1)
+    weight: Frequencies  # (..., T, N), what multiplies phi in the sum
+    control: Frequencies  # (..., T, N), characteristic function of the control variate
+    k: Real  # (..., T, K)
+    scale: Real  # (..., T, K), e^{-alpha k}
+    base: Real  # (..., T, K), what the transform lacks of the out-of-the-money price
 
 
-class CarrMadan(AbstractEngine):
+class PricesOnGrid(NamedTuple):
+    """Normalised, undiscounted calls on the whole grid of an FFT; shape (..., T, N).
+
+    A price without a correct digit, or of a refused maturity, is nan with the error inf.
+    """
+
+    k: Real  # log(strike / forward), ascending
+    price: Real  # call / (discount * forward)
+    error: Real  # estimated error of the price
+
+
+class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     """Prices on a grid of log strikes by one FFT per maturity (Carr and Madan 1999), interpolated in between.
 
-    e^{alpha k} c(k) = (1/pi) Re int_0^inf e^{-ivk} phi(v - i(alpha + 1)) / ((alpha + iv)(alpha + 1 + iv)) dv.
-    The moment of order alpha + 1 must be finite: where it is not, the maturity is refused. An alpha between
-    -1 and 0 (the covered call) always exists; below -1 the integral is the put.
+    e^{alpha k} c(k) = (1/pi) Re int_0^inf e^{-ivk} phi(v - i(alpha + 1)) / ((alpha + iv)(alpha + 1 + iv)) dv,
+    section 3.1 of the paper, for an undiscounted call at forward 1. The moment of order alpha + 1 must be
+    finite: where it is not, the maturity is refused. An alpha between -1 and 0 (the covered call) always
+    exists; below -1 the integral is the put.
 
-    By default frequencies are scaled per maturity and a Black control variate (Andersen and Andreasen 2002)
+    By default frequencies are scaled per maturity, and a Black control variate (Andersen and Andreasen 2002)
     leaves the transform the difference to Black alone, which decays towards both ends of the grid.
     `classic()` is the setting of the paper.
     """
 
     N: int = eqx.field(static=True, default=1024)
-    """Strikes of the grid. Frequencies too where eta is given; half as many where it is scaled, as no
-    interpolation can use what lies beyond the grid's highest frequency."""
+    """Strikes of the grid. There are as many frequencies where eta is given, and half as many where it is
+    scaled, because no interpolation can use what lies beyond the grid's highest frequency."""
     alpha: float = eqx.field(static=True, default=1.5)
     """Damping, neither 0 nor -1."""
     eta: float | None = eqx.field(static=True, default=None)
-    """Distance of the frequencies; None: scaled to the standard deviation of each maturity."""
+    """Distance of the frequencies; None scales it to the standard deviation of each maturity."""
     weights: Literal["trapezoid", "simpson"] = eqx.field(static=True, default="trapezoid")
-    """The trapezoidal rule converges geometrically; Simpson's only halves its period."""
+    """The trapezoidal rule converges geometrically; Simpson's rule (the paper's) only halves its period."""
     interpolation: Literal["linear", "cubic", "quintic"] = eqx.field(static=True, default="quintic")
     """Linear in the strike, or a spline of the damped price in the log strike."""
     fractional: bool = eqx.field(static=True, default=False)
-    """Fractional FFT (Chourdakis 2004): the grid spans the strikes asked for, whatever eta."""
+    """Fractional FFT (Chourdakis 2004): the grid spans just the strikes to be priced, whatever eta."""
     control: bool = eqx.field(static=True, default=True)
-    """Transform the difference to Black's price."""
+    """Whether to transform the difference to Black's price instead of the price."""
     tolerance: float = eqx.field(static=True, default=1e-8)
 
     def __check_init__(self) -> None:
-        """Refuse what no model admits."""
+        """Refuse settings that suit no model."""
         least = 2 * (degree_of(self.interpolation) + 1)
         if not (isinstance(self.N, int) and self.N >= least):
             raise ArgumentError(f"CarrMadan.N must be a whole number, at least {least}, got {self.N!r}.")
@@ -79,14 +99,14 @@ class CarrMadan(AbstractEngine):
 
     @classmethod
     def classic(cls) -> Self:
-        """The paper's own setting, for comparison: its interpolation errs by 1e-4 of the forward and more."""
+        """The setting of the paper, for comparison: its interpolation errs by 1e-4 and more."""
         return cls(N=4096, alpha=1.5, eta=0.1, weights="simpson", interpolation="linear", control=False)
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> Self:
-        """Refuse a damping that leaves the strip at any of the maturities.
+        """Refuse a damping that lies outside the strip of finite moments at any of the maturities.
 
         Raises:
-            ArgumentError: names an admissible alpha.
+            ArgumentError: The damping is not admissible; the message names one that is.
         """
         if -1.0 < self.alpha < 0.0:
             return self
@@ -104,126 +124,210 @@ class CarrMadan(AbstractEngine):
             )
         return self
 
-    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> CarrMadanGrid:
-        """Lay frequencies and log strikes; find out whether the damping is admissible."""
+    def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> FrequencyPlan:
+        """Lay out frequencies and log strikes at the model's own deviation, and check the damping."""
         model, k, t = jax.lax.stop_gradient((model, k, t))
         stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
+        plan = self._plan(k, stdev)
+        low, high = model.expand(1).strip(t)
+        refused = ~((low < 1.0 + self.alpha) & (1.0 + self.alpha < high))
+        return plan._replace(alpha=jnp.where(refused, _SAFE, self.alpha), refused=refused)
+
+    def _plan(self, k: Real, stdev: Real) -> FrequencyPlan:
+        """Frequencies and log strikes for strikes k (..., T, K), with the engine's own damping."""
         eta = _REACH / (self.N * stdev) if self.eta is None else jnp.full_like(stdev, self.eta)
-        lowest, highest = jnp.min(k, axis=-1), jnp.max(k, axis=-1)
+        lowest = jnp.min(k, axis=-1)
+        highest = jnp.max(k, axis=-1)
         if self.fractional:
-            # a stencil of 6 must fit around every strike; one strike alone still needs a grid
+            # a stencil of 6 must fit around every strike; one strike alone fitted needs a grid
             span = jnp.maximum(highest - lowest, 1e-2 * stdev)
             spacing = span / (self.N - 2.0 * degree_of(self.interpolation))
         else:
+            # the FFT ties the distances: they multiply to 2 pi / N (Carr and Madan 1999, section 4)
             spacing = 2.0 * jnp.pi / (self.N * eta)
-            # one strike far away does not pull the grid from under the others
+            # one strike far away must not pull the grid from under the others
             quarter = 0.25 * self.N * spacing
-            lowest, highest = jnp.clip(lowest, -quarter, quarter), jnp.clip(highest, -quarter, quarter)
-        start = 0.5 * (lowest + highest) - 0.5 * self.N * spacing
-        low, high = model.expand(1).strip(t)
-        refused = ~((low < 1.0 + self.alpha) & (1.0 + self.alpha < high))
-        alpha = jnp.where(refused, _SAFE, self.alpha)
-        return CarrMadanGrid(eta, spacing, start, alpha, stdev, refused)
+            lowest = jnp.clip(lowest, -quarter, quarter)
+            highest = jnp.clip(highest, -quarter, quarter)
+        return FrequencyPlan(
+            eta=eta,
+            spacing=spacing,
+            start=0.5 * (lowest + highest) - 0.5 * self.N * spacing,
+            alpha=jnp.full_like(stdev, self.alpha),
+            stdev=stdev,
+            refused=jnp.zeros(stdev.shape, bool),
+        )
 
     def otm(
-        self, model: AbstractFourierModel, k: Real, t: Real, plan: CarrMadanGrid | None = None
+        self, model: AbstractFourierModel, k: Real, t: Real, plan: FrequencyPlan | None = None
     ) -> Quadrature:
-        """See `AbstractEngine.otm`; nan where damping or strike are refused. Leading axes are welcome."""
-        grid = self.plan(model, k, t) if plan is None else plan
-        v, x, tail = self._integrand(model, t, grid)
-        theta = v * grid.spacing[..., None]
-        weighted = x * like(_simpson(x.shape[-1]), t) if self.weights == "simpson" else x
-        damped = self._transform(weighted / symbol(theta, self.interpolation), v, grid)
-        value, inside = interpolate(damped, k, grid.start, grid.spacing, grid.alpha, self.interpolation)
-        scale = jnp.exp(-grid.alpha[..., None] * k)
-        error = scale * (self._error(x, theta, v, tail, grid) + self._images(x, v, k, grid))
-        value = self._base(k, grid) + scale * value
-        return reached(value, error, k, inside & ~grid.refused[..., None])
+        """See `AbstractEngine.otm`; nan where damping or strike is refused. Leading axes are welcome."""
+        plan = self.plan(model, k, t) if plan is None else plan
+        v, x, tail = self._integrand(model, t, plan)
+        theta = v * plan.spacing[..., None]
+        rule = x * like(fft.simpson(x.shape[-1]), t) if self.weights == "simpson" else x
+        damped = self._transform(rule / symbol(theta, self.interpolation), v, plan)
+        value, inside = self._between(damped, k, plan)
+        scale = jnp.exp(-plan.alpha[..., None] * k)
+        error = scale * (self._error(x, theta, v, tail, plan) + self._images(x, v, k, plan))
+        value = self._base(k, plan) + scale * value
+        return with_refusals(value, error, k, inside & ~plan.refused[..., None])
+
+    def on_grid(self, model: AbstractFourierModel, t: Real) -> PricesOnGrid:
+        """Calls on the whole grid of log strikes, as the transform gives them, without interpolation.
+
+        The grid is centred on the forward. It depends on the model through the total standard deviation,
+        unless `eta` is given. `jax.jit(jax.vmap(engine.on_grid, in_axes=(0, None)))` prices many models; on
+        a processor, leading axes on model and maturities do the same faster.
+
+        Args:
+            model: Parameters of shape (...): scalars, or any leading axes.
+            t: Maturities in years, > 0, shape (..., T).
+
+        Returns:
+            Log strikes, calls and their errors, each of shape (..., T, N).
+        """
+        stdev = jnp.sqrt(jnp.maximum(jax.lax.stop_gradient(model.expand(1).total_variance(t)), 1e-300))
+        plan = self.plan(model, stdev[..., None] * like(np.array([-_SPAN, _SPAN]), stdev), t)
+        k = plan.start[..., None] + plan.spacing[..., None] * like(np.arange(self.N), stdev)
+        v, x, tail = self._integrand(model, t, plan)
+        rule = x * like(fft.simpson(x.shape[-1]), t) if self.weights == "simpson" else x
+        scale = jnp.exp(-plan.alpha[..., None] * k)
+        value = self._base(k, plan) + scale * self._transform(rule, v, plan)
+        # a wave on its own nodes has no error of interpolation
+        ghost = fft.largest_around(self._ghost(x, v, plan))
+        error = scale * (self._error(x, jnp.zeros_like(v), v, tail, plan) + ghost)
+        price, error = with_refusals(value, error, k, ~plan.refused[..., None])
+        return PricesOnGrid(k, from_out_of_the_money(price, k, jnp.ones(k.shape, bool)), error)
+
+    def grid(self, k: Real, t: Real, stdev: Real) -> CarrMadanGrid:
+        """See `AbstractGridEngine.grid`."""
+        plan = self._plan(*jax.lax.stop_gradient((k, stdev)))
+        n = self._frequencies()
+        v = like(np.arange(n), stdev) * plan.eta[..., None]
+        z = fft.damped_line(v, plan)
+        weight = fft.kernel(v, plan) * plan.eta[..., None] / jnp.pi
+        weight = weight * like(np.where(np.arange(n) == 0, 0.5, 1.0), stdev)
+        if self.weights == "simpson":
+            weight = weight * like(fft.simpson(n), stdev)
+        return CarrMadanGrid(
+            plan=plan,
+            v=v,
+            z=z,
+            t=t[..., None],
+            weight=weight / symbol(v * plan.spacing[..., None], self.interpolation),
+            control=fft.black_cf(z, plan) if self.control else jnp.zeros_like(z),
+            k=k,
+            scale=jnp.exp(-plan.alpha[..., None] * k),
+            base=self._base(k, plan),
+        )
+
+    def prices(self, model: AbstractFourierModel, grid: CarrMadanGrid) -> Real:
+        """See `AbstractGridEngine.prices`."""
+        psi = materialise(model.expand(2).log_cf(grid.z, grid.t))
+        change = weighted(psi, grid.weight) - grid.weight * grid.control
+        return grid.base + self._sums(change[..., None, :], grid)[..., 0, :]
+
+    def prices_and_jacobian(self, model: Model, grid: CarrMadanGrid) -> tuple[Real, Model]:
+        """See `AbstractGridEngine.prices_and_jacobian`; one FFT per maturity and parameter."""
+        psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
+        phi = weighted(psi, grid.weight)
+        rows = stack_rows(phi - grid.weight * grid.control, phi, slopes, psi)
+        price, jacobian = split_rows(self._sums(rows, grid), slopes, psi, model)
+        return grid.base + price, jacobian
+
+    def _sums(self, rows: Frequencies, grid: CarrMadanGrid) -> Real:
+        """Transform rows (..., T, rows, N) and interpolate at the strikes: (..., T, rows, K)."""
+        plan = jax.tree.map(lambda x: x[..., None], grid.plan)
+        damped = self._transform(materialise(rows), grid.v[..., None, :], plan)
+        value, _ = self._between(damped, grid.k[..., None, :], plan)
+        return grid.scale[..., None, :] * value
+
+    def refused(self, model: AbstractFourierModel, grid: CarrMadanGrid) -> Flags:
+        """Whether the damping lies outside the model's strip, or a strike off the grid; (..., T, K)."""
+        _, on_grid = self._between(jnp.zeros((*grid.plan.alpha.shape, self.N)), grid.k, grid.plan)
+        if -1.0 < self.alpha < 0.0:
+            return ~on_grid
+        low, high = model.expand(1).strip(grid.t[..., 0])
+        order = 1.0 + self.alpha
+        return ~(on_grid & ((low < order) & (order < high))[..., None])
+
+    def judge(
+        self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CarrMadanGrid
+    ) -> Quadrature:
+        """Prices, with the error estimate of `otm`; inf where the damping or a strike is refused."""
+        del stdev
+        fitted = jax.lax.stop_gradient(model)
+        error = self.otm(fitted, k, t, grid.plan).error
+        return Quadrature(
+            self.prices(model, grid),
+            jax.lax.stop_gradient(jnp.where(self.refused(fitted, grid), jnp.inf, error)),
+        )
+
+    def _frequencies(self) -> int:
+        return self.N if self.eta is not None else self.N // 2
+
+    def _between(self, damped: Real, k: Real, plan: FrequencyPlan) -> tuple[Real, Flags]:
+        """Damped prices at the strikes k, and whether a strike is on the grid."""
+        return interpolate(
+            values=damped,
+            k=k,
+            start=plan.start,
+            spacing=plan.spacing,
+            alpha=plan.alpha,
+            interpolation=self.interpolation,
+        )
 
     def _integrand(
-        self, model: AbstractFourierModel, t: Real, grid: CarrMadanGrid
+        self, model: AbstractFourierModel, t: Real, plan: FrequencyPlan
     ) -> tuple[Real, Frequencies, Real]:
-        """Frequencies, integrand times trapezoidal weight / pi, shape (..., T, n), and the tail beyond."""
-        n = self.N if self.eta is not None else self.N // 2
-        v = like(beyond(n, 8, 3), grid.eta) * grid.eta[..., None]
-        alpha = grid.alpha[..., None]
-        z = jax.lax.complex(v, jnp.broadcast_to(-(1.0 + alpha), v.shape))
+        """Frequencies, integrand times trapezoidal weight / pi, shape (..., T, N), and the tail beyond."""
+        n = self._frequencies()
+        v = like(beyond(n, 8, 3), plan.eta) * plan.eta[..., None]
+        z = fft.damped_line(v, plan)
         phi = jnp.exp(materialise(model.expand(2).log_cf(z, t[..., None])))
-        control = jnp.exp(-0.5 * z * (z + 1j) * grid.stdev[..., None] ** 2) if self.control else 0.0 * phi
-        kernel = 1.0 / ((alpha + 1j * v) * (alpha + 1.0 + 1j * v))
+        control = fft.black_cf(z, plan) if self.control else 0.0 * phi
+        kernel = fft.kernel(v, plan)
         size = (jnp.abs(phi) + jnp.abs(control)) * jnp.abs(kernel) * v / jnp.pi
-        x = ((phi - control) * kernel)[..., :n] * grid.eta[..., None] / jnp.pi
+        x = ((phi - control) * kernel)[..., :n] * plan.eta[..., None] / jnp.pi
         x = jnp.concatenate([0.5 * x[..., :1], x[..., 1:]], axis=-1)
         return v[..., :n], x, jnp.max(size[..., n - 1 :], axis=-1)
 
-    def _transform(self, x: Frequencies, v: Real, grid: CarrMadanGrid) -> Real:
-        """Re sum_j x_j e^{-i v_j k_u} on the grid of log strikes k_u, shape (..., T, N)."""
-        start, n = grid.start[..., None], x.shape[-1]
-        y = x * _turn(-start * v)
-        if not self.fractional:
-            return jnp.real(jnp.fft.fft(y, n=self.N))
-        # 2ju = j^2 + u^2 - (u - j)^2 makes the sum a convolution (Bluestein 1970)
-        half = 0.5 * (grid.eta * grid.spacing)[..., None]
-        j, u, lag = (like(np.arange(a, b), grid.eta) for a, b in ((0, n), (0, self.N), (1 - n, self.N)))
-        length = 1 << (n + self.N - 2).bit_length()
-        spectrum = jnp.fft.fft(y * _turn(-half * j * j), n=length) * jnp.fft.fft(
-            _turn(half * lag * lag), n=length
-        )
-        return jnp.real(_turn(-half * u * u) * jnp.fft.ifft(spectrum)[..., n - 1 : n - 1 + self.N])
+    def _transform(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
+        return fft.transform(x, v, plan, self.N, self.fractional)
 
-    def _base(self, k: Real, grid: CarrMadanGrid) -> Real:
+    def _base(self, k: Real, plan: FrequencyPlan) -> Real:
         """What the transform lacks of the out-of-the-money price: the control, or residues and parity."""
         if self.control:
-            return black.price(k, grid.stdev[..., None], is_call=k >= 0)
-        alpha = grid.alpha[..., None]
+            return black.price(k, plan.stdev[..., None], is_call=k >= 0)
+        alpha = plan.alpha[..., None]
+        # a line below -1 integrates the put, one between -1 and 0 the call less the forward
         residue = jnp.where(alpha > 0, 0.0, jnp.where(alpha > -1, 1.0, -jnp.expm1(k)))
         # `where`, not `minimum`: at k = 0 the derivative is the call's
         return residue + jnp.expm1(jnp.where(k < 0, k, 0.0))
 
-    def _error(self, x: Frequencies, theta: Real, v: Real, tail: Real, grid: CarrMadanGrid) -> Real:
-        """Interpolation, the tail beyond the last frequency, and rounding; per maturity, damped."""
+    def _error(self, x: Frequencies, theta: Real, v: Real, tail: Real, plan: FrequencyPlan) -> Real:
+        """Interpolation, the tail beyond the last frequency, and rounding; damped, shape (..., T, 1)."""
         size = jnp.abs(x)
-        between = interpolation_error(theta, v, grid.alpha[..., None], self.interpolation)
+        between = interpolation_error(theta, v, plan.alpha[..., None], self.interpolation)
         rounding = 4.0 * jnp.finfo(theta.dtype).eps
         return (jnp.sum(size * (between + rounding), axis=-1) + tail)[..., None]
 
-    def _images(self, x: Frequencies, v: Real, k: Real, grid: CarrMadanGrid) -> Real:
-        """What the images of the price add near the strikes; shape (..., T, 1).
+    def _images(self, x: Frequencies, v: Real, k: Real, plan: FrequencyPlan) -> Real:
+        """What the images of the price add near the strikes; shape (..., T, 1)."""
+        return fft.largest_near(self._ghost(x, v, plan), k, plan)
+
+    def _ghost(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
+        """Estimate of the images of the price on the whole grid, damped, shape (..., T, N).
 
         The images lie one period away and further. The rule with twice the step, from which this one differs
         by alternating signs, sees them at half the distance. A faster decay is not assumed: a rare jump may
-        be all there is at either place.
+        put all of an image at either place.
         """
         signs = np.where(np.arange(v.shape[-1]) % 2 == 0, 1.0, -1.0)
-        ghost = self._transform(x * like(signs, grid.eta), v, grid)
-        return _largest_near(ghost, k, grid)
+        return self._transform(x * like(signs, plan.eta), v, plan)
 
 
 @eqx.filter_jit
 def _strip(model: AbstractFourierModel, t: Real) -> tuple[Real, Real]:
     return model.expand(2).strip(t)
-
-
-def _simpson(n: int) -> np.ndarray:
-    """Simpson's weights for n frequencies in units of the trapezoidal ones: the paper's (22)."""
-    j = np.arange(n)
-    return np.where(j % 2 == 1, 4.0, 2.0) / 3.0
-
-
-def _turn(angle: Real) -> Frequencies:
-    return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
-
-
-def _largest_near(ghost: Real, k: Real, grid: CarrMadanGrid) -> Real:
-    """Largest |ghost| over the grid from 40 steps below the strikes to 40 above; shape (..., T, 1).
-
-    One value may vanish by chance. Strikes off the grid are refused, and do not count.
-    """
-    count = ghost.shape[-1]
-    position = (k - grid.start[..., None]) / grid.spacing[..., None]
-    on = (position >= 0) & (position <= count - 1)
-    first = jnp.min(jnp.where(on, position, count), axis=-1, keepdims=True) - 40.0
-    last = jnp.max(jnp.where(on, position, 0.0), axis=-1, keepdims=True) + 40.0
-    u = like(np.arange(count), grid.eta)
-    near = (u >= first) & (u <= last)
-    return jnp.max(jnp.where(near, jnp.abs(ghost), 0.0), axis=-1, keepdims=True)

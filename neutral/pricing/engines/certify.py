@@ -1,52 +1,54 @@
-"""The judge: prices refined until they stop changing, with a bound on their error."""
+"""The engine that judges the others: prices refined until they stop changing, with a bound on their error."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ...models import AbstractFourierModel
-from ...typing import Real
+from ...typing import Codes, Flags, Real
 from .base import AbstractEngine, Quadrature
-from .contour import Line, choose, in_chunks, integrand, offset
+from .contour import Line, choose, integrand, map_options, offset
 
 _BLOCK = 64  # nodes evaluated at once
-_CHUNK = 32  # options refined together: all go as far as the slowest
+_CHUNK = 32  # options refined together: all are refined as often as the slowest
 _FIRST = 3  # blocks of the first rule
-_DEEP = 6  # halvings at least where the integrand comes back: 12,288 nodes step over nothing
-_LEVELS = 8  # halvings: at most 49,152 nodes
+_DEEP = 6  # least number of halvings where the integrand vanishes and returns: 12,288 nodes miss nothing
+_LEVELS = 8  # largest number of halvings: 49,152 nodes
 
 
 class Certify(AbstractEngine):
-    """Trapezoidal rules on two lines, each halved until it is stable; returns value and error bound.
+    """Trapezoidal rules on two lines, each halved until the sum is stable, with a bound on the error.
 
-    The bound adds the last change of the rule, the distance between two lines that share nothing but the
-    model, and the rounding of every term. Not differentiable in reverse mode: it is a judge, not a pricer.
+    The bound adds the last change of the rule, the distance between the two lines, which share nothing but
+    the model, and the rounding of every term. Prices are not differentiable in reverse mode.
     """
 
     tolerance: float = eqx.field(static=True, default=1e-12)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> None:
-        """Nothing: the judge finds its own lines."""
+        """Nothing: `otm` chooses its own lines."""
 
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: None = None) -> Quadrature:
         """See `AbstractEngine.otm`; `error` is a bound."""
         later = jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
-        return in_chunks(lambda k, t: _judge(model, k, t), (k, later), _CHUNK)
+        return map_options(lambda k, t: _judge(model, k, t), (k, later), _CHUNK)
 
 
 class _Refinement(NamedTuple):
-    total: Real  # sum of the integrand over all nodes so far, first one halved
-    rounding: Real
-    step: Real
-    change: Real
-    blocks: Any
-    level: Any
+    """State of the refinement of options (n,)."""
+
+    total: Real  # (n,) sum of the integrand over all nodes so far, the first one halved
+    rounding: Real  # (n,) sum of the sizes that round
+    step: Real  # (n,) distance of the nodes
+    change: Real  # (n,) of the integral at the last halving
+    blocks: Codes  # number of blocks in the next rule
+    level: Codes  # number of halvings so far, -1 before the first rule
 
 
 def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
-    """Options of shape (n,), on the chosen line and on one moved and less tilted."""
+    """Prices and bounds of options (n,), from the chosen line and from one moved and less tilted."""
     path = choose(model, k, t)
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
     nearer = pole + 0.8 * (path.a - pole)
@@ -60,11 +62,13 @@ def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
 
 
 def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[Real, Real]:
-    """The integral on one line and a bound on the error of the rule."""
+    """The integral on one line, and a bound on the error of the rule; shape (n,)."""
     eps = jnp.finfo(k.dtype).eps
 
-    def add(y0: Real, step: Real, blocks: Any) -> tuple[Real, Real]:
-        def block(i: Any, sums: tuple[Real, Real]) -> tuple[Real, Real]:
+    def add(y0: Real, step: Real, blocks: Codes) -> tuple[Real, Real]:
+        """Sums of the integrand and of what rounds, over blocks of nodes from y0 on."""
+
+        def block(i: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
             y = jnp.expand_dims(y0, -1) + jnp.expand_dims(step, -1) * (
                 i * _BLOCK + jnp.arange(float(_BLOCK))[None, :]
             )
@@ -74,22 +78,32 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
 
         return jax.lax.fori_loop(0, blocks, block, (jnp.zeros_like(k), jnp.zeros_like(k)))
 
-    zero, step = jnp.zeros_like(k), path.length / (_FIRST * _BLOCK)
-    start = _Refinement(zero, zero, step, jnp.full_like(k, jnp.inf), jnp.asarray(_FIRST), jnp.asarray(-1))
-
+    start = _Refinement(
+        total=jnp.zeros_like(k),
+        rounding=jnp.zeros_like(k),
+        step=path.length / (_FIRST * _BLOCK),
+        change=jnp.full_like(k, jnp.inf),
+        blocks=jnp.asarray(_FIRST),
+        level=jnp.asarray(-1),
+    )
     least = jnp.where(jnp.any(path.returns), _DEEP, 2)
 
-    def unstable(s: _Refinement) -> Any:
+    def unstable(s: _Refinement) -> Flags:
         return (s.level < least) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
 
     def refine(s: _Refinement) -> _Refinement:
-        """The first rule, or the nodes between those of the last one."""
+        """Sum the first rule, or the nodes between those of the rule before."""
         first = s.level < 0
         added, rounding = add(jnp.where(first, 0.0, 0.5 * s.step), s.step, s.blocks)
-        total, step = s.total + added, jnp.where(first, s.step, 0.5 * s.step)
-        change = jnp.where(first, jnp.inf, jnp.abs(0.5 * total - s.total) * s.step)
-        blocks = jnp.where(first, s.blocks, 2 * s.blocks)
-        return _Refinement(total, s.rounding + rounding, step, change, blocks, s.level + 1)
+        total = s.total + added
+        return _Refinement(
+            total=total,
+            rounding=s.rounding + rounding,
+            step=jnp.where(first, s.step, 0.5 * s.step),
+            change=jnp.where(first, jnp.inf, jnp.abs(0.5 * total - s.total) * s.step),
+            blocks=jnp.where(first, s.blocks, 2 * s.blocks),
+            level=s.level + 1,
+        )
 
     s = jax.lax.while_loop(unstable, refine, start)
     bound = (s.change + eps * s.rounding * s.step) / jnp.pi

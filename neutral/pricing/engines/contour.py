@@ -1,35 +1,37 @@
-"""Where to integrate: the damping, tilt and step of one option's Fourier integral.
+"""The default engine, and where it integrates: damping, tilt and step of one option's Fourier integral.
 
 With V(k) = -(1/pi) Re int f(z(y)) z'(y) dy, f(z) = phi(z) e^{k(1 - iz)} / (z (z + i)), along the
-sinh-deformed line z(y) = -i a + b [sinh(y + i tilt) - i sin(tilt)], y > 0 (Lewis 2001; Boyarchenko and
-Levendorskii 2019). For a > 1 V is the call, for a < 0 the put, for 0 < a < 1 the call less 1.
+sinh-deformed line z(y) = -i a + b [sinh(y + i tilt) - i sin(tilt)], y > 0: the integral of
+Lewis (2001) on the line of Boyarchenko and Levendorskii (2019). For a > 1 V is the call, for a < 0 the put,
+for 0 < a < 1 the call less 1.
 The integrand is even in y, so the trapezoidal rule converges geometrically.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Complex
+from jaxtyping import Array
 
 from ...models import AbstractFourierModel
 from ...numerics import complex_math as cm
-from ...typing import Frequencies, Real
+from ...typing import Codes, Flags, Frequencies, Numbers, Real
 from .base import AbstractEngine, Quadrature
 
 _FURTHEST = 1e9  # cap on the damping where every moment is finite
-_COUNTS = -28.0  # log of a size, beside the integrand's start, from which its return would be missed
+_COUNTS = -28.0  # log of the integrand's size, relative to its start, above which its return matters
 _STEEPEST = 0.25  # largest tilt of the line, radians: more slows Gaussian decay, less leaves oscillation
+_CHUNK = 64  # options in one pass: as many as stay in the cache of a CPU
 
-
-_CHUNK = 64  # options in one pass: what stays in cache on a CPU
+Tree = TypeVar("Tree")
 
 
 class Contour(AbstractEngine):
-    """The default engine: every option on its own line, right from one hour to decades and far in the wings.
+    """The default engine: every option on its own line, from one hour to decades and far into the wings.
 
-    Out-of-the-money prices keep relative accuracy. The rule with every other node dropped comes free and
+    Out-of-the-money prices keep relative accuracy. The rule without every other node costs nothing more, and
     gives the error estimate.
     """
 
@@ -38,27 +40,28 @@ class Contour(AbstractEngine):
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> "Line":
         """One line per option, see `choose`; fields have the shape of k."""
-        return in_chunks(lambda k, t: choose(model, k, t), (k, _per_option(t, k)), _CHUNK)
+        return map_options(lambda k, t: choose(model, k, t), (k, _per_option(t, k)), _CHUNK)
 
-    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: Any = None) -> Quadrature:
-        """See `AbstractEngine.otm`; works through the options in chunks."""
+    def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: "Line | None" = None) -> Quadrature:
+        """See `AbstractEngine.otm`; works through the options chunk by chunk."""
         plan = self.plan(model, k, t) if plan is None else plan
 
-        def options(k: Real, t: Real, *path: Any) -> Quadrature:
+        def options(k: Real, t: Real, *path: Real | Flags) -> Quadrature:
             return self._options(model, k, t, Line(*path))
 
-        return in_chunks(options, (k, _per_option(t, k), *plan), _CHUNK)
+        return map_options(options, (k, _per_option(t, k), *plan), _CHUNK)
 
     def _options(self, model: AbstractFourierModel, k: Real, t: Real, path: "Line") -> Quadrature:
         step = path.length / self.nodes
         y = jnp.expand_dims(step, -1) * jnp.arange(self.nodes + 1.0, dtype=k.dtype)[None, :]
         f, _ = integrand(model, k, t, path, y)
         f = jnp.concatenate([0.5 * f[..., :1], f[..., 1:]], axis=-1)
-        fine, coarse = jnp.sum(f, -1) * step, 2.0 * jnp.sum(f[..., ::2], -1) * step
+        fine = jnp.sum(f, -1) * step
+        coarse = 2.0 * jnp.sum(f[..., ::2], -1) * step
         size = jnp.sum(jnp.abs(f), -1) * step / jnp.pi
         gap = jnp.abs(fine - coarse) / jnp.pi
         # halving the step squares the relative error of a geometrically convergent rule, unless jumps of some
-        # size make the law of the forward lumpy; both rules may step over an integrand that comes back
+        # size make the law of the forward lumpy; both rules may step over an integrand that returns
         share = jnp.maximum(jnp.sqrt(jnp.minimum(gap / jnp.where(size > 0, size, 1.0), 1.0)), path.slack)
         error = 10.0 * gap * share + 10.0 * jnp.finfo(k.dtype).eps * size
         error = jnp.where(path.returns, size, error)
@@ -69,18 +72,19 @@ def _per_option(t: Real, k: Real) -> Real:
     return jnp.broadcast_to(jnp.expand_dims(t, -1), k.shape)
 
 
-def in_chunks(function: Any, arrays: tuple[Any, ...], chunk: int) -> Any:
+def map_options(function: Callable[..., Tree], arrays: tuple[Real | Flags, ...], chunk: int) -> Tree:
     """Apply a function of options (n,) to pieces of `chunk` options, one after another, to bound memory.
 
     Args:
-        function: Takes as many arrays of shape (n,), returns a pytree of such arrays.
-        arrays: Of one common shape.
-        chunk: Options in one piece.
+        function: Takes as many arrays of shape (n,) as there are, and returns a pytree of such arrays.
+        arrays: Arrays of one common shape.
+        chunk: Number of options in one piece.
 
     Returns:
         The function's result, in the common shape.
     """
-    shape, n = arrays[0].shape, arrays[0].size
+    shape = arrays[0].shape
+    n = arrays[0].size
     flat = tuple(jnp.ravel(x) for x in arrays)
     if n <= chunk:
         result = function(*flat)
@@ -93,8 +97,8 @@ def in_chunks(function: Any, arrays: tuple[Any, ...], chunk: int) -> Any:
 
 def integrand(
     model: AbstractFourierModel, k: Real, t: Real, path: "Line", y: Real
-) -> tuple[Real, Complex[Array, "..."]]:
-    """Re f(z(y)) z'(y) at y of shape (options, nodes), and the exponent it was formed from."""
+) -> tuple[Real, Frequencies]:
+    """Re f(z(y)) z'(y) at y of shape (options, nodes), and `exponent` at the same points."""
     z, slope = along(path, y)
     e = exponent(model, k, t, z)
     rest = slope * cm.reciprocal(z) * cm.reciprocal(z + 1j)
@@ -104,7 +108,7 @@ def integrand(
 
 
 def offset(path: "Line", k: Real) -> Real:
-    """What V lacks of the out-of-the-money price: the residue passed by a line between 0 and 1."""
+    """What V lacks of the out-of-the-money price: the residue at -i for a line between 0 and 1."""
     # `where`, not `minimum`: at k = 0 the derivative is the call's
     return jnp.where(path.inside, jnp.exp(jnp.where(k < 0, k, 0.0)), 0.0)
 
@@ -116,33 +120,34 @@ class Line(NamedTuple):
     scale: Real  # b
     tilt: Real  # radians, positive upwards
     length: Real  # y at which the integrand has decayed
-    inside: Bool[Array, "..."]  # 0 < a < 1: V is the call less 1
-    returns: Bool[Array, "..."]  # the integrand vanishes and comes back before it ends
-    slack: Real  # largest `phase_slack` where the integrand counts, at most 1
+    inside: Flags  # 0 < a < 1: V is the call less 1
+    returns: Flags  # the integrand vanishes and returns before it ends
+    slack: Real  # largest `phase_slack` where the integrand matters, at most 1
 
 
 def along(c: Line, y: Real) -> tuple[Frequencies, Frequencies]:
     """z(y) and z'(y) for y of shape (*options, nodes)."""
     a, b, tilt = (jnp.expand_dims(x, -1) for x in (c.a, c.scale, c.tilt))
-    sinh, cosh = jnp.sinh(y), jnp.cosh(y)
-    cos, sin = jnp.cos(tilt), jnp.sin(tilt)
+    sinh = jnp.sinh(y)
+    cosh = jnp.cosh(y)
+    cos = jnp.cos(tilt)
+    sin = jnp.sin(tilt)
     z = jax.lax.complex(b * cos * sinh, b * sin * (cosh - 1.0) - a)
     return z, jax.lax.complex(b * cos * cosh, b * sin * sinh)
 
 
 def exponent(model: AbstractFourierModel, k: Real, t: Real, z: Frequencies) -> Frequencies:
     """log phi(z) + k (1 - iz); k and t have the options' shape, z one axis more."""
-    k, t = jnp.expand_dims(k, -1), jnp.expand_dims(t, -1)
-    return model.log_cf(z, t) + k * (1.0 - 1j * z)
+    return model.log_cf(z, jnp.expand_dims(t, -1)) + jnp.expand_dims(k, -1) * (1.0 - 1j * z)
 
 
 def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
-    """Pick the line for each option: saddle point, width there, tilt along the decay, and where to stop.
+    """Choose a line for each option: saddle point, width there, tilt along the decay, and where to stop.
 
-    The result is a constant of differentiation: V does not depend on the line.
+    The result is a constant of differentiation, because V does not depend on the line.
 
     Args:
-        model: Scalars; any model with a strip.
+        model: Scalar parameters.
         k: Log-forward moneyness, shape (n,).
         t: Maturities in years, > 0, shape (n,).
 
@@ -151,14 +156,22 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
     """
     model, k, t = jax.lax.stop_gradient((model, k, t))
     a, width, height, inside = _saddle(model, k, t)
-    flat = Line(a, width, jnp.zeros_like(a), jnp.full_like(a, jnp.inf), inside, inside, a)
+    flat = Line(
+        a=a,
+        scale=width,
+        tilt=jnp.zeros_like(a),
+        length=jnp.full_like(a, jnp.inf),
+        inside=inside,
+        returns=inside,
+        slack=a,
+    )
 
     # both tries in one loop body: the characteristic function is compiled once for them
     def attempt(state: tuple[Line, Real], _: None) -> tuple[tuple[Line, Real], None]:
         best, tilt = state
-        found, angle = _decay(model, k, t, best._replace(tilt=tilt), height)
-        shorter = found.length <= best.length
-        best = jax.tree.map(lambda new, old: jnp.where(shorter, new, old), found, best)
+        tilted, angle = _decay(model, k, t, best._replace(tilt=tilt), height)
+        shorter = tilted.length <= best.length
+        best = jax.tree.map(lambda new, old: jnp.where(shorter, new, old), tilted, best)
         return (best, jnp.clip(-0.5 * angle, -_STEEPEST, _STEEPEST)), None
 
     (best, _), _ = jax.lax.scan(attempt, (flat, flat.tilt), None, length=2)
@@ -166,16 +179,19 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
 
 
 def _height(model: AbstractFourierModel, k: Real, t: Real, a: Real) -> Real:
-    """log of the integrand on the imaginary axis, for a of shape (n, m); +inf where there is none."""
+    """Log of the integrand at z = -i a, for a of shape (n, m); inf where it is not a number."""
     psi = jnp.real(model.log_cf(-1j * a, jnp.expand_dims(t, -1)))
     h = psi + jnp.expand_dims(k, -1) * (1.0 - a) - jnp.log(jnp.abs(a * (a - 1.0)))
     return jnp.where(jnp.isnan(h), jnp.inf, h)
 
 
-def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, Real, Bool[Array, "..."]]:
-    """Damping of least height (Lord and Kahl 2007) on the out-of-the-money side, the width and height there.
+def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, Real, Flags]:
+    """Damping of least height (Lord and Kahl 2007) on the out-of-the-money side, and width and height there.
 
     Where the strip leaves so little room that the line through 1/2 is lower, that line is taken.
+
+    Returns:
+        Damping, width, height, and whether the line is the one through 1/2; shape (n,).
     """
     low, high = model.strip(t)
     call = k >= 0
@@ -188,8 +204,8 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
 
     middle = jnp.broadcast_to(jnp.asarray([0.5, 0.55, 0.45], k.dtype), (k.size, 3))
 
-    def narrow(_: Any, state: tuple[Real, ...]) -> tuple[Real, ...]:
-        """Keep the neighbours of the lowest of 18 points: two rounds leave 1 % of the range."""
+    def narrow(_round: Codes, state: tuple[Real, ...]) -> tuple[Real, ...]:
+        """Narrow the range to the neighbours of the lowest of 18 points: two rounds leave 1 % of it."""
         lo, hi, *_ = state
         gap = (hi - lo) / (share.size - 1)
         q = jnp.expand_dims(lo, -1) + jnp.expand_dims(hi - lo, -1) * share
@@ -201,8 +217,8 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
         return q - gap, q + gap, q, at(best), bend, h[:, -3], (h[:, -1] + h[:, -2] - 2.0 * h[:, -3]) / 0.05**2
 
     top = jnp.log(0.97 * room)
-    unknown = (jnp.zeros_like(k),) * 5
-    state = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top, *unknown))
+    not_yet = (jnp.zeros_like(k),) * 5
+    state = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top, *not_yet))
     _, _, q, outside, bend, centre, centre_bend = state
     inside = ~(outside <= centre)
     gap = jnp.where(inside, 0.5, jnp.minimum(jnp.exp(q), room - jnp.exp(q)))
@@ -214,11 +230,11 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
 
 
 def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real) -> tuple[Line, Real]:
-    """y where the integrand has fallen by e^-40, and the direction of its exponent there.
+    """Where the integrand has fallen by a factor e^-40, and the direction of its exponent there.
 
     Returns:
-        The line with its length (inf where the integrand is not finite, or grows above its start), and arg of
-        -d exponent/dz.
+        The line with its length in y (inf where the integrand is not finite, or grows above its start), and
+        the argument of -d exponent/dz, radians.
     """
     furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # squares stay finite
     y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
@@ -231,23 +247,24 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     alive = size > -40.0
     last = jnp.max(jnp.where(alive, jnp.arange(y.size), 0), axis=-1)
 
-    def at(x, i):  # noqa: ANN001, ANN202
+    def at(x: Numbers, i: Codes) -> Array:
         return jnp.take_along_axis(x, jnp.expand_dims(i, -1), axis=-1)[..., 0]
 
     following = jnp.minimum(last + 1, y.size - 1)
-    before, after = at(size, last), at(size, following)
+    before = at(size, last)
+    after = at(size, following)
     share = jnp.clip((before + 40.0) / jnp.where(before > after, before - after, 1.0), 0.05, 1.0)
     length = 0.5 + 0.75 * (last + share)
     bad = jnp.any(~(size < 3.0), axis=-1)
     rise = jnp.maximum(last, 1)
     direction = (at(e, rise - 1) - at(e, rise)) * cm.reciprocal(at(z, rise) - at(z, rise - 1))
     counts = size > _COUNTS
-    found = c._replace(
+    line = c._replace(
         length=jnp.where(bad, jnp.inf, length),
         returns=jnp.any(counts & (seen < -40.0), axis=-1),
         slack=jnp.max(jnp.where(counts, jnp.minimum(slack, 1.0), 0.0), axis=-1),
     )
-    return found, jnp.nan_to_num(jnp.angle(direction))
+    return line, jnp.nan_to_num(jnp.angle(direction))
 
 
 def _square(z: Frequencies) -> Real:

@@ -12,24 +12,39 @@ from ...errors import ArgumentError
 from ...models import AbstractFourierModel
 from ...numerics.buckets import call_on_grid
 from ...numerics.materialise import materialise
-from ...typing import Frequencies, Real
-from .base import AbstractEngine, Quadrature, beyond, like, reached
+from ...typing import Flags, Frequencies, Real
+from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refusals
+from .linear import split_rows, stack_rows, weighted
 
-_HELD = 1e-3  # a range that may leave out more of the mass is refused
+_HELD = 1e-3  # a range that may leave out more of the probability is refused
 _LEAST = 32  # terms
 _ORDERS = np.geomspace(0.05, 40.0, 24)  # of the moments that bound the tails, in 1/stdev
+_WIDE = 20.0  # half of a grid's range, in market deviations, where the model's tails are not yet known
+_JUMPS = 2.0  # added to it: jumps do not shrink with the maturity
 
 
 class CosRange(NamedTuple):
-    """Constants of differentiation, one per maturity: shape (..., maturities)."""
+    """The range of each maturity's series: constants of differentiation, shape (..., T)."""
 
-    low: Real  # X = log(F_T/F) from here
-    high: Real  # to here
+    low: Real  # lower end for X = log(F_T/F)
+    high: Real  # upper end
     outside: Real  # bound on the probability of the rest
 
 
-class COS(AbstractEngine):
-    """Cosine series of the density on one range per maturity (Fang and Oosterlee 2008), put by put.
+class CosGrid(NamedTuple):
+    """Constants of a whole calibration. Axes: any leading ones, maturities T, terms N, strikes K."""
+
+    low: Real  # (..., T), ends of the range
+    high: Real  # (..., T)
+    z: Frequencies  # (..., T, N)
+    t: Real  # (..., T, 1)
+    weight: Frequencies  # (..., T, N), what multiplies phi in the sum
+    waves: Real  # (..., T, N, K)
+    base: Real  # (..., T, K), what the series lacks of the out-of-the-money price
+
+
+class COS(AbstractGridEngine[CosGrid]):
+    """Cosine series of the density on one range per maturity (Fang and Oosterlee 2008), summed for the put.
 
     The put is bounded, so nothing outside the range can be large; the call follows by parity. The error
     estimate adds to the terms left out a Chernoff bound on the probability outside the range, which no number
@@ -37,18 +52,20 @@ class COS(AbstractEngine):
     """
 
     N: int | None = eqx.field(static=True, default=None)
-    """Terms. None: a power of two from the decay of the characteristic function, at most `most`; inside jit
-    `most` itself."""
+    """Number of terms. None takes a power of two from the decay of the characteristic function, at most
+    `most`; inside jit, and in calibration, it takes `most` itself."""
     range: Literal["tail", "cumulants"] | tuple[float, float] = eqx.field(static=True, default="tail")
-    """"tail": the shortest range that provably leaves out no more than `tail` on either side. "cumulants":
-    c1 +- L sqrt(c2 + sqrt|c4|), the paper's (49). Or the two ends themselves."""
+    """"tail" takes the shortest range that provably leaves out no more than `tail` on either side,
+    "cumulants" takes c1 +- L sqrt(c2 + sqrt|c4|), the paper's eq. (49); or the two ends are given. In
+    calibration, where one range must serve every parameter, "tail" takes 2 and 20 standard deviations of
+    the market to either side, and "cumulants" takes L of them."""
     L: float = eqx.field(static=True, default=10.0)
     tail: float = eqx.field(static=True, default=1e-10)
     most: int = eqx.field(static=True, default=1024)
     tolerance: float = eqx.field(static=True, default=1e-8)
 
     def __check_init__(self) -> None:
-        """Refuse what leads to no price."""
+        """Refuse settings that lead to no price."""
         for name in ("N", "most"):
             n = getattr(self, name)
             if not (isinstance(n, int) and n >= _LEAST) and not (name == "N" and n is None):
@@ -66,7 +83,7 @@ class COS(AbstractEngine):
             raise ArgumentError(f"COS.tail is a probability, between 0 and 1, got {self.tail}.")
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> Self:
-        """Settle N: the terms that the slowest maturity needs, rounded up to a power of two."""
+        """Choose N: the terms that the slowest maturity needs, rounded up to a power of two."""
         if self.N is not None:
             return self
         needed = np.max(call_on_grid(lambda t: _needed(self, model, t[:, 0]), (t,), 1), initial=_LEAST)
@@ -74,40 +91,105 @@ class COS(AbstractEngine):
         return dataclasses.replace(self, N=n)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> CosRange:
-        """The range of each maturity, the same for all strikes."""
+        """The range of each maturity, and how much of the probability it may leave out."""
         del k
         return _range(self, *jax.lax.stop_gradient((model, t)))
 
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: CosRange | None = None) -> Quadrature:
         """See `AbstractEngine.otm`; nan where the range cannot hold the mass. Leading axes are welcome."""
         span = self.plan(model, k, t) if plan is None else plan
-        n = self.most if self.N is None else self.N
+        n = self._terms()
         low, high, outside = (x[..., None] for x in span)
         u = jnp.pi / (high - low) * like(beyond(n, 4, 5), t)
         psi = materialise(model.expand(2).log_cf(jax.lax.complex(u, jnp.zeros_like(u)), t[..., None]))
         omitted = _omitted(psi[..., n - 1 :], u[..., n - 1 :])
-        u, psi = u[..., :n], psi[..., :n]
-        phi = jnp.exp(psi) * jax.lax.complex(jnp.cos(u * low), -jnp.sin(u * low))
-        # int (e^k - e^x) cos(u (x - low)) dx from low to k, times 1 + u^2, is e^k (sin/u - cos) + e^low
-        half = like(np.where(np.arange(n) == 0, 0.5, 1.0), t)
-        term = 2.0 / (high - low) * jnp.real(phi) / (1.0 + u * u) * half
-        at = jnp.clip(k, low, high)
-        wave = _powers(jnp.pi * (at - low) / (high - low), n)
-        first = like(np.arange(n)[:, None], t) == 0
-        slope = jnp.where(
-            first, (at - low)[..., None, :], jnp.imag(wave) / jnp.where(first, 1.0, u[..., None])
-        )
-        waves = jnp.exp(at)[..., None, :] * (slope - jnp.real(wave)) + jnp.exp(low)[..., None]
-        put = jnp.einsum("...n,...nk->...k", term, waves)
+        u = u[..., :n]
+        phi = jnp.exp(psi[..., :n]) * jax.lax.complex(jnp.cos(u * low), -jnp.sin(u * low))
+        term = 2.0 / (high - low) * jnp.real(phi) / (1.0 + u * u) * like(_first_halved(n), t)
+        put = jnp.einsum("...n,...nk->...k", term, _waves(k, u, low, high))
         # above the range the put moves with the strike alone
-        put = put + jnp.where(k > high, jnp.exp(k) - jnp.exp(at), 0.0)
+        put = put + jnp.where(k > high, jnp.exp(k) - jnp.exp(jnp.clip(k, low, high)), 0.0)
         value = put + jnp.where(k >= 0, -jnp.expm1(jnp.where(k >= 0, k, 0.0)), 0.0)
         error = jnp.exp(k) * (2.0 * outside + omitted + _rounding(term, u))
-        return reached(value, error, k, outside <= _HELD)
+        return with_refusals(value, error, k, outside <= _HELD)
+
+    def grid(self, k: Real, t: Real, stdev: Real) -> CosGrid:
+        """See `AbstractGridEngine.grid`; the range is one of the market's deviations."""
+        low, high = self._fixed_range(jax.lax.stop_gradient(stdev))
+        n = self._terms()
+        a = low[..., None]
+        b = high[..., None]
+        u = jnp.pi / (b - a) * like(np.arange(float(n)), stdev)
+        turn = jax.lax.complex(jnp.cos(u * a), -jnp.sin(u * a))
+        above = jnp.where(k > b, jnp.exp(k) - jnp.exp(jnp.clip(k, a, b)), 0.0)
+        return CosGrid(
+            low=low,
+            high=high,
+            z=jax.lax.complex(u, jnp.zeros_like(u)),
+            t=t[..., None],
+            weight=2.0 / (b - a) * turn / (1.0 + u * u) * like(_first_halved(n), stdev),
+            waves=_waves(k, u, a, b),
+            base=above + jnp.where(k >= 0, -jnp.expm1(jnp.where(k >= 0, k, 0.0)), 0.0),
+        )
+
+    def prices(self, model: AbstractFourierModel, grid: CosGrid) -> Real:
+        """See `AbstractGridEngine.prices`."""
+        psi = materialise(model.expand(2).log_cf(grid.z, grid.t))
+        term = materialise(jnp.real(weighted(psi, grid.weight)))
+        return grid.base + jnp.einsum("...n,...nk->...k", term, grid.waves)
+
+    def prices_and_jacobian(self, model: Model, grid: CosGrid) -> tuple[Real, Model]:
+        """See `AbstractGridEngine.prices_and_jacobian`."""
+        psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
+        phi = weighted(psi, grid.weight)
+        rows = materialise(jnp.real(stack_rows(phi, phi, slopes, psi)))
+        price, jacobian = split_rows(rows @ grid.waves, slopes, psi, model)
+        return grid.base + price, jacobian
+
+    def refused(self, model: AbstractFourierModel, grid: CosGrid) -> Flags:
+        """Whether the range may leave out more than 0.1 % of the probability, shape (..., T, K)."""
+        outside = _outside(_tails(model, grid.t[..., 0]), grid.low, grid.high)
+        return jnp.broadcast_to(~(outside <= _HELD)[..., None], outside.shape + grid.base.shape[-1:])
+
+    def judge(self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CosGrid) -> Quadrature:
+        """Prices, with the error estimate of `otm` for the grid's range; inf where it is too short."""
+        del stdev
+        fitted = jax.lax.stop_gradient(model)
+        span = CosRange(grid.low, grid.high, _outside(_tails(fitted, t), grid.low, grid.high))
+        return Quadrature(self.prices(model, grid), self.otm(fitted, k, t, span).error)
+
+    def _terms(self) -> int:
+        return self.most if self.N is None else self.N
+
+    def _fixed_range(self, stdev: Real) -> tuple[Real, Real]:
+        """Ends of a range that does not depend on the model, shape of stdev."""
+        if isinstance(self.range, tuple):
+            return jnp.full_like(stdev, self.range[0]), jnp.full_like(stdev, self.range[1])
+        half = _JUMPS + _WIDE * stdev if self.range == "tail" else self.L * stdev
+        return -half, half
+
+
+def _first_halved(n: int) -> np.ndarray:
+    """Weights of the cosine series: the first term counts half."""
+    return np.where(np.arange(n) == 0, 0.5, 1.0)
+
+
+def _waves(k: Real, u: Real, low: Real, high: Real) -> Real:
+    """Integrals of the put's payoff against the cosines, times 1 + u^2: shape (..., T, N, K).
+
+    int (e^k - e^x) cos(u (x - low)) dx from low to k, times 1 + u^2, is e^k (sin/u - cos) + e^low, with sine
+    and cosine at u (k - low): chi and psi of Fang and Oosterlee (2008), eqs. (22) and (23), put together.
+    """
+    n = u.shape[-1]
+    at = jnp.clip(k, low, high)
+    wave = _powers(jnp.pi * (at - low) / (high - low), n)
+    first = like(np.arange(n)[:, None], u[..., 0]) == 0
+    slope = jnp.where(first, (at - low)[..., None, :], jnp.imag(wave) / jnp.where(first, 1.0, u[..., None]))
+    return jnp.exp(at)[..., None, :] * (slope - jnp.real(wave)) + jnp.exp(low)[..., None]
 
 
 def _powers(angle: Real, n: int) -> Frequencies:
-    """e^{i j angle} for j < n on a new axis before the last: a product of two short tables, not n sines."""
+    """e^{i j angle} for j < n, on a new axis before the last: a product of two short tables, not n sines."""
 
     def table(j: np.ndarray) -> Frequencies:
         turned = like(j[:, None], angle[..., 0]) * angle[..., None, :]
@@ -120,13 +202,13 @@ def _powers(angle: Real, n: int) -> Frequencies:
 
 
 def _omitted(psi: Frequencies, u: Real) -> Real:
-    """The terms from the N-th on, in units of the strike: |phi| where it is largest, times 2/u^2."""
+    """Bound on the terms from the N-th on, in units of the strike: the largest |phi| there, times 2/u^2."""
     size = jnp.max(jnp.exp(jnp.real(psi)), axis=-1, keepdims=True)
     return 4.0 / jnp.pi * size / u[..., :1]
 
 
 def _rounding(term: Real, u: Real) -> Real:
-    """Rounding of the sum, in units of the strike."""
+    """Rounding error of the sum, in units of the strike, shape (..., T, 1)."""
     size = jnp.sum(jnp.abs(term) * (2.0 + jnp.pi / u[..., 1:2]), axis=-1, keepdims=True)
     return 4.0 * jnp.finfo(u.dtype).eps * (1.0 + size)
 
@@ -144,20 +226,26 @@ def _range(engine: COS, model: AbstractFourierModel, t: Real) -> CosRange:
         )
     else:
         cumulants = AbstractFourierModel.cumulants
-        for _ in range(t.ndim - 1):  # takes scalar parameters only
+        for _ in range(t.ndim - 1):  # the method takes scalar parameters only
             cumulants = jax.vmap(cumulants)
         c1, c2, _, c4 = cumulants(model, t)
         half = engine.L * jnp.sqrt(jnp.abs(c2) + jnp.sqrt(jnp.abs(c4)))
-        low, high = c1 - half, c1 + half
+        low = c1 - half
+        high = c1 + half
+    return CosRange(low, high, _outside(tails, low, high))
+
+
+def _outside(tails: tuple[tuple[Real, Real], tuple[Real, Real]], low: Real, high: Real) -> Real:
+    """Bound on the probability below low and above high (Chernoff 1952), shape (..., T)."""
     bounds = [
         jnp.exp(jnp.min(psi - a * end[..., None], axis=-1))
         for (a, psi), end in zip(tails, (low, high), strict=True)
     ]
-    return CosRange(low, high, bounds[0] + bounds[1])
+    return bounds[0] + bounds[1]
 
 
 def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-    """Orders a < 0 and a > 0 inside the strip, shape (..., T, 24), and log E[e^{aX}] there."""
+    """Orders a < 0 and a > 0 inside the strip, and log E[e^{aX}] for each; shape (..., T, 24)."""
     stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
     scaled = like(_ORDERS, t) / stdev[..., None]
 

@@ -1,12 +1,14 @@
 """`fit_essvi`, `fit_essvi_batch`: all smiles of a surface at once, free of arbitrage whatever the quotes."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
@@ -14,29 +16,30 @@ from ...errors import ArgumentError
 from ...precision import require_precision
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
-from ...typing import Flags, Real
+from ...typing import Flags, Numbers, Real
 from ..evidence import SurfaceFit
-from ..fitting import CHUNK, asked_for, in_chunks, usable
+from ..fitting import SURFACES_PER_PROGRAM, quotes_to_fit, solve_in_chunks, usable_quotes
 from .global_parametrisation import Cap
 from .minimise import minimise
+from .monotone import Monotone
 from .problem import EssviSetting, build
 from .surface import ESSVI
 
 
 class Task(NamedTuple):
-    """Surfaces to fit, with a leading axis."""
+    """Surfaces to fit, with a leading axis S, or one surface without it."""
 
     surface: QuoteSurface
-    used: Flags  # (S, 2, T, K)
+    used: Flags  # (S, 2, T, K) quotes to fit
     anchor: Real  # (S, 3, T) theta, psi, rho of the anchor at the expiries, nan where there is none
 
 
 class Method(eqx.Module):
-    """What is the same for all surfaces."""
+    """What is the same for all surfaces of a fit."""
 
     setting: EssviSetting
     solver: AbstractSolver
-    strength: Real
+    strength: Real  # () of the anchor
 
 
 def fit_essvi(
@@ -46,7 +49,7 @@ def fit_essvi(
     cap: Cap = "sufficient",
     anchor: ESSVI | None = None,
     strength: float = 0.01,
-    mask: Any = None,
+    mask: ArrayLike | None = None,
     solver: AbstractSolver | None = None,
 ) -> ESSVI:
     """Fit an eSSVI surface to quotes, free of static arbitrage by construction.
@@ -58,11 +61,12 @@ def fit_essvi(
     Args:
         surface: Quotes of one underlying at one time.
         loss: What is minimised; `Loss()` where None. `Loss("spread", "soft_l1", 0.4)` suits quotes with a
-            bid and an ask, `Loss(inside="free")` asks for no more than to be between them.
-        cap: Largest psi of a smile: "sufficient" (Gatheral and Jacquier 2014), with which the surface is free
-            between expiries by proof, or "exact", which allows every smile free of butterfly arbitrage.
+            bid and an ask, `Loss(inside="free")` costs nothing between them.
+        cap: Largest psi of a smile: "sufficient" (Gatheral and Jacquier 2014, theorem 4.2), with which the
+            surface is free between expiries by proof, or "exact", which allows every smile free of butterfly
+            arbitrage.
         anchor: A surface to stay near, such as yesterday's, compared at equal maturities.
-        strength: Of the anchor: what a relative difference of all numbers by 1 adds to the loss.
+        strength: What the anchor adds to the loss where all numbers differ from it by 1, relative.
         mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
         solver: `LevenbergMarquardt()` where None.
 
@@ -71,12 +75,12 @@ def fit_essvi(
         `converged`, `certificate` and `fit`.
 
     Raises:
-        ArgumentError: an argument is wrong; trouble of the quotes is the status.
+        ArgumentError: an argument is wrong. Trouble with the quotes is reported as the status instead.
     """
     if np.ndim(surface.t) != 1:
         raise ArgumentError("fit_essvi fits one surface; a stack of them goes to fit_essvi_batch.")
-    task, method = _prepared(surface, loss, cap, anchor, strength, mask, solver)
-    return _solve_one(method, task)
+    task = _task(surface, anchor, mask)
+    return _solve_one(_method(loss, cap, strength, solver), task)
 
 
 def fit_essvi_batch(
@@ -86,12 +90,12 @@ def fit_essvi_batch(
     cap: Cap = "sufficient",
     anchor: ESSVI | None = None,
     strength: float = 0.01,
-    mask: Any = None,
+    mask: ArrayLike | None = None,
     solver: AbstractSolver | None = None,
     workers: int | None = None,
-    chunk: int = CHUNK,
+    chunk: int = SURFACES_PER_PROGRAM,
 ) -> ESSVI:
-    """Fit an eSSVI surface to each of many sets of quotes; every fit stands alone.
+    """Fit an eSSVI surface to each of many sets of quotes; no fit depends on another.
 
     Args:
         surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
@@ -101,41 +105,48 @@ def fit_essvi_batch(
         strength: As in `fit_essvi`.
         mask: Quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` where None.
         solver: `LevenbergMarquardt()` where None.
-        workers: Threads; the number of cores where None.
-        chunk: Surfaces of one compiled program; it bounds the memory.
+        workers: Number of threads; the number of cores where None.
+        chunk: Surfaces that one call of the compiled program fits; it bounds the memory.
 
     Returns:
         As `fit_essvi`, with a leading axis of surfaces; index it for one.
 
     Raises:
-        ArgumentError: an argument is wrong, for all surfaces; trouble of one surface is its status.
+        ArgumentError: an argument is wrong. Trouble with one surface is reported as its status instead.
     """
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if np.ndim(surfaces.t) != 2:
         raise ArgumentError("fit_essvi_batch takes a stack or a sequence of surfaces; one goes to fit_essvi.")
-    task, method = _prepared(surfaces, loss, cap, anchor, strength, mask, solver)
-    return in_chunks(lambda task: _solve_many(method, task), task, len(surfaces), chunk, workers)
+    task = _task(surfaces, anchor, mask)
+    method = _method(loss, cap, strength, solver)
+    return solve_in_chunks(lambda task: _solve_many(method, task), task, len(surfaces), chunk, workers)
 
 
-def _prepared(
-    surfaces: QuoteSurface, loss: Any, cap: Any, anchor: Any, strength: Any, mask: Any, solver: Any
-) -> tuple[Task, Method]:
-    """Arguments, checked and turned into numbers."""
+def _task(surfaces: QuoteSurface, anchor: ESSVI | None, mask: ArrayLike | None) -> Task:
+    """The surfaces with the quotes to fit and the anchor at their expiries."""
     require_precision("float64")
+    used = quotes_to_fit(surfaces, mask)
+    *lead, expiries = np.shape(surfaces.t)
+    smiles = jnp.full((*lead, 3, expiries), jnp.nan)
+    if anchor is not None:
+        smiles = _anchor_smiles(anchor, surfaces.t)
+    return Task(surface=surfaces, used=used, anchor=smiles)
+
+
+def _method(loss: Loss | None, cap: Cap, strength: float, solver: AbstractSolver | None) -> Method:
+    """The settings, checked, with the defaults filled in."""
     if cap not in get_args(Cap):
         raise ArgumentError(f"cap must be 'sufficient' or 'exact', got {cap!r}.")
-    used = asked_for(surfaces, mask)
-    at = jnp.full((*np.shape(surfaces.t)[:-1], 3, np.shape(surfaces.t)[-1]), jnp.nan)
-    if anchor is not None:
-        at = _anchor_smiles(anchor, surfaces.t)
-    setting = EssviSetting(Loss() if loss is None else loss, cap)
-    solver = LevenbergMarquardt() if solver is None else solver
-    return Task(surfaces, used, at), Method(setting, solver, jnp.asarray(strength, float))
+    return Method(
+        setting=EssviSetting(loss=Loss() if loss is None else loss, cap=cap),
+        solver=LevenbergMarquardt() if solver is None else solver,
+        strength=jnp.asarray(strength, float),
+    )
 
 
 @eqx.filter_jit
-def _anchor_smiles(anchor: ESSVI, t: Any) -> Real:
-    """theta, psi, rho of an anchor, or of one for each surface, at maturities (..., T)."""
+def _anchor_smiles(anchor: ESSVI, t: Real) -> Real:
+    """theta, psi, rho of an anchor, or of one for each surface, at maturities (..., T): (..., 3, T)."""
 
     def one(anchor: ESSVI, t: Real) -> Real:
         return jnp.stack(anchor.parameters(t))
@@ -159,9 +170,9 @@ def _solve_one(method: Method, task: Task) -> ESSVI:
 def _solve(method: Method, task: Task) -> ESSVI:
     """Fit one surface, without leading axis."""
     setting = method.setting
-    quotes = usable(setting.loss, task.surface, task.used)
+    quotes = usable_quotes(setting.loss, task.surface, task.used)
     problem, start = build(setting.loss, setting.cap, quotes.surface, quotes.used)
-    center = _anchored(setting, problem.space, task.anchor)
+    center = _anchor_coordinates(setting, problem.space, task.anchor)
     held = jnp.isfinite(center) & jnp.tile(problem.space.known, 3)
     pull = jnp.where(held, method.strength / jnp.maximum(jnp.sum(held), 1), problem.precision)
     problem = problem._replace(precision=pull, center=jnp.where(held, center, problem.center))
@@ -169,19 +180,26 @@ def _solve(method: Method, task: Task) -> ESSVI:
     return as_surface(task.surface.t, setting.local(problem.space, y), problem.space.known, fit)
 
 
-def as_surface(t: Any, smiles: Real, known: Flags, fit: SurfaceFit) -> ESSVI:
+def as_surface(
+    t: Float[Numbers, " T"], smiles: Float[Numbers, "3 T"], known: Bool[Numbers, " T"], fit: SurfaceFit
+) -> ESSVI:
     """The fitted surface of smiles (3, T): theta, psi, rho psi; nan where there is none or the fit failed."""
     theta, psi, tilt = smiles
     fit = eqx.tree_at(lambda f: f.at_bound, fit, fit.at_bound.reshape(3, -1))
     there = known & jnp.isfinite(fit.loss)
     # selected, not multiplied: derivatives of what is not there are 0
-    return ESSVI(t, *(jnp.where(there, x, jnp.nan) for x in (theta, psi, tilt / psi)), fit=fit)
+    theta, psi, rho = (jnp.where(there, x, jnp.nan) for x in (theta, psi, tilt / psi))
+    return ESSVI(expiries=t, theta=theta, psi=psi, rho=rho, fit=fit)
 
 
-def _anchored(setting: EssviSetting, space: Any, smiles: Real) -> Real:
-    """Coordinates (3 T,) of the anchor; nan where there is none."""
+def _anchor_coordinates(
+    setting: EssviSetting, space: Monotone, smiles: Float[Numbers, "3 T"]
+) -> Float[Numbers, " n"]:
+    """Coordinates (3 T,) of the anchor's theta, psi, rho; nan where there is none."""
     theta, psi, rho = smiles
     there = jnp.isfinite(theta) & (psi > 0.0)
-    theta, psi, rho = (jnp.where(there, x, y) for x, y in ((theta, 1.0), (psi, 1.0), (rho, 0.0)))
+    theta = jnp.where(there, theta, 1.0)
+    psi = jnp.where(there, psi, 1.0)
+    rho = jnp.where(there, rho, 0.0)
     y = space.coordinates(psi * (1.0 + rho), psi * (1.0 - rho), theta / psi, setting.cap)
     return jnp.where(jnp.tile(there, 3), y, jnp.nan)

@@ -1,107 +1,160 @@
 """The fit of a mixture of eSSVI surfaces: one component first, then the others beside it."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
 from ...precision import require_precision
 from ...quotes.surface import QuoteSurface
-from ...typing import Flags, Real
-from ..fitting import Quotes, asked_for, usable
+from ...typing import Flags, Numbers, Real
+from ..evidence import SurfaceFit
+from ..fitting import UsableQuotes, quotes_to_fit, usable_quotes
 from .fit import as_surface
 from .global_parametrisation import Cap
 from .minimise import minimise
 from .mixture import ESSVIMixture
 from .mixture_problem import MixtureSetting
 from .problem import EssviSetting, build, tolerance
+from .surface import ESSVI
 
 Components = Literal["auto", "two", 2, 3]
-# of the prior toward the start, on every coordinate, relative to the `tolerance` of the loss: keeps
+# strength of the prior toward the start, on every coordinate, relative to the `tolerance` of the loss: keeps
 # components apart where one would do
 _PULL = 5e-4
+_EXACT = 1e-20  # losses below are exact fits
 
 
 class Task(NamedTuple):
-    """Surfaces to fit, with a leading axis."""
+    """Surfaces to fit, with a leading axis S, or one surface without it."""
 
     surface: QuoteSurface
-    used: Flags  # (S, 2, T, K)
+    used: Flags  # (S, 2, T, K) quotes to fit
 
 
 class Method(eqx.Module):
-    """What is the same for all surfaces."""
+    """What is the same for all surfaces of a fit."""
 
     loss: Loss
     solver: AbstractSolver
     cap: Cap = eqx.field(static=True)
-    auto: bool = eqx.field(static=True)
+    auto: bool = eqx.field(static=True)  # whether components are dropped that the quotes do not support
     count: int = eqx.field(static=True)  # components
 
 
-def _prepared(
-    surfaces: QuoteSurface, loss: Any, components: Components, cap: Cap, mask: Any, solver: Any
-) -> tuple[Task, Method]:
+class Outcome(NamedTuple):
+    """Coordinates and evidence of the fit that is kept: the mixture's, or those of one component."""
+
+    smiles: list[Real]  # of each component, (3 T,)
+    weights: Float[Numbers, " J"]
+    multipliers: Float[Numbers, " J"]
+    at_bound: list[Flags]  # of each component, (3 T,)
+    fit: SurfaceFit  # without `at_bound`
+
+
+def prepared_task(surfaces: QuoteSurface, mask: ArrayLike | None) -> Task:
+    """The surfaces with the quotes to fit."""
     require_precision("float64")
-    used = asked_for(surfaces, mask)
-    loss, solver = Loss() if loss is None else loss, LevenbergMarquardt() if solver is None else solver
-    return Task(surfaces, used), Method(
-        loss, solver, cap, components == "auto", components if isinstance(components, int) else 2
+    return Task(surface=surfaces, used=quotes_to_fit(surfaces, mask))
+
+
+def prepared_method(
+    loss: Loss | None, components: Components, cap: Cap, solver: AbstractSolver | None
+) -> Method:
+    """The settings with the defaults filled in."""
+    return Method(
+        loss=Loss() if loss is None else loss,
+        solver=LevenbergMarquardt() if solver is None else solver,
+        cap=cap,
+        auto=components == "auto",
+        count=components if isinstance(components, int) else 2,
     )
 
 
 @eqx.filter_jit
-def _solve_many(method: Method, task: Task) -> ESSVIMixture:
+def solve_many(method: Method, task: Task) -> ESSVIMixture:
+    """Fit many surfaces, one after another in one program."""
     return jax.lax.map(lambda one: _solve(method, one), task)
 
 
 @eqx.filter_jit
-def _solve_one(method: Method, task: Task) -> ESSVIMixture:
+def solve_one(method: Method, task: Task) -> ESSVIMixture:
+    """Fit one surface."""
     return _solve(method, task)
 
 
 def _solve(method: Method, task: Task) -> ESSVIMixture:
     """Fit one surface, without leading axis."""
-    loss, cap = method.loss, method.cap
-    quotes = usable(loss, task.surface, task.used)
+    loss = method.loss
+    cap = method.cap
+    quotes = usable_quotes(loss, task.surface, task.used)
     problem, start = build(loss, cap, quotes.surface, quotes.used)
-    one, two = EssviSetting(loss, cap), MixtureSetting(loss, cap, method.count)
-    y_one, fit_one = minimise(one, method.solver, problem, start, quotes)
-    begin = two.start(problem.space, one.local(problem.space, y_one))
+    single = EssviSetting(loss=loss, cap=cap)
+    mixture = MixtureSetting(loss=loss, cap=cap, count=method.count)
+    y_single, fit_single = minimise(single, method.solver, problem, start, quotes)
+    begin = mixture.start(problem.space, single.local(problem.space, y_single))
     pull = _PULL * tolerance(problem.targets, quotes.surface, quotes.used)
     held = problem._replace(precision=jnp.full_like(begin, pull), center=begin)
-    y_two, fit_two = minimise(two, method.solver, held, begin, quotes)
-    smiles, alpha, m = two.split(y_two)
-    keep = _supported(fit_one.loss, fit_two.loss, quotes, two.count) if method.auto else jnp.asarray(True)
-    alone = jnp.zeros(two.count).at[0].set(1.0)
-    size = y_one.size
-    bound = fit_two.at_bound[: two.count * size].reshape(two.count, size)
-    status = jax.tree.map(lambda x, y: jnp.where(keep, x, y), _without(fit_two), _without(fit_one))
-    rows = [jnp.where(keep, smiles[j], y_one) for j in range(two.count)]
-    parts = [
-        as_surface(task.surface.t, one.local(problem.space, row), problem.space.known,
-                   eqx.tree_at(lambda f: f.at_bound, status, jnp.where(keep, bound[j], fit_one.at_bound)))
-        for j, row in enumerate(rows)
-    ]  # fmt: skip
-    components = jax.tree.map(lambda *x: jnp.stack(x), *parts)
-    fit = eqx.tree_at(lambda f: f.at_bound, status, components.fit.at_bound)
+    y_mixture, fit_mixture = minimise(mixture, method.solver, held, begin, quotes)
+    keep = jnp.asarray(True)
+    if method.auto:
+        keep = _supported(fit_single.loss, fit_mixture.loss, quotes, mixture.count)
+    outcome = _chosen(keep, mixture, (y_mixture, fit_mixture), (y_single, fit_single))
+
+    def component(y: Real, at_bound: Flags) -> ESSVI:
+        fit = _with_bounds(outcome.fit, at_bound)
+        return as_surface(task.surface.t, single.local(problem.space, y), problem.space.known, fit)
+
+    parts = [component(outcome.smiles[j], outcome.at_bound[j]) for j in range(mixture.count)]
+    return _mixture(outcome, jax.tree.map(lambda *x: jnp.stack(x), *parts))
+
+
+def _chosen(
+    keep: Flags, mixture: MixtureSetting, several: tuple[Real, SurfaceFit], one: tuple[Real, SurfaceFit]
+) -> Outcome:
+    """The mixture where `keep`, otherwise the one component with weight 1."""
+    y_mixture, fit_mixture = several
+    y_single, fit_single = one
+    smiles, alpha, m = mixture.split(y_mixture)
+    alone = jnp.zeros(mixture.count).at[0].set(1.0)
+    size = y_single.size
+    bound = fit_mixture.at_bound[: mixture.count * size].reshape(mixture.count, size)
+    nothing = jnp.zeros((), bool)
+    fits = (_with_bounds(fit_mixture, nothing), _with_bounds(fit_single, nothing))
+    return Outcome(
+        smiles=[jnp.where(keep, smiles[j], y_single) for j in range(mixture.count)],
+        weights=jnp.where(keep, alpha, alone),
+        multipliers=jnp.where(keep, m, 1.0),
+        at_bound=[jnp.where(keep, bound[j], fit_single.at_bound) for j in range(mixture.count)],
+        fit=jax.tree.map(lambda x, y: jnp.where(keep, x, y), *fits),
+    )
+
+
+def _mixture(outcome: Outcome, components: ESSVI) -> ESSVIMixture:
+    """The mixture of components that carry the evidence of their own bounds, which moves to the mixture."""
+    assert components.fit is not None
+    fit = _with_bounds(outcome.fit, components.fit.at_bound)
     components = eqx.tree_at(lambda c: c.fit, components, None)
-    return ESSVIMixture(jnp.where(keep, alpha, alone), jnp.where(keep, m, 1.0), components, fit=fit)
+    return ESSVIMixture(
+        weights=outcome.weights, multipliers=outcome.multipliers, components=components, fit=fit
+    )
 
 
-def _without(fit: Any) -> Any:
-    """The evidence, with room for another `at_bound`."""
-    return eqx.tree_at(lambda f: f.at_bound, fit, jnp.zeros((), bool))
+def _with_bounds(fit: SurfaceFit, at_bound: Flags) -> SurfaceFit:
+    """The evidence with another `at_bound`."""
+    return eqx.tree_at(lambda f: f.at_bound, fit, at_bound)
 
 
-def _supported(one: Real, two: Real, quotes: Quotes, count: int) -> Flags:
-    """Whether Akaike's criterion prefers the mixture, over the strikes that were fitted."""
+def _supported(single: Real, mixture: Real, quotes: UsableQuotes, count: int) -> Bool[Numbers, ""]:
+    """Whether Akaike's criterion prefers the mixture's loss, over the strikes that were fitted."""
     strikes = jnp.sum(jnp.any(quotes.used, axis=0))
     expiries = jnp.sum(jnp.any(quotes.used, axis=(0, 2)))
     more = (3.0 * expiries + 2.0) * (count - 1)
-    least = 1e-20  # losses below are exact fits
-    gain = strikes * jnp.log((one + least) / (two + least))
-    return jnp.isfinite(two) & (gain > 2.0 * more)
+    # with least squares AIC = strikes log(loss) + 2 parameters
+    gain = strikes * jnp.log((single + _EXACT) / (mixture + _EXACT))
+    return jnp.isfinite(mixture) & (gain > 2.0 * more)

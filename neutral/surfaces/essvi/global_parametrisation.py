@@ -1,28 +1,30 @@
 """Every vector is a surface free of static arbitrage: the global parametrisation of eSSVI (Mingone 2022)."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError
-from ...typing import Real
-from .slice import psi_max, sufficient_psi
+from ...typing import Numbers, Real
+from .slice import Smile, psi_max, sufficient_psi
 from .surface import ESSVI
 
 Cap = Literal["sufficient", "exact"]
 
 
 class GlobalCoordinates(NamedTuple):
-    """A product domain, T expiries: rho in (-1, 1), theta_first > 0, a >= 0, c in (0, 1)."""
+    """A point of the product domain of T expiries: rho in (-1, 1), theta_first > 0, a >= 0, c in (0, 1)."""
 
-    rho: Any  # (T,)
-    theta_first: Any  # ()
-    a: Any  # (T - 1,) growth of theta beyond what the wings need
-    c: Any  # (T,) where psi lies between its bounds
+    rho: Float[Numbers, " T"]
+    theta_first: Float[Numbers, ""]
+    a: Float[Numbers, " T-1"]  # growth of theta beyond what the wings need
+    c: Float[Numbers, " T"]  # where psi lies between its bounds
 
 
-def global_smiles(coordinates: GlobalCoordinates, cap: Cap = "sufficient") -> tuple[Real, Real, Real]:
+def global_smiles(coordinates: GlobalCoordinates, cap: Cap = "sufficient") -> Smile:
     """theta, psi and rho of smiles that are free of butterfly and calendar arbitrage.
 
     Args:
@@ -34,37 +36,54 @@ def global_smiles(coordinates: GlobalCoordinates, cap: Cap = "sufficient") -> tu
         theta, psi, rho, (T,) each. Wings and theta rise along T, psi / theta does not.
     """
     rho, first, a, c = (jnp.asarray(x, jnp.float64) for x in coordinates)
-    before, after = rho[:-1], rho[1:]
+    before = rho[:-1]
+    after = rho[1:]
+    # p_i: how much psi must grow for neither wing to fall
     p = jnp.maximum((1.0 + before) / (1.0 + after), (1.0 - before) / (1.0 - after))
+    theta = _theta(first, p, a)
+    most = {"sufficient": sufficient_psi, "exact": psi_max}[cap](theta, rho)
+    room = _room(most, p)
+    return theta, _psi(theta, room, p, c), rho
+
+
+def _theta(first: Real, p: Real, a: Real) -> Real:
+    """theta_i = p_i theta_{i-1} + a_i, (T,)."""
 
     def grow(theta: Real, step: tuple[Real, Real]) -> tuple[Real, Real]:
         theta = theta * step[0] + step[1]
         return theta, theta
 
     _, later = jax.lax.scan(grow, first, (p, a))
-    theta = jnp.concatenate([first[None], later])
-    most = {"sufficient": sufficient_psi, "exact": psi_max}[cap](theta, rho)
+    return jnp.concatenate([first[None], later])
+
+
+def _room(most: Real, p: Real) -> Real:
+    """Largest psi that leaves room to every later expiry, M_i = min(most_i, M_{i+1} / p_{i+1}), (T,)."""
 
     def leave_room(room: Real, step: tuple[Real, Real]) -> tuple[Real, Real]:
         room = jnp.minimum(step[0], room / step[1])
         return room, room
 
-    # what later expiries leave to each one, from the last to the first
+    # from the last expiry to the first
     _, room = jax.lax.scan(leave_room, most[-1], (most[:-1], p), reverse=True)
-    room = jnp.concatenate([room, most[-1:]])
+    return jnp.concatenate([room, most[-1:]])
 
-    def widen(psi: Real, step: tuple[Real, ...]) -> tuple[Real, Real]:
+
+def _psi(theta: Real, room: Real, p: Real, c: Real) -> Real:
+    """psi_i = A_i + c_i (C_i - A_i), A_i = p_i psi_{i-1}, C_i = min(psi_{i-1} theta_i / theta_{i-1}, M_i)."""
+
+    def widen(psi: Real, step: tuple[Real, Real, Real, Real]) -> tuple[Real, Real]:
         p, growth, room, c = step
         low = psi * p
         psi = low + c * (jnp.minimum(psi * growth, room) - low)
         return psi, psi
 
-    first_psi = c[0] * room[0]
-    _, psi = jax.lax.scan(widen, first_psi, (p, theta[1:] / theta[:-1], room[1:], c[1:]))
-    return theta, jnp.concatenate([first_psi[None], psi]), rho
+    first = c[0] * room[0]
+    _, later = jax.lax.scan(widen, first, (p, theta[1:] / theta[:-1], room[1:], c[1:]))
+    return jnp.concatenate([first[None], later])
 
 
-def essvi_from_unconstrained(expiries: Any, z: Any, cap: Cap = "sufficient") -> ESSVI:
+def essvi_from_unconstrained(expiries: ArrayLike, z: ArrayLike, cap: Cap = "sufficient") -> ESSVI:
     """A surface free of static arbitrage from any real vector, for learning and simulation.
 
     Args:
@@ -76,10 +95,14 @@ def essvi_from_unconstrained(expiries: Any, z: Any, cap: Cap = "sufficient") -> 
     Raises:
         ArgumentError: the lengths do not fit.
     """
-    expiries, z = jnp.asarray(expiries, jnp.float64), jnp.asarray(z, jnp.float64)
+    expiries = jnp.asarray(expiries, jnp.float64)
+    z = jnp.asarray(z, jnp.float64)
     if expiries.ndim != 1 or z.shape != (3 * expiries.size,):
         raise ArgumentError(f"z must have three numbers per expiry, got {z.shape} for {expiries.shape}.")
     tilt, level, width = jnp.split(z, 3)
     growth = jnp.exp(level)
-    coordinates = GlobalCoordinates(jnp.tanh(tilt), growth[0], growth[1:], jax.nn.sigmoid(width))
-    return ESSVI(expiries, *global_smiles(coordinates, cap))
+    coordinates = GlobalCoordinates(
+        rho=jnp.tanh(tilt), theta_first=growth[0], a=growth[1:], c=jax.nn.sigmoid(width)
+    )
+    theta, psi, rho = global_smiles(coordinates, cap)
+    return ESSVI(expiries=expiries, theta=theta, psi=psi, rho=rho)

@@ -1,4 +1,4 @@
-"""The fit of a surface as numbers: constants, objective of the solver, start from the data."""
+"""The least-squares problem of a surface fit: its constants, its objective, its start from the data."""
 
 import abc
 from typing import NamedTuple
@@ -6,21 +6,24 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool, Float
 
 from ...calibration.losses import Loss, Targets
 from ...calibration.solvers import Evaluation, Objective
 from ...options import black
 from ...quotes.surface import QuoteSurface
-from ...typing import Flags, Real
+from ...typing import Flags, Numbers, Real
 from .global_parametrisation import Cap
 from .monotone import Monotone, isotonic
 from .slice import variance_and_slopes
 
 _TYPICAL = (1.0, -0.2, 0.15)  # theta, rho psi and P / 4 of a smile in units of its variance at the money
-_RIDGE = 1e-7  # of the heaviest quote: what a smile with few quotes takes from the typical one
-_FEW = 4  # strikes of an expiry below which its three numbers are held near the start
-_LEAST_WING = 0.3  # unit of the wings' slopes in units of the standard deviation at the money
-_HOLD = 1e-4  # strength of that, relative to the `tolerance` of the loss
+_RIDGE = 1e-7  # weight of the typical smile, relative to the heaviest quote: decides where quotes are few
+_FEW = 4  # an expiry with fewer strikes holds its three numbers near the start
+_LEAST_WING = 0.3  # least unit of the wings' slopes, in units of the standard deviation at the money
+_HOLD = 1e-4  # strength of holding near the start, relative to the `tolerance` of the loss
+
+Coordinates = Float[Numbers, "B n"]
 
 
 class SurfaceProblem(NamedTuple):
@@ -29,75 +32,95 @@ class SurfaceProblem(NamedTuple):
     k: Real  # (T, K)
     targets: Targets  # (2, T, K)
     space: Monotone  # (T,)
-    precision: Real  # (3 T,)
-    center: Real  # (3 T,)
+    precision: Real  # (n,) of the prior, one over its variance
+    center: Real  # (n,) of the prior
 
 
 class AbstractSetting(eqx.Module):
     """What is the same for all lanes and fixed at compile time.
 
-    Every quote knows only the few numbers of its own maturity, L of them: `local`.
+    The price of a quote depends on a few numbers of its own maturity only, L of them: `local`.
     """
 
     loss: eqx.AbstractVar[Loss]
     cap: eqx.AbstractVar[Cap]
 
     @abc.abstractmethod
-    def bounds(self, space: Monotone) -> tuple[Real, Real, Flags]:
+    def bounds(
+        self, space: Monotone
+    ) -> tuple[Float[Numbers, " n"], Float[Numbers, " n"], Bool[Numbers, " n"]]:
         """Lower and upper bounds of the coordinates of one surface, and which may move, (n,) each."""
 
     @abc.abstractmethod
-    def local(self, space: Monotone, y: Real) -> Real:
+    def local(self, space: Monotone, y: Float[Numbers, " n"]) -> Float[Numbers, "L T"]:
         """Numbers of each maturity, (L, T), from the coordinates (n,) of one surface."""
 
     @abc.abstractmethod
-    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
-        """What bends of `local` (L, T), whose slopes are chain (L, T, n), add to the curvature, (n, n)."""
+    def corner_curvature(
+        self,
+        space: Monotone,
+        gradient: Float[Numbers, " n"],
+        local: Float[Numbers, "L T"],
+        chain: Float[Numbers, "L T n"],
+    ) -> Float[Numbers, "n n"]:
+        """What bends of `local` add to the curvature of a cost, (n, n).
+
+        Args:
+            space: Units of the coordinates of one surface.
+            gradient: Of the cost in the coordinates, (n,).
+            local: Numbers of each maturity, (L, T).
+            chain: Derivatives of `local` in the coordinates, (L, T, n).
+        """
 
     @abc.abstractmethod
-    def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
+    def prices(
+        self, k: Float[Numbers, "B T K"], local: Float[Numbers, "B L T"]
+    ) -> tuple[Float[Numbers, "B T K"], Float[Numbers, "B L T K"]]:
         """Out-of-the-money prices (B, T, K) at k (B, T, K), and their slopes in `local`, (B, L, T, K)."""
 
     def objective(self, problem: SurfaceProblem) -> Objective:
         """The problem as a solver sees it."""
+        lower, upper, free = jax.vmap(self.bounds)(problem.space)
         return Objective(
-            lambda y: self.evaluate(problem, y),
-            lambda y: self.cost(problem, y),
-            *jax.vmap(self.bounds)(problem.space),
+            evaluate=lambda y: self.evaluate(problem, y),
+            cost=lambda y: self.cost(problem, y),
+            lower=lower,
+            upper=upper,
+            free=free,
         )
 
-    def locals(self, problem: SurfaceProblem, y: Real) -> Real:
+    def locals(self, problem: SurfaceProblem, y: Coordinates) -> Float[Numbers, "B L T"]:
         """`local` of every lane, (B, L, T)."""
         return jax.vmap(self.local)(problem.space, y)
 
-    def errors(self, problem: SurfaceProblem, price: Real) -> Real:
+    def errors(self, problem: SurfaceProblem, price: Float[Numbers, "B T K"]) -> Float[Numbers, "B 2 T K"]:
         """Scaled errors of the quotes, (B, 2, T, K), of out-of-the-money prices (B, T, K)."""
-        price, target = jnp.expand_dims(price, -3), problem.targets
-        outside = jnp.maximum(price - target.high, 0.0) + jnp.minimum(price - target.low, 0.0)
+        prices = jnp.expand_dims(price, -3)
+        target = problem.targets
+        outside = jnp.maximum(prices - target.high, 0.0) + jnp.minimum(prices - target.low, 0.0)
         return outside / target.scale
 
-    def data_loss(self, problem: SurfaceProblem, y: Real) -> Real:
+    def data_loss(self, problem: SurfaceProblem, y: Coordinates) -> Float[Numbers, " B"]:
         """The loss without prior, (B,)."""
         price, _ = self.prices(problem.k, self.locals(problem, y))
         value, _, _ = self.loss.rho(self.errors(problem, price))
         return jnp.sum(problem.targets.share * value, axis=(-3, -2, -1))
 
-    def prior(self, problem: SurfaceProblem, y: Real) -> Real:
-        """Squared distance from the center, (B,)."""
+    def prior(self, problem: SurfaceProblem, y: Coordinates) -> Float[Numbers, " B"]:
+        """Squared distance from the center in units of the prior, (B,)."""
         return jnp.sum(problem.precision * (y - problem.center) ** 2, axis=-1)
 
-    def cost(self, problem: SurfaceProblem, y: Real) -> Real:
+    def cost(self, problem: SurfaceProblem, y: Coordinates) -> Float[Numbers, " B"]:
         """Loss and prior, (B,); differentiable, also in the problem's targets."""
         return self.data_loss(problem, y) + self.prior(problem, y)
 
-    def evaluate(self, problem: SurfaceProblem, y: Real) -> Evaluation:
-        """Cost with gradient and curvature, from one evaluation of prices and Jacobian."""
+    def evaluate(self, problem: SurfaceProblem, y: Coordinates) -> Evaluation:
+        """Cost with gradient and Gauss-Newton curvature, from one evaluation of prices and Jacobian.
 
-        def one(space: Monotone, y: Real) -> tuple[Real, Real]:
-            numbers = self.local(space, y)
-            return numbers, numbers
-
-        chain, local = jax.vmap(jax.jacfwd(one, argnums=1, has_aux=True))(problem.space, y)
+        The Jacobian of the prices in the coordinates is slopes times chain. The gradient and curvature here
+        are half of the cost's: J' W e and J' W J.
+        """
+        local, chain = self._locals_and_chain(problem, y)
         price, slopes = self.prices(problem.k, local)
         target = problem.targets
         e = self.errors(problem, price)
@@ -115,35 +138,52 @@ class AbstractSetting(eqx.Module):
         total = jnp.sum(target.share / target.scale**2, axis=(-3, -2, -1))
         square = jnp.sum(target.share * e * e, axis=(-3, -2, -1))
         return Evaluation(
-            jnp.sum(target.share * value, axis=(-3, -2, -1)) + distance,
-            gradient + prior,
-            curvature + held,
-            jnp.sqrt(jnp.maximum(norms, 0.0)),
-            jnp.sqrt(jnp.sum(target.share * first * e * e, axis=(-3, -2, -1)) + distance),
-            jnp.sqrt(square / jnp.where(total > 0.0, total, 1.0)),
-            jnp.full_like(curvature, jnp.nan),
+            cost=jnp.sum(target.share * value, axis=(-3, -2, -1)) + distance,
+            gradient=gradient + prior,
+            curvature=curvature + held,
+            norms=jnp.sqrt(jnp.maximum(norms, 0.0)),
+            length=jnp.sqrt(jnp.sum(target.share * first * e * e, axis=(-3, -2, -1)) + distance),
+            error=jnp.sqrt(square / jnp.where(total > 0.0, total, 1.0)),
+            scatter=jnp.full_like(curvature, jnp.nan),
         )
 
+    def _locals_and_chain(
+        self, problem: SurfaceProblem, y: Coordinates
+    ) -> tuple[Float[Numbers, "B L T"], Float[Numbers, "B L T n"]]:
+        """`local` of every lane, and its derivatives in the coordinates."""
 
-def _gram(chain: Real, slopes: Real, weight: Real) -> Real:
+        def twice(space: Monotone, y: Real) -> tuple[Real, Real]:
+            numbers = self.local(space, y)
+            return numbers, numbers
+
+        chain, local = jax.vmap(jax.jacfwd(twice, argnums=1, has_aux=True))(problem.space, y)
+        return local, chain
+
+
+def _gram(
+    chain: Float[Numbers, "B L T n"], slopes: Float[Numbers, "B L T K"], weight: Float[Numbers, "B T K"]
+) -> Float[Numbers, "B n n"]:
     """J' W J from one L x L block per maturity."""
     block = jnp.einsum("bitk,btk,bjtk->bijt", slopes, weight, slopes)
     return jnp.einsum("bitn,bitm->bnm", chain, jnp.einsum("bijt,bjtm->bitm", block, chain))
 
 
-def tolerance(targets: Targets, surface: QuoteSurface, used: Flags) -> Real:
-    """What errors of one unit of the default loss, spread or 1 % of volatility, cost; at most 1.
-
-    It gives a prior the same strength for a loss in prices or volatilities as for one in spreads.
-    """
-    unit = Loss().targets(surface, used).scale
-    return jnp.minimum(jnp.sum(targets.share * (unit / targets.scale) ** 2), 1.0)
-
-
-def _squares(chain: Real, slopes: Real, weight: Real) -> Real:
+def _squares(
+    chain: Float[Numbers, "B L T n"], slopes: Float[Numbers, "B L T K"], weight: Float[Numbers, "B T K"]
+) -> Float[Numbers, "B n"]:
     """The diagonal of J' W J."""
     block = jnp.einsum("bitk,btk,bjtk->bijt", slopes, weight, slopes)
     return jnp.sum(chain * jnp.einsum("bijt,bjtn->bitn", block, chain), axis=(1, 2))
+
+
+def tolerance(targets: Targets, surface: QuoteSurface, used: Flags) -> Float[Numbers, ""]:
+    """Loss of a surface whose every error is one unit of the default loss; at most 1.
+
+    That unit is the spread or 1 % of volatility. Scaled by it a prior has the same strength for a loss in
+    prices or volatilities as for a loss in spreads.
+    """
+    unit = Loss().targets(surface, used).scale
+    return jnp.minimum(jnp.sum(targets.share * (unit / targets.scale) ** 2), 1.0)
 
 
 class EssviSetting(AbstractSetting):
@@ -152,47 +192,77 @@ class EssviSetting(AbstractSetting):
     loss: Loss
     cap: Cap = eqx.field(static=True)
 
-    def bounds(self, space: Monotone) -> tuple[Real, Real, Flags]:
+    def bounds(
+        self, space: Monotone
+    ) -> tuple[Float[Numbers, " n"], Float[Numbers, " n"], Bool[Numbers, " n"]]:
         """See `AbstractSetting.bounds`."""
-        return (*space.bounds(), space.free())
+        lower, upper = space.bounds()
+        return lower, upper, space.free()
 
-    def local(self, space: Monotone, y: Real) -> Real:
+    def local(self, space: Monotone, y: Float[Numbers, " n"]) -> Float[Numbers, "3 T"]:
         """See `AbstractSetting.local`."""
         return space.smiles(y, self.cap)
 
-    def corner_curvature(self, space: Monotone, gradient: Real, local: Real, chain: Real) -> Real:
+    def corner_curvature(
+        self,
+        space: Monotone,
+        gradient: Float[Numbers, " n"],
+        local: Float[Numbers, "3 T"],
+        chain: Float[Numbers, "3 T n"],
+    ) -> Float[Numbers, "n n"]:
         """See `AbstractSetting.corner_curvature`."""
         return space.corner_curvature(gradient, self.cap, local, chain)
 
-    def prices(self, k: Real, local: Real) -> tuple[Real, Real]:
+    def prices(
+        self, k: Float[Numbers, "B T K"], local: Float[Numbers, "B 3 T"]
+    ) -> tuple[Float[Numbers, "B T K"], Float[Numbers, "B 3 T K"]]:
         """See `AbstractSetting.prices`."""
         return smile_prices(k, local, k >= 0.0)
 
 
-def smile_prices(k: Real, smiles: Real, is_call: Flags) -> tuple[Real, Real]:
-    """Prices of one kind at k (B, T, K), and their slopes in theta, psi and rho psi (B, 3, T)."""
-    w, slopes = variance_and_slopes(k, *over_strikes(k, smiles))
+def smile_prices(
+    k: Float[Numbers, "B T K"], smiles: Float[Numbers, "B 3 T"], is_call: Bool[Numbers, "B T K"]
+) -> tuple[Float[Numbers, "B T K"], Float[Numbers, "B 3 T K"]]:
+    """Prices of calls or puts at k (B, T, K), and their slopes in theta, psi and rho psi (B, 3, T, K)."""
+    theta, psi, tilt = over_strikes(k, smiles)
+    w, slopes = variance_and_slopes(k, theta, psi, tilt)
     s = jnp.sqrt(w)
-    in_w = 0.5 * black.vega(k, s) / s
+    in_w = 0.5 * black.vega(k, s) / s  # dc/dw = dc/ds / (2 s)
     return black.price(k, s, is_call), jnp.stack([in_w * x for x in slopes], axis=1)
 
 
-def over_strikes(k: Real, rows: Real) -> list[Real]:
+def over_strikes(k: Float[Numbers, "B T K"], rows: Float[Numbers, "B L T"]) -> list[Real]:
     """Rows (B, L, T) as L arrays of the shape of k, (B, T, K)."""
     return [jnp.broadcast_to(jnp.expand_dims(row, -1), k.shape) for row in jnp.moveaxis(rows, 1, 0)]
 
 
 def data_start(surface: QuoteSurface, targets: Targets) -> tuple[Real, Real, Real]:
-    """Smiles of one surface fitted alone, made monotone: up, down and tau, (T,).
+    """Sequences up, down and tau, (T,) each, from smiles fitted alone and then made monotone.
 
-    A smile obeys w^2 = theta w + rho psi k w + P k^2 / 4, linear in theta, rho psi and P = psi^2 (1 - rho^2):
-    a linear least-squares problem per expiry, exact where quotes are of eSSVI.
+    A smile obeys w^2 = theta w + rho psi k w + P k^2 / 4 with P = psi^2 (1 - rho^2), which is linear in
+    theta, rho psi and P: one linear least-squares problem per expiry, exact where quotes are of eSSVI.
+    """
+    theta, tilt, curvature = _free_smiles(surface, targets)
+    psi = jnp.sqrt(tilt**2 + 4.0 * curvature)  # curvature is P / 4, and psi^2 = (rho psi)^2 + P
+    quotes = jnp.sum(targets.share > 0.0, axis=(0, 2)).astype(float)
+    level = surface.stdev**2
+    root = jnp.sqrt(level)
+    up = isotonic(root * (psi + tilt), quotes)
+    down = isotonic(root * (psi - tilt), quotes)
+    return up, down, isotonic(2.0 * theta * level / (up + down), quotes)
+
+
+def _free_smiles(surface: QuoteSurface, targets: Targets) -> tuple[Real, Real, Real]:
+    """theta, rho psi and P / 4 of each expiry alone, (T,), clipped to what is plausible.
+
+    Units make the variance at the money 1: theta and w in units of it, k of its root.
     """
     level = surface.stdev**2
-    scale, t = level[None, :, None], surface.t[None, :, None]
+    scale = level[None, :, None]
+    t = surface.t[None, :, None]
     w = jnp.maximum(surface.vol**2 * t / scale, 1e-8)
     x = jnp.broadcast_to(surface.k / jnp.sqrt(level)[:, None], w.shape)
-    # error of the loss per error of the equation, its root taken as w
+    # error of the loss per error of the equation, whose derivative in w is about w
     ease = 0.5 * surface.vega / jnp.sqrt(t) / (targets.scale * w * jnp.sqrt(w * scale)) * scale
     weight = targets.share * ease**2
     columns = jnp.stack([w, x * w, x * x])
@@ -201,13 +271,8 @@ def data_start(surface: QuoteSurface, targets: Targets) -> tuple[Real, Real, Rea
     ridge = _RIDGE * jnp.max(weight, axis=(0, 2)) + 1e-300
     typical = jnp.asarray(_TYPICAL)[None]
     matrix = matrix + ridge[:, None, None] * jnp.eye(3)[None]
-    found = jnp.linalg.solve(matrix, (right + ridge[:, None] * typical)[..., None])[..., 0]
-    theta, tilt = jnp.clip(found[:, 0], 0.2, 5.0), found[:, 1]
-    psi = jnp.sqrt(tilt**2 + 4.0 * jnp.clip(found[:, 2], 1e-8, 10.0))
-    quotes = jnp.sum(targets.share > 0.0, axis=(0, 2)).astype(float)
-    root = jnp.sqrt(level)
-    up, down = (isotonic(root * (psi + side * tilt), quotes) for side in (1.0, -1.0))
-    return up, down, isotonic(2.0 * theta * level / (up + down), quotes)
+    smiles = jnp.linalg.solve(matrix, (right + ridge[:, None] * typical)[..., None])[..., 0]
+    return jnp.clip(smiles[:, 0], 0.2, 5.0), smiles[:, 1], jnp.clip(smiles[:, 2], 1e-8, 10.0)
 
 
 def build(loss: Loss, cap: Cap, surface: QuoteSurface, used: Flags) -> tuple[SurfaceProblem, Real]:
@@ -217,8 +282,8 @@ def build(loss: Loss, cap: Cap, surface: QuoteSurface, used: Flags) -> tuple[Sur
     up, down, tau = data_start(surface, targets)
     size = jnp.maximum(0.5 * (up + down), _LEAST_WING * surface.stdev)
     level = jnp.where(known, surface.stdev**2, 1.0)
-    space = Monotone(known, jnp.where(known, jnp.clip(size, 1e-6, 4.0), 1.0), level)
+    space = Monotone(known=known, wing=jnp.where(known, jnp.clip(size, 1e-6, 4.0), 1.0), level=level)
     start = space.coordinates(up, down, tau, cap)
     few = jnp.sum(jnp.any(used, axis=0), axis=-1) < _FEW
     hold = jnp.where(jnp.tile(few & known, 3), _HOLD * tolerance(targets, surface, used), 0.0)
-    return SurfaceProblem(surface.k, targets, space, hold, start), start
+    return SurfaceProblem(k=surface.k, targets=targets, space=space, precision=hold, center=start), start

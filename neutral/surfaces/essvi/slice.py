@@ -1,24 +1,28 @@
 """One eSSVI smile: total variance, the exact butterfly and calendar conditions, an anchor.
 
-w(k) = (theta + rho psi k + R) / 2 with R^2 = (psi k + rho theta)^2 + theta^2 (1 - rho^2): theta is the total
-variance at the money, rho psi its slope there, psi (1 +- rho) / 2 the slopes of the wings (Hendriks and
-Martini 2019, with psi = theta phi). All functions broadcast and are elementwise.
+w(k) = (L + R) / 2 with L = theta + rho psi k, R^2 = L^2 + P k^2 and P = psi^2 (1 - rho^2): theta is the total
+variance at the money, rho psi its slope there, and psi (1 +- rho) / 2 are the slopes of the wings (SSVI of
+Gatheral and Jacquier 2014, equation 4.1, with psi = theta phi and a rho for each smile as in Hendriks and
+Martini 2019). All functions broadcast and are elementwise.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import ArrayLike
+from numpy.typing import ArrayLike
 
 from ...numerics.normal import as_float64
-from ...typing import Real
+from ...typing import Codes, Real
 from ..certificate import ROUNDING
 
-_SHRINK = 0.6180339887498949
+_SHRINK = 0.6180339887498949  # golden section
 _STEPS = 40  # of the golden section: leaves 1e-9 of a maximum's position, a Newton step then all digits
 _FAR = 1e8  # theta / psi: where a smile is its asymptote to the last digit
+
+
+Smile = tuple[Real, Real, Real]
+"""theta, psi and rho of eSSVI smiles, of one shape."""
 
 
 def variance(k: ArrayLike, theta: ArrayLike, psi: ArrayLike, rho: ArrayLike) -> Real:
@@ -28,19 +32,19 @@ def variance(k: ArrayLike, theta: ArrayLike, psi: ArrayLike, rho: ArrayLike) -> 
         k: Log-forward moneyness, any shape.
         theta: Total variance at the money, > 0.
         psi: theta phi, > 0.
-        rho: In (-1, 1).
+        rho: Tilt in (-1, 1).
 
     Returns:
-        Broadcast shape, relative accuracy also far out in a flat wing.
+        Broadcast shape, with relative accuracy also far out in a flat wing.
     """
     k, theta, psi, rho = as_float64(k, theta, psi, rho)
     return _variance(theta + rho * psi * k, (psi * k) ** 2 * (1.0 - rho * rho))[0]
 
 
 def _variance(line: Real, square: Real) -> tuple[Real, Real]:
-    """w and R from L = theta + rho psi k and P k^2, R^2 = L^2 + P k^2."""
+    """w and R from L = theta + rho psi k and P k^2."""
     root = jnp.sqrt(line * line + square)
-    # w (w - L) = P k^2 / 4: the form that adds
+    # where L < 0 the sum (L + R) / 2 cancels; w (w - L) = P k^2 / 4 gives w = P k^2 / (2 (R - L)), which adds
     falls = line < 0.0
     return jnp.where(falls, 0.5 * square / jnp.where(falls, root - line, 1.0), 0.5 * (line + root)), root
 
@@ -54,28 +58,31 @@ def variance_and_slopes(k: Real, theta: Real, psi: Real, tilt: Real) -> tuple[Re
 def theta_min(psi: ArrayLike, rho: ArrayLike) -> Real:
     """Least theta at which the smile is free of butterfly arbitrage: necessary and sufficient.
 
-    With z > 0 defined by k = (theta / psi) ((1 - rho) z - 1 - rho)(z + 1) / (2 z), Durrleman's function is a
-    ratio of polynomials in z and theta, and theta_min the supremum of a rational function that has one
-    maximum on each wing. Never above psi^2 (1 + |rho|) / 4, which suffices (Gatheral and Jacquier 2014).
+    With z > 0 defined by k = (theta / psi) ((1 - rho) z - 1 - rho)(z + 1) / (2 z), Durrleman's function is
+    g = G1 + psi^2 / (4 theta) G2 with G1, G2 rational in z and free of theta. So g >= 0 everywhere exactly if
+    theta >= theta_min = psi^2 / 4 sup(-G2 / G1), and that ratio has one maximum on each wing. It is never
+    above psi^2 (1 + |rho|) / 4, which suffices (Gatheral and Jacquier 2014, theorem 4.2).
 
     Args:
-        psi: > 0, any shape.
-        rho: In (-1, 1), broadcast.
+        psi: theta phi, > 0, any shape.
+        rho: Tilt in (-1, 1), broadcast.
 
     Returns:
-        Broadcast shape, relative error 1e-14; inf where psi (1 + |rho|) > 4. Differentiable twice.
+        Broadcast shape, relative error 1e-14; inf where a wing is steeper than is possible, which is
+        psi (1 + |rho|) > 4 (Lee 2004). Differentiable twice.
     """
     return butterfly_bound(psi, rho)[0]
 
 
 def butterfly_bound(psi: ArrayLike, rho: ArrayLike) -> tuple[Real, Real]:
-    """`theta_min`, and psi k / theta at the point where it binds."""
+    """`theta_min`, and psi k / theta at the point where Durrleman's function touches 0 at that theta."""
     psi, rho = as_float64(psi, rho)
-    free = psi * (1.0 + jnp.abs(rho)) <= 4.0 * (1.0 + ROUNDING)
-    safe = jnp.where(free, psi, 1.0)
-    (right, x), (left, y) = _wing(_theta_ratio, safe, rho), _wing(_theta_ratio, safe, -rho)
+    possible = psi * (1.0 + jnp.abs(rho)) <= 4.0 * (1.0 + ROUNDING)
+    safe = jnp.where(possible, psi, 1.0)
+    right, right_place = _wing(_theta_ratio, safe, rho)
+    left, left_place = _wing(_theta_ratio, safe, -rho)
     bound = safe**2 * (1.0 - rho * rho) * jnp.maximum(right, left)
-    return jnp.where(free, bound, jnp.inf), jnp.where(right >= left, x, -y)
+    return jnp.where(possible, bound, jnp.inf), jnp.where(right >= left, right_place, -left_place)
 
 
 def psi_max(theta: ArrayLike, rho: ArrayLike) -> Real:
@@ -83,31 +90,36 @@ def psi_max(theta: ArrayLike, rho: ArrayLike) -> Real:
 
     Args:
         theta: Total variance at the money, > 0.
-        rho: In (-1, 1), broadcast.
+        rho: Tilt in (-1, 1), broadcast.
 
     Returns:
         Broadcast shape; at most 4 / (1 + |rho|), the bound of the wings (Lee 2004).
     """
     theta, rho = as_float64(theta, rho)
-    right, left = (_wing(_psi_ratio, theta, r)[0] for r in (rho, -rho))
+    right, _ = _wing(_psi_ratio, theta, rho)
+    left, _ = _wing(_psi_ratio, theta, -rho)
     at_infinity = theta * (1.0 + jnp.abs(rho)) / (16.0 * (1.0 - jnp.abs(rho)))
     return jnp.sqrt(theta / ((1.0 - rho * rho) * jnp.maximum(jnp.maximum(right, left), at_infinity)))
 
 
 def sufficient_psi(theta: ArrayLike, rho: ArrayLike) -> Real:
-    """Largest psi inside the sufficient butterfly conditions of Gatheral and Jacquier (2014, theorem 4.2)."""
+    """Largest psi inside the sufficient butterfly conditions of Gatheral and Jacquier (2014, theorem 4.2).
+
+    These are psi (1 + |rho|) <= 4 and psi^2 (1 + |rho|) <= 4 theta.
+    """
     theta, rho = as_float64(theta, rho)
-    wide = 1.0 + jnp.abs(rho)
-    return jnp.minimum(4.0 / wide, 2.0 * jnp.sqrt(theta / wide))
+    steepness = 1.0 + jnp.abs(rho)
+    return jnp.minimum(4.0 / steepness, 2.0 * jnp.sqrt(theta / steepness))
 
 
 def _pieces(v: Real, rho: Real) -> tuple[Real, Real, Real]:
-    """Of the right wing at v = 1 / z: numerator over v, common denominator, and the line L."""
+    """Pieces of both ratios at v = 1 / z of the right wing: numerator over v, denominator, and the line L."""
     q = (1.0 - rho) + (1.0 + rho) * v * v
     return (1.0 - v) ** 2 * q - 8.0 * v * v, (1.0 + v) ** 2 * q, (1.0 - rho) + (1.0 + rho) * v
 
 
 def _theta_ratio(v: Real, psi: Real, rho: Real) -> Real:
+    """theta / (psi^2 (1 - rho^2)) at which Durrleman's function is 0 at v."""
     top, bottom, line = _pieces(v, rho)
     steep = 0.25 * psi * (1.0 - rho * rho)
     # line - steep (1 - v), over v: stays finite where the wing's slope is at its bound
@@ -117,6 +129,7 @@ def _theta_ratio(v: Real, psi: Real, rho: Real) -> Real:
 
 
 def _psi_ratio(v: Real, theta: Real, rho: Real) -> Real:
+    """theta / (psi^2 (1 - rho^2)) of the psi at which Durrleman's function is 0 at v, given theta."""
     top, bottom, line = _pieces(v, rho)
     return theta * (1.0 - rho * rho) / 16.0 * ((1.0 - v) / line) ** 2 + v * top / (bottom * line * line)
 
@@ -128,16 +141,17 @@ def _wing(ratio: Callable[[Real, Real, Real], Real], size: Real, rho: Real) -> t
     end = jnp.sqrt((1.0 - rho) / 6.0)
 
     # the position needs no derivative: the Newton step has it
-    fixed, still_rho, still_end = jax.lax.stop_gradient((size, rho, end))
+    frozen_size, frozen_rho, frozen_end = jax.lax.stop_gradient((size, rho, end))
 
-    def halve(_: int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
+    def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
         low, high = bracket
-        a, b = high - _SHRINK * (high - low), low + _SHRINK * (high - low)
-        right = ratio(a, fixed, still_rho) < ratio(b, fixed, still_rho)
-        return jnp.where(right, a, low), jnp.where(right, high, b)
+        a = high - _SHRINK * (high - low)
+        b = low + _SHRINK * (high - low)
+        rises = ratio(a, frozen_size, frozen_rho) < ratio(b, frozen_size, frozen_rho)
+        return jnp.where(rises, a, low), jnp.where(rises, high, b)
 
-    low, high = jax.lax.fori_loop(0, _STEPS, halve, (jnp.zeros_like(end), still_end))
-    v = jnp.where(low > 0.0, 0.5 * (low + high), 1e-14 * still_end)
+    low, high = jax.lax.fori_loop(0, _STEPS, narrow, (jnp.zeros_like(end), frozen_end))
+    v = jnp.where(low > 0.0, 0.5 * (low + high), 1e-14 * frozen_end)
 
     def slope(v: Real) -> Real:
         return jax.jvp(lambda v: ratio(v, size, rho), (v,), (jnp.ones_like(v),))[1]
@@ -149,12 +163,12 @@ def _wing(ratio: Callable[[Real, Real, Real], Real], size: Real, rho: Real) -> t
     return ratio(v, size, rho), (1.0 - rho - (1.0 + rho) * v) * (1.0 + v) / (2.0 * v)
 
 
-def calendar_margin(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[Real, Real]:
+def calendar_margin(earlier: Smile, later: Smile) -> tuple[Real, Real]:
     """Exact test that a later smile nowhere lies below an earlier one, at all k and without a grid.
 
-    Smiles meet where k = 0 or where a quadratic in k vanishes, since w (w - L) = P k^2 / 4 for each of them,
-    L = theta + rho psi k and P = psi^2 (1 - rho^2). Between those points and in the wings the sign of
-    their difference is constant, and one point of each interval tells it.
+    Smiles meet where k = 0 or where a quadratic in k vanishes, since w (w - L) = P k^2 / 4 for each of them.
+    Between those points and in the wings the sign of their difference is constant, so that one point of each
+    interval decides it.
 
     Args:
         earlier: theta, psi and rho of the earlier smile, any shape.
@@ -162,49 +176,78 @@ def calendar_margin(earlier: tuple[Any, ...], later: tuple[Any, ...]) -> tuple[R
 
     Returns:
         Smallest relative margin (w_later - w_earlier) / w_later over those points and both wings, which is
-        negative where they cross, and the k where it is found (infinite in a wing).
+        negative where they cross, and its k (infinite in a wing).
     """
-    (theta1, psi1, rho1), (theta2, psi2, rho2) = earlier, later
+    k, far = _test_points(earlier, later)
+    theta1, psi1, rho1, theta2, psi2, rho2 = (jnp.broadcast_to(x, k.shape) for x in (*earlier, *later))
+    w1 = variance(k, theta1, psi1, rho1)
+    w2 = variance(k, theta2, psi2, rho2)
+    at_points = _margin(w1, w2, psi2 * jnp.abs(k) + theta2)
+    in_wings = _wing_margins(earlier, later)
+    margins = jnp.concatenate([at_points, jnp.stack(in_wings)])
+    places = jnp.concatenate([k, jnp.stack([jnp.full_like(far, -jnp.inf), jnp.full_like(far, jnp.inf)])])
+    worst = jnp.argmin(margins, axis=0)[None]
+    margin = jnp.take_along_axis(margins, worst, axis=0)[0]
+    place = jnp.take_along_axis(places, worst, axis=0)[0]
+    return margin, place
+
+
+def _test_points(earlier: Smile, later: Smile) -> tuple[Real, Real]:
+    """Points k, along a new first axis, that decide the sign everywhere, and the |k| of the last ones."""
+    theta1, psi1, _ = earlier
     scale = theta1 / psi1  # k in units of the earlier smile's own
     roots = [scale * root for root in _meeting_points(earlier, later, scale)]
     points = jnp.sort(jnp.stack([*roots, jnp.zeros_like(scale)]), axis=0)
     far = jnp.maximum(jnp.abs(points[0]), jnp.abs(points[2])) + scale
-    inner = 0.5 * (points[1:] + points[:-1])
-    k = jnp.concatenate([inner, points, jnp.stack([-far, far])])
-    wide = [jnp.broadcast_to(x, k.shape) for x in (theta1, psi1, rho1, theta2, psi2, rho2)]
-    one, two = variance(k, *wide[:3]), variance(k, *wide[3:])
-    inner = _margin(one, two, wide[4] * jnp.abs(k) + wide[3])
-    slopes = [[psi * (1.0 + side * rho) for side in (-1.0, 1.0)] for psi, rho in ((psi1, rho1), (psi2, rho2))]
-    wings = [_margin(before, after, psi2) for before, after in zip(*slopes, strict=True)]
-    margins = jnp.concatenate([inner, jnp.stack(wings)])
-    places = jnp.concatenate([k, jnp.stack([jnp.full_like(far, -jnp.inf), jnp.full_like(far, jnp.inf)])])
-    worst = jnp.argmin(margins, axis=0)[None]
-    margin, place = (jnp.take_along_axis(x, worst, axis=0)[0] for x in (margins, places))
-    return margin, place
+    middles = 0.5 * (points[1:] + points[:-1])
+    return jnp.concatenate([middles, points, jnp.stack([-far, far])]), far
+
+
+def _wing_margins(earlier: Smile, later: Smile) -> list[Real]:
+    """Relative margins of the slopes psi (1 -+ rho) of the left and of the right wing."""
+    _, psi1, rho1 = earlier
+    _, psi2, rho2 = later
+    slopes1 = [psi1 * (1.0 + side * rho1) for side in (-1.0, 1.0)]
+    slopes2 = [psi2 * (1.0 + side * rho2) for side in (-1.0, 1.0)]
+    return [_margin(before, after, psi2) for before, after in zip(slopes1, slopes2, strict=True)]
 
 
 def _margin(one: Real, two: Real, size: Real) -> Real:
-    """(two - one) / two, 0 where an ulp of rho, which moves both by so much of `size`, would do as well."""
+    """(two - one) / two; 0 where the difference is within 1e-15 size, which is the rounding of rho."""
     rise = two - one
     return jnp.where(jnp.abs(rise) <= 1e-15 * size, 0.0, rise) / two
 
 
-def _meeting_points(one: tuple[Any, ...], two: tuple[Any, ...], scale: Real) -> list[Real]:
-    """Roots x = k / scale of (P1 - P2)^2 k^2 = 4 (L2 - L1)(P1 L2 - P2 L1); their real part where complex."""
-    (theta1, psi1, rho1), (theta2, psi2, rho2) = one, two
-    p1, p2 = (psi1 * scale) ** 2 * (1.0 - rho1 * rho1), (psi2 * scale) ** 2 * (1.0 - rho2 * rho2)
-    slope1, slope2 = rho1 * psi1 * scale, rho2 * psi2 * scale
-    up, tilt = theta2 - theta1, slope2 - slope1
-    high, turn = p1 * theta2 - p2 * theta1, p1 * slope2 - p2 * slope1
-    a, b, c = (p1 - p2) ** 2 - 4.0 * tilt * turn, -2.0 * (up * turn + tilt * high), -4.0 * up * high
-    square = b * b - a * c
-    q = -b - jnp.where(b < 0.0, -1.0, 1.0) * jnp.sqrt(jnp.maximum(square, 0.0))
+def _meeting_points(one: Smile, two: Smile, scale: Real) -> list[Real]:
+    """Roots x = k / scale of (P1 - P2)^2 k^2 = 4 (L2 - L1)(P1 L2 - P2 L1); their real part where complex.
+
+    Eliminating w from w (w - L) = P k^2 / 4 of the two smiles gives the equation.
+    """
+    theta1, psi1, rho1 = one
+    theta2, psi2, rho2 = two
+    p1 = (psi1 * scale) ** 2 * (1.0 - rho1 * rho1)
+    p2 = (psi2 * scale) ** 2 * (1.0 - rho2 * rho2)
+    slope1 = rho1 * psi1 * scale
+    slope2 = rho2 * psi2 * scale
+    # L2 - L1 = up + tilt x and P1 L2 - P2 L1 = high + turn x, with P in units of x
+    up = theta2 - theta1
+    tilt = slope2 - slope1
+    high = p1 * theta2 - p2 * theta1
+    turn = p1 * slope2 - p2 * slope1
+    # a x^2 + 2 b x + c = 0
+    a = (p1 - p2) ** 2 - 4.0 * tilt * turn
+    b = -2.0 * (up * turn + tilt * high)
+    c = -4.0 * up * high
+    discriminant = b * b - a * c
+    # q = -b -+ sqrt(discriminant), with the sign that adds
+    q = -b - jnp.where(b < 0.0, -1.0, 1.0) * jnp.sqrt(jnp.maximum(discriminant, 0.0))
     middle = _ratio(-b, a)
-    return [jnp.where(square > 0.0, _ratio(*pair), middle) for pair in ((q, a), (c, q))]
+    real = discriminant > 0.0
+    return [jnp.where(real, _ratio(q, a), middle), jnp.where(real, _ratio(c, q), middle)]
 
 
 def _ratio(top: Real, bottom: Real) -> Real:
-    """Quotient; 0 where it is so large that it belongs to the wings, which are tested beside."""
+    """Quotient; 0 where it is so large that it belongs to the wings, which have a test of their own."""
     ratio = top / jnp.where(bottom == 0.0, 1.0, bottom)
     return jnp.where((bottom != 0.0) & (jnp.abs(ratio) < _FAR), ratio, 0.0)
 
@@ -217,11 +260,12 @@ def anchored_theta(k: ArrayLike, w: ArrayLike, psi: ArrayLike, rho: ArrayLike) -
     Args:
         k: Log-forward moneyness, any shape.
         w: Total variance there, > 0.
-        psi: > 0.
-        rho: In (-1, 1).
+        psi: theta phi, > 0.
+        rho: Tilt in (-1, 1).
 
     Returns:
         Broadcast shape; not positive where no such smile exists.
     """
     k, w, psi, rho = as_float64(k, w, psi, rho)
+    # w (w - theta - rho psi k) = P k^2 / 4, solved for theta
     return w - rho * psi * k - (1.0 - rho * rho) * (psi * k) ** 2 / (4.0 * w)

@@ -7,30 +7,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Float
 
 from ...errors import ArgumentError
-from ...typing import Flags, Real
+from ...typing import Flags, Numbers, Real
 from ..certificate import ROUNDING, Certificate
-from ..evidence import FittedSurface
-from .slice import butterfly_bound, calendar_margin, sufficient_psi, variance
+from ..evidence import FittedSurface, SurfaceFit
+from .slice import Smile, butterfly_bound, calendar_margin, sufficient_psi, variance
 
 _INSIDE = 15  # maturities tested inside an interval that no proof covers
 
 
-class ESSVI(FittedSurface):
-    """Extended SSVI (Hendriks and Martini 2019): a smile per expiry; linear in theta, psi, rho psi between.
+class ESSVI(FittedSurface[SurfaceFit]):
+    """Extended SSVI (Hendriks and Martini 2019): one smile per expiry.
 
-    Before the first expiry theta and psi shrink in proportion to t; after the last theta grows as it last
-    did, psi and rho stay. If both smiles of an interval obey the Gatheral-Jacquier bound, both wings and
-    theta rise and psi / theta does not, every maturity between is free (Corbetta et al. 2019); `certificate`
-    says for which intervals that holds, and tests the others. Before the first and after the last expiry a
-    free smile stays free.
+    Between expiries theta, psi and rho psi are linear in time. Before the first expiry theta and psi shrink
+    in proportion to t; after the last theta continues its last growth while psi and rho stay. An interval is
+    free at every maturity if both its smiles obey the Gatheral-Jacquier bound, both wings and theta rise and
+    psi / theta does not (Corbetta et al. 2019). `certificate` says for which intervals that holds, and tests
+    the others. Before the first and after the last expiry a free smile stays free.
 
     Attributes:
         expiries: Years, ascending, shape (T,).
         theta: Total variance at the money, (T,); nan where there is no smile (padded).
-        psi: theta phi; slopes of the wings are psi (1 +- rho) / 2, (T,).
-        rho: (T,).
+        psi: theta phi, (T,); slopes of the wings are psi (1 +- rho) / 2.
+        rho: Tilt, (T,), in (-1, 1).
         fit: How it was fitted; None where it was not.
     """
 
@@ -40,7 +41,7 @@ class ESSVI(FittedSurface):
     rho: Any
 
     def __check_init__(self) -> None:
-        """Refuse what is no surface; numbers that are traced are not looked at."""
+        """Refuse fields that do not make a surface; traced numbers are not checked."""
         fields = {name: getattr(self, name) for name in ("expiries", "theta", "psi", "rho")}
         shapes = {np.shape(x) for x in fields.values()}
         if len(shapes) != 1 or shapes == {()}:
@@ -66,26 +67,35 @@ class ESSVI(FittedSurface):
         """Expiries that have a smile, (T,)."""
         return jnp.isfinite(jnp.asarray(self.theta))
 
-    def nodes(self) -> tuple[Real, Real]:
-        """Maturities (T,) and rows (3, T) of theta, psi, rho psi, known ones first; then inf and 1, 1, 0."""
-        theta, psi, rho = (jnp.asarray(x, jnp.float64) for x in (self.theta, self.psi, self.rho))
-        known = self.known
-        first = jnp.argsort(~known, stable=True)
-        t = jnp.where(known, jnp.asarray(self.expiries, jnp.float64), jnp.inf)[first]
-        rows = jnp.stack([theta, psi, rho * psi])
-        return t, jnp.where(known[None], rows, jnp.array([[1.0], [1.0], [0.0]]))[:, first]
+    def nodes(self) -> tuple[Float[Numbers, " T"], Float[Numbers, "3 T"]]:
+        """Maturities (T,) and rows (3, T) of theta, psi, rho psi, expiries with a smile first.
 
-    def parameters(self, t: Real) -> tuple[Real, Real, Real]:
+        Padded places follow, with maturity inf and rows 1, 1, 0.
+        """
+        theta = jnp.asarray(self.theta, jnp.float64)
+        psi = jnp.asarray(self.psi, jnp.float64)
+        rho = jnp.asarray(self.rho, jnp.float64)
+        known = self.known
+        order = jnp.argsort(~known, stable=True)
+        t = jnp.where(known, jnp.asarray(self.expiries, jnp.float64), jnp.inf)[order]
+        rows = jnp.stack([theta, psi, rho * psi])
+        return t, jnp.where(known[None], rows, jnp.array([[1.0], [1.0], [0.0]]))[:, order]
+
+    def parameters(self, t: Real) -> Smile:
         """theta, psi and rho at maturities t > 0 of any shape."""
         at, rows = self.nodes()
-        last = jnp.sum(self.known)
+        count = jnp.sum(self.known)
         # everything starts from 0 at t = 0
-        at, rows = jnp.append(0.0, at), jnp.concatenate([jnp.zeros((3, 1)), rows], axis=1)
-        i = jnp.clip(jnp.searchsorted(at, t, side="right") - 1, 0, jnp.maximum(last - 1, 0))
+        at = jnp.append(0.0, at)
+        rows = jnp.concatenate([jnp.zeros((3, 1)), rows], axis=1)
+        i = jnp.clip(jnp.searchsorted(at, t, side="right") - 1, 0, jnp.maximum(count - 1, 0))
         share = (t - at[i]) / (at[i + 1] - at[i])
-        theta, psi, tilt = (row[i] + s * (row[i + 1] - row[i]) for row, s in
-                            zip(rows, (share, *2 * [jnp.minimum(share, 1.0)]), strict=True))  # fmt: skip
-        empty = last == 0
+        # beyond the last expiry theta goes on growing, psi and rho psi stay
+        held = jnp.minimum(share, 1.0)
+        theta = rows[0][i] + share * (rows[0][i + 1] - rows[0][i])
+        psi = rows[1][i] + held * (rows[1][i + 1] - rows[1][i])
+        tilt = rows[2][i] + held * (rows[2][i + 1] - rows[2][i])
+        empty = count == 0
         theta, psi, rho = (jnp.where(empty, jnp.nan, x) for x in (theta, psi, tilt / psi))
         return theta, psi, rho
 
@@ -121,40 +131,47 @@ def _certify_one(surface: ESSVI) -> Certificate:
     start = jnp.where(pair, t[:-1], 0.0)
     between_t = start + place * (jnp.where(pair, t[1:], 0.0) - start)
     return Certificate(
-        t,
-        jnp.where(known, theta / bound - 1.0, jnp.inf),
-        jnp.where(known, at * theta / psi, jnp.nan),
-        jnp.where(pair, calendar, jnp.inf),
-        jnp.where(pair, calendar_k, jnp.nan),
-        jnp.where(pair & ~proven, between, jnp.inf),
-        jnp.where(pair, between_t, jnp.nan),
-        pair & proven,
+        expiries=t,
+        butterfly=jnp.where(known, theta / bound - 1.0, jnp.inf),
+        butterfly_k=jnp.where(known, at * theta / psi, jnp.nan),
+        calendar=jnp.where(pair, calendar, jnp.inf),
+        calendar_k=jnp.where(pair, calendar_k, jnp.nan),
+        between=jnp.where(pair & ~proven, between, jnp.inf),
+        between_t=jnp.where(pair, between_t, jnp.nan),
+        proven=pair & proven,
     )
 
 
-def _each(smiles: tuple[Real, ...], index: Any) -> tuple[Real, Real, Real]:
+def _each(smiles: Smile, index: slice) -> Smile:
     theta, psi, rho = (x[..., index] for x in smiles)
     return theta, psi, rho
 
 
 def _proven(theta: Real, psi: Real, rho: Real) -> Flags:
-    """Whether the sufficient conditions hold at both ends of an interval, (T - 1,)."""
+    """Whether the interval before each expiry but the first is free by proof, (T - 1,).
+
+    The conditions are, at both ends, psi <= the bound of theorem 4.2 of Gatheral and Jacquier (2014), and
+    from end to end theta and psi (1 +- rho) that do not fall and psi / theta that does not rise (Hendriks and
+    Martini 2019; Corbetta et al. 2019).
+    """
     bounded = psi <= sufficient_psi(theta, rho) * (1.0 + ROUNDING)
-    # a wing is known to the rounding of psi, not to its own
-    rising = [jnp.diff(x) >= -ROUNDING * scale[1:] for x, scale in
-              ((theta, theta), (psi * (1.0 + rho), psi), (psi * (1.0 - rho), psi))]  # fmt: skip
-    flattening = jnp.diff(theta / psi) >= -ROUNDING * (theta / psi)[1:]
-    return bounded[1:] & bounded[:-1] & rising[0] & rising[1] & rising[2] & flattening
+    # a wing is known to the rounding of psi, not to that of its own size
+    theta_rises = jnp.diff(theta) >= -ROUNDING * theta[1:]
+    right_rises = jnp.diff(psi * (1.0 + rho)) >= -ROUNDING * psi[1:]
+    left_rises = jnp.diff(psi * (1.0 - rho)) >= -ROUNDING * psi[1:]
+    widens = jnp.diff(theta / psi) >= -ROUNDING * (theta / psi)[1:]
+    return bounded[1:] & bounded[:-1] & theta_rises & right_rises & left_rises & widens
 
 
-def _between(rows: Real, share: Real) -> tuple[Real, Real]:
-    """Smallest margin of butterfly and calendar inside each interval, and the share of it where that is."""
-    ends = [jnp.expand_dims(x, -1) for x in (rows[:, :-1], rows[:, 1:])]
+def _between(rows: Float[Numbers, "3 T"], share: Float[Numbers, " M"]) -> tuple[Real, Real]:
+    """Smallest margin of butterfly and calendar inside each interval, and its share of the interval."""
+    first = jnp.expand_dims(rows[:, :-1], -1)
+    last = jnp.expand_dims(rows[:, 1:], -1)
     grid = jnp.concatenate([jnp.zeros(1), share, jnp.ones(1)])[None, None]
-    theta, psi, tilt = ends[0] + grid * (ends[1] - ends[0])
+    theta, psi, tilt = first + grid * (last - first)
     smiles = theta, psi, tilt / psi
-    inside = _each(smiles, slice(1, -1))
-    butterfly = inside[0] / butterfly_bound(*inside[1:])[0] - 1.0
+    inner_theta, inner_psi, inner_rho = _each(smiles, slice(1, -1))
+    butterfly = inner_theta / butterfly_bound(inner_psi, inner_rho)[0] - 1.0
     calendar, _ = calendar_margin(_each(smiles, slice(None, -1)), _each(smiles, slice(1, None)))
     margins = jnp.concatenate([butterfly, calendar], axis=-1)
     places = jnp.concatenate([share, 0.5 * (grid[0, 0, 1:] + grid[0, 0, :-1])])

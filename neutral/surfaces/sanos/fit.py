@@ -1,9 +1,11 @@
 """`fit_sanos`: the linear program behind a `SANOS` surface, and its kernel's width from the quotes."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
 
 from ...calibration import CalibrationStatus, Loss
 from ...calibration.losses import Targets
@@ -12,34 +14,34 @@ from ...numerics.buckets import bucket
 from ...options import black
 from ...precision import require_precision
 from ...quotes.surface import QuoteSurface
-from ..fitting import asked_for, usable
+from ...typing import Numbers
+from ..fitting import quotes_to_fit, usable_quotes
 from .surface import SANOS, SanosFit
 
-WIDTHS = (
-    0.15,
-    0.25,
-    0.35,
-    0.5,
-    0.65,
-)  # kernel's variance over that at the money; 0.25 is the authors' choice
+if TYPE_CHECKING:
+    from scipy.sparse import sparray as Sparse
+
+WIDTHS = (0.15, 0.25, 0.35, 0.5, 0.65)
+"""The kernel's variances over that at the money that are tried; 0.25 is the authors' choice."""
+
 _SIDE = 56  # nodes on either side of the forward, even in asinh(k / shortest standard deviation)
-_BEYOND = 2.0  # longest standard deviations that nodes reach past the quotes
-_FOLD = 3  # one strike of so many is held out when widths are compared
+_BEYOND = 2.0  # how far nodes reach past the quotes, in longest standard deviations
+_FOLD = 3  # of so many strikes one is held out when widths are compared
 _STATUS = {0: CalibrationStatus.converged, 1: CalibrationStatus.max_steps}
 
 
 class Program(NamedTuple):
-    """Quotes of the known expiries as rows: expiry, place in k, and what is asked of them."""
+    """Q quotes of the T expiries that have some, as rows of a linear program."""
 
-    row: np.ndarray  # (Q,) of the known expiries
-    k: np.ndarray  # (Q,)
+    row: np.ndarray  # (Q,) expiry of each quote
+    k: np.ndarray  # (Q,) log-forward moneyness
     targets: Targets  # (Q,)
     variance: np.ndarray  # (T,) at the money, not falling
     nodes: np.ndarray  # (N,)
 
 
 class Laws(NamedTuple):
-    """What a linear program found."""
+    """The solution of a linear program."""
 
     weights: np.ndarray  # (T, N)
     status: int
@@ -47,25 +49,53 @@ class Laws(NamedTuple):
 
 
 def fit_sanos(
-    surface: QuoteSurface, loss: Loss | None = None, *, widths: Any = WIDTHS, mask: Any = None
+    surface: QuoteSurface,
+    loss: Loss | None = None,
+    *,
+    widths: ArrayLike | tuple[float, ...] = WIDTHS,
+    mask: ArrayLike | None = None,
 ) -> SANOS:
     """Fit a `SANOS` surface by linear programming: the mean absolute error under no-arbitrage conditions.
 
-    Each width of the kernel is tried on two strikes of three; the one that prices the others best is fitted
-    to all. Nodes are even in asinh(k) and reach past the quotes. Not differentiable in the quotes.
+    Each width of the kernel is tried on two strikes of three, and the one that prices the other strikes best
+    is fitted to all. Nodes are even in asinh(k) and reach past the quotes. Not differentiable in the quotes.
 
     Args:
         surface: Quotes of one underlying at one time.
-        loss: Whose scale, weights and `inside` are used, of absolute instead of square errors.
-        widths: Kernel's variance over that at the money, in (0, 1); a single one is taken as it is.
+        loss: Its scale, weights and `inside` are used, with absolute instead of square errors.
+        widths: The kernel's variance over that at the money, in (0, 1); a single one is used as it is.
         mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
 
     Raises:
-        ArgumentError: an argument is wrong; a program that fails is the status, with a surface of nan.
+        ArgumentError: an argument is wrong. A program that fails is reported as the status, with a surface
+            of nan.
     """
     require_precision("float64")
     loss = Loss() if loss is None else loss
-    widths = np.atleast_1d(np.asarray(widths, float))
+    tried = _checked(surface, loss, widths)
+    quotes = jax.tree.map(np.asarray, usable_quotes(loss, surface, quotes_to_fit(surface, mask)))
+    if not quotes.sufficient:
+        return _nothing(surface, tried, CalibrationStatus.bad_quotes)
+    known = np.any(quotes.used, axis=(0, 2))
+    program = _program(loss, quotes.surface, quotes.used, known)
+    held_out = np.full(tried.size, np.nan)
+    steps = 0
+    if tried.size > 1:
+        held_out, steps = _compared(program, tried)
+    width = float(tried[np.argmin(np.nan_to_num(held_out, nan=np.inf))])
+    laws = _solved(program, width)
+    if laws.status != CalibrationStatus.converged:
+        return _nothing(surface, tried, laws.status)
+    error = _mean_error(program, laws.weights, width)
+    fit = SanosFit(status=laws.status, loss=error, steps=steps + laws.steps, widths=tried, held_out=held_out)
+    return _surface(surface, program, known, laws=laws.weights, fit=fit, width=width)
+
+
+def _checked(
+    surface: QuoteSurface, loss: Loss, widths: ArrayLike | tuple[float, ...]
+) -> Float[np.ndarray, " W"]:
+    """The widths to try, once all arguments are found to be right."""
+    tried = np.atleast_1d(np.asarray(widths, float))
     if np.ndim(surface.t) != 1:
         raise ArgumentError("fit_sanos fits one surface; call it for each of a stack.")
     if loss.robust != "none":
@@ -73,43 +103,68 @@ def fit_sanos(
             f"SANOS minimises absolute errors, which are robust already; got Loss(robust={loss.robust!r}), "
             "leave robust out."
         )
-    if widths.ndim != 1 or not np.all((widths > 0.0) & (widths < 1.0)):
-        raise ArgumentError(f"widths must be one or more numbers in (0, 1), got {widths}.")
-    quotes = jax.tree.map(np.asarray, usable(loss, surface, asked_for(surface, mask)))
-    if not quotes.fine:
-        return _nothing(surface, widths, CalibrationStatus.bad_quotes)
-    known = np.any(quotes.used, axis=(0, 2))
-    program = _program(loss, quotes.surface, quotes.used, known)
-    held_out, steps = np.full(widths.size, np.nan), 0
-    if widths.size > 1:
-        held_out, steps = _compared(program, widths)
-    width = float(widths[np.argmin(np.nan_to_num(held_out, nan=np.inf))])
-    laws = _solved(program, width)
-    if laws.status != CalibrationStatus.converged:
-        return _nothing(surface, widths, laws.status)
-    error = _mean_error(program, laws.weights, width, slice(None))
+    if tried.ndim != 1 or not np.all((tried > 0.0) & (tried < 1.0)):
+        raise ArgumentError(f"widths must be one or more numbers in (0, 1), got {tried}.")
+    return tried
+
+
+def _surface(
+    surface: QuoteSurface,
+    program: Program,
+    known: Bool[np.ndarray, " T"],
+    laws: Float[np.ndarray, "t N"],
+    fit: SanosFit,
+    width: float,
+) -> SANOS:
+    """The surface of the laws of the expiries that have quotes, nan at the others."""
     weights = np.full((known.size, program.nodes.size), np.nan)
     variance = np.full(known.size, np.nan)
-    weights[known], variance[known] = laws.weights, width * program.variance
-    fit = SanosFit(laws.status, error, steps + laws.steps, widths, held_out)
-    return SANOS(np.asarray(surface.t), program.nodes, weights, variance, width, fit=fit)
+    weights[known] = laws
+    variance[known] = width * program.variance
+    return SANOS(
+        expiries=np.asarray(surface.t),
+        nodes=program.nodes,
+        weights=weights,
+        variance=variance,
+        width=width,
+        fit=fit,
+    )
 
 
 def _nothing(surface: QuoteSurface, widths: np.ndarray, status: int) -> SANOS:
+    """A surface of nan, with the status that says why."""
     t = np.asarray(surface.t)
-    fit = SanosFit(int(status), np.nan, 0, widths, np.full(widths.size, np.nan))
-    return SANOS(t, np.ones(1), np.full((t.size, 1), np.nan), np.full(t.size, np.nan), np.nan, fit=fit)
+    fit = SanosFit(
+        status=int(status), loss=np.nan, steps=0, widths=widths, held_out=np.full(widths.size, np.nan)
+    )
+    return SANOS(
+        expiries=t,
+        nodes=np.ones(1),
+        weights=np.full((t.size, 1), np.nan),
+        variance=np.full(t.size, np.nan),
+        width=np.nan,
+        fit=fit,
+    )
 
 
-def _program(loss: Loss, surface: QuoteSurface, used: Any, known: np.ndarray) -> Program:
+def _program(
+    loss: Loss, surface: QuoteSurface, used: Bool[Numbers, "2 T K"], known: Bool[Numbers, " T"]
+) -> Program:
+    """The quotes as rows, and nodes that reach past them."""
     targets = loss.targets(surface, used)
     where = np.nonzero(used)
     k = np.asarray(surface.k)[where[1:]]
     stdev = np.maximum.accumulate(np.asarray(surface.stdev)[known])
-    unit, far = stdev[0], np.max(np.abs(k)) + _BEYOND * stdev[-1]
+    unit = stdev[0]
+    far = np.max(np.abs(k)) + _BEYOND * stdev[-1]
     nodes = np.exp(unit * np.sinh(np.arcsinh(far / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
-    pick: Any = [np.asarray(x)[where] for x in targets]
-    return Program((np.cumsum(known) - 1)[where[1]], k, Targets(*pick), stdev**2, nodes)
+    return Program(
+        row=(np.cumsum(known) - 1)[where[1]],
+        k=k,
+        targets=Targets._make(np.asarray(x)[where] for x in targets),
+        variance=stdev**2,
+        nodes=nodes,
+    )
 
 
 def _prices(program: Program, width: float) -> np.ndarray:
@@ -120,28 +175,27 @@ def _prices(program: Program, width: float) -> np.ndarray:
     return program.nodes * np.asarray(black.price(k - np.log(program.nodes), s, k >= 0.0))[:count]
 
 
-def _mean_error(program: Program, weights: np.ndarray, width: float, pick: Any) -> float:
+def _mean_error(
+    program: Program, weights: np.ndarray, width: float, pick: slice | np.ndarray = slice(None)
+) -> float:
     """Mean of the absolute scaled errors of some quotes."""
     price = np.sum(_prices(program, width) * weights[program.row], axis=1)
     target = program.targets
     outside = np.maximum(price - target.high, 0.0) + np.maximum(target.low - price, 0.0)
-    share = target.share[pick]
+    share = np.asarray(target.share)[pick]
     return float(np.sum(share * (outside / target.scale)[pick]) / np.sum(share))
 
 
 def _compared(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
     """Loss of each width over strikes that its program did not see, and the iterations spent."""
-    unseen = np.zeros(program.row.size, bool)
-    for i in range(program.variance.size):
-        here = np.flatnonzero(program.row == i)
-        strikes, place = np.unique(program.k[here], return_inverse=True)
-        # beyond the outermost strikes the nodes decide, not the kernel
-        unseen[here] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
+    unseen = _held_out(program)
     seen = ~unseen
     if not np.any(unseen):
         return np.zeros(widths.size), 0
     rest = program._replace(
-        row=program.row[seen], k=program.k[seen], targets=Targets(*(x[seen] for x in program.targets))
+        row=program.row[seen],
+        k=program.k[seen],
+        targets=Targets._make(np.asarray(x)[seen] for x in program.targets),
     )
     laws = [_solved(rest, float(width)) for width in widths]
     errors = [
@@ -153,47 +207,85 @@ def _compared(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
     return np.array(errors), sum(law.steps for law in laws)
 
 
+def _held_out(program: Program) -> Bool[np.ndarray, " Q"]:
+    """Quotes of every third strike of an expiry but the outermost, (Q,)."""
+    unseen = np.zeros(program.row.size, bool)
+    for i in range(program.variance.size):
+        here = np.flatnonzero(program.row == i)
+        strikes, place = np.unique(program.k[here], return_inverse=True)
+        # beyond the outermost strikes the nodes decide, not the kernel
+        unseen[here] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
+    return unseen
+
+
 def _solved(program: Program, width: float) -> Laws:
     """The laws that price the quotes best at one width.
 
-    Unknowns: probabilities (T, N), then of each quote the price within its interval, what the model is above
-    it and below it.
+    Unknowns are the probabilities (T, N), then for each quote the price within its interval, how far the
+    model is above that price, and how far below it.
     """
     from scipy import sparse
     from scipy.optimize import linprog
 
-    nodes, target = program.nodes, program.targets
-    expiries, quotes, count = program.variance.size, program.k.size, nodes.size
+    target = program.targets
+    expiries = program.variance.size
+    quotes = program.k.size
+    count = program.nodes.size
+    laws = expiries * count
+    order: Any = _convex_order(expiries, program.nodes)
+    share = target.share / np.sum(target.share)
+    slack = np.tile([0.0, np.inf], (2 * quotes, 1))
+    interval = np.stack([target.low, target.high], axis=1)
+    solution: Any = linprog(
+        np.concatenate([np.zeros(laws + quotes), share, share]),
+        A_ub=sparse.hstack([order, sparse.csr_array((order.shape[0], 3 * quotes))]) if expiries > 1 else None,
+        b_ub=np.zeros(order.shape[0]) if expiries > 1 else None,
+        A_eq=_equalities(program, width),
+        b_eq=np.concatenate([np.zeros(quotes), np.ones(2 * expiries)]),
+        bounds=np.concatenate([np.tile([0.0, 1.0], (laws, 1)), interval, slack]),
+        method="highs-ds",
+    )
+    status = _STATUS.get(solution.status, CalibrationStatus.stalled)
+    if solution.x is None:
+        weights = np.full((expiries, count), np.nan)
+        return Laws(weights=weights, status=int(CalibrationStatus.stalled), steps=0)
+    weights = _ordered(solution.x[:laws].reshape(expiries, count), program.nodes)
+    return Laws(weights=weights, status=int(status), steps=solution.nit)
+
+
+def _convex_order(expiries: int, nodes: np.ndarray) -> "Sparse":
+    """Calls of each law less those of the next one, at all nodes but the outermost: none may be positive."""
+    from scipy import sparse
+
+    calls = np.maximum(nodes - nodes[:, None], 0.0)[1:-1]
+    before = sparse.eye_array(expiries - 1, expiries) - sparse.eye_array(expiries - 1, expiries, k=1)
+    order: Any = sparse.kron(before, calls)
+    return order
+
+
+def _equalities(program: Program, width: float) -> "Sparse":
+    """A row per quote, model = price + above - below in units of its scale; then mass and mean of each law.
+
+    The right-hand sides are 0 for quotes and 1 for moments.
+    """
+    from scipy import sparse
+
+    nodes = program.nodes
+    expiries = program.variance.size
+    quotes = program.k.size
+    count = nodes.size
     column = program.row[:, None] * count + np.arange(count)
     prices = sparse.csr_array(
         (_prices(program, width).ravel(), column.ravel(), count * np.arange(quotes + 1)),
         shape=(quotes, expiries * count),
     )
-    scale = sparse.diags_array(1.0 / target.scale)
+    scale = sparse.diags_array(1.0 / program.targets.scale)
     one = sparse.eye_array(quotes)
     errors = sparse.hstack([scale @ prices, -scale, -one, one])
     moments = sparse.kron(sparse.eye_array(expiries), np.stack([np.ones(count), nodes]))
     empty = sparse.csr_array((2 * expiries, 3 * quotes))
-    calls = np.maximum(nodes - nodes[:, None], 0.0)[1:-1]
-    before = sparse.eye_array(expiries - 1, expiries) - sparse.eye_array(expiries - 1, expiries, k=1)
-    order: Any = sparse.kron(before, calls)
-    share = target.share / np.sum(target.share)
-    bounds = np.concatenate([
-        np.tile([0.0, 1.0], (expiries * count, 1)), np.stack([target.low, target.high], axis=1),
-        np.tile([0.0, np.inf], (2 * quotes, 1)),
-    ])  # fmt: skip
-    found: Any = linprog(
-        np.concatenate([np.zeros(expiries * count + quotes), share, share]),
-        A_ub=sparse.hstack([order, sparse.csr_array((order.shape[0], 3 * quotes))]) if expiries > 1 else None,
-        b_ub=np.zeros(order.shape[0]) if expiries > 1 else None,
-        A_eq=sparse.vstack([errors, sparse.hstack([moments, empty])]),
-        b_eq=np.concatenate([np.zeros(quotes), np.ones(2 * expiries)]),
-        bounds=bounds, method="highs-ds",
-    )  # fmt: skip
-    status = _STATUS.get(found.status, CalibrationStatus.stalled)
-    if found.x is None:
-        return Laws(np.full((expiries, count), np.nan), int(CalibrationStatus.stalled), 0)
-    return Laws(_ordered(found.x[: expiries * count].reshape(expiries, count), nodes), int(status), found.nit)
+    rows: Any = sparse.vstack([errors, sparse.hstack([moments, empty])])
+    return rows
 
 
 def _ordered(weights: np.ndarray, nodes: np.ndarray) -> np.ndarray:

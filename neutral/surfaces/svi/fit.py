@@ -1,47 +1,69 @@
 """`fit_svi`: least squares of one raw SVI smile that is free of butterfly arbitrage."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError
 from ...precision import require_precision
-from ...typing import Real
+from ...typing import Numbers, Real, Scalar
 from .svi import SVI
 
 _SHIFTS = (-1.0, -0.3, 0.0, 0.3, 1.0)  # starting m, in units of the spread of k
-_BENDS = (0.03, 0.1, 0.3, 1.0, 3.0)  # starting sigma, likewise
+_BENDS = (0.03, 0.1, 0.3, 1.0, 3.0)  # starting sigma, in units of the spread of k
 _TESTED = np.sinh(np.linspace(-6.0, 6.0, 481))  # (k - m) / sigma where the fit watches Durrleman's function
-# one fit after another: penalty on what g is below the least asked for, and that least, until g is not
-# negative between the points either
-_STAGES = ((0.0, 0.0), (1.0, 1e-6), (30.0, 1e-6), (1e3, 1e-6), (1e3, 1e-5), (1e3, 1e-4), (1e3, 1e-3))
-_STEEPEST = 1.99999  # of the wings
-_EVALUATIONS = 500
+_STEEPEST = 1.99999  # largest slope of a wing
+_EVALUATIONS = 500  # most evaluations of one stage
 
 
-class Quotes(NamedTuple):
+class Stage(NamedTuple):
+    """Conditions of one of the fits that follow each other until a smile is free between the points too."""
+
+    penalty: float  # on what Durrleman's function lacks
+    least: float  # value that Durrleman's function must have
+
+
+_STAGES = (
+    Stage(penalty=0.0, least=0.0),
+    Stage(penalty=1.0, least=1e-6),
+    Stage(penalty=30.0, least=1e-6),
+    Stage(penalty=1e3, least=1e-6),
+    Stage(penalty=1e3, least=1e-5),
+    Stage(penalty=1e3, least=1e-4),
+    Stage(penalty=1e3, least=1e-3),
+)
+
+
+class SmileQuotes(NamedTuple):
     """Quotes of a smile and the units of its coordinates."""
 
     k: Real
     w: Real
     root: Real  # square root of the weights
-    unit: float  # of k
-    level: float  # of w
+    unit: Scalar  # of k
+    level: Scalar  # of w
 
 
-def fit_svi(k: Any, w: Any, weight: Any = 1.0) -> SVI:
+Function = Callable[[Real, SmileQuotes, Stage], Real]
+
+
+def fit_svi(k: ArrayLike, w: ArrayLike, weight: ArrayLike = 1.0) -> SVI:
     """Fit a raw SVI smile (Gatheral 2004), free of butterfly arbitrage for all k.
 
-    Least squares from the best of 25 starts, each linear in what is left once m and sigma are given (De Marco
-    and Martini 2009); where that smile is not free, again under the conditions that make it so.
+    The fit starts from the best of 25 smiles, each the linear least squares at a given m and sigma (De Marco
+    and Martini 2009). Where the smile it reaches is not free, it continues under penalties on a negative
+    Durrleman function until the exact test finds the smile free.
 
     Args:
         k: Log-forward moneyness of the quotes, (K,), at least five different.
         w: Their total variances, (K,), > 0.
-        weight: Of their squared errors, broadcast, >= 0.
+        weight: Weights of their squared errors, broadcast, >= 0.
 
     Raises:
         ArgumentError: the quotes are not as above, or no smile near them is free.
@@ -51,11 +73,18 @@ def fit_svi(k: Any, w: Any, weight: Any = 1.0) -> SVI:
     require_precision("float64")
     quotes = _checked(k, w, weight)
     starts = [_linear(quotes, m, sigma) for m, sigma in itertools.product(_SHIFTS, _BENDS)]
-    x = min(starts, key=lambda x: float(np.sum(np.asarray(_residuals(x, quotes, *_STAGES[0])) ** 2)))
+    x = min(starts, key=lambda x: float(np.sum(np.asarray(_residuals(x, quotes, _STAGES[0])) ** 2)))
     for stage in _STAGES:
-        residuals, slopes = (_on_host(f, quotes, stage) for f in (_residuals, _slopes))
+        slopes: Any = _on_host(
+            _slopes, quotes, stage
+        )  # SciPy's stub knows only the names of difference rules
         x = least_squares(
-            residuals, x, slopes, bounds=tuple(_limits(quotes)), x_scale="jac", max_nfev=_EVALUATIONS
+            _on_host(_residuals, quotes, stage),
+            x,
+            slopes,
+            bounds=tuple(_limits(quotes)),
+            x_scale="jac",
+            max_nfev=_EVALUATIONS,
         ).x
         smile = _smile(x, quotes)
         if smile.butterfly()[0] >= 0.0:
@@ -63,12 +92,14 @@ def fit_svi(k: Any, w: Any, weight: Any = 1.0) -> SVI:
     raise ArgumentError("fit_svi found no smile free of butterfly arbitrage near the quotes.")
 
 
-def _on_host(function: Any, quotes: Quotes, stage: tuple[float, float]) -> Any:
-    return lambda x: np.asarray(function(x, quotes, *stage))
+def _on_host(function: Function, quotes: SmileQuotes, stage: Stage) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda x: np.asarray(function(x, quotes, stage))
 
 
-def _checked(k: Any, w: Any, weight: Any) -> Quotes:
-    k, w = (np.asarray(x, np.float64) for x in (k, w))
+def _checked(k: ArrayLike, w: ArrayLike, weight: ArrayLike) -> SmileQuotes:
+    """The quotes, checked, with weights that sum to 1 and the units of the coordinates."""
+    k = np.asarray(k, np.float64)
+    w = np.asarray(w, np.float64)
     if k.ndim != 1 or w.shape != k.shape or np.unique(k).size < 5:
         raise ArgumentError(
             "fit_svi needs k and w of one shape (K,), at least five different k; got shapes "
@@ -81,41 +112,58 @@ def _checked(k: Any, w: Any, weight: Any) -> Quotes:
         raise ArgumentError("fit_svi needs at least five quotes of a weight above 0.")
     level = float(np.average(w, weights=weight))
     root = np.sqrt(weight / np.sum(weight)) / level
-    return Quotes(jnp.asarray(k), jnp.asarray(w), jnp.asarray(root), float(np.std(k)), level)
-
-
-def _smile(x: Any, quotes: Quotes) -> SVI:
-    """From coordinates: least w, slopes of the left and right wing, m, log sigma."""
-    least, left, right, m, sigma = x
-    unit, level = quotes.unit, quotes.level
-    sigma, slope = jnp.exp(sigma), level / unit
-    a = least - sigma * jnp.sqrt(left * right)
-    return SVI(
-        level * a, 0.5 * slope * (left + right), (right - left) / (left + right), unit * m, unit * sigma
+    return SmileQuotes(
+        k=jnp.asarray(k), w=jnp.asarray(w), root=jnp.asarray(root), unit=float(np.std(k)), level=level
     )
 
 
-def _limits(quotes: Quotes) -> np.ndarray:
+def _smile(x: Float[Numbers, "5"], quotes: SmileQuotes) -> SVI:
+    """The smile of coordinates x: least w, slopes of the left and right wing, m, log sigma.
+
+    All are in units of the quotes. The least w is a + b sigma sqrt(1 - rho^2), and the slopes of the wings
+    are b (1 -+ rho), whose product is b^2 (1 - rho^2).
+    """
+    least, left, right, m, log_sigma = x
+    unit = quotes.unit
+    level = quotes.level
+    sigma = jnp.exp(log_sigma)
+    slope = level / unit
+    a = least - sigma * jnp.sqrt(left * right)
+    return SVI(
+        a=level * a,
+        b=0.5 * slope * (left + right),
+        rho=(right - left) / (left + right),
+        m=unit * m,
+        sigma=unit * sigma,
+    )
+
+
+def _limits(quotes: SmileQuotes) -> np.ndarray:
     """Bounds of the coordinates, (2, 5): a positive w, wings below the bound of Lee (2004)."""
     steep = _STEEPEST * quotes.unit / quotes.level
     return np.array([[1e-6, 1e-6, 1e-6, -10.0, -7.0], [1e3, steep, steep, 10.0, 4.0]])
 
 
 @jax.jit
-def _residuals(x: Real, quotes: Quotes, penalty: float, least: float) -> Real:
+def _residuals(x: Float[Numbers, "5"], quotes: SmileQuotes, stage: Stage) -> Float[Numbers, " n"]:
     """Weighted errors of the quotes, then what Durrleman's function lacks at many points and in the wings."""
     smile = _smile(x, quotes)
     errors = quotes.root * (smile.total_variance(quotes.k) - quotes.w)
+    # g tends to 1/4 - (slope / 4)^2 in a wing
     wings = [0.25 - (0.25 * smile.b * (1.0 + side * smile.rho)) ** 2 for side in (1.0, -1.0)]
     g = smile.durrleman(smile.m + smile.sigma * jnp.asarray(_TESTED))
-    return jnp.concatenate([errors, penalty * jnp.minimum(jnp.append(g, jnp.stack(wings)) - least, 0.0)])
+    lack = jnp.minimum(jnp.append(g, jnp.stack(wings)) - stage.least, 0.0)
+    return jnp.concatenate([errors, stage.penalty * lack])
 
 
 _slopes = jax.jit(jax.jacfwd(_residuals))
 
 
-def _linear(quotes: Quotes, m: float, sigma: float) -> np.ndarray:
-    """Coordinates of the least squares at given m and sigma, inside the bounds."""
+def _linear(quotes: SmileQuotes, m: float, sigma: float) -> np.ndarray:
+    """Coordinates of the least squares at given m and sigma, inside the bounds.
+
+    w is linear in a, b rho and b once m and sigma are given (De Marco and Martini 2009).
+    """
     k, w, root = (np.asarray(x) for x in (quotes.k / quotes.unit, quotes.w, quotes.root))
     columns = np.stack([np.ones_like(k), k - m, np.hypot(k - m, sigma)], axis=1)
     a, tilt, b = np.linalg.lstsq(root[:, None] * columns, root * w / quotes.level, rcond=None)[0]

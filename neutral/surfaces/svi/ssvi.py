@@ -16,11 +16,12 @@ from ..essvi.surface import ESSVI
 
 
 class SSVI(VolSurface):
-    """Smiles of theta(t), psi = theta phi(theta), one rho; phi = eta / (theta^gamma (1 + theta)^(1 - gamma)).
+    """Smiles of theta(t), psi = theta phi(theta) and one rho, with a power law for phi.
 
-    theta(t) is linear between expiries, from 0 at t = 0, and grows after the last as it last did. For gamma
-    in (0, 1/2], eta (1 + |rho|) <= 2 and theta not decreasing the surface is free of static arbitrage at all
-    k and t (remark 4.4 there).
+    phi = eta / (theta^gamma (1 + theta)^(1 - gamma)). theta(t) is linear between expiries, from 0 at t = 0,
+    and continues its last growth after the last expiry. For gamma in (0, 1/2], eta (1 + |rho|) <= 2 and theta
+    that does not fall the surface is free of static arbitrage at all k and t (Gatheral and Jacquier 2014,
+    remark 4.4).
 
     Attributes:
         expiries: Years, ascending, (T,).
@@ -34,15 +35,17 @@ class SSVI(VolSurface):
     gamma: Scalar = param(Interval(0.0, 1.0), "decay of curvature with total variance")
 
     def __check_init__(self) -> None:
-        """Refuse what is no surface; numbers that are traced are not looked at."""
-        t, theta = self.expiries, self.theta
+        """Refuse fields that do not make a surface; traced numbers are not checked."""
+        t = self.expiries
+        theta = self.theta
         if np.ndim(t) != 1 or np.shape(t) != np.shape(theta):
             raise ArgumentError(
                 f"expiries and theta must have one shape (T,), got {np.shape(t)}, {np.shape(theta)}."
             )
         if isinstance(t, Tracer) or isinstance(theta, Tracer):
             return
-        t, theta = np.asarray(t), np.asarray(theta)
+        t = np.asarray(t)
+        theta = np.asarray(theta)
         if not (np.all(np.diff(t) > 0) and np.all(t > 0) and np.all(theta > 0)):
             raise ArgumentError("SSVI: expiries must be positive and ascend, theta must be above 0.")
 
@@ -58,11 +61,16 @@ class SSVI(VolSurface):
         return variance(k, level, self.psi(level), self.rho)
 
     def smiles(self) -> ESSVI:
-        """The smiles at the expiries; between them the two surfaces differ."""
+        """The smiles at the expiries as an `ESSVI`, which interpolates between them differently."""
         theta = jnp.asarray(self.theta, jnp.float64)
-        return ESSVI(self.expiries, theta, self.psi(theta), jnp.broadcast_to(self.rho, theta.shape))
+        return ESSVI(
+            expiries=self.expiries,
+            theta=theta,
+            psi=self.psi(theta),
+            rho=jnp.broadcast_to(self.rho, theta.shape),
+        )
 
     @property
     def certificate(self) -> Certificate:
-        """The exact tests of the smiles at the expiries and of neighbours."""
+        """The exact tests of the smiles at the expiries and of neighbouring ones."""
         return self.smiles().certificate

@@ -1,12 +1,13 @@
 """Raw SVI (Gatheral 2004): one smile of five parameters, its jump-wings form, its exact butterfly test."""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import Polynomial
+from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError
 from ...models.parameters import Interval, Positive, Unbounded, param
@@ -14,16 +15,19 @@ from ...numerics.normal import as_float64
 from ...options.arbitrage import durrleman
 from ...typing import Real, Scalar
 
-_HALVINGS = 40
+_HALVINGS = 40  # of the search for the nearest free smile
 
 
 class JumpWings(NamedTuple):
-    """SVI in what a trader reads off, which changes little with maturity (Gatheral and Jacquier 2014)."""
+    """SVI in numbers that a trader reads off a smile and that change little with maturity.
+
+    They are those of Gatheral and Jacquier (2014, equation 3.5).
+    """
 
     v: float
     """Variance at the money, 1/yr."""
     psi: float
-    """Slope of the volatility's square root of total variance at the money: half of w' / sqrt(w)."""
+    """Slope at the money of sqrt(w): half of w' / sqrt(w)."""
     p: float
     """Slope of the left (put) wing over sqrt(w(0))."""
     c: float
@@ -33,7 +37,10 @@ class JumpWings(NamedTuple):
 
 
 class SVI(eqx.Module):
-    """w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)), k the log-forward moneyness."""
+    """One smile, w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)), k the log-forward moneyness.
+
+    Equation 3.1 of Gatheral and Jacquier (2014).
+    """
 
     a: Scalar = param(Unbounded(), "level of total variance")
     b: Scalar = param(Positive(), "mean of the wings' slopes")
@@ -41,20 +48,20 @@ class SVI(eqx.Module):
     m: Scalar = param(Unbounded(), "shift in k")
     sigma: Scalar = param(Positive(), "width of the bend, > 0")
 
-    def derivatives(self, k: Any) -> tuple[Real, Real, Real]:
+    def derivatives(self, k: ArrayLike) -> tuple[Real, Real, Real]:
         """w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""
-        (k,) = as_float64(k)
-        x = k - self.m
+        (points,) = as_float64(k)
+        x = points - self.m
         root = jnp.sqrt(x * x + self.sigma**2)
         w = self.a + self.b * (self.rho * x + root)
         return w, self.b * (self.rho + x / root), self.b * self.sigma**2 / root**3
 
-    def total_variance(self, k: Any) -> Real:
+    def total_variance(self, k: ArrayLike) -> Real:
         """Total implied variance at log-forward moneyness k, any shape."""
         return self.derivatives(k)[0]
 
-    def durrleman(self, k: Any) -> Real:
-        """Durrleman's function g, negative where there is butterfly arbitrage."""
+    def durrleman(self, k: ArrayLike) -> Real:
+        """Durrleman's function g, any shape; it is negative where there is butterfly arbitrage."""
         return durrleman(k, *self.derivatives(k))
 
     def jump_wings(self, t: float) -> JumpWings:
@@ -64,14 +71,20 @@ class SVI(eqx.Module):
         slope = b * (rho - m / math.hypot(m, sigma))
         root = math.sqrt(w)
         low = a + b * sigma * math.sqrt(1.0 - rho**2)
-        return JumpWings(w / t, 0.5 * slope / root, b * (1.0 - rho) / root, b * (1.0 + rho) / root, low / t)
+        return JumpWings(
+            v=w / t,
+            psi=0.5 * slope / root,
+            p=b * (1.0 - rho) / root,
+            c=b * (1.0 + rho) / root,
+            v_min=low / t,
+        )
 
     @classmethod
     def from_jump_wings(cls, wings: JumpWings, t: float) -> "SVI":
         """The smile of given jump-wings parameters (Gatheral and Jacquier 2014, lemma 3.2).
 
         Args:
-            wings: With p, c > 0 and 0 < v_min <= v; a slope psi at the money inside the wings' (-p/2, c/2).
+            wings: p, c > 0 and 0 < v_min <= v, with psi inside (-p/2, c/2).
             t: Years, > 0.
 
         Raises:
@@ -91,13 +104,17 @@ class SVI(eqx.Module):
             raise ArgumentError("The smile's minimum is at the money: its jump wings do not determine it.")
         length = (v - v_min) * t / (b * unit)
         sigma = flat * length
-        return cls(v_min * t - b * sigma * math.sqrt(1.0 - rho**2), b, rho, bend * length, sigma)
+        return cls(
+            a=v_min * t - b * sigma * math.sqrt(1.0 - rho**2), b=b, rho=rho, m=bend * length, sigma=sigma
+        )
 
     def butterfly(self) -> tuple[float, float]:
-        """Exact butterfly test, for all k: the smallest g, and where.
+        """Exact butterfly test for all k: the smallest value of Durrleman's function g, and its k.
 
-        With k = m + sigma sinh(u) and y = e^u, g is a ratio of polynomials in y; its extremes are among the
-        roots of another. Free of butterfly arbitrage where the result is not negative.
+        With k = m + sigma sinh(u) and y = e^u, g is a ratio of polynomials in y, and its extremes are among
+        the roots of a third polynomial, the numerator of its derivative. The smile is free of butterfly
+        arbitrage if the smallest g is not negative (Gatheral and Jacquier 2014, lemma 2.2); Martini and
+        Mingone (2022) describe the same smiles by their parameters.
 
         Returns:
             min g and its k; -inf where a wing is steeper than 2 (Lee 2004) or total variance is not positive.
@@ -112,15 +129,18 @@ class SVI(eqx.Module):
         y = np.abs(extremes[extremes.real > 0.0])
         k = np.concatenate([m + 0.5 * sigma * (y - 1.0 / y), [m, 0.0]])
         g = np.asarray(self.durrleman(k))
+        # in a wing of slope s, g tends to 1/4 - s^2 / 16
         steep = 0.25 * (b * np.array([rho - 1.0, rho + 1.0])) ** 2
-        g, k = np.append(g, 0.25 - 0.25 * steep), np.append(k, [-math.inf, math.inf])
+        g = np.append(g, 0.25 - 0.25 * steep)
+        k = np.append(k, [-math.inf, math.inf])
         worst = int(np.argmin(g))
         return float(g[worst]), float(k[worst])
 
     def _durrleman_ratio(self) -> tuple[Polynomial, Polynomial]:
         """Numerator and denominator of g as polynomials in y."""
         a, b, rho, m, sigma = self._numbers()
-        y, square = Polynomial([0.0, 1.0]), Polynomial([1.0, 0.0, 1.0])
+        y = Polynomial([0.0, 1.0])
+        square = Polynomial([1.0, 0.0, 1.0])  # 1 + y^2
         w = a * y + 0.5 * b * sigma * (rho * (y**2 - 1.0) + square)  # y w(k)
         slope = rho * square + y**2 - 1.0  # w'(k) (y^2 + 1) / b
         k = 2.0 * m * y + sigma * (y**2 - 1.0)  # 2 y k
@@ -142,27 +162,34 @@ class SVI(eqx.Module):
         """
         if self.butterfly()[0] >= 0.0:
             return self
-        start = self.jump_wings(t)
-        v, psi, p = start[:3]
-        c = p + 2.0 * psi
-        end = np.array([v, psi, p, c, v * 4.0 * p * c / (p + c) ** 2])
+        wings = self.jump_wings(t)
+        start = np.array(wings)
+        c = wings.p + 2.0 * wings.psi
+        v_min = wings.v * 4.0 * wings.p * c / (wings.p + c) ** 2
+        end = np.array(wings._replace(c=c, v_min=v_min))
 
-        def at(share: float) -> SVI | None:
+        def smile_at(share: float) -> SVI | None:
             """The smile at a share of the way, where it is free."""
-            mix = JumpWings(*(float(x) for x in np.array(start) + share * (end - np.array(start))))
+            mix = JumpWings._make(float(x) for x in start + share * (end - start))
             try:
                 smile = SVI.from_jump_wings(mix, t)
             except ArgumentError:
                 return None
             return smile if smile.butterfly()[0] >= 0.0 else None
 
-        low, high, best = 0.0, 1.0, at(1.0)
+        best = smile_at(1.0)
         if best is None:
             raise ArgumentError("The smile has no repair that keeps its left wing: it is too steep.")
+        low = 0.0
+        high = 1.0
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
-            found = at(middle)
-            low, high, best = (middle, high, best) if found is None else (low, middle, found)
+            smile = smile_at(middle)
+            if smile is None:
+                low = middle
+            else:
+                high = middle
+                best = smile
         return best
 
     def _numbers(self) -> tuple[float, float, float, float, float]:

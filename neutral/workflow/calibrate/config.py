@@ -10,27 +10,17 @@ from pydantic import Field, field_validator, model_validator
 
 from ...errors import DataError
 from ...market import Split, split_seed
-from ...market.loaders.sources import Kind
 from ...market.split import BASE_SEED
 from ...shipped import configuration
-from ..config import (
-    Count,
-    DataRules,
-    Document,
-    Engine,
-    LossRules,
-    NotNegative,
-    Section,
-    Solver,
-    read_document,
-)
-from .rows import MODELS
+from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
+from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
+from ..recipes import in_order, settings_of, standard_models
+from ..sections import Count, NotNegative, Positive, Section
 
 if TYPE_CHECKING:
     from ...calibration import Search
 
 ALL = "all"  # in the place of the underlyings: every one that the files have
-Model = Literal["black", "heston", "svcj", "svcj++"]
 
 
 class ArchiveRules(DataRules):
@@ -96,20 +86,26 @@ class Config(Document[ArchiveRules]):
 
     data: ArchiveRules = ArchiveRules()
     split: SplitRules = SplitRules()
-    models: list[Model] = list(MODELS)
+    models: list[ModelName] = standard_models()
+    breakpoints: list[Positive] = [0.25]
     loss: LossRules = LossRules()
     prior: PriorRules = PriorRules()
-    solver: Solver = Solver()
+    solver: Solver = MarquardtSolver()
     search: SearchRules = SearchRules()
-    engine: Engine = Engine()
+    engine: Engine = LewisEngine()
     run: RunRules = RunRules()
 
     @field_validator("models")
     @classmethod
-    def _in_order(cls, names: list[Model]) -> list[Model]:
+    def _in_order(cls, names: list[str]) -> list[str]:
         if not names or len(set(names)) < len(names):
             raise ValueError("expected one model or more, none twice")
-        return sorted(names, key=MODELS.index)
+        return in_order(names)
+
+    @field_validator("breakpoints")
+    @classmethod
+    def _ascending(cls, times: list[float]) -> list[float]:
+        return ascending(times)
 
     @model_validator(mode="after")
     def _market_rules(self) -> Self:
@@ -150,7 +146,14 @@ class Config(Document[ArchiveRules]):
     def content(self) -> dict[str, Any]:
         """The keys that change the results of a snapshot and underlying, by section."""
         skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
-        return self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
+        content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
+        unused = set(self.model_settings) - settings_of(self.models)
+        return without_defaults({key: x for key, x in content.items() if key not in unused})
+
+    @property
+    def model_settings(self) -> dict[str, list[float]]:
+        """The settings of model classes by key; `Recipe.settings` says which model is built with which."""
+        return {"breakpoints": self.breakpoints}
 
 
 def load_config(path: str | Path | None = None) -> Config:
@@ -167,6 +170,6 @@ def load_config(path: str | Path | None = None) -> Config:
 
 
 @cache
-def shipped_config(kind: Kind) -> Config:
+def shipped_config(kind: str) -> Config:
     """The shipped configuration for files of a kind: one for Deribit snapshots, one for everything else."""
     return read_document(configuration("deribit" if kind == "deribit" else "markets"), Config)

@@ -1,11 +1,9 @@
-"""The models of a run fitted to a block of tables: from the data, the nested model and the last block."""
+"""Fits the models of a run to a block of tables: from the data, the nested model and the last block."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -15,27 +13,21 @@ from ...calibration import (
     CalibrationStatus,
     FellerPenalty,
     JumpMomentPenalty,
-    LevenbergMarquardt,
     Tikhonov,
     calibrate_batch,
     nested_start,
 )
+from ...calibration.batch import PROGRAMS, prepare_batch
+from ...calibration.priors import AbstractPenalty
+from ...calibration.programs import Programs
 from ...errors import NeutralError
 from ...market.build import surface_of
-from ...models import SVCJ, Black, Heston, Shifted
-from ...models.parameters import domains
-from ...pricing import Lewis
+from ...models import AbstractFourierModel, Shifted
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
+from ..recipes import RECIPES, SHIFT, Recipe, model_of, nearest_nested
 from .config import Config
-from .rows import ERRORS, SHIFT, ModelFit, Parameters, lost
-
-CLASSES: dict[str, Any] = {"black": Black, "heston": Heston, "svcj": SVCJ, "svcj++": SVCJ}
-RECIPES: dict[str, Any] = {**CLASSES, "svcj++": Shifted(SVCJ)}
-SHIFTED = {"svcj++"}
-
-_LOCK = threading.Lock()
-_AHEAD: set[Any] = set()  # shapes and configurations whose programs are compiled, or being so
+from .rows import ModelFit, Parameters, lost
 
 
 def fit_block(
@@ -43,6 +35,7 @@ def fit_block(
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None] = lambda: None,
+    programs: Programs = PROGRAMS,
 ) -> list[dict[str, ModelFit]]:
     """Fit the models of a configuration to tables of quotes.
 
@@ -51,6 +44,7 @@ def fit_block(
         previous: For each model parameters to start from as well.
         config: Models, loss, prior, solver and engine.
         check_stop: Called before each model; raises to give up the block.
+        programs: Where compiled programs are kept; by default those of the whole process.
 
     Returns:
         For each table the fits by model. A table that makes no surface, and a model whose calibration raises,
@@ -65,26 +59,9 @@ def fit_block(
             fits[i] = {model: lost(str(error), len(frame)) for model in config.models}
     if surfaces:
         sizes = [len(frames[i]) for i in surfaces]
-        for i, one in zip(
-            surfaces, _fit(list(surfaces.values()), sizes, previous, config, check_stop), strict=True
-        ):
-            fits[i] = one
+        fitted = _fit(list(surfaces.values()), sizes, previous, config, check_stop, programs=programs)
+        fits = [fits[i] or fitted.pop(0) for i in range(len(frames))]
     return fits
-
-
-def model_of(name: str, parameters: Parameters) -> Any:
-    """The model that a row's parameters describe.
-
-    Args:
-        name: "black", "heston", "svcj" or "svcj++".
-        parameters: Values by column name of `fits.parquet`; others are passed over.
-    """
-    cls = CLASSES[name]
-    model = cls(**{field: float(parameters[field]) for field in domains(cls)})
-    if name not in SHIFTED:
-        return model
-    times, increments = (np.asarray(parameters[column], float) for column in SHIFT)
-    return Shifted(model, times, increments)
 
 
 def _fit(
@@ -93,107 +70,159 @@ def _fit(
     previous: Mapping[str, Parameters],
     config: Config,
     check_stop: Callable[[], None],
+    programs: Programs,
 ) -> list[dict[str, ModelFit]]:
+    """`fit_block` for surfaces; `sizes` are the numbers of rows of their tables."""
     block = stack(surfaces)
     fits: list[dict[str, ModelFit]] = [{} for _ in surfaces]
-    nested: Any = None
+    fitted: dict[str, AbstractFourierModel] = {}
     with ThreadPoolExecutor(1) as ahead:
-        _compile_ahead(ahead, block, config)
+        _compile_ahead(ahead, block, config, programs)
         for name in config.models:
             check_stop()
+            simpler = nearest_nested(name, fitted)
+            recipe = RECIPES[name]
             try:
-                result = _calibrate(name, block, nested, previous.get(name), config)
+                chosen, options = _arguments(
+                    recipe,
+                    block,
+                    nested=fitted.get(simpler or ""),
+                    previous=previous.get(name),
+                    config=config,
+                )
+                result = calibrate_batch(chosen, block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # for all surfaces: a wrong setting, no memory
-                for one, size in zip(fits, sizes, strict=True):
-                    one[name] = lost(f"{type(error).__name__}: {error}", size)
+                for by_model, size in zip(fits, sizes, strict=True):
+                    by_model[name] = lost(f"{type(error).__name__}: {error}", size)
                 continue
             for i, size in enumerate(sizes):
-                fits[i][name] = _model_fit(name, result, block, i, size)
-            nested = result.model
+                fits[i][name] = _model_fit(recipe, result, block, i, size)
+            fitted[name] = result.model
     return fits
 
 
-def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config) -> None:
-    """Compile the last models' programs while the first are being compiled and run.
+def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config, programs: Programs) -> None:
+    """Compile the programs of the later models on another thread while the first is compiled and run.
 
-    Their surfaces have nothing to fit. A mistake in the configuration is told where the model is fitted.
+    Compiling needs shapes only, so the fits that the later models will start from are stood in for by nan.
+    An error in the configuration is reported where the model is fitted.
     """
-    key = (block.shape, config.hash)
-    with _LOCK:
-        if key in _AHEAD:
-            return
-        _AHEAD.add(key)
-    empty = eqx.tree_at(lambda s: s.train, block, np.zeros_like(block.train))
-    like = np.full(len(block), np.nan)
-    for before, name in list(zip(config.models, config.models[1:], strict=False))[::-1]:
-        nested = _batched(CLASSES[before], dict.fromkeys(domains(CLASSES[before]), 1.0), like)
-        pool.submit(_calibrate, name, empty, nested, None, config)
+    for name in config.models[:0:-1]:
+        pool.submit(_prepare, name, block, config, programs)
 
 
-def _calibrate(
-    name: str,
+def _prepare(name: str, block: QuoteSurface, config: Config, programs: Programs) -> None:
+    """Compile the program of one model, without fitting anything."""
+    nested = absent_nested(name, config, len(block))
+    chosen, options = _arguments(RECIPES[name], block, nested=nested, previous=None, config=config)
+    prepare_batch(chosen, block, programs=programs, **options)
+
+
+def _arguments(
+    recipe: Recipe,
     block: QuoteSurface,
-    nested: Any,
+    *,
+    nested: AbstractFourierModel | None,
     previous: Parameters | None,
     config: Config,
-) -> CalibrationResult:
-    starts = []
-    if nested is not None:
-        starts.append(nested_start(RECIPES[name], nested))
+) -> tuple[Any, dict[str, Any]]:
+    """The recipe and the keywords with which `calibrate_batch` fits one model to a block.
+
+    Args:
+        recipe: The model.
+        block: Surfaces.
+        nested: A simpler model fitted to each of them, to start from as well.
+        previous: Parameters of the model's last converged fit, to start from as well.
+        config: Loss, prior, solver, engine and search.
+    """
+    chosen = recipe.build(config.model_settings)
+    starts = [] if nested is None else [nested_start(chosen, nested)]
     # the same number of starts in the first block as in the others: one program for all
-    starts.append(_moved(name, previous, block))
-    engine = Lewis() if config.engine.nodes is None else Lewis(nodes=config.engine.nodes)
-    return calibrate_batch(
-        RECIPES[name],
-        block,
-        engine=engine,
-        loss=config.loss.build(),
-        prior=_prior(name, previous, config),
-        solver=LevenbergMarquardt(**config.solver.model_dump()),
-        starts=starts,
-        search=config.search.build(),
-        chunk=config.run.chunk,
-    )
+    starts.append(_moved(recipe, previous, block, config))
+    return chosen, {
+        "engine": config.engine.build(),
+        "loss": config.loss.build(),
+        "prior": _prior(recipe, previous, config),
+        "solver": config.solver.build(),
+        "starts": starts,
+        "search": config.search.build(),
+        "chunk": config.run.chunk,
+    }
 
 
-def _moved(name: str, previous: Parameters | None, block: QuoteSurface) -> Any:
+def absent_nested(name: str, config: Config, count: int) -> AbstractFourierModel | None:
+    """A stand-in, of the same shapes, for the simpler fit from which a model starts in a run; nan, no start.
+
+    Args:
+        name: Name of the model.
+        config: Models of the run and their settings.
+        count: Number of surfaces.
+    """
+    simpler = nearest_nested(name, config.models)
+    return absent_model(RECIPES[simpler], config, count) if simpler else None
+
+
+def absent_model(recipe: Recipe, config: Config, count: int) -> AbstractFourierModel:
+    """The model of a recipe, without its shift, whose parameters are nan: not a start, but shaped like one.
+
+    Args:
+        recipe: The model.
+        config: Settings of the model.
+        count: Number of surfaces, the leading axis of the fields.
+    """
+    return _repeated(recipe, dict.fromkeys(recipe.columns, np.nan), config, count)
+
+
+def _repeated(
+    recipe: Recipe, values: Mapping[str, float | Sequence[float]], config: Config, count: int
+) -> AbstractFourierModel:
+    """A model whose fields repeat the values along a leading axis of surfaces."""
+    lengths = recipe.lengths(config.model_settings)
+    fields = {
+        name: np.broadcast_to(np.asarray(values[name], float), (count, *lengths.get(name, ())))
+        for name in recipe.columns
+    }
+    return recipe.model_class.with_lanes(**fields)
+
+
+def _moved(
+    recipe: Recipe, previous: Parameters | None, block: QuoteSurface, config: Config
+) -> AbstractFourierModel:
     """The last block's fit on the maturities of each surface; nan, which is absent, where there is none."""
     t = np.asarray(block.t)
-    like = np.full(len(block), 1.0 if previous else np.nan)
-    cls = CLASSES[name]
-    model = _batched(cls, {field: previous[field] if previous else 1.0 for field in domains(cls)}, like)
-    if name not in SHIFTED:
+    if previous is None:
+        model = absent_model(recipe, config, len(block))
+    else:
+        values = {name: previous[column] for name, column in recipe.columns.items()}
+        model = _repeated(recipe, values, config, len(block))
+    if not recipe.shifted:
         return model
     increments = np.full(t.shape, np.nan)
-    if previous:
+    if previous is not None:
         variance = _added_variance(t, *(np.asarray(previous[column], float) for column in SHIFT))
         increments = np.maximum(np.diff(variance, prepend=0.0, axis=-1), 0.0)
     return Shifted.with_lanes(model=model, times=t, increments=increments)
 
 
 def _added_variance(t: np.ndarray, times: np.ndarray, increments: np.ndarray) -> np.ndarray:
-    """The shift's total variance at t: linear between times, its last slope kept beyond."""
+    """The shift's total variance at t: linear between times; beyond the last one its slope stays."""
     total = np.concatenate([[0.0], np.cumsum(increments)])
     slope = increments[-1] / (times[-1] - (times[-2] if len(times) > 1 else 0.0))
     inside = np.interp(t, np.concatenate([[0.0], times]), total)
     return inside + slope * np.maximum(t - times[-1], 0.0)
 
 
-def _batched(cls: Any, fields: Mapping[str, Any], like: np.ndarray) -> Any:
-    """A model whose fields have the shape of `like`, and are nan where it is."""
-    values = {name: np.where(np.isnan(like), np.nan, fields[name]) for name in domains(cls)}
-    return cls.with_lanes(**values)
-
-
-def _prior(name: str, previous: Parameters | None, config: Config) -> list[Any]:
-    prior, cls = config.prior, CLASSES[name]
-    own = domains(cls)
-    pulls: list[Any] = []
-    shift = prior.shift if name in SHIFTED else 0.0
+def _prior(recipe: Recipe, previous: Parameters | None, config: Config) -> list[Tikhonov | AbstractPenalty]:
+    """The pulls that are added to a model's loss."""
+    prior = config.prior
+    own = recipe.columns
+    pulls: list[Tikhonov | AbstractPenalty] = []
+    shift = prior.shift if recipe.shifted else 0.0
     if prior.strength or shift:
-        toward = {field: float(previous[field]) for field in own} if previous else None
-        center = cls(**toward) if toward and prior.toward == "previous" else None
+        center = None
+        if previous and prior.toward == "previous":
+            center = model_of(recipe.name, {key: x for key, x in previous.items() if key not in SHIFT})
         weights = dict.fromkeys(own, prior.strength) | {"increments": shift}
         pulls.append(Tikhonov(1.0, center, weights))
     if prior.feller and "sigma_v" in own:
@@ -203,12 +232,10 @@ def _prior(name: str, previous: Parameters | None, config: Config) -> list[Any]:
     return pulls
 
 
-def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int, size: int) -> ModelFit:
+def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i: int, size: int) -> ModelFit:
+    """The fit of one surface of a block, with a price for each row of its table."""
     status = CalibrationStatus(int(result.status[i]))
-    index = np.asarray(block.index[i])
-    listed = index >= 0
-    prices = np.full(size, np.nan)
-    prices[index[listed]] = (np.asarray(result.prices[i]) * _unit(block, i))[listed]
+    prices = block[i].to_rows(np.asarray(result.prices[i]), size)
     rows = np.any(block.mask[i], axis=(0, 2))
     hit = [
         label.replace("increments", SHIFT[1])
@@ -216,11 +243,11 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
         if at
     ]
     return ModelFit(
-        status.name,
-        bool(result.converged[i]),
-        status.message,
-        prices,
-        _parameters(name, result.model, i, rows) | _errors(result, i),
+        status=status.name,
+        converged=bool(result.converged[i]),
+        message=status.message,
+        prices=prices,
+        parameters=_parameters(recipe, result.model, i, rows) | _errors(recipe, result, i),
         steps=int(result.steps[i]),
         loss=float(result.loss[i]),
         prior_loss=float(result.prior_loss[i]),
@@ -230,23 +257,26 @@ def _model_fit(name: str, result: CalibrationResult, block: QuoteSurface, i: int
     )
 
 
-def _unit(block: QuoteSurface, i: int) -> np.ndarray:
-    """What a normalised price of one surface is multiplied by for the unit of its quotes, (T, 1)."""
-    unit = np.asarray(block.forward[i]) * np.asarray(block.discount[i])
-    return np.where(block.settlement == "coin", 1.0, unit)[:, None]
-
-
-def _parameters(name: str, model: Any, i: int, rows: np.ndarray) -> Parameters:
+def _parameters(recipe: Recipe, model: AbstractFourierModel, i: int, rows: np.ndarray) -> Parameters:
     """One surface's parameters by column name; the shift on the maturities that have quotes."""
-    base = model.model if name in SHIFTED else model
-    parameters: Parameters = {field: float(getattr(base, field)[i]) for field in domains(CLASSES[name])}
-    if name in SHIFTED:
-        for column, values in zip(SHIFT, (model.times, model.increments), strict=True):
-            parameters[column] = np.asarray(values[i])[rows].tolist()
+    inner = model.base
+    parameters: Parameters = {
+        column: np.asarray(getattr(inner, name)[i], float).tolist() for name, column in recipe.columns.items()
+    }
+    if recipe.shifted:
+        for column, field in zip(SHIFT, ("times", "increments"), strict=True):
+            parameters[column] = np.asarray(getattr(model, field)[i])[rows].tolist()
     return parameters
 
 
-def _errors(result: CalibrationResult, i: int) -> Parameters:
+def _errors(recipe: Recipe, result: CalibrationResult, i: int) -> Parameters:
     """One surface's standard errors by column name."""
-    named = zip(result.names, np.asarray(result.standard_errors[i]), strict=True)
-    return {ERRORS[name]: float(error) for name, error in named if name in ERRORS}
+    errors: Parameters = {}
+    for label, error in zip(result.names, np.asarray(result.standard_errors[i]), strict=True):
+        name, _, entry = label.partition("[")
+        column = recipe.errors.get(name)
+        if column and entry:
+            errors.setdefault(column, []).append(float(error))
+        elif column:
+            errors[column] = float(error)
+    return errors

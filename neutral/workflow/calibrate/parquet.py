@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from ... import durable
 from ...errors import DataError
-from .rows import FIT_COLUMNS, QUOTE_COLUMNS
+from .rows import columns_of
 
 _TYPES = {
     "text": pa.string(),
@@ -20,11 +20,7 @@ _TYPES = {
     "reals": pa.list_(pa.float64()),
     "time": pa.timestamp("us", "UTC"),
 }
-SCHEMAS = {
-    "fits": pa.schema([(name, _TYPES[kind]) for name, kind in FIT_COLUMNS.items()]),
-    "quotes": pa.schema([(name, _TYPES[kind]) for name, kind in QUOTE_COLUMNS.items()]),
-}
-KINDS = tuple(SCHEMAS)
+KINDS = ("fits", "quotes")
 _REMEDY = "move it away, and the same `neutral calibrate` command computes it again."
 
 
@@ -35,36 +31,46 @@ class StoredFile(NamedTuple):
     rows: int
 
 
-def fits_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The table of fits. What a row does not have is null, and so is nan."""
-    frame = pd.DataFrame(rows, columns=pd.Index(FIT_COLUMNS), dtype=object)
-    columns = [
-        pa.array(frame[name], type=_TYPES[kind], from_pandas=True) for name, kind in FIT_COLUMNS.items()
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMAS["fits"])
+def schema_of(kind: str, models: Sequence[str]) -> pa.Schema:
+    """The columns of a table of results.
+
+    Args:
+        kind: "fits" or "quotes".
+        models: Names of the models of the run.
+    """
+    return pa.schema([(name, _TYPES[of]) for name, of in columns_of(kind, models).items()])
 
 
-def quotes_table(frames: Sequence[pd.DataFrame]) -> pa.Table:
-    """The table of quotes of several snapshots."""
+def fits_table(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> pa.Table:
+    """The table of the fits of some models; a value that a row lacks is null, and so is nan."""
+    schema = schema_of("fits", models)
+    frame = pd.DataFrame(rows, columns=pd.Index(schema.names), dtype=object)
+    columns = [pa.array(frame[field.name], type=field.type, from_pandas=True) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def quotes_table(frames: Sequence[pd.DataFrame], models: Sequence[str]) -> pa.Table:
+    """The table of the quotes of several snapshots, with the prices of some models."""
+    schema = schema_of("quotes", models)
     if not frames:
-        return SCHEMAS["quotes"].empty_table()
-    tables = [pa.Table.from_pandas(frame, schema=SCHEMAS["quotes"], preserve_index=False) for frame in frames]
+        return schema.empty_table()
+    tables = [pa.Table.from_pandas(frame, schema=schema, preserve_index=False) for frame in frames]
     return pa.concat_tables(tables).replace_schema_metadata(None)
 
 
-def write_parquet(path: Path, kind: str, tables: Iterable[pa.Table]) -> StoredFile:
+def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> StoredFile:
     """Write tables one after another into one file, completely or not at all.
 
     Args:
         path: The file.
-        kind: "fits" or "quotes".
-        tables: Tables with the schema of that kind; one at a time is in memory.
+        schema: The columns of the file.
+        tables: Tables of that schema; one at a time is in memory.
     """
     rows = 0
 
     def content(partial: Path) -> None:
         nonlocal rows
-        with pq.ParquetWriter(partial, SCHEMAS[kind], compression="zstd", write_page_checksum=True) as writer:
+        with pq.ParquetWriter(partial, schema, compression="zstd", write_page_checksum=True) as writer:
             for table in tables:
                 writer.write_table(table)
                 rows += table.num_rows

@@ -10,8 +10,9 @@ import pyarrow as pa
 from ...durable import writing
 from ...errors import ArgumentError, DataError
 from ..inputs.archive import SnapshotFile
+from ..recipes import value_columns
 from .config import Config
-from .rows import PARAMETERS, SHIFT, Parameters
+from .rows import Parameters
 from .store import MANIFEST, Part, Store, create_store, locked, open_store
 
 State = dict[str, Parameters]
@@ -88,7 +89,8 @@ def is_done(store: Store, underlying: str, block: int, files: Sequence[SnapshotF
 def last_converged(fits: pa.Table) -> State:
     """For each model the parameters of its last converged row."""
     state: State = {}
-    names = (*PARAMETERS, *SHIFT)
+    models = fits["model"].unique().to_pylist()
+    names = [name for name in value_columns(models) if name in fits.column_names]
     for row in fits.select(["model", "converged", *names]).to_pylist():
         if row["converged"]:
             state[row["model"]] = {name: row[name] for name in names if row[name] is not None}

@@ -1,7 +1,8 @@
-"""The rows of the result tables: what a fit and a quote become, and under which names."""
+"""The rows of the tables of results: their columns, and how fits and quotes become rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,52 +12,137 @@ from ...shipped import CODE_VERSION
 from ..inputs.archive import SnapshotFile
 from ..inputs.markets import Market
 from ..outcome import LOST, REFUSED, price_errors
-
-MODELS = ("black", "heston", "svcj", "svcj++")
-PRICE_COLUMNS = {
-    "black": "price_black",
-    "heston": "price_heston",
-    "svcj": "price_svcj",
-    "svcj++": "price_svcjpp",
-}
-PARAMETERS = ("sigma", "v0", "kappa", "theta", "sigma_v", "rho", "lam", "mu_y", "sigma_y", "mu_v", "rho_j")
-SHIFT = ("shift_times", "shift_increments")
-ERRORS = {name: f"{name}_se" for name in PARAMETERS}  # columns of their standard errors
+from ..recipes import RECIPES, parameter_columns, price_columns
 
 FIT_COLUMNS: dict[str, str] = {
-    "snapshot_ts": "text", "currency": "text", "model": "text", "status": "text", "converged": "flag",
-    "message": "text", "steps": "count", "loss": "real", "n_options_total": "count", "n_train": "count",
-    "n_test": "count", "random_seed": "count", "rmse_fit": "real", "mae_fit": "real", "rmse_train": "real",
-    "mae_train": "real", "inside_train": "real", "rmse_test": "real", "mae_test": "real",
-    "inside_test": "real", "gradient_norm": "real", "condition_number": "real", "at_bound": "text",
-    "prior_loss": "real", "config_hash": "text", "code_version": "text", "data_sha256": "text",
-    **dict.fromkeys(PARAMETERS, "real"), **dict.fromkeys(SHIFT, "reals"),
-    **dict.fromkeys(ERRORS.values(), "real"),
-}  # fmt: skip
-QUOTE_COLUMNS: dict[str, str] = {
-    "snapshot_ts": "text", "currency": "text", "instrument_name": "text", "split": "text",
-    "bid_price": "real", "ask_price": "real", "mid_price_clean": "real", "option_type": "text",
-    "strike": "real", "expiry_datetime": "time", "maturity": "real", "forward": "real",
-    "forward_source": "text", "forward_sd": "real", "moneyness": "real", "log_moneyness": "real",
-    "spread": "real", "rel_spread": "real", "settlement": "text", "discount": "real", "discount_sd": "real",
-    "american_bid": "real", "american_ask": "real", "timestamp": "time", "underlying": "real",
-    "underlying_name": "text", "time_to_maturity": "real", "mark_price": "real", "mid_price": "real",
-    "futures_price": "real", "futures_instrument_name": "text", "implied_volatility": "real",
-    "delta": "real", "vega": "real", "open_interest": "real", "volume": "real", "bid_ask_spread": "real",
-    "index_price": "real", "volume_usd": "real", **dict.fromkeys(PRICE_COLUMNS.values(), "real"),
-}  # fmt: skip
+    "snapshot_ts": "text",
+    "currency": "text",
+    "model": "text",
+    "status": "text",
+    "converged": "flag",
+    "message": "text",
+    "steps": "count",
+    "loss": "real",
+    "n_options_total": "count",
+    "n_train": "count",
+    "n_test": "count",
+    "random_seed": "count",
+    "rmse_fit": "real",
+    "mae_fit": "real",
+    "rmse_train": "real",
+    "mae_train": "real",
+    "inside_train": "real",
+    "rmse_test": "real",
+    "mae_test": "real",
+    "inside_test": "real",
+    "gradient_norm": "real",
+    "condition_number": "real",
+    "at_bound": "text",
+    "prior_loss": "real",
+    "config_hash": "text",
+    "code_version": "text",
+    "data_sha256": "text",
+}
+"""Columns of `fits.parquet` and their kinds, before those of the models' parameters."""
 
-Parameters = dict[str, Any]  # name: number, or list of numbers for the shift
+QUOTE_COLUMNS: dict[str, str] = {
+    "snapshot_ts": "text",
+    "currency": "text",
+    "instrument_name": "text",
+    "split": "text",
+    "bid_price": "real",
+    "ask_price": "real",
+    "mid_price_clean": "real",
+    "option_type": "text",
+    "strike": "real",
+    "expiry_datetime": "time",
+    "maturity": "real",
+    "forward": "real",
+    "forward_source": "text",
+    "forward_sd": "real",
+    "moneyness": "real",
+    "log_moneyness": "real",
+    "spread": "real",
+    "rel_spread": "real",
+    "settlement": "text",
+    "discount": "real",
+    "discount_sd": "real",
+    "american_bid": "real",
+    "american_ask": "real",
+    "timestamp": "time",
+    "underlying": "real",
+    "underlying_name": "text",
+    "time_to_maturity": "real",
+    "mark_price": "real",
+    "mid_price": "real",
+    "futures_price": "real",
+    "futures_instrument_name": "text",
+    "implied_volatility": "real",
+    "delta": "real",
+    "vega": "real",
+    "open_interest": "real",
+    "volume": "real",
+    "bid_ask_spread": "real",
+    "index_price": "real",
+    "volume_usd": "real",
+}
+"""Columns of `quotes.parquet` and their kinds, before those of the models' prices."""
+
+EVIDENCE = (
+    "status",
+    "converged",
+    "message",
+    "steps",
+    "loss",
+    "prior_loss",
+    "gradient_norm",
+    "condition_number",
+    "at_bound",
+)  # fields of a fit that its row repeats
+
+Parameters = dict[str, Any]
+"""Parameters by column: a number, or a list of numbers of a parameter with an axis and of the shift."""
+
+
+def columns_of(kind: str, models: Sequence[str]) -> dict[str, str]:
+    """Columns of a table of results, and their kinds.
+
+    Args:
+        kind: "fits" or "quotes".
+        models: Names of the models of the run.
+    """
+    return dict(_columns_of(kind, tuple(models)))
+
+
+@cache
+def _columns_of(kind: str, models: tuple[str, ...]) -> dict[str, str]:
+    if kind == "fits":
+        return FIT_COLUMNS | parameter_columns(models)
+    return QUOTE_COLUMNS | dict.fromkeys(price_columns(models).values(), "real")
 
 
 @dataclass(frozen=True)
 class ModelFit:
-    """What a fit of one model to one snapshot leaves."""
+    """The result of fitting one model to one snapshot.
+
+    Attributes:
+        status: Name of the status of the calibration, or "error".
+        converged: Whether the fit converged.
+        message: The status in words.
+        prices: Model prices in the unit of the quotes, one for each row of the table; nan where none.
+        parameters: Parameters and their standard errors, by column.
+        steps: Evaluations, of all starting points together.
+        loss: Loss without the prior.
+        prior_loss: Loss of the prior.
+        gradient_norm: Largest cosine between residuals and derivatives.
+        condition_number: Ratio of the extreme eigenvalues of the scaled curvature.
+        at_bound: Coordinates that ended on a bound, separated by commas.
+    """
 
     status: str
     converged: bool
     message: str
-    prices: np.ndarray  # one per row of the table, in the unit of its quotes; nan where there is none
+    prices: np.ndarray
     parameters: Parameters = field(default_factory=dict)
     steps: int | None = None
     loss: float = np.nan
@@ -67,8 +153,8 @@ class ModelFit:
 
 
 def lost(message: str, n_quotes: int) -> ModelFit:
-    """A fit that an error took."""
-    return ModelFit(LOST, False, message, np.full(n_quotes, np.nan))
+    """A fit that an error prevented."""
+    return ModelFit(status=LOST, converged=False, message=message, prices=np.full(n_quotes, np.nan))
 
 
 def fit_rows(
@@ -79,7 +165,7 @@ def fit_rows(
     models: Sequence[str],
     config_hash: str,
 ) -> list[dict[str, Any]]:
-    """One row per model: of its fit, or of the refusal of the snapshot."""
+    """One row for each model, with its fit or with the reason why the snapshot was refused."""
     common = {
         "snapshot_ts": file.timestamp,
         "currency": market.underlying,
@@ -98,15 +184,16 @@ def quote_rows(
     file: SnapshotFile, currency: str, frame: pd.DataFrame, fits: Mapping[str, ModelFit]
 ) -> pd.DataFrame:
     """The snapshot's quotes with the price that each model gives them."""
-    prices = {PRICE_COLUMNS[model]: fit.prices for model, fit in fits.items()}
+    prices = {RECIPES[model].price_column: fit.prices for model, fit in fits.items()}
     rows = frame.assign(snapshot_ts=file.timestamp, currency=currency, **prices)
-    return rows.reindex(columns=list(QUOTE_COLUMNS))
+    return rows.reindex(columns=list(columns_of("quotes", list(fits))))
 
 
 def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
-    """The columns of one fit; `rmse_fit` and `mae_fit` are over train and test together."""
+    """The columns of one fit; `rmse_fit` and `mae_fit` cover train and test quotes together."""
     split = frame["split"].to_numpy(object)
-    train, test = split == "train", split == "test"
+    train = split == "train"
+    test = split == "test"
     error = fit.prices - frame["mid_price_clean"].to_numpy(float)
     half = 0.5 * frame["spread"].to_numpy(float)
     rmse_fit, mae_fit, _ = price_errors(error, half, train | test)
@@ -119,9 +206,6 @@ def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
     }
     for name, rows in (("train", train), ("test", test)):
         row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = price_errors(error, half, rows)
-    for name in (
-        "status", "converged", "message", "steps", "loss", "prior_loss", "gradient_norm", "condition_number",
-        "at_bound",
-    ):  # fmt: skip
+    for name in EVIDENCE:
         row[name] = getattr(fit, name)
     return row | fit.parameters

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -51,16 +52,16 @@ class Stopped(Exception):
     """The run is to end, and blocks that are not committed are dropped."""
 
 
-def fit_models(
-    frames: Sequence[pd.DataFrame],
-    previous: Mapping[str, Parameters],
-    config: Config,
-    check_stop: Callable[[], None],
-) -> list[ModelFits]:
-    """Call `fit.fit_block`, which loads JAX; reading and refusing files do without it."""
+def model_fitter() -> FitBlock:
+    """Make the function that fits the models of one run.
+
+    The programs that it compiles are its alone: every shape is compiled once, and the memory of the programs
+    is free again when the run has ended.
+    """
+    from ...calibration.programs import Programs  # loads JAX; reading and refusing files do without it
     from .fit import fit_block
 
-    return fit_block(frames, previous, config, check_stop)
+    return partial(fit_block, programs=Programs())
 
 
 def run(
@@ -71,7 +72,7 @@ def run(
     resume: bool = True,
     progress: Callable[[Progress], None] = lambda event: None,
     load: Load = load_snapshot,
-    fit: FitBlock = fit_models,
+    fit: FitBlock | None = None,
 ) -> Summary:
     """Calibrate every model to every snapshot and underlying.
 
@@ -86,7 +87,7 @@ def run(
         resume: Whether to continue with the results in `out`; False moves them aside.
         progress: Called with every block.
         load: Reads the markets of a snapshot.
-        fit: Fits the models to a block of tables.
+        fit: Fits the models to a block of tables; None takes what `model_fitter` makes.
 
     Raises:
         NeutralError: The inputs or the folder cannot be used; no result is lost.
@@ -102,7 +103,7 @@ def run_plan(
     resume: bool = True,
     progress: Callable[[Progress], None] = lambda event: None,
     load: Load = load_snapshot,
-    fit: FitBlock = fit_models,
+    fit: FitBlock | None = None,
 ) -> Summary:
     """Calibrate every model to the snapshots of a plan.
 
@@ -127,7 +128,7 @@ def run_plan(
         store.list_underlyings([name for name in config.data.currencies if name in stored])
         began = time.perf_counter()
         store.log(event="start", time=_now(), version=CODE_VERSION, snapshots=len(plan.archive))
-        fitted = _Run(store, plan, progress=progress, load=load, fit=fit).all()
+        fitted = _Run(store, plan, progress=progress, load=load, fit=fit or model_fitter()).all()
         store.consolidate()
         seconds = time.perf_counter() - began
         store.log(event="end", time=_now(), seconds=seconds, fitted=fitted)
@@ -255,7 +256,7 @@ class _Run:
             )
             if market.frame is not None:
                 quotes.append(quote_rows(file, underlying, market.frame, by_model))
-        return fits_table(rows), quotes_table(quotes)
+        return fits_table(rows, config.models), quotes_table(quotes, config.models)
 
     def _report(self, event: Progress) -> None:
         with self._writing:

@@ -2,46 +2,81 @@
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from ... import durable
 from ...errors import ArgumentError, NeutralError
 from ...times import TIME
-from .rows import FIT_COLUMNS, MODELS, PRICE_COLUMNS, QUOTE_COLUMNS, SHIFT
+from ..recipes import RECIPES, SHIFT, in_order, price_columns, standard_models
+from .rows import columns_of
 from .store import Store
 
+if TYPE_CHECKING:
+    import xlsxwriter
+    from xlsxwriter.worksheet import Worksheet
+
+Cell = float | int | str | bool | None
+
 COMMON = (
-    "timestamp", "currency", "success", "message", "nfev", "rmse_fit", "mae_fit", "rmse_train", "mae_train",
-    "rmse_test", "mae_test", "n_options_total", "n_train", "n_test", "random_seed",
-)  # fmt: skip
+    "timestamp",
+    "currency",
+    "success",
+    "message",
+    "nfev",
+    "rmse_fit",
+    "mae_fit",
+    "rmse_train",
+    "mae_train",
+    "rmse_test",
+    "mae_test",
+    "n_options_total",
+    "n_train",
+    "n_test",
+    "random_seed",
+)  # columns of a sheet of parameters before the parameters
 RENAMED = {
-    "snapshot_ts": "timestamp", "converged": "success", "steps": "nfev", "mu_y": "ell_y", "mu_v": "ell_v",
-}  # fmt: skip
-SHEETS = {
-    "black": "black_params",
-    "heston": "heston_params",
-    "svcj": "svcj_params",
-    "svcj++": "svcjpp_params",
-}
-_HESTON = ("kappa", "theta", "sigma_v", "rho", "v0")
-_SVCJ = (*_HESTON, "lam", "ell_y", "sigma_y", "ell_v", "rho_j")
-SHEET_PARAMETERS = {"black": ("sigma",), "heston": _HESTON, "svcj": _SVCJ, "svcj++": (*_SVCJ, *SHIFT)}
+    "snapshot_ts": "timestamp",
+    "converged": "success",
+    "steps": "nfev",
+    "mu_y": "ell_y",
+    "mu_v": "ell_v",
+}  # columns that have another name in the workbook
+FIRST = ("kappa", "theta", "sigma_v", "rho", "v0")  # the published order of parameters; others follow
 QUOTE_FRONT = (
-    "snapshot_ts", "currency", "instrument_name", "option_type", "strike", "expiry_datetime",
-    "time_to_maturity", "futures_price", "bid_price", "ask_price", "mid_price_clean", "rel_spread",
-    "open_interest", "vega", "random_seed", *PRICE_COLUMNS.values(),
-)  # fmt: skip
+    "snapshot_ts",
+    "currency",
+    "instrument_name",
+    "option_type",
+    "strike",
+    "expiry_datetime",
+    "time_to_maturity",
+    "futures_price",
+    "bid_price",
+    "ask_price",
+    "mid_price_clean",
+    "rel_spread",
+    "open_interest",
+    "vega",
+    "random_seed",
+)  # columns of a sheet of quotes before the prices of models
 LAST_ROW = 1_048_576
 FORMULA = ("=", "+", "-", "@")
 
 
 def write_reports(store: Store, kinds: list[str]) -> list[Path]:
-    """Write the reports asked for beside the store's tables; the files made.
+    """Write reports beside the store's tables.
+
+    Args:
+        store: Results of a run.
+        kinds: Of reports: "xlsx", "sqlite".
+
+    Returns:
+        The files that were written.
 
     Raises:
         ArgumentError: an unknown kind.
@@ -58,14 +93,18 @@ def write_reports(store: Store, kinds: list[str]) -> list[Path]:
 
 
 def check_kinds(kinds: list[str]) -> None:
-    """Refuse unknown kinds of report."""
+    """Refuse unknown kinds of report.
+
+    Raises:
+        ArgumentError: names the kind, and those that there are.
+    """
     unknown = [kind for kind in kinds if kind not in SINKS]
     if unknown:
         raise ArgumentError(f"report {unknown[0]!r} is not known; there are {', '.join(SINKS)}.")
 
 
 def write_xlsx(store: Store, path: Path) -> None:
-    """The workbook: a sheet of parameters per model, the train quotes, the test quotes."""
+    """Write the workbook: a sheet of parameters for each model, the train quotes and the test quotes."""
     try:
         import xlsxwriter
     except ModuleNotFoundError:
@@ -73,22 +112,46 @@ def write_xlsx(store: Store, path: Path) -> None:
     fits = store.read("fits").to_pandas()
     options = {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
     with xlsxwriter.Workbook(str(path), options) as book:
-        for model in MODELS:
-            _write_sheet(book, SHEETS[model], [*COMMON, *SHEET_PARAMETERS[model]], [_parameters(fits, model)])
-        rest = sorted(set(QUOTE_COLUMNS) - set(QUOTE_FRONT))
+        kinds = kinds_of(store.models)
+        for model in in_order([*standard_models(), *store.models]):
+            title = RECIPES[model].sheet
+            _write_sheet(book, title, sheet_columns(model), [_parameters(fits, model)], kinds)
+        columns = quote_sheet_columns(store.models)
         for split in ("train", "test"):
-            _write_sheet(book, f"{split}_data", [*QUOTE_FRONT, *rest], _quotes(store, fits, split))
+            _write_sheet(book, f"{split}_data", columns, _quotes(store, fits, split), kinds)
+
+
+def sheet_columns(model: str) -> list[str]:
+    """Columns of the sheet of a model's parameters."""
+    recipe = RECIPES[model]
+    rank = {name: i for i, name in enumerate(FIRST)}
+    own = sorted(recipe.columns.values(), key=lambda name: rank.get(name, len(FIRST)))
+    shift = SHIFT if recipe.shifted else ()
+    return [*COMMON, *(RENAMED.get(name, name) for name in own), *shift]
+
+
+def quote_sheet_columns(models: Sequence[str]) -> list[str]:
+    """Columns of the sheets of quotes: the ones of interest, the prices of models, the rest by name."""
+    front = [*QUOTE_FRONT, *price_columns(models).values()]
+    return [*front, *sorted(set(columns_of("quotes", models)) - set(front))]
+
+
+def kinds_of(models: Sequence[str]) -> dict[str, str]:
+    """Kinds of all columns of reports, by name."""
+    fits = columns_of("fits", models)
+    renamed = {new: fits[old] for old, new in RENAMED.items()}
+    return fits | columns_of("quotes", models) | renamed
 
 
 def write_sqlite(store: Store, path: Path) -> None:
-    """The database: tables `fits` and `quotes`."""
+    """Write the database, with the tables `fits` and `quotes`."""
     path.unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            for kind, columns in (("fits", FIT_COLUMNS), ("quotes", QUOTE_COLUMNS)):
-                _write_table(connection, kind, columns, store)
+            for kind in ("fits", "quotes"):
+                _write_table(connection, kind, columns_of(kind, store.models), store)
             for kind in ("fits", "quotes"):
                 connection.execute(f"CREATE INDEX {kind}_snapshot ON {kind} (currency, snapshot_ts)")
             connection.commit()
@@ -103,40 +166,50 @@ SINKS: dict[str, tuple[str, Sink]] = {
 }
 
 
-def _parameters(fits: Any, model: str) -> pd.DataFrame:
-    return fits[fits["model"] == model].rename(columns=RENAMED)
+def _parameters(fits: pd.DataFrame, model: str) -> pd.DataFrame:
+    """The rows of one model under the names of the workbook."""
+    return fits.loc[fits["model"] == model].rename(columns=RENAMED)
 
 
 def _quotes(store: Store, fits: pd.DataFrame, split: str) -> Iterator[pd.DataFrame]:
-    """The quotes of one side, a part at a time, with the seed that drew them."""
+    """The train or the test quotes, a part of the store at a time, with the seed that drew them."""
     seeds = fits.drop_duplicates(["snapshot_ts", "currency"])[["snapshot_ts", "currency", "random_seed"]]
     for part in store.batches("quotes"):
         frame = part.to_pandas()
         yield frame[frame["split"] == split].merge(seeds, on=["snapshot_ts", "currency"], how="left")
 
 
-def _write_sheet(book: Any, name: str, columns: Sequence[str], frames: Iterable[pd.DataFrame]) -> None:
-    """Rows of tables under one header; where a sheet is full, another goes on."""
-    sheet, row, number = _new_sheet(book, name, columns), 1, 1
+def _write_sheet(
+    book: "xlsxwriter.Workbook",
+    name: str,
+    columns: Sequence[str],
+    frames: Iterable[pd.DataFrame],
+    kinds: Mapping[str, str],
+) -> None:
+    """Write rows of tables under one header; when a sheet is full, a further one takes the rest."""
+    sheet = _new_sheet(book, name, columns)
+    row = 1
+    number = 1
     for frame in frames:
-        for values in _rows(frame, columns):
+        for values in _rows(frame, columns, kinds):
             if row == LAST_ROW:
                 number += 1
-                sheet, row = _new_sheet(book, f"{name}_{number}", columns), 1
+                sheet = _new_sheet(book, f"{name}_{number}", columns)
+                row = 1
             for column, value in enumerate(values):
                 _write_cell(sheet, row, column, value)
             row += 1
 
 
-def _new_sheet(book: Any, name: str, columns: Sequence[str]) -> Any:
+def _new_sheet(book: "xlsxwriter.Workbook", name: str, columns: Sequence[str]) -> "Worksheet":
     sheet = book.add_worksheet(name)
     for column, title in enumerate(columns):
         sheet.write_string(0, column, title)
     return sheet
 
 
-def _write_cell(sheet: Any, row: int, column: int, value: Any) -> None:
-    """Numbers as numbers, what is absent as an empty cell, all else as text that is no formula."""
+def _write_cell(sheet: "Worksheet", row: int, column: int, value: Cell) -> None:
+    """Write a number as a number, nothing for None, and everything else as text that is no formula."""
     if value is None:
         return
     if isinstance(value, bool):
@@ -149,21 +222,25 @@ def _write_cell(sheet: Any, row: int, column: int, value: Any) -> None:
 
 
 def _write_table(connection: sqlite3.Connection, kind: str, columns: dict[str, str], store: Store) -> None:
+    """Create a table of the database and fill it with the rows of the store."""
     types = {"real": "REAL", "count": "INTEGER", "flag": "INTEGER"}
     declared = ", ".join(f'"{name}" {types.get(of, "TEXT")}' for name, of in columns.items())
     connection.execute(f"CREATE TABLE {kind} ({declared})")
     marks = ", ".join("?" * len(columns))
     for part in store.batches(kind):
-        connection.executemany(f"INSERT INTO {kind} VALUES ({marks})", _rows(part.to_pandas(), list(columns)))
+        rows = _rows(part.to_pandas(), list(columns), columns)
+        connection.executemany(f"INSERT INTO {kind} VALUES ({marks})", rows)
 
 
-def _rows(frame: Any, columns: Sequence[str]) -> Iterable[tuple[Any, ...]]:
-    """Rows as every format knows them: numbers, text, True and False; None where absent or nan."""
-    return zip(*(_plain(frame[name]) for name in columns), strict=True)
+def _rows(
+    frame: pd.DataFrame, columns: Sequence[str], kinds: Mapping[str, str]
+) -> Iterable[tuple[Cell, ...]]:
+    """Rows in values that every format has: numbers, text, True and False; None where absent or nan."""
+    return zip(*(_plain(pd.Series(frame[name]), kinds[name]) for name in columns), strict=True)
 
 
-def _plain(column: pd.Series) -> list[Any]:
-    kind = KINDS_OF[str(column.name)]
+def _plain(column: pd.Series, kind: str) -> list[Cell]:
+    """The values of a column of some kind, as of `_rows`; several numbers become text."""
     if pd.api.types.is_datetime64_any_dtype(column):
         codes, times = pd.factorize(column)  # a handful of times repeats
         text = [*pd.DatetimeIndex(times).strftime(TIME), None]
@@ -171,11 +248,8 @@ def _plain(column: pd.Series) -> list[Any]:
     absent = column.isna().to_numpy()
     if kind == "reals":
         return [
-            None if no else ", ".join(repr(float(x)) for x in one)
-            for one, no in zip(column, absent, strict=True)
+            None if missing else ", ".join(repr(float(x)) for x in numbers)
+            for numbers, missing in zip(column, absent, strict=True)
         ]
     convert = {"count": int, "flag": bool, "real": float}.get(kind, str)
-    return [None if no else convert(one) for one, no in zip(column.tolist(), absent, strict=True)]
-
-
-KINDS_OF = FIT_COLUMNS | QUOTE_COLUMNS | {new: FIT_COLUMNS[old] for old, new in RENAMED.items()}
+    return [None if missing else convert(x) for x, missing in zip(column.tolist(), absent, strict=True)]

@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...shipped import CODE_VERSION
 from ..inputs.archive import Entry, SnapshotFile
 from .config import Config
-from .parquet import KINDS, SCHEMAS, StoredFile, read_parquet, write_parquet
+from .parquet import KINDS, StoredFile, read_parquet, schema_of, write_parquet
 
 FORMAT = 3
 MANIFEST = "manifest.json"
@@ -54,6 +54,11 @@ class Store:
         return self._manifest["config_hash"]
 
     @property
+    def models(self) -> list[str]:
+        """The names of the models of that configuration."""
+        return self.config["models"]
+
+    @property
     def underlyings(self) -> list[str]:
         """The underlyings in the order of the tables."""
         return self._manifest["currencies"]
@@ -91,7 +96,7 @@ class Store:
         if len(others) < len(self._manifest["parts"]):  # never name files that are being replaced
             self.save(parts=others, tables={})
         files = {
-            kind: write_parquet(self._path(kind, underlying, block), kind, [table])
+            kind: write_parquet(self._path(kind, underlying, block), self._schema(kind), [table])
             for kind, table in (("fits", fits), ("quotes", quotes))
         }
         self.save(parts=others | {key: _part_content(replace(part, files=files))}, tables={})
@@ -106,7 +111,8 @@ class Store:
         if self._manifest["tables"]:
             return
         written = {
-            kind: write_parquet(self.folder / f"{kind}.parquet", kind, self.batches(kind)) for kind in KINDS
+            kind: write_parquet(self.folder / f"{kind}.parquet", self._schema(kind), self.batches(kind))
+            for kind in KINDS
         }
         self.save(tables={kind: stored._asdict() for kind, stored in written.items()})
 
@@ -120,7 +126,7 @@ class Store:
         if stored:
             return read_parquet(self.folder / f"{kind}.parquet", StoredFile(**stored))
         parts = list(self.batches(kind))
-        return pa.concat_tables(parts) if parts else SCHEMAS[kind].empty_table()
+        return pa.concat_tables(parts) if parts else self._schema(kind).empty_table()
 
     def batches(self, kind: str) -> Iterator[pa.Table]:
         """Read and verify all rows of a kind, a part at a time and in the order of the table."""
@@ -138,6 +144,10 @@ class Store:
         text = json.dumps(manifest, indent=1, sort_keys=True)
         durable.write_text(self.folder / MANIFEST, text + "\n")
         self._manifest = json.loads(text)
+
+    def _schema(self, kind: str) -> pa.Schema:
+        """The columns of a kind of table, which depend on the models of the run."""
+        return schema_of(kind, self.models)
 
     def _path(self, kind: str, underlying: str, block: int) -> Path:
         return self.folder / PARTS / f"{kind}-{_key(underlying, block)}.parquet"

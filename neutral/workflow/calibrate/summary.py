@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ..outcome import LOST, REFUSED
-from .rows import MODELS
+from ..recipes import in_order
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ class Summary:
 
     def __str__(self) -> str:
         """A table, then the fits that did not converge, then the time."""
+        width = max([7, *(len(line.model) for line in self.lines)])
         header = (
-            f"{'':4} {'model':7} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
+            f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
             f"   {'MAE test':>9} {'median':>9} {'RMSE test':>9} {'inside':>7} {'steps':>5}"
         )
         rows = [
-            f"{line.underlying:4} {line.model:7} {line.snapshots:9} {line.converged:9} {line.refused:7}"
+            f"{line.underlying:4} {line.model:{width}} {line.snapshots:9} {line.converged:9} {line.refused:7}"
             f" {line.failed:6}   {_numbers(line)}"
             for line in self.lines
         ]
@@ -91,7 +92,7 @@ def by_model(fits: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return [
         (str(underlying), model, rows)
         for underlying in table["currency"].unique()
-        for model in MODELS
+        for model in in_order(table["model"].unique())
         if len(rows := table[(table["currency"] == underlying) & (table["model"] == model)])
     ]
 

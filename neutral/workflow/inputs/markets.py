@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...errors import NeutralError
 from ...market import Split, prepare
-from ...market.loaders.sources import Kind, Source
+from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
 from ..config import Document
 from .archive import OpenedFile, open_file, without_folder
@@ -19,7 +19,7 @@ from .archive import OpenedFile, open_file, without_folder
 UNKNOWN = "-"  # the underlying of a file that cannot be read
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
-ConfigOf = Callable[[Kind], Document]
+ConfigOf = Callable[[str], Document]
 """The configuration of files by their kind."""
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ... import durable
-from ..calibrate.rows import MODELS
 from ..calibrate.store import Store
 from ..calibrate.summary import by_model, summarise
 from ..outcome import REFUSED
+from ..recipes import in_order
 from . import html
 
 SNAPSHOTS = 2  # of each underlying, whose smiles are drawn
@@ -146,7 +146,7 @@ def _pictures(underlying: str, fits: pd.DataFrame, quotes: pd.DataFrame) -> list
     from . import figures  # loads JAX and matplotlib
 
     body = [f"<h2>{escape(underlying)}</h2>"]
-    models = [model for model in MODELS if model in set(fits["model"])]
+    models = in_order(fits["model"])
     usable: Any = fits[fits["status"] != REFUSED]
     if usable.empty or quotes.empty:
         return [*body, "<p class='note'>No snapshot could be used.</p>"]

@@ -1,4 +1,4 @@
-"""Figures about the results of a run, from the rows of its tables."""
+"""Figures of the results of a run, drawn from the rows of its tables."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,13 +9,12 @@ import pandas as pd
 from ...plot.frame import draw_band, heat_map, panels, tidy_dates
 from ...plot.smile import smile
 from ...pricing import implied_vol
-from ..calibrate.fit import model_of
-from ..calibrate.rows import ERRORS, PARAMETERS, PRICE_COLUMNS
+from ..recipes import RECIPES, model_of, number_columns
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = {"black": "C0", "heston": "C1", "svcj": "C2", "svcj++": "C3"}
 PANELS = 6
 K_EDGES = (-np.inf, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4, np.inf)
 DAY_EDGES = (0.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, np.inf)
@@ -23,19 +22,19 @@ MOST = 1.0  # spreads at the ends of the colour scale
 FEWEST = 5  # quotes below which a cell stays empty
 
 
-def smiles(quotes: Any, fits: Any, title: str) -> "Figure":
-    """The smiles of one snapshot and currency: bid-ask bars in implied volatility against the fitted models.
+def smiles(quotes: pd.DataFrame, fits: pd.DataFrame, title: str) -> "Figure":
+    """Draw the smiles of one snapshot and currency: bid-ask volatilities as bars, fitted models as curves.
 
     Args:
-        quotes: Its rows of `quotes.parquet`.
-        fits: Its rows of `fits.parquet`.
+        quotes: Rows of `quotes.parquet` of the snapshot and currency.
+        fits: Rows of `fits.parquet` of the snapshot and currency.
         title: Title of the figure.
     """
     expiries = np.unique(quotes["maturity"])
     shown = expiries[np.unique(np.linspace(0, len(expiries) - 1, PANELS).round().astype(int))]
     is_call = (quotes["option_type"] == "call").to_numpy()
     out_of_the_money = is_call == (quotes["log_moneyness"] >= 0).to_numpy()
-    rows = quotes[quotes["maturity"].isin(shown) & out_of_the_money]
+    rows = quotes.loc[quotes["maturity"].isin(list(shown)) & out_of_the_money]
     bid, ask = (_vols(rows, side) for side in ("bid_price", "ask_price"))
     models = {
         row["model"]: model_of(row["model"], row)
@@ -45,8 +44,8 @@ def smiles(quotes: Any, fits: Any, title: str) -> "Figure":
     days = [f"{365 * t:.3g} days" for t in np.unique(rows["maturity"])]
     return smile(
         models,
-        k=rows["log_moneyness"].to_numpy(),
-        t=rows["maturity"].to_numpy(),
+        k=np.asarray(rows["log_moneyness"]),
+        t=np.asarray(rows["maturity"]),
         bid_vol=bid,
         ask_vol=ask,
         labels=days,
@@ -54,16 +53,16 @@ def smiles(quotes: Any, fits: Any, title: str) -> "Figure":
     )
 
 
-def residuals(quotes: Any, models: Sequence[str], title: str) -> "Figure":
-    """Median of (model - mid) / spread in cells of log-moneyness and maturity, a panel per model."""
+def residuals(quotes: pd.DataFrame, models: Sequence[str], title: str) -> "Figure":
+    """Draw the median of (model - mid) / spread by log-moneyness and maturity, a panel for each model."""
     days = pd.cut(365 * quotes["maturity"], DAY_EDGES)
     moneyness = pd.cut(quotes["log_moneyness"], K_EDGES)
     figure, drawn = panels(len(models), 2, (5.2, 3.4))
     image: Any = None
     for axes, model in zip(drawn, models, strict=True):
-        error = (quotes[PRICE_COLUMNS[model]] - quotes["mid_price_clean"]) / quotes["spread"]
-        cells = error.groupby([days, moneyness], observed=False).agg(["median", "count"])
-        values = cells["median"].where(cells["count"] >= FEWEST).unstack()
+        error = (quotes[RECIPES[model].price_column] - quotes["mid_price_clean"]) / quotes["spread"]
+        cells = error.groupby([days, moneyness], observed=False)
+        values = cells.median().where(cells.count() >= FEWEST).unstack()
         image = heat_map(axes, values.to_numpy(float), MOST, ".2f", 6.5)
         axes.set_xticks(
             np.arange(len(K_EDGES) - 2) + 0.5, [f"{k:g}" for k in K_EDGES[1:-1]], fontsize="x-small"
@@ -79,29 +78,14 @@ def residuals(quotes: Any, models: Sequence[str], title: str) -> "Figure":
     return figure
 
 
-def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
-    """Every parameter over time with 90 % intervals, a panel each; crosses: fits that did not converge."""
-    names = [name for name in PARAMETERS if fits[name].notna().any()]
+def paths(fits: pd.DataFrame, models: Sequence[str], title: str) -> "Figure":
+    """Draw each parameter over time with 90 % intervals; crosses mark fits that did not converge."""
+    names = [name for name in number_columns(models) if np.any(fits[name].notna())]
     figure, drawn = panels(len(names), 3, (4.3, 2.3))
     times = pd.to_datetime(fits["snapshot_ts"])
     converged = fits["converged"].astype(bool)
     for axes, name in zip(drawn, names, strict=True):
-        for model in models:
-            here = (fits["model"] == model) & fits[name].notna()
-            if not here.any():
-                continue
-            good, bad = here & converged, here & ~converged
-            axes.plot(
-                times[good], fits.loc[good, name], lw=1.0, marker=".", ms=3, color=COLOURS[model], label=model
-            )
-            axes.plot(times[bad], fits.loc[bad, name], "x", ms=5, color=COLOURS[model])
-        limits = axes.get_ylim()  # of the paths: a parameter that is hardly known would hide them
-        for model in models:
-            good = (fits["model"] == model) & fits[name].notna() & converged
-            if good.any():
-                values, errors = (fits.loc[good, column].to_numpy(float) for column in (name, ERRORS[name]))
-                draw_band(axes, times[good], values, errors, COLOURS[model])
-        axes.set_ylim(limits)
+        _draw_paths(axes, fits.assign(time=times, converged=converged), models, name)
         axes.set_title(name, fontsize="medium")
         axes.grid(alpha=0.25, lw=0.5)
         axes.spines[["top", "right"]].set_visible(False)
@@ -115,7 +99,27 @@ def paths(fits: Any, models: Sequence[str], title: str) -> "Figure":
     return figure
 
 
-def _vols(rows: Any, column: str) -> np.ndarray:
+def _draw_paths(axes: "Axes", fits: pd.DataFrame, models: Sequence[str], name: str) -> None:
+    """Draw one parameter of every model that has it, over the column `time`."""
+    rows = {model: fits.loc[(fits["model"] == model) & fits[name].notna()] for model in models}
+    rows = {model: some for model, some in rows.items() if len(some)}
+    for model, some in rows.items():
+        colour = RECIPES[model].colour
+        good = some.loc[some["converged"]]
+        bad = some.loc[~some["converged"]]
+        axes.plot(good["time"], good[name], lw=1.0, marker=".", ms=3, color=colour, label=model)
+        axes.plot(bad["time"], bad[name], "x", ms=5, color=colour)
+    limits = axes.get_ylim()  # the band of a parameter that is hardly determined would hide the paths
+    for model, some in rows.items():
+        good = some.loc[some["converged"]]
+        if len(good):
+            values = np.asarray(good[name], float)
+            errors = np.asarray(good[f"{name}_se"], float)
+            draw_band(axes, good["time"], values, errors, RECIPES[model].colour)
+    axes.set_ylim(limits)
+
+
+def _vols(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Implied volatilities of prices; nan where a price has none."""
     prices, strikes, forwards, maturities, discounts = (
         rows[name].to_numpy(float) for name in (column, "strike", "forward", "maturity", "discount")

@@ -12,32 +12,17 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ...calibration import DifferentialEvolution, QuasiRandom, Search, Tikhonov
-from ...calibration.coordinates import Coordinates
+from ...calibration.coordinates import ModelCoordinates
 from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
-from ...models import Bates, DoubleHeston, PiecewiseHeston
-from ...models.parameters import domains
+from ...models import AbstractFourierModel
 from ...shipped import configuration
-from ..calibrate import fit
-from ..config import (
-    Count,
-    DataRules,
-    Document,
-    LossRules,
-    NotNegative,
-    Positive,
-    Section,
-    Solver,
-    read_document,
-)
+from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
+from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
+from ..recipes import PIPELINE_MODEL, RECIPES, model_of, settings_of
+from ..sections import Count, NotNegative, Positive, Section
 
-CLASSES: Mapping[str, Any] = fit.CLASSES | {
-    "bates": Bates,
-    "double_heston": DoubleHeston,
-    "piecewise_heston": PiecewiseHeston,
-}
-Model = Literal["black", "heston", "bates", "svcj", "svcj++", "double_heston", "piecewise_heston"]
 Playbook = Literal["plausibility", "heston", "sabr", "segments", "slv"]
 
 
@@ -106,21 +91,22 @@ class PipelineConfig(Document[FileRules]):
     """The whole file. The shipped `heston_index.toml` explains the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"
-    model: Model = "heston"
+    model: ModelName = PIPELINE_MODEL
     breakpoints: list[float] = []
-    simpler: list[Model] = []
+    simpler: list[ModelName] = []
     data: FileRules = FileRules()
     loss: LossRules = LossRules(weight="vega", robust="none", c=1.0)
     bounds: BoundRules = BoundRules()
     prior: AnchorRules = AnchorRules()
-    solver: Solver = Solver()
+    solver: Solver = MarquardtSolver()
+    engine: Engine = LewisEngine()
     search: StartRules = StartRules()
     validation: ValidationRules = ValidationRules()
     gates: GateRules = GateRules()
 
     @field_validator("simpler")
     @classmethod
-    def _distinct(cls, names: list[Model]) -> list[Model]:
+    def _distinct(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
             raise ValueError("expected models, none twice")
         return names
@@ -130,20 +116,37 @@ class PipelineConfig(Document[FileRules]):
         self.filters.build()
         if self.model in self.simpler:
             raise ValueError(f"simpler names {self.model}, which is the model itself")
-        if ("piecewise_heston" in (self.model, *self.simpler)) != bool(self.breakpoints):
-            raise ValueError("breakpoints, in years, go with the model piecewise_heston, and with it alone")
-        known = set().union(*(domains(CLASSES[name]) for name in (self.model, *self.simpler)))
-        unknown = sorted({*self.bounds.intervals, *(self.prior.weights or {})} - known)
+        self._check_breakpoints()
+        parameters = set().union(*(RECIPES[name].columns for name in self.models))
+        unknown = sorted({*self.bounds.intervals, *(self.prior.weights or {})} - parameters)
         if unknown:
-            raise ValueError(f"no parameter {', '.join(unknown)}; the models have {', '.join(sorted(known))}")
+            listed = ", ".join(sorted(parameters))
+            raise ValueError(f"no parameter {', '.join(unknown)}; the models have {listed}")
         return self
+
+    def _check_breakpoints(self) -> None:
+        """Refuse breakpoints without a model that has them, and such a model without breakpoints."""
+        if ("breakpoints" in settings_of(self.models)) != bool(self.breakpoints):
+            having = [name for name, recipe in RECIPES.items() if "breakpoints" in recipe.settings]
+            raise ValueError(
+                f"breakpoints, in years, go with the model {' or '.join(having)}, and with no other one"
+            )
+        if self.breakpoints:
+            ascending(self.breakpoints)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the model and of those to fall back on."""
+        return (self.model, *self.simpler)
 
     @property
     def content(self) -> dict[str, Any]:
         """The keys that change the results of a market, by section, together with the limits themselves."""
         skip = {"data": {"files", "assets", "limit"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
-        return content | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
+        if self.engine == LewisEngine():  # as before there was a choice
+            del content["engine"]
+        return without_defaults(content) | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
@@ -159,40 +162,35 @@ class PipelineConfig(Document[FileRules]):
             raise ArgumentError(f"{self.gates.file}: has no limits of {', '.join(missing)}.")
         return limits
 
-    def recipe(self, name: Model) -> Any:
-        """What `calibrate` takes for a model."""
-        if name == "piecewise_heston":
-            return PiecewiseHeston(breakpoints=tuple(self.breakpoints))
-        return fit.RECIPES.get(name, CLASSES[name])
+    def recipe(self, name: str) -> type[AbstractFourierModel] | AbstractFourierModel:
+        """The argument of `calibrate` that stands for a model."""
+        return RECIPES[name].build({"breakpoints": self.breakpoints})
 
-    def starts(self, name: Model, before: Mapping[str, float] | None) -> list[Any]:
+    def starts(self, name: str, before: Mapping[str, float] | None) -> list[AbstractFourierModel]:
         """Starts beside those from the data: an earlier fit, and typical models with the listed variances.
 
         Without an earlier fit a nan start fills its slot, so that the compiled shape stays the same.
-        """
-        axes, _ = entries_of(self.recipe(name))
-        typical = Coordinates(CLASSES[name], False, 0, axes).typical()
-        absent = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), typical)
-        listed = self.search.v0 if "v0" in domains(CLASSES[name]) else []
-        given = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
-        return [absent if before is None else self.model_of(name, before), *given]
 
-    def anchor(self, name: Model, before: Mapping[str, float] | None) -> Tikhonov:
-        """The pull to the parameters of an earlier fit of the same model; its strength is 0 without one."""
-        own = domains(CLASSES[name])
+        Args:
+            name: Name of the model.
+            before: Parameters of its last fit, as records store them.
+        """
+        cls = RECIPES[name].model_class
+        axes, _ = entries_of(self.recipe(name))
+        typical = ModelCoordinates(cls, axes).typical()
+        absent = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), typical)
+        listed = self.search.v0 if "v0" in RECIPES[name].columns else []
+        given = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
+        return [absent if before is None else model_of(name, before), *given]
+
+    def anchor(self, name: str, before: Mapping[str, float] | None) -> Tikhonov:
+        """The pull to the parameters of an earlier fit of the same model; without one its strength is 0."""
+        own = RECIPES[name].columns
         given = self.prior.weights
         weights = None if given is None else {key: x for key, x in given.items() if key in own}
         if before is None:
             return Tikhonov(0.0, None, weights)
-        return Tikhonov(self.prior.strength, self.model_of(name, before), weights)
-
-    def model_of(self, name: Model, parameters: Mapping[str, float]) -> Any:
-        """The model with parameters by name (`kappa`, or `kappa[0]` for an entry), without its shift."""
-        fields: dict[str, Any] = {}
-        for field in domains(CLASSES[name]):
-            entries = [x for key, x in parameters.items() if key.split("[")[0] == field]
-            fields[field] = entries[0] if field in parameters else np.array(entries)
-        return CLASSES[name](**fields)
+        return Tikhonov(self.prior.strength, model_of(name, before), weights)
 
 
 def load_pipeline_config(path: str | Path) -> PipelineConfig:

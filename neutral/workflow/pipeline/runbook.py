@@ -9,7 +9,6 @@ import jax
 import numpy as np
 
 from ...calibration import (
-    AdamLBFGS,
     CalibrationResult,
     CalibrationStatus,
     DifferentialEvolution,
@@ -21,7 +20,7 @@ from ...calibration import (
 from ...errors import NeutralError
 from ...quotes.surface import QuoteSurface
 from ...times import seconds_text
-from .config import Model, PipelineConfig
+from .config import PipelineConfig
 
 MORE = 10  # factor on the number of steps in the attempt with more steps
 EXPLORE = {"none": None, "quasi_random": QuasiRandom(), "differential_evolution": DifferentialEvolution()}
@@ -40,8 +39,8 @@ class Setup:
     """
 
     surface: QuoteSurface
-    options: dict[Model, dict[str, Any]]
-    before: dict[Model, Mapping[str, float] | None]
+    options: dict[str, dict[str, Any]]
+    before: dict[str, Mapping[str, float] | None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Attempt:
     """One way to fit."""
 
     step: str
-    model: Model
+    model: str
     options: dict[str, Any]
 
 
@@ -58,7 +57,7 @@ class AcceptedFit:
     """The fit that is accepted for a market, and what was tried."""
 
     result: CalibrationResult
-    model: Model
+    model: str
     options: dict[str, Any]
     log: list[str] = field(default_factory=list)
     global_loss: float = np.nan  # the loss at the end of the global stage; nan without one
@@ -68,8 +67,8 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
     """Fit one market, with further attempts if the first one fails.
 
     Args:
-        config: Model, search, solver and simpler models.
-        setup: The market.
+        config: Model, search, solver, engine and simpler models.
+        setup: The market and the options of its fits.
 
     Returns:
         The first fit that converged. If none did, the fit of the first attempt, with a last line of the log
@@ -78,9 +77,9 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
     Raises:
         NeutralError: The attempt that the configuration describes cannot be made.
     """
-    first = None
-    log = []
-    error = None
+    first: AcceptedFit | None = None
+    log: list[str] = []
+    error: Exception | None = None
     for attempt in _attempts(config):
         began = time.perf_counter()
         try:
@@ -103,16 +102,12 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:
     """The attempts in order."""
     plan = config.search
-    steps = config.solver.max_steps
-    solver = config.solver.model_dump()
-    usual = {"solver": LevenbergMarquardt(**solver), "search": plan.build()}
+    usual = {"solver": config.solver.build(), "search": plan.build()}
     yield Attempt("as configured", config.model, usual)
     new_starts = plan.build(explore=QuasiRandom(keep=plan.finalists, seed=1))
     yield Attempt("new starts", config.model, usual | {"search": new_starts})
-    longer = LevenbergMarquardt(**solver | {"max_steps": MORE * steps})
-    yield Attempt("more steps", config.model, usual | {"solver": longer})
-    other = AdamLBFGS(gtol=config.solver.gtol, max_steps=MORE * steps)
-    yield Attempt("other solver", config.model, usual | {"solver": other})
+    yield Attempt("more steps", config.model, usual | {"solver": config.solver.build(MORE)})
+    yield Attempt("other solver", config.model, usual | {"solver": config.solver.other(MORE)})
     for name in config.simpler:
         yield Attempt("simpler model", name, usual)
 

@@ -12,13 +12,13 @@ from ...diagnostics.measurements import weight_ratio
 from ...errors import ArgumentError, DataError
 from ...market.build import surface_of
 from ...market.filters import is_choice
-from ...models.parameters import domains
 from ...pricing import implied_vol
 from ...quotes.surface import QuoteSurface
 from ...times import time_text
 from ..inputs.markets import Market
+from ..recipes import RECIPES
 from . import runbook
-from .config import CLASSES, PipelineConfig
+from .config import PipelineConfig
 from .record import largest_error
 from .records import Records
 from .runbook import AcceptedFit, Setup
@@ -82,14 +82,14 @@ def configure(
     bounds = (data_bounds(surface) if config.bounds.from_data else {}) | config.bounds.intervals
     options = {}
     before = {}
-    for name in (config.model, *config.simpler):
-        names = domains(CLASSES[name])
+    for name in config.models:
         timestamp = time_text(market.timestamp)
         last = records.before(market.underlying, timestamp, name, config.prior.days)
         before[name] = last["parameters"] if last else None
         options[name] = {
             "loss": loss,
-            "bounds": {key: interval for key, interval in bounds.items() if key in names},
+            "bounds": {key: interval for key, interval in bounds.items() if key in RECIPES[name].columns},
+            "engine": config.engine.build(),
             "prior": config.anchor(name, before[name]),
             "starts": config.starts(name, before[name]),
             "on_degenerate": config.prior.on_degenerate,
@@ -130,7 +130,7 @@ def optimise(setup: Setup, config: PipelineConfig) -> tuple[Metrics, AcceptedFit
 
 def validate(setup: Setup, accepted: AcceptedFit, config: PipelineConfig) -> tuple[Metrics, Diagnosis]:
     """Measure how good the fit is; the value is its diagnosis."""
-    options = {key: accepted.options[key] for key in ("loss", "prior", "bounds")}
+    options = {key: accepted.options[key] for key in ("engine", "loss", "prior", "bounds")}
     diagnosis = diagnose(accepted.result, setup.surface, **options)
     measured = fit_measurements(diagnosis)
     metrics = {key: number for key, number in measured.items() if key not in JUDGED_BEFORE}
@@ -143,7 +143,7 @@ def validate(setup: Setup, accepted: AcceptedFit, config: PipelineConfig) -> tup
 
 def _fold_variation(surface: QuoteSurface, accepted: AcceptedFit, folds: int) -> float:
     """Relative variation of the errors on held-out quotes; nan if there are too few quotes for the folds."""
-    options = {key: accepted.options[key] for key in ("loss", "prior", "bounds", "solver")}
+    options = {key: accepted.options[key] for key in ("engine", "loss", "prior", "bounds", "solver")}
     try:
         validation = cross_validate({accepted.model: accepted.result.model}, surface, folds, **options)
     except ArgumentError:

@@ -108,16 +108,19 @@ DAMAGED = {
     "truncated gzip": (ZIPPED[:-20], "damaged gzip"),
     "gzip with a wrong byte": (ZIPPED[:30] + b"\0\0\0" + ZIPPED[33:], "damaged gzip"),
     "gzip magic alone": (b"\x1f\x8b", "damaged gzip"),
-    "not a gzip inside": (gzip.compress(b"\x80\x81 nothing"), "line 1: not UTF-8"),
-    "bytes": (bytes(range(256)), "line 1: zero bytes"),
-    "latin-1 in line 3": (GOOD.encode().replace(b"BTC-30JAN26-90000-C", b"BTC\xe9", 2), "line 2: not UTF-8"),
+    "not a gzip inside": (gzip.compress(b"\x80\x81 nothing"), "line 1 is not UTF-8"),
+    "bytes": (bytes(range(256)), "line 1 has zero bytes"),
+    "latin-1 in line 3": (
+        GOOD.encode().replace(b"BTC-30JAN26-90000-C", b"BTC\xe9", 2),
+        "line 2 is not UTF-8",
+    ),
     "no CSV": (b"<html>503 Service Unavailable</html>", "required columns missing"),
     "too many fields": ((GOOD + "1," * 40 + "\n").encode(), "line 4"),
-    "a field more everywhere": (GOOD.replace("5000\n", "5000,1\n").encode(), "line 2: more fields"),
+    "a field more everywhere": (GOOD.replace("5000\n", "5000,1\n").encode(), "line 2 has more fields"),
     "open quote": ((GOOD + '"' + text({}).split("\n")[1]).encode(), "not a readable CSV"),
     "cut in mid row": (GOOD[:-25].encode(), "line 3: no currency"),
     "column twice": (GOOD.replace("delta", "strike", 1).encode(), "column twice: strike"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("content", "message"), DAMAGED.values(), ids=DAMAGED.keys())
@@ -151,9 +154,9 @@ def test_byte_order_mark_and_windows_lines(write):
 def test_currencies(write):
     path = write(text({}, {"currency": "ETH"}, {"currency": "ETH"}))
     assert [len(load_deribit(path, name)) for name in ("BTC", "ETH")] == [1, 2]
-    with pytest.raises(ArgumentError, match="holds BTC, ETH; say which"):
+    with pytest.raises(ArgumentError, match="holds BTC, ETH; say which one, for example currency='BTC'"):
         load_deribit(path)
-    with pytest.raises(DataError, match="no rows for SOL; the file has BTC, ETH"):
+    with pytest.raises(DataError, match="no rows for currency='SOL'; the file has BTC, ETH"):
         load_deribit(path, "SOL")
 
 

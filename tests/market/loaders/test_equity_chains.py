@@ -10,6 +10,7 @@ import pytest
 
 from neutral import ArgumentError, DataError, flat_rate, load_equity_chain
 from neutral.market import Quotes
+from neutral.market.filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD
 
 WIDE = """ [QUOTE_DATE],[UNDERLYING_LAST],[EXPIRE_DATE],[C_BID],[C_ASK],[C_IV],[STRIKE],[P_BID],[P_ASK],[P_IV]
 2020-01-02, 100, 2020-01-31, 6, 6.2, 0.21, 95, 1, 1.2, 0.22
@@ -77,9 +78,9 @@ def test_long_layout_says_which_rows_are_no_quotes(write):
     assert table(quotes)["refused"].tolist() == [
         "",
         "",
-        "non-standard contract",
-        "expired before the quote date",
-        "maturity of zero days",
+        NON_STANDARD,
+        EXPIRED,
+        EXPIRES_TODAY,
         "",  # its missing expiry and unknown kind are for the filters
     ]
     assert table(quotes)["option_type"].tolist()[-1] == "x"
@@ -93,7 +94,7 @@ def test_without_a_quote_time_the_first_expiry_stands_for_it(write):
     quotes = load_equity_chain(path)
     assert quotes.snapshot_ts == datetime(2020, 1, 3, tzinfo=UTC) and table(quotes)["timestamp"].isna().all()
     assert (quotes.currency, quotes.exercise) == ("SPX", "european")
-    assert refusals(quotes) == {"maturity of zero days": 1}
+    assert refusals(quotes) == {EXPIRES_TODAY: 1}
     dated = load_equity_chain(path, "2020-01-02", symbol="XSP", exercise="american")
     assert (dated.currency, dated.exercise) == ("XSP", "american")
     np.testing.assert_allclose(table(dated)["maturity"], [29 / 365, 1 / 365], rtol=1e-15)
@@ -124,7 +125,7 @@ FAULTS = {
     "two forms": (UNDATED.replace("2020-01-03", "20200103"), "line 3: expiry '20200103'"),
     "no such date": (LONG.replace("2020-01-02,", "2020-01-32,"), "line 2: date '2020-01-32'"),
     "column twice": (LONG.replace(" ask", " bid"), "column twice: bid"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text, message", FAULTS.values(), ids=FAULTS)
@@ -159,7 +160,7 @@ def test_spy_of_january_2015(market_data):
     frame: Any = quotes.frame
     assert (len(quotes), quotes.currency, quotes.exercise) == (4_922, "SPY", "american")
     assert frame["expiry_datetime"].nunique() == 24
-    assert refusals(quotes)["non-standard contract"] == 1_258
+    assert refusals(quotes)[NON_STANDARD] == 1_258
     # 294 rows expired on 2 January; the 114 minis among them have their own reason
     expired = frame["expiry_datetime"] == pd.Timestamp("2015-01-02T00:00Z")
     assert expired.sum() == 294 and (frame.loc[expired, "refused"] != "").all()
@@ -167,7 +168,9 @@ def test_spy_of_january_2015(market_data):
     assert frame["implied_volatility"].isna().sum() == 1_647
     live = frame[(frame["refused"] == "") & (frame["bid_price"] > 0)]
     live = live.assign(price=(live["bid_price"] + live["ask_price"]) / 2)
-    for expiry in sorted(live["expiry_datetime"].unique())[:3]:
+    expiries = sorted(live["expiry_datetime"].unique())[:3]
+    assert len(expiries) == 3
+    for expiry in expiries:
         rows: Any = live[live["expiry_datetime"] == expiry]
         pivot: Any = rows.pivot(index="strike", columns="option_type", values="price").dropna().loc[198:206]
         forward = (pivot.index + pivot["call"] - pivot["put"]).median()

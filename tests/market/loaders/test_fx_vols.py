@@ -114,15 +114,15 @@ FAULTS = {
     "tenor": (
         VOLS.replace("2y", "2 years"),
         DataError,
-        "tenor '2 years'; expected a number and d, w",
+        "row 3: tenor '2 years' is unknown; expected a number and d, w",
     ),
     "dates": (VOLS.replace("2024-05-28,EURUSD,2y", "5/28/24,EURUSD,2y"), DataError, "line 3: date '5/28/24'"),
     "two pairs": (VOLS.replace("EURUSD,2y", "EURJPY,2y"), ArgumentError, "holds EURJPY, EURUSD; say which"),
-    "no spot": (VOLS, ArgumentError, "has no spot; pass spot="),
+    "no spot": (VOLS, ArgumentError, "has no spot that is positive; pass spot="),
     "convention": (
         OWN_RATES.replace("forward,True", "fwd,True"),
         DataError,
-        "1m: delta='fwd': expected",
+        "1m: delta='fwd' is unknown; expected 'spot' or 'forward'",
     ),
     "negative": (OWN_RATES.replace("10,-1,0.2", "1,-4,0.2"), DataError, "tenor 1m: atm=0.01"),
 }

@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from neutral import ArgumentError, DataError, implied_vol, load_surface
 from neutral.market import Quotes
+from neutral.market.filters import EXPIRES_TODAY
 from neutral.market.quotes import UNKNOWN_DATE
 
 MIDDLE = """spot,days,T,zero_rate,dividend,strike,iv
@@ -65,7 +66,7 @@ def test_middle_volatilities_become_a_bid_and_an_ask(write):
     vols = np.array([0.25, 0.2])
     np.testing.assert_allclose(good["bid_price"], black_price(good, vols - 0.01), rtol=1e-12)
     np.testing.assert_allclose(good["ask_price"], black_price(good, vols + 0.01), rtol=1e-12)
-    assert frame["refused"].tolist() == ["", "", "maturity of zero days", ""]
+    assert frame["refused"].tolist() == ["", "", EXPIRES_TODAY, ""]
     assert np.isnan(frame["bid_price"].iloc[3]) and np.isnan(frame["implied_volatility"].iloc[3])
     assert (frame["expiry_datetime"].iloc[0] - frame["timestamp"].iloc[0]).days == 73
 
@@ -104,7 +105,7 @@ def test_rates_fill_what_a_file_leaves_open(write):
 
 def test_two_underlyings_are_told_apart(write):
     path = write(TWO)
-    with pytest.raises(ArgumentError, match="holds SPX, VIX; say which, for example name='SPX'"):
+    with pytest.raises(ArgumentError, match="holds SPX, VIX; say which one, for example name='SPX'"):
         load_surface(path)
     with pytest.raises(DataError, match="name='DAX'; the file has SPX, VIX"):
         load_surface(path, "DAX")
@@ -121,8 +122,14 @@ FAULTS = {
     "header only": (MIDDLE.splitlines()[0], "no rows"),
     "no strike": (MIDDLE.replace("strike", "k"), "required column missing: 'strike'"),
     "no maturity": (MIDDLE.replace("days,T", "d,e"), "no maturity"),
-    "no quotes": (MIDDLE.replace(",iv", ",vol"), "no quotes; expected bid and ask, or"),
-    "no forward": (MIDDLE.replace("spot", "s"), "no quotes; expected bid and ask, or forward or spot"),
+    "no quotes": (
+        MIDDLE.replace(",iv", ",vol"),
+        "no quotes that can be used; expected the columns bid and ask, or",
+    ),
+    "no forward": (
+        MIDDLE.replace("spot", "s"),
+        "no quotes that can be used; expected the columns bid and ask, or a column forward or spot",
+    ),
     "mixed dates": (TWO.replace("2021-03-12,VIX", "20210312,VIX"), "line 3: date '20210312'"),
 }
 

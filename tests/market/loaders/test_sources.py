@@ -1,5 +1,7 @@
 """Any file through one entrance: what it is, what it holds, and the same quotes as from its own loader."""
 
+import dataclasses
+import inspect
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from neutral import (
     open_source,
 )
 from neutral.market import list_snapshots, load_deribit
+from neutral.market.loaders.sources import source_kind
 from neutral.shipped import sample_folder
 
 CHAIN = """date,under,expiration,strike,put/call,bid,ask
@@ -80,13 +83,17 @@ def test_fx(opened):
 
 
 def test_options_of_another_kind_are_refused(opened):
-    with pytest.raises(ArgumentError, match="day_count: no option .* kind 'surface'; it takes spread"):
+    with pytest.raises(
+        ArgumentError, match="day_count: a file of kind 'surface' has no such option; it takes spread, rates"
+    ):
         opened(SURFACE).quotes(day_count="365")
 
 
 @pytest.mark.parametrize("text", ["date,close\n2020-01-02,1\n", "<html>\n", "strike,price\n1,2\n"])
 def test_what_is_accepted_is_said(opened, text):
-    with pytest.raises(DataError, match=r"not known by its header .*; accepted are Deribit.*option chains"):
+    with pytest.raises(
+        DataError, match=r"not known by its header .* accepted kinds of files are: Deribit.*option chains"
+    ):
         opened(text)
 
 
@@ -122,3 +129,23 @@ def test_every_file_of_options_opens(market_data):
     assert len(held) == 4 + 11 + 4
     assert (held["spy_panel_2021h1.csv.gz"], held["aapl_eod_201406.csv.gz"]) == (124, 2)
     assert held["spx_20210312_paggiaro.csv"] == 2
+
+
+# the public functions have the options of their kinds, with the same defaults
+SIGNATURES = {
+    "deribit:DERIBIT": (load_deribit, {"path", "currency"}),
+    "fx_vols:FX_VOLS": (load_fx_vols, {"path", "pair", "date"}),
+    "published_surfaces:SURFACE": (load_surface, {"path", "name", "date"}),
+    "equity_chains:EQUITY_CHAIN": (load_equity_chain, {"path", "date", "symbol"}),
+}
+
+
+@pytest.mark.parametrize("home", SIGNATURES)
+def test_options_of_a_kind_are_those_of_its_loader(home):
+    load, choices = SIGNATURES[home]
+    parameters = {p.name: p.default for p in inspect.signature(load).parameters.values()}
+    options = source_kind(f"neutral.market.loaders.{home}").options
+    assert {field.name: field.default for field in dataclasses.fields(options)} == {
+        name: default for name, default in parameters.items() if name not in choices
+    }
+    assert choices < set(parameters)

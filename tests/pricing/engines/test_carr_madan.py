@@ -1,5 +1,6 @@
 """The FFT engine: the paper's errors, the moments it needs, what it refuses, and its batches."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,3 +154,43 @@ def test_greeks_are_those_of_the_default_engine():
         assert np.allclose(getattr(found, name), getattr(true, name), rtol=1e-5, atol=1e-6), name
     for name, slope in true.parameters.items():
         assert np.allclose(found.parameters[name], slope, rtol=1e-6, atol=1e-6), name
+
+
+def test_one_compiled_call_prices_many_models_on_the_whole_grid():
+    """1,000 models, 5 maturities, 512 strikes: equal to single calls, and to the default engine."""
+    engine, sets = CarrMadan(512, alpha=-0.5), 1000
+    share = np.linspace(0.0, 1.0, sets)
+    models = nt.Heston.with_lanes(
+        v0=0.02 + 0.1 * share,
+        kappa=1.0 + share,
+        theta=0.09 - 0.05 * share,
+        sigma_v=0.3 + 0.4 * share,
+        rho=-0.8 + 0.5 * share,
+    )
+    t = np.array([0.1, 0.25, 0.5, 1.0, 2.0])
+    many = jax.jit(chex.assert_max_traces(jax.vmap(engine.on_grid, in_axes=(0, None)), n=1))
+    found = many(models, t)
+    chex.assert_shape(tuple(found), (sets, 5, 512))
+    many(jax.tree.map(lambda x: 1.01 * x, models), t)
+
+    single = jax.jit(engine.on_grid)
+    for i in (0, 499, 999):
+        model = jax.tree.map(lambda x: np.asarray(x)[i], models)  # noqa: B023
+        alone = single(model, t)
+        for here, there in zip(found, alone, strict=True):
+            assert np.allclose(here[i], there, rtol=1e-9, atol=1e-13, equal_nan=True)
+        near = slice(224, 288)  # 1.6 deviations of 20 nodes each to either side of the forward
+        true = nt.price(model, 1.0, np.exp(alone.k[:, near]), t[:, None])
+        error = np.abs(alone.price[:, near] - np.asarray(true))
+        assert np.all(error <= alone.error[:, near] + 1e-14) and np.max(error) < 1e-6
+    # calls decrease with slopes between -1 and 0 wherever the grid vouches for them
+    known = found.error < 1e-8
+    slope = np.diff(found.price, axis=-1) / np.diff(np.exp(found.k), axis=-1)
+    between = slope[known[..., 1:] & known[..., :-1]]
+    assert np.mean(known) > 0.2 and np.all(between < 0) and np.all(between > -1)
+
+
+def test_a_refused_maturity_has_no_prices_on_the_grid():
+    found = jax.jit(CarrMadan(256).on_grid)(POSITIVE, T[:, 0])
+    assert np.all(np.isnan(found.price[2])) and np.all(np.isinf(found.error[2]))
+    assert np.isfinite(found.price[0]).any() and np.all(np.diff(found.k, axis=-1) > 0)

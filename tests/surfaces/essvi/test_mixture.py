@@ -1,8 +1,12 @@
-"""Mixtures of eSSVI surfaces: `surfaces/essvi_mixture.py`, `surfaces/fit_surface.py`."""
+"""Mixtures of eSSVI surfaces: `surfaces/essvi/mixture.py`, `surfaces/fit_surface.py`."""
 
+from typing import Any
+
+import chex
 import jax
 import numpy as np
 import pytest
+from synthetic import surface_quotes
 
 import neutral as nt
 from neutral.options import black
@@ -26,15 +30,8 @@ def mixture():
     return nt.ESSVIMixture(ALPHA, multipliers, nt.ESSVI(np.stack([T, T]), theta, psi, rho))
 
 
-def quoted(surface, noise=0.0, lift=1.0):
-    s = np.sqrt(np.asarray(surface.total_variance(0.0, T)))
-    k = np.linspace(-2.2, 2.2, 12) * s[:, None]
-    vol = lift * np.asarray(surface.implied_vol(k, T[:, None]))
-    vol = vol + noise * np.random.default_rng(0).standard_normal(vol.shape)
-    call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))
-    prices = np.stack([call, call + np.expm1(k)])
-    half = 0.002 * np.asarray(black.vega(k, vol * np.sqrt(T)[:, None])) * np.sqrt(T)[:, None]
-    return nt.QuoteSurface.from_arrays(T, k, prices, prices - half, prices + half)
+def quoted(surface, noise=0.0, lift: Any = 1.0):
+    return surface_quotes(surface, T, np.linspace(-2.2, 2.2, 12), noise=noise, lift=lift)
 
 
 def shaken(size, seed):
@@ -118,8 +115,7 @@ def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
     assert float(single.loss) == pytest.approx(float(one.loss), rel=1e-12)
     nt.save(single, tmp_path / "surface.json")
     again = nt.load(tmp_path / "surface.json")
-    for a, b in zip(jax.tree.leaves(single), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(a, b)
+    chex.assert_trees_all_equal(again, single)
 
 
 @pytest.mark.heavy
@@ -171,6 +167,7 @@ def test_deribit_surfaces(market_data):
     from neutral.market import build_surface, load_deribit
 
     files = sorted((market_data / "deribit" / "run").glob("*.csv.gz"))[::40]
+    assert files
     for currency, least in (("BTC", 0.97), ("ETH", 0.99)):
         surfaces = nt.stack([build_surface(load_deribit(file, currency=currency))[0] for file in files])
         fits = nt.fit_surface_batch(surfaces, ROBUST, mask=surfaces.mask)

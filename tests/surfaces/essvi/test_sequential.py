@@ -1,21 +1,17 @@
-"""eSSVI smile after smile: `surfaces/sequential.py`."""
+"""eSSVI smile after smile: `surfaces/essvi/sequential.py`."""
 
 import numpy as np
 import pytest
+from synthetic import surface_quotes
 
 import neutral as nt
-from neutral.options import black
 from neutral.surfaces import sequential_essvi
 
 T = np.array([0.1, 0.3, 0.6, 1.0, 1.5])
 
 
 def quoted(surface, noise=0.0, seed=0):
-    k = np.linspace(-2.0, 2.0, 12) * np.sqrt(np.asarray(surface.total_variance(0.0, T)))[:, None]
-    vol = np.asarray(surface.implied_vol(k, T[:, None]))
-    vol = vol + noise * np.random.default_rng(seed).standard_normal(vol.shape)
-    call = np.asarray(black.price(k, vol * np.sqrt(T)[:, None]))
-    return nt.QuoteSurface.from_arrays(T, k, np.stack([call, call + np.expm1(k)]))
+    return surface_quotes(surface, T, np.linspace(-2.0, 2.0, 12), noise=noise, seed=seed)
 
 
 @pytest.fixture(scope="module")

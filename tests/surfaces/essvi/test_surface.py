@@ -1,5 +1,6 @@
 """eSSVI: smiles, surfaces, the global parametrisation, SSVI."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +19,11 @@ NAMES = ("theta", "psi", "rho")
 
 def columns(records, *names):
     return tuple(np.array([r[n] if r[n] is not None else np.nan for r in records], float) for n in names)
+
+
+def smiles(records):
+    theta, psi, rho = columns(records, *NAMES)
+    return theta, psi, rho
 
 
 def surface(smiles, expiries=None):
@@ -75,7 +81,7 @@ def test_the_butterfly_bound_is_differentiable_twice():
 
 
 def test_the_calendar_test_is_exact():
-    one, two = (columns([pair[name] for pair in PAIRS], *NAMES) for name in ("slice1", "slice2"))
+    one, two = (smiles([pair[name] for pair in PAIRS]) for name in ("slice1", "slice2"))
     margin, k = jax.jit(essvi_slice.calendar_margin)(one, two)
     free = np.array([pair["calendar_free"] for pair in PAIRS])
     assert np.array_equal(margin >= -essvi_slice.ROUNDING, free)
@@ -89,8 +95,25 @@ def test_the_calendar_test_is_exact():
     assert np.all(same == 0.0)
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_the_conditions_hold_with_and_without_jit(compiled):
+    _, psi, rho, least = columns(SMILES, *NAMES, "theta_min_exact")
+    one, two = (smiles([pair[name] for pair in PAIRS]) for name in ("slice1", "slice2"))
+    with chex.fake_jit(enable_patching=not compiled):
+        bound = jax.jit(essvi_slice.theta_min)(psi, rho)
+        margin, place = jax.jit(essvi_slice.calendar_margin)(one, two)
+    chex.assert_equal_shape([bound, psi])
+    chex.assert_equal_shape([margin, place, one[0]])
+    possible = ~np.isnan(least)
+    chex.assert_trees_all_close(np.asarray(bound)[possible], least[possible], rtol=1e-13)
+    free = np.array([pair["calendar_free"] for pair in PAIRS])
+    chex.assert_trees_all_equal(np.asarray(margin) >= -essvi_slice.ROUNDING, free)
+
+
 def test_interpolation():
+    assert REFERENCE["interpolation"]
     for record in REFERENCE["interpolation"]:
+        assert record["rows"]
         both = {name: [record["left"][name], record["right"][name]] for name in NAMES}
         between = surface(both)
         for row in record["rows"]:

@@ -1,6 +1,6 @@
-"""Discrete laws with a kernel: `surfaces/sanos.py`, `surfaces/fit_sanos.py`."""
+"""Discrete laws with a kernel: `surfaces/sanos/surface.py`, `surfaces/sanos/fit.py`."""
 
-import jax
+import chex
 import numpy as np
 import pytest
 from synthetic import DEVIATIONS, heston_surface
@@ -105,8 +105,7 @@ def test_quotes_with_arbitrage_leave_the_surface_free():
 def test_it_is_saved_and_read_back(fit, tmp_path):
     nt.save(fit, tmp_path / "surface.json")
     again = nt.load(tmp_path / "surface.json")
-    for one, other in zip(jax.tree.leaves(fit), jax.tree.leaves(again), strict=True):
-        np.testing.assert_array_equal(one, other)
+    chex.assert_trees_all_equal(again, fit)
 
 
 def test_what_cannot_be_fitted_says_so(heston):

@@ -1,4 +1,4 @@
-"""Least squares of a raw SVI smile: `surfaces/fit_svi.py`."""
+"""Least squares of a raw SVI smile: `surfaces/svi/fit.py`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Raw SVI: `surfaces/svi.py`."""
+"""Raw SVI: `surfaces/svi/svi.py`."""
 
 import numpy as np
 import pytest
@@ -45,6 +45,7 @@ def test_butterfly_truth(record):
 
 
 def test_butterfly_truth_of_essvi_smiles_on_both_sides_of_the_bound():
+    assert SMILES
     for record in SMILES:
         theta, psi, rho = record["theta"], record["psi"], record["rho"]
         bend = np.sqrt(1.0 - rho**2)

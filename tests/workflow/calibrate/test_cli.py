@@ -9,14 +9,14 @@ from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.cli import options  # noqa: E402
 from neutral.workflow import Progress, progress  # noqa: E402
 
-FIT_BLOCK = "neutral.workflow.calibrate.fit.fit_block"
+MODEL_FITTER = "neutral.workflow.calibrate.run.model_fitter"
 
 
 @pytest.fixture
 def neutral(monkeypatch, tmp_path):
     """Runs the command line with fits that cost nothing; gives the exit code."""
     monkeypatch.setattr(options, "start_jax", lambda: None)
-    monkeypatch.setattr(FIT_BLOCK, fakes.fake_fit)
+    monkeypatch.setattr(MODEL_FITTER, lambda: fakes.fake_fit)
     monkeypatch.chdir(tmp_path)
     fakes.write_archive(tmp_path / "in", 4)
 
@@ -62,7 +62,7 @@ def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_pa
         object.__setattr__(fits[0]["black"], "converged", False)
         return fits
 
-    monkeypatch.setattr(FIT_BLOCK, failing)
+    monkeypatch.setattr(MODEL_FITTER, lambda: failing)
     assert neutral("calibrate", "in", "--out", "failed", "--model", "black") == 1
 
 
@@ -73,7 +73,7 @@ def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_pa
         (["nowhere", "--out", "out"], "nowhere"),
         (["out-of-here", "--out", "out"], "out-of-here"),
         (["empty", "--out", "out"], "no snapshot"),
-        (["in", "--out", "out", "--model", "bates"], "svcj++"),
+        (["in", "--out", "out", "--model", "sabr"], "svcj++"),
         (["in", "--out", "out", "--currency", "DOGE"], "BTC, ETH"),
         (["in", "--out", "out", "--report", "csv"], "xlsx, sqlite"),
         (["in", "--out", "out", "--limit", "0"], "limit"),

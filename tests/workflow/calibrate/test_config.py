@@ -8,6 +8,7 @@ from neutral.market import Filters, Split, split_seed
 from neutral.workflow import Config, load_config
 from neutral.workflow.calibrate.config import SearchRules, SplitRules, shipped_config
 from neutral.workflow.config import FilterRules, LossRules, validated
+from neutral.workflow.pipeline.config import PipelineConfig
 
 
 def test_shipped_file_states_the_defaults():
@@ -45,9 +46,32 @@ def test_each_kind_of_file_has_its_shipped_configuration():
         ({"loss": {"robust": "l2"}}, "loss.robust = 'l2': Input should be 'none', 'soft_l1'"),
         ({"loss": 3}, "loss = 3"),
         ({"run": {"block": "32"}}, "run.block = '32': Input should be a valid integer"),
-        ({"models": ["bates"]}, "models.0 = 'bates': Input should be 'black', 'heston', 'svcj' or 'svcj++'"),
+        ({"models": ["sabr"]}, "models.0 = 'sabr': expected one of black, black++, merton,"),
+        ({"breakpoints": [0.5, 0.25]}, "breakpoints = [0.5, 0.25]: expected one time or more, ascending"),
+        (
+            {"solver": {"kind": "newton"}},
+            "whose kind is one of levenberg_marquardt, adam_lbfgs",
+        ),
+        (
+            {"solver": {"kind": "adam_lbfgs", "damping": 0.1}},
+            "unknown key solver.damping; accepted in [solver]: kind, gtol, max_steps, adam_steps, rate,",
+        ),
+        (
+            {"solver": {"rate": 0.1}},
+            "unknown key solver.rate; accepted in [solver]: kind, gtol,",
+        ),
+        ({"solver": {"max_steps": 0}}, "solver.max_steps = 0: Input should be greater than or equal to 1"),
+        (
+            {"engine": "lewis"},
+            "engine = 'lewis': expected a table whose kind is one of lewis, ",
+        ),
+        (
+            {"engine": {"kind": "cos", "nodes": 64}},
+            "unknown key engine.nodes; accepted in [engine]: kind, N,",
+        ),
+        ({"engine": {"kind": "cos", "range": [1.0, -1.0]}}, "or two ends that ascend"),
         ({"models": ["svcj", "svcj"]}, "none twice"),
-        ({"filters": {"moneyness": [2.0, 1.0]}}, "the lowest must be below the highest"),
+        ({"filters": {"moneyness": [2.0, 1.0]}}, "the first number must be below the second"),
         ({"run": {"currencies": ["SOL"]}}, "accepted are those of data.currencies: BTC, ETH"),
     ],
 )
@@ -84,6 +108,49 @@ def test_hash_counts_what_changes_results_alone():
         base.replaced(data={"day_count": "365"}),
     ):
         assert other.hash != base.hash
+
+
+METHODS = [
+    ({"solver": {"gtol": 1e-7}}, nt.LevenbergMarquardt(gtol=1e-7)),
+    ({"solver": {"kind": "adam_lbfgs", "memory": 5}}, nt.AdamLBFGS(memory=5)),
+    ({"engine": {}}, nt.Lewis()),
+    ({"engine": {"nodes": 48}}, nt.Lewis(48)),
+    ({"engine": {"kind": "carr_madan", "alpha": 0.75}}, nt.CarrMadan(alpha=0.75)),
+    ({"engine": {"kind": "cos", "range": [-2.0, 1.0]}}, nt.COS(range=(-2.0, 1.0))),
+]
+
+
+@pytest.mark.parametrize(("content", "built"), METHODS)
+@pytest.mark.parametrize("kind", [Config, PipelineConfig])
+def test_solver_and_engine_are_built_by_kind(kind, content, built):
+    config = kind.model_validate(content)
+    (name,) = content
+    assert getattr(config, name).build() == built
+    assert config.replaced(**content).hash == config.hash
+
+
+def test_another_kind_replaces_the_settings_of_the_one_before():
+    config = Config().replaced(solver={"damping": 1.0}).replaced(solver={"kind": "adam_lbfgs", "rate": 0.2})
+    assert config.solver.build() == nt.AdamLBFGS(rate=0.2)
+    assert config.replaced(solver={"memory": 5}).solver.build() == nt.AdamLBFGS(rate=0.2, memory=5)
+    split = Config().replaced(split={"block": 5}).replaced(split={"kind": "strikes"}).split
+    assert (split.kind, split.block) == ("strikes", 5)
+
+
+def test_a_further_solver_is_of_the_other_kind():
+    solver = Config().solver
+    assert solver.other(10) == nt.AdamLBFGS(max_steps=10_000)
+    other = Config().replaced(solver={"kind": "adam_lbfgs", "gtol": 1e-5}).solver
+    assert other.other(2) == nt.LevenbergMarquardt(gtol=1e-5, max_steps=2000)
+
+
+def test_configurations_from_before_kinds_and_breakpoints_keep_their_hash():
+    assert load_config().hash == "3bd8eec313968c28bced1b3147f7029d48e4a8032eb66a29e0ae70a956e2206e"
+    base = Config().replaced(models=["heston"])
+    assert base.replaced(breakpoints=[0.5]).hash == base.hash
+    pieces = Config().replaced(models=["piecewise_heston"])
+    assert pieces.replaced(breakpoints=[0.5]).hash != pieces.hash
+    assert base.replaced(engine={"kind": "cos"}).hash != base.hash
 
 
 def test_seeds_follow_currency_and_position():

@@ -16,15 +16,18 @@ from hypothesis import strategies as st
 from neutral.workflow.calibrate import sinks
 from neutral.workflow.calibrate.config import Config
 from neutral.workflow.calibrate.parquet import (
-    FIT_COLUMNS,
-    QUOTE_COLUMNS,
     fits_table,
     quotes_table,
     read_parquet,
+    schema_of,
     write_parquet,
 )
+from neutral.workflow.calibrate.rows import columns_of
 from neutral.workflow.calibrate.store import Part, Store, create_store
 
+MODELS = ["black", "piecewise_heston"]
+FIT_COLUMNS = columns_of("fits", MODELS)
+QUOTE_COLUMNS = columns_of("quotes", MODELS)
 TIME = "2026-01-01T00:00:00Z"
 LONG = "x" * 40_000  # longer than a cell of a workbook
 
@@ -61,10 +64,10 @@ def frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def stored(folder: Path, fits: list[dict[str, Any]], quotes: list[dict[str, Any]]) -> Store:
     """A store with these rows."""
-    store = create_store(folder, Config(models=["black"]))
+    store = create_store(folder, Config(models=MODELS))
     store.list_underlyings(["BTC"])
     frames = [frame_of(quotes)] if quotes else []
-    store.commit("BTC", 0, Part((), "", {}), fits_table(fits), quotes_table(frames))
+    store.commit("BTC", 0, Part((), "", {}), fits_table(fits, MODELS), quotes_table(frames, MODELS))
     return store
 
 
@@ -83,11 +86,11 @@ def same(value: Any, other: Any, signed_zero: bool = True) -> bool:
 def test_parquet_keeps_every_value(fits, quotes):
     with tempfile.TemporaryDirectory() as folder:
         for kind, rows, table in (
-            ("fits", fits, fits_table(fits)),
-            ("quotes", quotes, quotes_table([frame_of(quotes)] if quotes else [])),
+            ("fits", fits, fits_table(fits, MODELS)),
+            ("quotes", quotes, quotes_table([frame_of(quotes)] if quotes else [], MODELS)),
         ):
             path = Path(folder) / f"{kind}.parquet"
-            back = read_parquet(path, write_parquet(path, kind, [table])).to_pylist()
+            back = read_parquet(path, write_parquet(path, schema_of(kind, MODELS), [table])).to_pylist()
             assert len(back) == len(rows)
             for row, other in zip(rows, back, strict=True):
                 for name in row:

@@ -8,7 +8,7 @@ import workflow_fakes as fakes
 
 from neutral.errors import ArgumentError, DataError
 from neutral.workflow import open_store, run
-from neutral.workflow.calibrate.rows import FIT_COLUMNS, QUOTE_COLUMNS
+from neutral.workflow.calibrate.rows import columns_of
 
 calibrate = partial(run, fit=fakes.fake_fit)
 
@@ -26,7 +26,9 @@ def test_tables_have_their_columns_and_order(archive, tmp_path):
     summary = calibrate(archive, tmp_path / "out", fakes.fake_config())
     fits = fakes.read(tmp_path / "out", "fits")
     quotes = fakes.read(tmp_path / "out", "quotes")
-    assert list(fits) == list(FIT_COLUMNS) and list(quotes) == list(QUOTE_COLUMNS)
+    models = fakes.fake_config().models
+    assert list(fits) == list(columns_of("fits", models))
+    assert list(quotes) == list(columns_of("quotes", models))
     assert len(fits) == 7 * 2 * 2 and len(quotes) == 7 * 2 * 56
     keys = fits[["currency", "snapshot_ts", "model"]]
     assert not keys.duplicated().any()

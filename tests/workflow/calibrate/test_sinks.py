@@ -10,7 +10,7 @@ import workflow_fakes as fakes
 from neutral.errors import ArgumentError
 from neutral.workflow import open_store, run
 from neutral.workflow.calibrate import sinks
-from neutral.workflow.calibrate.rows import FIT_COLUMNS, QUOTE_COLUMNS
+from neutral.workflow.calibrate.rows import columns_of
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def test_database_holds_every_row(stored):
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        for kind, columns in (("fits", FIT_COLUMNS), ("quotes", QUOTE_COLUMNS)):
+        for kind in ("fits", "quotes"):
+            columns = columns_of(kind, stored.models)
             there = pd.read_sql_query(f"SELECT * FROM {kind}", connection)
             here = stored.read(kind).to_pandas()
             assert list(there) == list(columns) and len(there) == len(here)
@@ -48,7 +49,8 @@ def test_workbook_has_its_sheets_columns_and_rows(stored):
     openpyxl = pytest.importorskip("openpyxl")
     (path,) = sinks.write_reports(stored, ["xlsx"])
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames == [*sinks.SHEETS.values(), "train_data", "test_data"]
+    sheets = ["black_params", "heston_params", "svcj_params", "svcjpp_params", "train_data", "test_data"]
+    assert book.sheetnames == sheets
     svcj = [cell.value for cell in book["svcj_params"][1]]
     assert svcj == [*sinks.COMMON, *"kappa theta sigma_v rho v0 lam ell_y sigma_y ell_v rho_j".split()]
     black = list(book["black_params"].values)
@@ -59,8 +61,9 @@ def test_workbook_has_its_sheets_columns_and_rows(stored):
     fits = stored.read("fits").to_pandas()
     assert black[1][-1] == pytest.approx(fits["sigma"].iloc[0], rel=1e-15), "a workbook keeps 16 digits"
     train = list(book["train_data"].values)
-    assert train[0][: len(sinks.QUOTE_FRONT)] == sinks.QUOTE_FRONT
-    rest = train[0][len(sinks.QUOTE_FRONT) :]
+    front = (*sinks.QUOTE_FRONT, "price_black", "price_heston", "price_svcj", "price_svcjpp")
+    assert train[0][: len(front)] == front
+    rest = train[0][len(front) :]
     assert list(rest) == sorted(rest)
     assert len(train) - 1 == 4 * 39 and len(list(book["test_data"].values)) - 1 == 4 * 17
     names = [row[2] for sheet in ("train_data", "test_data") for row in book[sheet].values]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from worked_example import DAYS, NOISE, PLANTED, VIOLATED, chain
 
-from neutral.calibration import batch
+from neutral.calibration.batch import PROGRAMS
 from neutral.calibration.calibrate import _solve
 from neutral.diagnostics import linearisation
 from neutral.shipped import sample_folder
@@ -107,11 +107,13 @@ def test_records_are_complete_and_come_back(done):
 def test_a_later_day_is_pulled_to_the_one_before_and_compiles_nothing(done, tmp_path):
     runs, _ = done[0]
     assert runs[0].record["prior_loss"] == 0.0 < runs[1].record["prior_loss"]
-    programs = (_solve, linearisation._linearise, batch.solve_chunk)
+    programs = (_solve, linearisation._linearise)
     before = [program._cached._cache_size() for program in programs]  # pyright: ignore
+    batches = len(PROGRAMS)
     again = run_pipeline(pipeline_files([], CONFIG), tmp_path, CONFIG)
     assert [run.record["parameters"] for run in again.runs] == [run.record["parameters"] for run in runs]
     assert [program._cached._cache_size() for program in programs] == before  # pyright: ignore
+    assert len(PROGRAMS) == batches
 
 
 def test_the_last_markets_stay_in_memory(done, tmp_path):

@@ -1,0 +1,9 @@
+"""The vector that a solver moves: one class per kind of model, and one per extension, which wraps another."""
+
+from .base import AbstractCoordinates as AbstractCoordinates
+from .base import Bounds as Bounds
+from .base import Columns as Columns
+from .base import increment_unit as increment_unit
+from .model import ModelCoordinates as ModelCoordinates
+from .shifted import ShiftedCoordinates as ShiftedCoordinates
+from .shifted import coordinates_of as coordinates_of

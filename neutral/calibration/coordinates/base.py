@@ -1,0 +1,210 @@
+"""What every kind of coordinates answers: the vector that a solver moves, and the model it stands for."""
+
+import abc
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, Self
+
+import jax.numpy as jnp
+import numpy as np
+
+from ...models import AbstractFourierModel
+from ...quotes.surface import QuoteSurface
+from ...typing import Flags, Real
+
+Bounds = dict[str, tuple[float, float]]
+
+
+class Columns(NamedTuple):
+    """Derivatives of prices in the natural parameters.
+
+    Axes: surfaces B, parameters p, maturities T, strikes K.
+
+    Attributes:
+        shared: In parameters that move the prices of every maturity, shape (B, p, T, K).
+        local: In one further parameter per maturity, which moves the prices of that maturity alone, shape
+            (B, T, K); None where there is no such parameter.
+    """
+
+    shared: Real
+    local: Real | None = None
+
+    def gradient(self, pull: Real) -> Real:
+        """J' pull, shape (B, p) or (B, p + T), of the pull of each cell, shape (B, T, K)."""
+        gradient = jnp.einsum("bptk,btk->bp", self.shared, pull)
+        if self.local is None:
+            return gradient
+        return jnp.concatenate([gradient, jnp.sum(self.local * pull, axis=-1)], axis=-1)
+
+    def gram(self, weight: Real) -> Real:
+        """J' W J with a weight for each cell, shape (B, T, K)."""
+        weighted = self.shared * jnp.expand_dims(weight, -3)
+        shared = jnp.einsum("bptk,bqtk->bpq", weighted, self.shared)
+        if self.local is None:
+            return shared
+        mixed = jnp.einsum("bptk,btk->bpt", weighted, self.local)
+        own = jnp.sum(self.local * self.local * weight, axis=-1)
+        own = jnp.expand_dims(own, -1) * jnp.eye(own.shape[-1])[None]
+        top = jnp.concatenate([shared, mixed], axis=-1)
+        bottom = jnp.concatenate([jnp.swapaxes(mixed, -1, -2), own], axis=-1)
+        return jnp.concatenate([top, bottom], axis=-2)
+
+    def dense(self) -> Real:
+        """All columns written out, shape (B, p, T, K) or (B, p + T, T, K)."""
+        if self.local is None:
+            return self.shared
+        diagonal = jnp.eye(self.local.shape[-2])[None, :, :, None] * jnp.expand_dims(self.local, -3)
+        return jnp.concatenate([self.shared, diagonal], axis=-3)
+
+
+class AbstractCoordinates(abc.ABC):
+    """Coordinates of a model on surfaces with T padded maturities; hashable, fixed at compile time.
+
+    A vector has `size` coordinates called `names`: first those of the model's own `parameters`, then those
+    of each extension. Extensions wrap the coordinates of what they extend.
+    """
+
+    @property
+    @abc.abstractmethod
+    def model(self) -> type[AbstractFourierModel]:
+        """The class of the innermost model."""
+
+    @property
+    @abc.abstractmethod
+    def axes(self) -> tuple[tuple[str, int], ...]:
+        """The model's parameters that have an axis, each with its number of entries."""
+
+    @property
+    @abc.abstractmethod
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the model's own coordinates: `kappa`, or `kappa[0]` of a parameter with an axis."""
+
+    @property
+    @abc.abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Names of all coordinates."""
+
+    @property
+    def size(self) -> int:
+        """Length of a vector."""
+        return len(self.names)
+
+    @abc.abstractmethod
+    def typical(self) -> AbstractFourierModel:
+        """A typical model of the class, with as many entries as `axes` says."""
+
+    @abc.abstractmethod
+    def gather(self, columns: Sequence[Real]) -> dict[str, Real]:
+        """Values by parameter from one column per coordinate; the axis of a parameter comes last."""
+
+    @abc.abstractmethod
+    def spread(self, values: Mapping[str, Real]) -> list[Real]:
+        """One column per coordinate from values by parameter: the inverse of `gather`."""
+
+    @abc.abstractmethod
+    def by_name(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Values by coordinate; the name of a parameter with an axis stands for all its entries.
+
+        Raises:
+            ArgumentError: a name that no parameter has, or a wrong number of entries.
+        """
+
+    @abc.abstractmethod
+    def holding(self, fixed: Iterable[str]) -> Self:
+        """The same coordinates where further parameters keep a value: a joint map must not move them."""
+
+    @abc.abstractmethod
+    def parameter_vector(self, values: Mapping[str, Real]) -> Real:
+        """Coordinates of the model's own parameters, shape (parameters,), from their natural values."""
+
+    @abc.abstractmethod
+    def vector(self, model: AbstractFourierModel, unit: Real, t: Real) -> Real:
+        """The vector of one model, shape (size,): the inverse of `build`.
+
+        Args:
+            model: A model of the class, or an extension of one.
+            unit: Increments of variance that count as 1, shape (T,); see `increment_unit`.
+            t: Maturities in years, shape (T,).
+
+        Raises:
+            ArgumentError: a model of another class, or with another number of entries.
+        """
+
+    @abc.abstractmethod
+    def natural(self, y: Real, unit: Real) -> Real:
+        """What an engine needs of a vector: natural parameters, then those of extensions; shape of y.
+
+        Args:
+            y: Vectors, shape (..., size).
+            unit: Increments of variance that count as 1, shape (..., T).
+        """
+
+    @abc.abstractmethod
+    def kernel(self, natural: Real) -> AbstractFourierModel:
+        """The model that an engine evaluates on a grid, from `natural` of shape (..., size)."""
+
+    @abc.abstractmethod
+    def build(self, y: Real, unit: Real, t: Real) -> AbstractFourierModel:
+        """The model of a vector as a user sees it; its fields have the leading axes of y."""
+
+    @abc.abstractmethod
+    def columns(self, slopes: AbstractFourierModel) -> Columns:
+        """Derivatives of prices in `natural`, from an engine's Jacobian.
+
+        Args:
+            slopes: A model as `kernel` builds it, whose fields hold the derivatives, shape (B, T, K).
+        """
+
+    @abc.abstractmethod
+    def named(self, natural: Real, y: Real, unit: Real) -> Real:
+        """What the names stand for, in natural units: parameters, increments of a shift; shape of y."""
+
+    @abc.abstractmethod
+    def named_chain(self, chain: Real, unit: Real) -> Real:
+        """Derivatives of `named` in the coordinates, from those of `natural`; both of shape (B, size, n)."""
+
+    @abc.abstractmethod
+    def free(self, used: Flags) -> Flags:
+        """Coordinates that the quotes of a surface can move.
+
+        Args:
+            used: Quotes that are fitted, shape (B, 2, T, K).
+
+        Returns:
+            Shape (B, size): a coordinate of one maturity needs a quote of that maturity.
+        """
+
+    @abc.abstractmethod
+    def bounds(self, intervals: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper coordinates, each of shape (size,).
+
+        Args:
+            intervals: By parameter or by entry (`kappa`, `kappa[1]`), natural units; they replace the default
+                ones. A parameter with a joint condition (rho_j above 0, nu, alpha of NIG, kappa1) takes the
+                interval of its free value, as `from_free` reads it.
+
+        Raises:
+            ArgumentError: an unknown name, an empty interval or one outside the domain.
+        """
+
+    @abc.abstractmethod
+    def steps(self) -> np.ndarray:
+        """The change of each coordinate that counts as a step of 1, shape (size,)."""
+
+    @abc.abstractmethod
+    def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
+        """What counts as the size of each named value, in natural units.
+
+        Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
+        increment of a shift the increment that counts as 1.
+
+        Args:
+            values: As `named` returns them for one fit, shape (size,).
+            unit: Increments of variance that count as 1, shape (T,).
+        """
+
+
+def increment_unit(surface: QuoteSurface) -> Real:
+    """Market variance at the money gained since the maturity before, at least a tenth of it: (..., T)."""
+    w = surface.stdev**2
+    gained = jnp.diff(w, prepend=jnp.zeros_like(w[..., :1]), axis=-1)
+    return jnp.maximum(gained, 0.1 * w)

@@ -1,0 +1,40 @@
+"""The course of a fit, step by step."""
+
+import equinox as eqx
+
+from ..typing import Real
+from .problem import Problem, Setting
+from .solvers import Trace
+
+
+class History(eqx.Module):
+    """The points that the run which ended in the fit has evaluated, in their order; nan after its last step.
+
+    Every step evaluates one point; the solver moves there where it is better than the best so far, whose loss
+    is `numpy.minimum.accumulate(loss)`. A batch has a leading axis on every field. m is `max_steps` of the
+    solver, n the number of coordinates.
+
+    Attributes:
+        loss: Loss and prior, shape (m,).
+        gradient_norm: Largest cosine between residuals and derivatives in a free parameter, shape (m,).
+        damping: Of the step that led to the point, relative to the curvature, shape (m,); nan for
+            `AdamLBFGS`, which has none.
+        parameters: What the result's `names` lists, in natural units, shape (m, n).
+    """
+
+    loss: Real
+    gradient_norm: Real
+    damping: Real
+    parameters: Real
+
+
+def history_of(setting: Setting, problem: Problem, trace: Trace) -> History:
+    """The trace of a solver, in the parameters of the model; leading axis of surfaces on every field."""
+    unit = problem.unit[:, None]
+    natural = setting.coordinates.natural(trace.y, unit)
+    return History(
+        loss=trace.cost,
+        gradient_norm=trace.gradient_norm,
+        damping=trace.damping,
+        parameters=setting.coordinates.named(natural, trace.y, unit),
+    )

@@ -1,0 +1,72 @@
+"""A figure of fits in the order of time: the path of every parameter with its intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .frame import NINETY, draw_band, light_grid, panels, text_figure, tidy_dates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FAILED = "C3"
+
+
+def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -> Figure:
+    """Parameters from fit to fit with 90 % intervals, one panel each; crosses are fits without convergence.
+
+    Args:
+        records: Fits of one market and model in order of time, each with "parameters" and "standard_errors"
+            by name, "timestamp" in ISO form, and "converged". If any timestamp is missing, the fits are
+            numbered instead.
+        title: Title of the figure.
+
+    Raises:
+        NeutralError: matplotlib is not installed.
+    """
+    fits = [record for record in records if record.get("parameters")]
+    names = list(dict.fromkeys(name for fit in fits for name in fit["parameters"]))
+    if not fits:
+        return text_figure("No history: no fit has parameters.", title)
+    stamps = [fit.get("timestamp") for fit in fits]
+    dated = all(stamps)
+    x = np.array([datetime.fromisoformat(str(s)) for s in stamps] if dated else range(1, len(fits) + 1))
+    good = np.array([bool(fit.get("converged")) for fit in fits])
+    figure, drawn = panels(len(names), 3, (3.5, 1.9))
+    for axes, name in zip(drawn, names, strict=True):
+        values, errors = (_numbers(fits, kind, name) for kind in ("parameters", "standard_errors"))
+        axes.plot(x[good], values[good], color="C0", lw=1.0, marker=".", ms=6)
+        axes.plot(x[~good], values[~good], "x", color=_FAILED, ms=5)
+        draw_band(axes, x[good], values[good], errors[good], "C0")
+        axes.errorbar(x[good], values[good], NINETY * errors[good], fmt="none", ecolor="C0", elinewidth=0.8)
+        axes.set_ylim(*_around(values, NINETY * errors))
+        axes.set_title(name, fontsize="medium")
+        axes.tick_params(labelsize="x-small")
+        if len(fits) == 1:
+            axes.set_xticks(x, [str(stamps[0])[:16].replace("T", " ") if dated else "1"])
+        elif dated:
+            tidy_dates(axes)
+        else:
+            axes.locator_params(axis="x", integer=True)
+        light_grid(axes)
+    figure.suptitle(title or "")
+    return figure
+
+
+def _numbers(fits: Sequence[Mapping[str, Any]], kind: str, name: str) -> np.ndarray:
+    """One number of each fit; nan where it is missing."""
+    return np.array([(fit.get(kind) or {}).get(name) for fit in fits], float)
+
+
+def _around(values: np.ndarray, half: np.ndarray) -> tuple[float, float]:
+    """Limits around a path and its median interval, so that one very wide interval does not hide the path."""
+    finite = half[np.isfinite(half)]
+    margin = float(np.median(finite)) if finite.size else 0.0
+    low = float(np.nanmin(values)) - margin
+    high = float(np.nanmax(values)) + margin
+    room = 0.08 * (high - low) or 0.1 * abs(low) or 0.1
+    return low - room, high + room

@@ -1,0 +1,77 @@
+"""The padded grid (call or put, maturity, strike) on which the rows of a table of quotes are laid."""
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+
+from .table import check_constant, check_single, slots
+
+_MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
+_STRIKES = (8, 16, 32, 64, 128, 192, 256)
+
+
+class Cells(NamedTuple):
+    """The cell of each of n rows, and the padded shape.
+
+    Attributes:
+        maturities: The different maturities, ascending, without padding.
+        kind: 0 for a call, 1 for a put.
+        row: Position of the maturity.
+        slot: Position of the strike among those of its maturity.
+        shape: Padded numbers of maturities and strikes.
+    """
+
+    maturities: Float[np.ndarray, "m"]
+    kind: Int[np.ndarray, "n"]
+    row: Int[np.ndarray, "n"]
+    slot: Int[np.ndarray, "n"]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, column: dict[str, np.ndarray]) -> Self:
+        """Find the cells of the rows of a checked table.
+
+        Args:
+            column: Columns from `columns_of`.
+
+        Raises:
+            ArgumentError: a maturity has two forwards or discount factors, or an option is quoted twice.
+        """
+        t, row = np.unique(column["maturity"], return_inverse=True)
+        check_constant("forward", column["forward"], t, row)
+        check_constant("discount", column["discount"], t, row)
+        slot = slots(row, column["strike"], t.size)
+        kind = np.where(column["is_call"], 0, 1)
+        check_single(kind, row, slot, column)
+        shape = (_bucket(t.size, _MATURITIES), _bucket(int(slot.max()) + 1, _STRIKES))
+        return cls(maturities=t, kind=kind, row=row, slot=slot, shape=shape)
+
+    @property
+    def t(self) -> Float[np.ndarray, "T"]:
+        """Padded maturities in years; padding continues a year apart."""
+        t = self.maturities
+        return np.concatenate([t, t[-1] + np.arange(1.0, self.shape[0] - t.size + 1.0)])
+
+    def quotes(self, values: Shaped[np.ndarray, "n"], empty: float) -> Shaped[np.ndarray, "2 T K"]:
+        """Lay a value per row on the grid, in the dtype of the values; `empty` elsewhere."""
+        out = np.full((2, *self.shape), empty, values.dtype)
+        out[self.kind, self.row, self.slot] = values
+        return out
+
+    def strikes(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "T K"]:
+        """Lay a value per row on the grid without the axis of call and put; 0 elsewhere."""
+        out = np.zeros(self.shape)
+        out[self.row, self.slot] = values
+        return out
+
+    def line(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "T"]:
+        """The value of each maturity; 1 where padded."""
+        out = np.ones(self.shape[0])
+        out[self.row] = values
+        return out
+
+
+def _bucket(size: int, sizes: tuple[int, ...]) -> int:
+    """Round up to the next of the sizes, beyond the last one to a multiple of it."""
+    return next((s for s in sizes if s >= size), -(-size // sizes[-1]) * sizes[-1])

@@ -1,0 +1,114 @@
+"""What is saved is read back bit for bit, and knows as much as before; files of older versions are read."""
+
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from synthetic import heston_surface
+
+import neutral as nt
+from neutral.calibration.priors import AbstractPenalty
+from neutral.diagnostics.linearisation import fits_of
+
+OLD = Path(__file__).parent / "reference" / "saved_result_format_1.json"
+ENGINE = nt.Lewis(16)
+
+
+@pytest.fixture(scope="module")
+def surface():
+    return heston_surface(noise=0.01)
+
+
+def assert_same(loaded, saved):
+    assert jax.tree.structure(loaded) == jax.tree.structure(saved)
+    for a, b in zip(jax.tree.leaves(loaded), jax.tree.leaves(saved), strict=True):
+        assert np.asarray(a).dtype == np.asarray(b).dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_surface_read_back_can_be_calibrated(surface, tmp_path):
+    nt.save(surface, tmp_path / "surface")
+    loaded = nt.load(tmp_path / "surface")
+    assert_same(loaded, surface)
+    one, other = (nt.calibrate(nt.Black, x, engine=ENGINE) for x in (surface, loaded))
+    assert one.model.sigma == other.model.sigma
+
+
+def test_a_result_read_back_knows_its_request(surface, tmp_path):
+    search = nt.Search(finalists=3, explore=nt.QuasiRandom(points=8, keep=2))
+    mask = surface.mask & (np.arange(surface.shape[0]) < 3)[:, None]
+    result = nt.calibrate(
+        nt.Shifted(nt.Black),
+        surface,
+        engine=ENGINE,
+        loss=nt.Loss("vega", "huber", 0.7),
+        prior=nt.Tikhonov(1e-4, nt.Black(0.3), {"sigma": 1.0}),
+        solver=nt.AdamLBFGS(max_steps=50),
+        search=search,
+        bounds={"sigma": (0.1, 0.9)},
+        mask=mask,
+        history=True,
+    )
+    nt.save(result, tmp_path / "result")
+    loaded = nt.load(tmp_path / "result")
+    assert_same(loaded, result)
+    assert loaded.request.setting == result.request.setting and loaded.request.search == search
+    assert loaded.summary() == result.summary() and loaded.history.loss.shape == (50,)
+    hash(jax.tree.structure(loaded))  # may be given to jit
+
+
+@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
+def test_a_number_of_numpy_in_a_setting_is_read_back_as_a_number(surface, tmp_path):
+    result = nt.calibrate(nt.Black, surface, engine=ENGINE, loss=nt.Loss("vega", "huber", np.float64(0.7)))
+    nt.save(result, tmp_path / "result")
+    loaded = nt.load(tmp_path / "result")
+    assert loaded.request.setting.loss.c == 0.7 and type(loaded.request.setting.loss.c) is float
+    hash(jax.tree.structure(loaded))
+
+
+def test_a_batch_read_back_is_the_batch(surface, tmp_path):
+    results = nt.calibrate_batch(nt.Black, nt.stack([surface, surface]), engine=ENGINE, prior=nt.Tikhonov())
+    nt.save(results, tmp_path / "results")
+    assert_same(nt.load(tmp_path / "results"), results)
+    assert_same(nt.load(tmp_path / "results")[1], results[1])
+
+
+def test_a_result_of_an_older_version_has_no_request():
+    old = nt.load(OLD)
+    assert old.request is None and old.history is None
+    assert old.converged and old.status.dtype == int and old.at_bound.dtype == bool
+    assert old.names == ("sigma", *(f"increments[{i}]" for i in range(4)))
+    surface = heston_surface(noise=0.01)
+    prior = nt.Tikhonov(1e-4, None, {"increments": 1.0})
+    with pytest.raises(nt.ArgumentError, match="give engine, loss, prior"):
+        list(fits_of(old, surface, loss=nt.Loss("vega")))
+    (fit,) = fits_of(old, surface, engine=nt.Lewis(48), prior=prior)
+    assert fit.reason == "" and "sigma" in fit.names and len(fit.names) > 1
+
+
+class Own(AbstractPenalty):
+    """A penalty that is not of the package."""
+
+    def residuals(self, values):
+        return jnp.ravel(1e-3 * values["sigma"])
+
+
+def test_a_part_of_ones_own_leaves_out_the_request(surface, tmp_path):
+    result = nt.calibrate(nt.Black, surface, engine=ENGINE, prior=Own())
+    nt.save(result, tmp_path / "result")
+    loaded = nt.load(tmp_path / "result")
+    assert result.request is not None and loaded.request is None
+    assert_same(loaded, eqx.tree_at(lambda r: r.request, result, None, is_leaf=lambda x: x is None))
+
+
+def test_files_of_no_or_another_format_are_refused(tmp_path):
+    path = tmp_path / "result"
+    path.write_text('{"format": 3, "object": {"none": true}}')
+    with pytest.raises(nt.DataError, match="format 3 cannot be read; 1, 2 can"):
+        nt.load(path)
+    path.write_text('{"format": 2, "object": {"type": "Path", "fields": {}}}')
+    with pytest.raises(nt.DataError, match="Type 'Path' cannot be read"):
+        nt.load(path)
