@@ -1,10 +1,13 @@
-"""What became of a snapshot: the statuses that are no status of a solver, and the errors of fitted prices."""
+"""What became of a snapshot: the statuses in tables of results, and the errors of fitted prices."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..numerics.root_mean_square import root_mean_square
+
+if TYPE_CHECKING:
+    from ..calibration import CalibrationStatus
 
 REFUSED = "refused"
 """Status of a snapshot whose quotes could not be used."""
@@ -12,7 +15,19 @@ REFUSED = "refused"
 LOST = "error"
 """Status of a fit that an error prevented."""
 
+BEYOND_ENGINE = "engine_refused"
+"""Status of a fit that ends at a model which the engine cannot price."""
+
 ENOUGH_PRICES = 0.8  # share of finite prices below which errors are not stated
+
+
+def status_text(status: "CalibrationStatus") -> str:
+    """The status of a fit as tables of results write it.
+
+    It is the name of the status, except for a model that the engine refuses to price: in tables "refused" is
+    said of a snapshot that was not fitted.
+    """
+    return BEYOND_ENGINE if status.name == REFUSED else status.name
 
 
 class PriceErrors(NamedTuple):

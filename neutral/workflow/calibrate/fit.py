@@ -25,6 +25,7 @@ from ...market.build import surface_of
 from ...models import AbstractFourierModel, Shifted
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
+from ..outcome import status_text
 from ..recipes import RECIPES, SHIFT, Recipe, model_of, nearest_nested
 from .config import Config
 from .rows import ModelFit, Parameters, lost
@@ -243,7 +244,7 @@ def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i
         if at
     ]
     return ModelFit(
-        status=status.name,
+        status=status_text(status),
         converged=bool(result.converged[i]),
         message=status.message,
         prices=prices,

@@ -126,7 +126,7 @@ class ModelFit:
     """The result of fitting one model to one snapshot.
 
     Attributes:
-        status: Name of the status of the calibration, or "error".
+        status: As `status_text` writes the status of the calibration, or "error".
         converged: Whether the fit converged.
         message: The status in words.
         prices: Model prices in the unit of the quotes, one for each row of the table; nan where none.

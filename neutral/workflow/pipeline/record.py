@@ -13,7 +13,7 @@ from ...numerics.root_mean_square import root_mean_square
 from ...shipped import CODE_VERSION
 from ...times import time_text
 from ..inputs.markets import Market
-from ..outcome import REFUSED
+from ..outcome import REFUSED, status_text
 from .config import PipelineConfig
 from .runbook import AcceptedFit, Setup
 from .stages import Stage, outcome_of, reason_of
@@ -76,7 +76,7 @@ def _fit_record(setup: Setup, accepted: AcceptedFit) -> dict[str, Any]:
     rows = np.any(train, axis=(0, 2))
     return {
         "model": accepted.model,
-        "status": CalibrationStatus(int(result.status)).name,
+        "status": status_text(CalibrationStatus(int(result.status))),
         "converged": bool(result.converged),
         "parameters": _parameters(result.model),
         "standard_errors": dict(zip(result.names, np.asarray(result.standard_errors), strict=True)),
