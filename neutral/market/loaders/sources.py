@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes
@@ -27,6 +27,7 @@ LOADERS = (
 """The home `module:name` of every kind of file; the first kind whose header fits a file reads it."""
 
 
+@runtime_checkable
 class Content(Protocol):
     """A file as its loader reads it once, with every asset and date."""
 
