@@ -34,8 +34,8 @@ hypothesis.settings.load_profile("neutral")
 def pytest_configure(config: pytest.Config) -> None:
     """Compile with XLA's older code generator where jax has both, but for the slow tests.
 
-    It compiles a third faster and the programs are as exact; `make slow` and the newer Python of `.ci/run` compile
-    as users do.
+    It compiles a third faster and its programs are as exact; `make slow`, and `.ci/run` on a newer Python,
+    compile as users do.
     """
     both = importlib.metadata.version("jaxlib").startswith("0.10.")
     if both and "not slow" in config.option.markexpr:
