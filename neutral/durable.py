@@ -1,4 +1,7 @@
-"""Files that are whole or not there, also after a crash: temporary name, fsync, rename, fsync of folder."""
+"""Files that are either complete or absent, also after a crash.
+
+A file is written under a temporary name, flushed to the disk, renamed, and its folder is flushed too.
+"""
 
 import hashlib
 import os
@@ -15,18 +18,18 @@ class WriteError(NeutralError, OSError):
     """A file could not be written; what was there before is still there."""
 
 
-def replace(path: Path, write: Callable[[Path], None]) -> str:
+def replace(path: Path, write: Callable[[Path], object]) -> str:
     """Write a file through a temporary one beside it.
 
     Args:
-        path: File to make or to replace.
-        write: Called with the temporary path; writes the content there.
+        path: The file to create or to replace.
+        write: Writes the content to the temporary path that it is called with.
 
     Returns:
         The SHA-256 of the content, hexadecimal.
 
     Raises:
-        WriteError: the disk is full, or writing is not allowed.
+        WriteError: The disk is full, or writing is not allowed.
     """
     partial = path.with_name(path.name + PARTIAL)
     with writing(path):
@@ -44,22 +47,22 @@ def replace(path: Path, write: Callable[[Path], None]) -> str:
 
 
 def write_text(path: Path, text: str) -> str:
-    """Write a text file as `replace` does; its SHA-256."""
+    """Write a text file with `replace` and return its SHA-256."""
     return replace(path, lambda partial: _write(partial, text))
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about a write into one line that names the file and the way on."""
+    """Turn an error of the operating system into one line that names the file and the remedy."""
     try:
         yield
     except WriteError:
         raise
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else str(error)
+        cause = os.strerror(error.errno) if error.errno else str(error)
         raise WriteError(
-            f"cannot write {path}: {why}. What was committed before is kept; "
-            "once there is room, the same command goes on from there."
+            f"cannot write {path}: {cause}. What was committed before is kept; "
+            "once there is room, the same command continues from there."
         ) from error
 
 
@@ -68,7 +71,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a text file."""
+    """Add a line to the end of a text file."""
     with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
@@ -80,7 +83,10 @@ def sha256(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last; a system whose folders cannot be opened does without."""
+    """Flush a folder to the disk, so that a rename in it survives a crash.
+
+    Where the system does not let a folder be opened, nothing is done.
+    """
     try:
         handle = os.open(folder, os.O_RDONLY)
     except PermissionError:

@@ -2,20 +2,20 @@
 
 
 class NeutralError(Exception):
-    """Root of the package's own errors: bad input, told in one line, with the fix."""
+    """The root of the package's own errors. The message is one line: what is wrong, and how to fix it."""
 
 
 class ArgumentError(NeutralError, ValueError):
-    """A wrong argument: names it, says what came and what is accepted."""
+    """An argument is wrong. The message names it and says what was given and what is accepted."""
 
 
 class DataError(NeutralError, ValueError):
-    """A file or table that cannot be used: names the file and the column."""
+    """A file or a table cannot be used. The message names the file and the column."""
 
 
 class PrecisionError(NeutralError, RuntimeError):
-    """Single precision where the answer needs double precision."""
+    """The answer needs double precision, and single precision is in use."""
 
 
 class CalibrationError(NeutralError):
-    """A fit that had to converge has not."""
+    """A calibration that had to converge did not converge."""

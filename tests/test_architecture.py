@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "neutral"
 
 # The rule, as ARCHITECTURE.md states it: a place may import itself and what stands left of it in its chain.
-GROUND = ("__init__", "errors", "typing", "precision", "durable", "shipped")
+GROUND = ("__init__", "errors", "typing", "precision", "durable", "shipped", "times")
 DEVICE_CHAIN: tuple[tuple[str, ...], ...] = (
     GROUND,
     ("numerics",),

@@ -1,7 +1,9 @@
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,6 +11,8 @@ typer = pytest.importorskip("typer")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.errors import DataError  # noqa: E402
+
+COMMANDS = {"demo", "calibrate", "surface", "cube", "pipeline", "report"}
 
 
 def run(monkeypatch, *arguments: str) -> int:
@@ -23,14 +27,47 @@ def test_version(monkeypatch, capsys):
     assert capsys.readouterr().out == f"neutral {importlib.metadata.version('neutral')}\n"
 
 
-def test_every_command_and_option_has_help():
-    commands = [typer.main.get_command(cli.app)]
-    for command in commands:
-        assert command.help, command.name
+def help_texts() -> Iterator[tuple[str, str | None]]:
+    """The help text of every command, argument and option, with its place."""
+    root = typer.main.get_command(cli.app)
+    for command in (root, *root.commands.values()):
+        yield command.name, command.help
         for parameter in command.params:
-            assert getattr(parameter, "help", None), f"{command.name} {parameter.name}"
-        commands += getattr(command, "commands", {}).values()
-    assert len(commands) > 1
+            yield f"{command.name} {parameter.name}", getattr(parameter, "help", None)
+
+
+TEXTS = dict(help_texts())
+
+
+def test_every_command_is_there():
+    root = typer.main.get_command(cli.app)
+    assert set(root.commands) == COMMANDS
+    assert len(TEXTS) > 40
+
+
+@pytest.mark.parametrize("place", TEXTS)
+def test_every_command_and_option_has_help_in_full_sentences(place):
+    """It starts with a capital, ends with a full stop, is no fragment, and refers to nothing above it."""
+    text = TEXTS[place]
+    assert text, "no help"
+    words = " ".join(text.split())
+    assert re.match(r"[A-Z]", words) and words.endswith("."), words
+    assert len(words.split()) >= 4, words
+    assert not re.match(r"(Of|Or|And|Likewise|As|So|Also the same)\b", words), words
+    assert not re.search(r"\b(likewise|ditto|gone on with|anew)\b", words), words
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_prints_its_help(monkeypatch, capsys, command):
+    assert run(monkeypatch, command, "--help") == 0
+    assert re.search(rf"Usage: .* {command} ", capsys.readouterr().out)
+
+
+def test_underlyings_are_chosen_by_either_name(monkeypatch, capsys, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("--currency", "--underlying"):
+        code = run(monkeypatch, "surface", str(tmp_path / "empty"), "--out", str(tmp_path), name, "BTC")
+        assert code == 2 and "no snapshot in it" in capsys.readouterr().err
 
 
 def test_no_command_prints_help(monkeypatch, capsys):
@@ -60,6 +97,12 @@ def test_without_typer_the_remedy_is_named():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "neutral: the command line needs typer: pip install 'neutral[cli]'\n"
+
+
+def test_the_module_is_the_command():
+    command = [sys.executable, "-m", "neutral.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"neutral {importlib.metadata.version('neutral')}\n"
 
 
 @pytest.mark.slow

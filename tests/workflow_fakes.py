@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from neutral.workflow.calibrate.config import Config
 from neutral.workflow.calibrate.rows import ModelFit
-from neutral.workflow.config import Config, validated
+from neutral.workflow.config import validated
 
 COLUMNS = (
     "timestamp,instrument_name,underlying,underlying_name,option_type,strike,expiry_datetime,time_to_maturity,"

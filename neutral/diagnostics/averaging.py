@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import ArgumentError
+from ..numerics.root_mean_square import root_mean_square
 from ..typing import Values
-from .residuals import root_mean_square
 
 _GAP = 1e-10  # gap of the mean log score to the optimum at which the rounds stop
 _ROUNDS = 100_000  # at most

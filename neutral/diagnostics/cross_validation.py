@@ -15,11 +15,12 @@ from ..calibration.batch import CHUNK, solve_batch
 from ..calibration.recipe import Recipe
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
+from ..numerics.root_mean_square import root_mean_square
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Values
 from .arguments import request_of
-from .residuals import Residuals, misses, root_mean_square
+from .residuals import Residuals, misses
 
 Kind = Literal["random", "strikes", "expiries"]
 Unit = Literal["vol", "price", "spreads"]

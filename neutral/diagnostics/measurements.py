@@ -5,10 +5,10 @@ from jaxtyping import Bool
 
 from ..calibration.losses import Loss
 from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..numerics.root_mean_square import root_mean_square
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers
 from .diagnose import Diagnosis
-from .residuals import root_mean_square
 
 _BP = 1e4  # basis points of 1
 

@@ -9,6 +9,7 @@ from jax.scipy.special import betainc
 from jaxtyping import Bool, Float
 
 from ..calibration.result import CalibrationResult
+from ..numerics.root_mean_square import root_mean_square
 from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers
@@ -152,12 +153,6 @@ def misses(
     spread = np.asarray(surface.spread)
     spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
     return Residuals(price=price, vol=vol, spreads=spreads, k=k, t=t)
-
-
-def root_mean_square(values: Float[np.ndarray, "..."]) -> float:
-    """Root mean square of the values that are finite; nan where there are none."""
-    known = values[np.isfinite(values)]
-    return float(np.sqrt(np.mean(known**2))) if known.size else np.nan
 
 
 def patterns(

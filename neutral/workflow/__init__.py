@@ -1,6 +1,6 @@
 """From a folder of snapshots to a store of calibrated models, and from the store to reports.
 
-The names load on first use, so that the command line can read the registry of models without pandas.
+The public names stand in `__init__.pyi`, each with its home; they load on first use.
 """
 
 import lazy_loader

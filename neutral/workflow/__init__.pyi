@@ -1,9 +1,12 @@
+from .calibrate.config import Config as Config
+from .calibrate.config import load_config as load_config
+from .calibrate.plan import Plan as Plan
+from .calibrate.plan import config_for as config_for
+from .calibrate.plan import make_plan as make_plan
 from .calibrate.run import Progress as Progress
-from .calibrate.run import config_for as config_for
 from .calibrate.run import run as run
+from .calibrate.run import run_plan as run_plan
 from .calibrate.store import Store as Store
 from .calibrate.store import open_store as open_store
 from .calibrate.summary import Summary as Summary
 from .calibrate.summary import summarise as summarise
-from .config import Config as Config
-from .config import load_config as load_config

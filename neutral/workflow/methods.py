@@ -77,7 +77,7 @@ class CarrMadanEngine(Section):
 
     kind: Literal["carr_madan"] = "carr_madan"
     N: Terms = 1024
-    alpha: float = 1.5
+    alpha: float = -0.5  # needs no moments; a damping like 1.5 is refused where they are infinite
     eta: Positive | None = None
     weights: Literal["trapezoid", "simpson"] = "trapezoid"
     interpolation: Literal["linear", "cubic", "quintic"] = "quintic"

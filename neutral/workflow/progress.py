@@ -4,27 +4,43 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO, TypeVar
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from .calibrate.run import Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 T = TypeVar("T")
 
 
 @contextmanager
 def shown(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
-    """What `run` takes as `progress`, shown on a stream, standard error by default."""
-    target: TextIO = stream or sys.stderr  # pyright: ignore[reportAssignmentType]
+    """Give a function that `run` takes as `progress` and that shows each block on a stream.
+
+    Args:
+        stream: Where to show it; standard error by default.
+    """
+    target = stream or sys.stderr
     if not target.isatty():
         yield lambda event: print(line(event), file=target, flush=True)
         return
-    with _bars(target) as show:
+    from rich.console import Console
+
+    with _bars(Console(file=target)) as show:
         yield show
 
 
 def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iterator[T]:
-    """Items one after another, counted on a stream: a bar on a terminal, every tenth part in a log."""
-    target: TextIO = stream or sys.stderr  # pyright: ignore[reportAssignmentType]
+    """Give items one after another and count them on a stream.
+
+    Args:
+        items: What to go through.
+        what: What the items are, in the plural.
+        stream: Where to count them, standard error by default: with a bar on a terminal, with a line for
+            every tenth part in a log.
+    """
+    target = stream or sys.stderr
     if target.isatty():
         from rich.console import Console
         from rich.progress import track
@@ -39,44 +55,58 @@ def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iter
 
 
 def line(event: Progress) -> str:
-    """One block in one line."""
+    """Write one block in one line."""
     failed = f", {event.not_converged} fits failed" if event.not_converged else ""
     refused = f", {event.refused} snapshots refused" if event.refused else ""
-    spent = f"{event.snapshots / event.seconds:.2f} snapshots/s" if event.seconds else "there already"
-    return f"{event.currency} block {event.block}: {event.done}/{event.total}, {spent}{failed}{refused}"
+    spent = f"{event.snapshots / event.seconds:.2f} snapshots/s" if event.seconds else "done before"
+    return f"{event.underlying} block {event.block}: {event.done}/{event.total}, {spent}{failed}{refused}"
+
+
+class _Tally:
+    """What has become of the snapshots of one underlying so far."""
+
+    def __init__(self) -> None:
+        self.fitted = 0
+        self.failed = 0
+        self.refused = 0
+
+    def add(self, event: Progress) -> None:
+        """Count one more block."""
+        self.fitted += event.snapshots if event.seconds else 0
+        self.failed += event.not_converged
+        self.refused += event.refused
 
 
 @contextmanager
-def _bars(stream: TextIO) -> Iterator[Callable[[Progress], None]]:
-    """A bar per currency with its rate and its failures so far."""
-    from rich.console import Console
+def _bars(console: "Console") -> Iterator[Callable[[Progress], None]]:
+    """A bar per underlying with its rate and its failures so far."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    rate = TextColumn("{task.fields[rate]} {task.fields[trouble]}")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        rate,
+        TextColumn("{task.fields[rate]} {task.fields[trouble]}"),
     )
-    began, counts = time.perf_counter(), dict[str, tuple[int, int, int]]()
-    with Bars(*columns, console=Console(file=stream)) as bars:
+    began = time.perf_counter()
+    tallies: dict[str, _Tally] = {}
+    with Bars(*columns, console=console) as bars:
         tasks = {}
 
         def show(event: Progress) -> None:
-            if event.currency not in tasks:
-                tasks[event.currency] = bars.add_task(event.currency, total=event.total, rate="", trouble="")
-            fitted, failed, refused = counts.get(event.currency, (0, 0, 0))
-            fitted += event.snapshots if event.seconds else 0
-            failed, refused = failed + event.not_converged, refused + event.refused
-            counts[event.currency] = fitted, failed, refused
+            name = event.underlying
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=event.total, rate="", trouble="")
+                tallies[name] = _Tally()
+            tally = tallies[name]
+            tally.add(event)
             bars.update(
-                tasks[event.currency],
+                tasks[name],
                 completed=event.done,
-                rate=f"{fitted / (time.perf_counter() - began):.2f}/s",
-                trouble=f"{failed} failed, {refused} refused",
+                rate=f"{tally.fitted / (time.perf_counter() - began):.2f}/s",
+                trouble=f"{tally.failed} failed, {tally.refused} refused",
             )
 
         yield show

@@ -13,8 +13,6 @@ from ...calibration import (
     CalibrationStatus,
     FellerPenalty,
     JumpMomentPenalty,
-    Loss,
-    Search,
     Tikhonov,
     calibrate_batch,
     nested_start,
@@ -27,8 +25,8 @@ from ...market.build import surface_of
 from ...models import AbstractFourierModel, Shifted
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
-from ..config import Config
 from ..recipes import RECIPES, SHIFT, Recipe, model_of, nearest_nested
+from .config import Config
 from .rows import ModelFit, Parameters, lost
 
 
@@ -144,11 +142,11 @@ def _arguments(
     starts.append(_moved(recipe, previous, block, config))
     return chosen, {
         "engine": config.engine.build(),
-        "loss": Loss(**config.loss.model_dump(exclude={"open_interest_power"})),
+        "loss": config.loss.build(),
         "prior": _prior(recipe, previous, config),
         "solver": config.solver.build(),
         "starts": starts,
-        "search": Search(**config.search.model_dump()),
+        "search": config.search.build(),
         "chunk": config.run.chunk,
     }
 

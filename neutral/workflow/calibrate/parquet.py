@@ -1,6 +1,6 @@
-"""Parquet files with checksums: written durably, read with every byte verified."""
+"""Parquet files with checksums: written as a whole, and read with every byte verified."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,9 +20,11 @@ _TYPES = {
     "reals": pa.list_(pa.float64()),
     "time": pa.timestamp("us", "UTC"),
 }
+KINDS = ("fits", "quotes")
+_REMEDY = "move it away, and the same `neutral calibrate` command computes it again."
 
 
-class Stored(NamedTuple):
+class StoredFile(NamedTuple):
     """What the manifest keeps of a file."""
 
     sha256: str
@@ -39,7 +41,7 @@ def schema_of(kind: str, models: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, _TYPES[of]) for name, of in columns_of(kind, models).items()])
 
 
-def fits_table(rows: list[dict[str, Any]], models: Sequence[str]) -> pa.Table:
+def fits_table(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> pa.Table:
     """The table of the fits of some models; a value that a row lacks is null, and so is nan."""
     schema = schema_of("fits", models)
     frame = pd.DataFrame(rows, columns=pd.Index(schema.names), dtype=object)
@@ -47,7 +49,7 @@ def fits_table(rows: list[dict[str, Any]], models: Sequence[str]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def quotes_table(frames: list[pd.DataFrame], models: Sequence[str]) -> pa.Table:
+def quotes_table(frames: Sequence[pd.DataFrame], models: Sequence[str]) -> pa.Table:
     """The table of the quotes of several snapshots, with the prices of some models."""
     schema = schema_of("quotes", models)
     if not frames:
@@ -56,12 +58,12 @@ def quotes_table(frames: list[pd.DataFrame], models: Sequence[str]) -> pa.Table:
     return pa.concat_tables(tables).replace_schema_metadata(None)
 
 
-def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Stored:
-    """Write tables one after another into one file, whole or not at all.
+def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> StoredFile:
+    """Write tables one after another into one file, completely or not at all.
 
     Args:
         path: The file.
-        schema: Columns of the file.
+        schema: The columns of the file.
         tables: Tables of that schema; one at a time is in memory.
     """
     rows = 0
@@ -73,16 +75,15 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> Stored:
                 writer.write_table(table)
                 rows += table.num_rows
 
-    return Stored(durable.replace(path, content), rows)
+    return StoredFile(durable.replace(path, content), rows)
 
 
-def read(path: Path, stored: Stored) -> pa.Table:
-    """Read a file, verified against what was stored.
+def read_parquet(path: Path, stored: StoredFile) -> pa.Table:
+    """Read a file and verify that it is the one that was stored.
 
     Raises:
-        DataError: the file is missing, or a byte of it has changed.
+        DataError: The file is missing, or a byte of it has changed.
     """
-    remedy = "move it away, and the same `neutral calibrate` command computes it again."
     try:
         digest = durable.sha256(path)
     except FileNotFoundError:
@@ -92,17 +93,11 @@ def read(path: Path, stored: Stored) -> pa.Table:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != stored.sha256:
-        raise DataError(f"{path}: is damaged, its bytes are not those written (SHA-256 differs): {remedy}")
+        raise DataError(f"{path}: is damaged, its bytes are not those written (SHA-256 differs): {_REMEDY}")
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path}: is damaged ({error}): {remedy}") from error
+        raise DataError(f"{path}: is damaged ({error}): {_REMEDY}") from error
     if table.num_rows != stored.rows:
-        raise DataError(f"{path}: has {table.num_rows} rows, the manifest says {stored.rows}: {remedy}")
+        raise DataError(f"{path}: has {table.num_rows} rows, the manifest says {stored.rows}: {_REMEDY}")
     return table
-
-
-def in_order(parts: Mapping[str, Stored], folder: Path) -> Iterator[pa.Table]:
-    """Verified parts, one at a time, in the order given."""
-    for name, stored in parts.items():
-        yield read(folder / name, stored)

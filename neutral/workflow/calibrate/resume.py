@@ -1,43 +1,48 @@
-"""Going on where an earlier run stopped: what must agree, what is done, what the next block starts from."""
+"""Continuing an earlier run: what must agree, what is done, and what the next block starts from."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from ...durable import writing
 from ...errors import ArgumentError, DataError
-from ..config import Config
 from ..inputs.archive import SnapshotFile
 from ..recipes import value_columns
+from .config import Config
 from .rows import Parameters
-from .store import MANIFEST, Part, Store, locked
+from .store import MANIFEST, Part, Store, create_store, locked, open_store
 
-State = dict[str, Parameters]  # by model: parameters of the last converged fit
-WAYS_ON = "Take another --out, or --no-resume, which moves the earlier results aside and begins afresh."
+State = dict[str, Parameters]
+"""By model the parameters of the last converged fit."""
+
+REMEDY = "Take another --out, or --no-resume, which moves the earlier results aside and starts afresh."
 
 
 def resume_or_create(folder: Path, config: Config, archive: Sequence[SnapshotFile]) -> Store:
-    """The store in a folder, to go on with; a new one where there is none.
+    """Open the store in a folder to continue with it, or create one where there is none.
 
     Raises:
-        ArgumentError: its results come from another configuration, or from other files at the same positions.
+        ArgumentError: The results come from another configuration, or from other files at the same positions.
     """
     if not (folder / MANIFEST).exists():
-        return Store.create(folder, config)
-    store = Store.open(folder)
+        return create_store(folder, config)
+    store = open_store(folder)
     if store.config_hash != config.hash:
         changes = "; ".join(_differences(store.config, config.content)) or "keys of another version"
-        raise ArgumentError(f"{folder} holds results of another configuration: {changes}. {WAYS_ON}")
+        raise ArgumentError(f"{folder} holds results of another configuration: {changes}. {REMEDY}")
     check_inputs(store, archive)
     return store
 
 
 def move_aside(folder: Path) -> Path | None:
-    """Rename a folder with results, so that a new run begins afresh; its new name, None if there was none."""
+    """Rename a folder with results, so that a new run starts afresh.
+
+    Returns:
+        The new name of the folder; None if it holds no results.
+    """
     if not (folder / MANIFEST).exists():
         return None
     number = 1
@@ -49,33 +54,35 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def check_inputs(store: Store, archive: Sequence[SnapshotFile]) -> None:
-    """Refuse an archive in which a file that was calibrated has changed, or has another position now.
+    """Refuse an archive in which a calibrated file has changed or has another position now.
+
+    Only the calibrated files are hashed here; the others are hashed when they are read.
 
     Raises:
-        ArgumentError: names the file.
+        ArgumentError: The message names the file.
     """
-    now = {file.position: file for file in archive}
-    for currency in store.currencies:
-        for part in store.parts(currency).values():
+    by_position = {file.position: file for file in archive}
+    for underlying in store.underlyings:
+        for part in store.parts(underlying).values():
             for position, name, digest in part.inputs:
-                file = now.get(position)
+                file = by_position.get(position)
                 if file is None or file.entry == (position, name, digest):
                     continue
-                raise ArgumentError(f"{store.folder}: {_what_changed(file, name)} {WAYS_ON}")
+                raise ArgumentError(f"{store.folder}: {_what_changed(file, name)} {REMEDY}")
 
 
-def is_done(store: Store, currency: str, block: int, files: Sequence[SnapshotFile], state: State) -> bool:
-    """Whether a block is committed, from these files and this start.
+def is_done(store: Store, underlying: str, block: int, files: Sequence[SnapshotFile], state: State) -> bool:
+    """Whether a block is committed, from these files and this starting state.
 
     Raises:
-        ArgumentError: it is committed with files of which some are not given now.
+        DataError: It is committed with files of which some are not given now.
     """
-    part = store.part(currency, block)
+    part = store.part(underlying, block)
     if part is None:
         return False
     if part.covers(files):
-        return part.warm_start == digest(state) and store.is_complete(currency, block)
-    _check_not_less(store, part, block, files)
+        return part.warm_start == digest(state) and store.is_complete(underlying, block)
+    _check_none_missing(store, part, block, files)
     return False
 
 
@@ -90,21 +97,21 @@ def last_converged(fits: pa.Table) -> State:
     return state
 
 
-def earlier_state(store: Store, currency: str, first_block: int) -> State:
-    """What the blocks before the first one given leave to start from."""
+def earlier_state(store: Store, underlying: str, first_block: int) -> State:
+    """The state that the blocks before the first given one end with."""
     state: State = {}
-    for block in store.parts(currency):
+    for block in store.parts(underlying):
         if block < first_block:
-            state |= last_converged(store.read_part("fits", currency, block))
+            state |= last_converged(store.read_part("fits", underlying, block))
     return state
 
 
 def digest(state: Mapping[str, Parameters]) -> str:
-    """SHA-256 of a state; numbers count with every digit."""
+    """SHA-256 of a state; every digit of its numbers counts."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _check_not_less(store: Store, part: Part, block: int, files: Sequence[SnapshotFile]) -> None:
+def _check_none_missing(store: Store, part: Part, block: int, files: Sequence[SnapshotFile]) -> None:
     given = {file.position for file in files}
     missing = [name for position, name, _ in part.inputs if position not in given]
     if missing:
@@ -124,8 +131,8 @@ def _what_changed(file: SnapshotFile, name: str) -> str:
     )
 
 
-def _differences(old: Any, new: Any, where: str = "") -> list[str]:
-    """Keys that differ, with both values."""
+def _differences(old: object, new: object, where: str = "") -> list[str]:
+    """The keys that differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         changes = []
         for key in dict.fromkeys([*old, *new]):

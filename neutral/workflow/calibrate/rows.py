@@ -10,6 +10,8 @@ import pandas as pd
 
 from ...shipped import CODE_VERSION
 from ..inputs.archive import SnapshotFile
+from ..inputs.markets import Market
+from ..outcome import LOST, REFUSED, price_errors
 from ..recipes import RECIPES, parameter_columns, price_columns
 
 FIT_COLUMNS: dict[str, str] = {
@@ -86,8 +88,6 @@ QUOTE_COLUMNS: dict[str, str] = {
 }
 """Columns of `quotes.parquet` and their kinds, before those of the models' prices."""
 
-REFUSED = "refused"  # the snapshot could not be used
-LOST = "error"  # the fit was lost to an error
 EVIDENCE = (
     "status",
     "converged",
@@ -99,7 +99,6 @@ EVIDENCE = (
     "condition_number",
     "at_bound",
 )  # fields of a fit that its row repeats
-ENOUGH_PRICES = 0.8  # share of finite prices below which an error is not stated
 
 Parameters = dict[str, Any]
 """Parameters by column: a number, or a list of numbers of a parameter with an axis and of the shift."""
@@ -153,15 +152,6 @@ class ModelFit:
     at_bound: str = ""
 
 
-@dataclass(frozen=True)
-class Table:
-    """The liquid quotes of one currency in one snapshot, or why there are none."""
-
-    frame: pd.DataFrame | None
-    reason: str
-    data_sha256: str
-
-
 def lost(message: str, n_quotes: int) -> ModelFit:
     """A fit that an error prevented."""
     return ModelFit(status=LOST, converged=False, message=message, prices=np.full(n_quotes, np.nan))
@@ -169,9 +159,8 @@ def lost(message: str, n_quotes: int) -> ModelFit:
 
 def fit_rows(
     file: SnapshotFile,
-    currency: str,
     seed: int,
-    table: Table,
+    market: Market,
     fits: Mapping[str, ModelFit],
     models: Sequence[str],
     config_hash: str,
@@ -179,16 +168,16 @@ def fit_rows(
     """One row for each model, with its fit or with the reason why the snapshot was refused."""
     common = {
         "snapshot_ts": file.timestamp,
-        "currency": currency,
+        "currency": market.underlying,
         "random_seed": seed,
         "config_hash": config_hash,
         "code_version": CODE_VERSION,
-        "data_sha256": table.data_sha256,
+        "data_sha256": market.data_sha256,
     }
-    if table.frame is None:
-        refusal = {"status": REFUSED, "converged": False, "message": table.reason, "at_bound": ""}
+    if market.frame is None:
+        refusal = {"status": REFUSED, "converged": False, "message": market.reason, "at_bound": ""}
         return [common | refusal | {"model": model} for model in models]
-    return [common | {"model": model} | _fit_row(fits[model], table.frame) for model in models]
+    return [common | {"model": model} | _fit_row(fits[model], market.frame) for model in models]
 
 
 def quote_rows(
@@ -207,7 +196,7 @@ def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
     test = split == "test"
     error = fit.prices - frame["mid_price_clean"].to_numpy(float)
     half = 0.5 * frame["spread"].to_numpy(float)
-    rmse_fit, mae_fit, _ = errors(error, half, train | test)
+    rmse_fit, mae_fit, _ = price_errors(error, half, train | test)
     row: dict[str, Any] = {
         "n_options_total": int(np.sum(train | test)),
         "n_train": int(np.sum(train)),
@@ -216,23 +205,7 @@ def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
         "mae_fit": mae_fit,
     }
     for name, rows in (("train", train), ("test", test)):
-        row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = errors(error, half, rows)
+        row[f"rmse_{name}"], row[f"mae_{name}"], row[f"inside_{name}"] = price_errors(error, half, rows)
     for name in EVIDENCE:
         row[name] = getattr(fit, name)
     return row | fit.parameters
-
-
-def errors(error: np.ndarray, half_spread: np.ndarray, rows: np.ndarray) -> tuple[float, float, float]:
-    """RMSE, MAE and share inside half a spread; nan where less than four fifths of the prices are finite.
-
-    Args:
-        error: Model less mid price, coin, shape (n,).
-        half_spread: Half of ask less bid, coin, shape (n,).
-        rows: Which quotes count, shape (n,).
-    """
-    finite = rows & np.isfinite(error)
-    if not rows.any() or finite.sum() < ENOUGH_PRICES * rows.sum():
-        return np.nan, np.nan, np.nan
-    kept = np.abs(error[finite])
-    inside = np.sum(kept <= half_spread[finite]) / rows.sum()  # a price that is not finite is not inside
-    return float(np.sqrt(np.mean(kept**2))), float(np.mean(kept)), float(inside)

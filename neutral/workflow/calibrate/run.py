@@ -1,141 +1,162 @@
-"""The main job: every snapshot of an archive, every currency, every model, committed block by block."""
+"""The main job: every snapshot of an archive, every underlying and every model, committed block by block."""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from ...shipped import CODE_VERSION, configuration
-from ..config import Config, load_config
-from ..inputs.archive import TIME, SnapshotFile, assets_of, blocks_of, is_deribit, market_files, read_archive
+from ...shipped import CODE_VERSION
+from ...times import TIME
+from ..inputs.archive import blocks_of
+from ..outcome import REFUSED
 from . import resume as resuming
-from .loading import Load, Reader, Tables, load_tables
+from .config import Config
 from .parquet import fits_table, quotes_table
+from .plan import BlockReader, Inputs, Load, LoadedSnapshot, Plan, load_snapshot, make_plan
 from .resume import State
 from .rows import ModelFit, Parameters, fit_rows, quote_rows
 from .store import Part, Store, locked
 from .summary import Summary, summarise
 
-Fits = list[dict[str, ModelFit]]  # per snapshot, by model
-Fit = Callable[[Sequence[pd.DataFrame], Mapping[str, Parameters], Config, Callable[[], None]], Fits]
+ModelFits = dict[str, ModelFit]
+"""The fits of one snapshot by model."""
+
+FitBlock = Callable[
+    [Sequence[pd.DataFrame], Mapping[str, Parameters], Config, Callable[[], None]], list[ModelFits]
+]
+"""Fits the models to a block of tables; see `fit.fit_block`."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A block has been committed, or was found committed: counts of one currency."""
+    """A block that is committed: counts of one underlying."""
 
-    currency: str
+    underlying: str
     block: int
     snapshots: int  # in this block
-    done: int  # of this currency so far
+    done: int  # snapshots of this underlying so far
     total: int
-    not_converged: int  # fits of this block, without refused ones
+    not_converged: int  # fits of this block, without those of refused snapshots
     refused: int  # snapshots of this block
-    seconds: float  # 0 where the block was there already
+    seconds: float  # 0 where the block had been committed before
 
 
 class Stopped(Exception):
-    """The run is to end: a block that is not committed is dropped."""
+    """The run is to end, and blocks that are not committed are dropped."""
+
+
+def model_fitter() -> FitBlock:
+    """Make the function that fits the models of one run.
+
+    The programs that it compiles are its alone: every shape is compiled once, and the memory of the programs
+    is free again when the run has ended.
+    """
+    from ...calibration.programs import Programs  # loads JAX; reading and refusing files do without it
+    from .fit import fit_block
+
+    return partial(fit_block, programs=Programs())
 
 
 def run(
-    inputs: str | Path | Iterable[str | Path],
+    inputs: Inputs,
     out: str | Path,
     config: Config | None = None,
     *,
     resume: bool = True,
     progress: Callable[[Progress], None] = lambda event: None,
-    load: Load = load_tables,
-    fit: Fit | None = None,
+    load: Load = load_snapshot,
+    fit: FitBlock | None = None,
 ) -> Summary:
-    """Calibrate every model to every snapshot and currency.
+    """Calibrate every model to every snapshot and underlying.
 
-    What is committed stays: an interrupted run goes on from there, and ends with the same bytes as one that
-    was not interrupted. Ctrl-C (`KeyboardInterrupt`) leaves complete tables of what is committed.
+    Committed blocks are kept: an interrupted run continues from there and ends with the same bytes as a run
+    that was not interrupted. Ctrl-C (`KeyboardInterrupt`) leaves complete tables of what is committed.
 
     Args:
         inputs: Folders and files of snapshots.
         out: Folder of the results: `fits.parquet`, `quotes.parquet`, `manifest.json`, `run_log.jsonl`,
             `parts/`.
-        config: What to do; by default the configuration shipped for Deribit files, or that for all others.
-        resume: Whether to go on with what `out` holds; False moves that aside.
-        progress: Told of every block.
-        load: Turns a file into tables of quotes.
-        fit: Fits the models to a block of tables.
+        config: What to do. None takes the configuration shipped for Deribit files, or the one for all others.
+        resume: Whether to continue with the results in `out`; False moves them aside.
+        progress: Called with every block.
+        load: Reads the markets of a snapshot.
+        fit: Fits the models to a block of tables; None takes what `model_fitter` makes.
 
     Raises:
-        NeutralError: the inputs or the folder cannot be used; no result is lost.
+        NeutralError: The inputs or the folder cannot be used; no result is lost.
     """
-    inputs = [inputs] if isinstance(inputs, str | Path) else list(inputs)
-    config = config or config_for(inputs)
-    archive = read_archive(inputs, config.data.first_index, config.data.limit)
-    config = config.resolved(assets_of(archive))
+    plan = make_plan(inputs, config)
+    return run_plan(plan, out, resume=resume, progress=progress, load=load, fit=fit)
+
+
+def run_plan(
+    plan: Plan,
+    out: str | Path,
+    *,
+    resume: bool = True,
+    progress: Callable[[Progress], None] = lambda event: None,
+    load: Load = load_snapshot,
+    fit: FitBlock | None = None,
+) -> Summary:
+    """Calibrate every model to the snapshots of a plan.
+
+    Args:
+        plan: As `make_plan` makes it.
+        out: As for `run`, and so are the other arguments.
+        resume: As for `run`.
+        progress: As for `run`.
+        load: As for `run`.
+        fit: As for `run`.
+
+    Raises:
+        NeutralError: The folder cannot be used; no result is lost.
+    """
+    config = plan.config
     folder = Path(out)
     if not resume:
         resuming.move_aside(folder)
     with locked(folder):
-        store = resuming.resume_or_create(folder, config, archive)
-        known = {*store.currencies, *config.currencies}
-        store.list_currencies([name for name in config.data.currencies if name in known])
+        store = resuming.resume_or_create(folder, config, plan.archive)
+        stored = {*store.underlyings, *config.underlyings}
+        store.list_underlyings([name for name in config.data.currencies if name in stored])
         began = time.perf_counter()
-        store.log(event="start", time=_now(), version=CODE_VERSION, snapshots=len(archive))
-        fitted = _Run(store, archive, config, load, fit or _default_fit(), progress).all()
+        store.log(event="start", time=_now(), version=CODE_VERSION, snapshots=len(plan.archive))
+        fitted = _Run(store, plan, progress=progress, load=load, fit=fit or model_fitter()).all()
         store.consolidate()
         seconds = time.perf_counter() - began
         store.log(event="end", time=_now(), seconds=seconds, fitted=fitted)
         return summarise(store.read("fits").to_pandas(), seconds, fitted)
 
 
-def config_for(inputs: str | Path | Iterable[str | Path], path: str | Path | None = None) -> Config:
-    """A configuration for some inputs, with the underlyings that they have where it says "all".
-
-    Args:
-        inputs: Folders and files.
-        path: A TOML file; None takes what is shipped for Deribit files, or that for all others.
-
-    Raises:
-        NeutralError: as `read_archive` and `load_config`.
-    """
-    files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
-    config = load_config(path or (None if is_deribit(files) else configuration("markets")))
-    # names tell of Deribit snapshots what of other files only reading does
-    return config if config.is_resolved else config.resolved(assets_of(read_archive(files)))
-
-
 class _Run:
-    """One run: a chain of blocks per currency, in threads that share only the store and the files read."""
+    """One run: a chain of blocks per underlying, in threads that share the store and the files read."""
 
     def __init__(
-        self,
-        store: Store,
-        archive: Sequence[SnapshotFile],
-        config: Config,
-        load: Load,
-        fit: Fit,
-        progress: Callable[[Progress], None],
+        self, store: Store, plan: Plan, *, progress: Callable[[Progress], None], load: Load, fit: FitBlock
     ):
         self._store = store
-        self._config = config
-        self._fit = fit
+        self._config = plan.config
         self._progress = progress
-        self._blocks = blocks_of(archive, config.run.block)
-        self._reader = Reader(self._blocks, config, load)
+        self._fit_block = fit
+        self._blocks = blocks_of(plan.archive, plan.config.run.block)
+        self._reader = BlockReader(self._blocks, plan.config, load)
         self._stop = threading.Event()
         self._writing = threading.Lock()
 
     def all(self) -> int:
-        """Run the chains; the number of snapshots and currencies fitted anew.
+        """Run the chains and return the number of snapshots and underlyings that were fitted now.
 
         The first error, or Ctrl-C, stops the chains at their next fit and is raised when they have ended.
         """
-        with ThreadPoolExecutor(self._config.workers, thread_name_prefix="currency") as pool:
-            chains = [pool.submit(self._chain, currency) for currency in self._config.currencies]
+        with ThreadPoolExecutor(self._config.workers, thread_name_prefix="underlying") as pool:
+            chains = [pool.submit(self._chain, name) for name in self._config.underlyings]
             try:
                 wait(chains, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
@@ -152,75 +173,107 @@ class _Run:
         self._stop.set()
         wait(chains)
 
-    def _chain(self, currency: str) -> int:
-        """Fit the blocks of one currency in their order; the number of snapshots fitted."""
-        numbers = list(self._blocks)
-        state = resuming.earlier_state(self._store, currency, numbers[0])
-        done = fitted = 0
-        total = sum(map(len, self._blocks.values()))
-        for number, following in zip(numbers, [*numbers[1:], None], strict=True):
-            files, began = self._blocks[number], time.perf_counter()
-            if resuming.is_done(self._store, currency, number, files, state):
-                fits, seconds = self._store.read_part("fits", currency, number), 0.0
-            else:
-                fits = self._block(currency, number, following, state)
-                fitted, seconds = fitted + len(files), time.perf_counter() - began
-            state = state | resuming.last_converged(fits)
-            done += len(files)
-            self._report(currency, number, (len(files), done, total), fits, seconds)
-        return fitted
-
-    def _block(self, currency: str, number: int, following: int | None, state: State) -> pa.Table:
-        """Fit and commit one block."""
-        self._check_stop()
-        tables = self._reader.tables(number, following)
-        files = self._blocks[number]
-        frames = [one[currency].frame if currency in one else None for one in tables]
-        fits = iter(
-            self._fit([frame for frame in frames if frame is not None], state, self._config, self._check_stop)
-        )
-        by_file: Fits = [{} if frame is None else next(fits) for frame in frames]
-        fit_table, quote_table = self._tables(currency, files, tables, by_file)
-        part = Part(tuple(file.entry for file in files), resuming.digest(state), {})
-        with self._writing:
-            self._store.commit(currency, number, part, fit_table, quote_table)
-        return fit_table
-
-    def _tables(
-        self, currency: str, files: Sequence[SnapshotFile], tables: Sequence[Tables], fits: Fits
-    ) -> tuple[pa.Table, pa.Table]:
-        config, rows, quotes = self._config, [], []
-        for file, one, by_model in zip(files, tables, fits, strict=True):
-            table, seed = one.get(currency), config.seed(currency, file.position)
-            if table is None:  # the file does not have it
-                continue
-            rows += fit_rows(file, currency, seed, table, by_model, config.models, config.hash)
-            if table.frame is not None:
-                quotes.append(quote_rows(file, currency, table.frame, by_model))
-        return fits_table(rows, config.models), quotes_table(quotes, config.models)
-
-    def _report(
-        self, currency: str, number: int, counts: tuple[int, int, int], fits: pa.Table, seconds: float
-    ) -> None:
-        frame = fits.select(["snapshot_ts", "status", "converged"]).to_pandas()
-        refused = frame["status"] == "refused"
-        event = Progress(
-            currency,
-            number,
-            *counts,
-            not_converged=int((~frame["converged"] & ~refused).sum()),
-            refused=int(frame.loc[refused, "snapshot_ts"].nunique()),
-            seconds=seconds,
-        )
-        with self._writing:
-            if seconds:
-                self._store.log(event="block", time=_now(), **vars(event))
-            self._progress(event)
-
     def _check_stop(self) -> None:
         """Raise `Stopped` once the run is to end."""
         if self._stop.is_set():
             raise Stopped
+
+    def _chain(self, underlying: str) -> int:
+        """Fit the blocks of one underlying in order and return the number of snapshots fitted."""
+        numbers = list(self._blocks)
+        state = resuming.earlier_state(self._store, underlying, numbers[0])
+        total = sum(map(len, self._blocks.values()))
+        done = 0
+        fitted = 0
+        for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+            size = len(self._blocks[number])
+            fits, seconds = self._block(underlying, number, following, state)
+            state = state | resuming.last_converged(fits)
+            done += size
+            fitted += size if seconds else 0
+            self._report(
+                Progress(
+                    underlying=underlying,
+                    block=number,
+                    snapshots=size,
+                    done=done,
+                    total=total,
+                    seconds=seconds,
+                    **_counts(fits),
+                )
+            )
+        return fitted
+
+    def _block(
+        self, underlying: str, number: int, following: int | None, state: State
+    ) -> tuple[pa.Table, float]:
+        """The fits of one block and the seconds spent on it, 0 for a block that was committed before."""
+        began = time.perf_counter()
+        if resuming.is_done(self._store, underlying, number, self._blocks[number], state):
+            return self._store.read_part("fits", underlying, number), 0.0
+        self._check_stop()
+        snapshots = self._reader.snapshots(number, following)
+        fits = self._commit_fits(underlying, number, snapshots, state)
+        return fits, time.perf_counter() - began
+
+    def _commit_fits(
+        self, underlying: str, number: int, snapshots: Sequence[LoadedSnapshot], state: State
+    ) -> pa.Table:
+        """Fit one block, commit it, and return the table of its fits."""
+        fits, quotes = self._tables(underlying, snapshots, self._fit(underlying, snapshots, state))
+        inputs = tuple(snapshot.file.entry for snapshot in snapshots)
+        part = Part(inputs, resuming.digest(state), {})
+        with self._writing:
+            self._store.commit(underlying, number, part, fits, quotes)
+        return fits
+
+    def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
+        """The fits of each snapshot; none for a snapshot whose quotes cannot be used."""
+        markets = [snapshot.markets.get(underlying) for snapshot in snapshots]
+        frames = [None if market is None else market.frame for market in markets]
+        usable = [frame for frame in frames if frame is not None]
+        fits = iter(self._fit_block(usable, state, self._config, self._check_stop))
+        return [{} if frame is None else next(fits) for frame in frames]
+
+    def _tables(
+        self, underlying: str, snapshots: Sequence[LoadedSnapshot], fits: Sequence[ModelFits]
+    ) -> tuple[pa.Table, pa.Table]:
+        """The tables of fits and of quotes of one block."""
+        config = self._config
+        rows = []
+        quotes = []
+        for (file, markets), by_model in zip(snapshots, fits, strict=True):
+            market = markets.get(underlying)
+            if market is None:  # the file does not have it
+                continue
+            rows += fit_rows(
+                file=file,
+                seed=config.seed(underlying, file.position),
+                market=market,
+                fits=by_model,
+                models=config.models,
+                config_hash=config.hash,
+            )
+            if market.frame is not None:
+                quotes.append(quote_rows(file, underlying, market.frame, by_model))
+        return fits_table(rows, config.models), quotes_table(quotes, config.models)
+
+    def _report(self, event: Progress) -> None:
+        with self._writing:
+            if event.seconds:
+                entries = dict(vars(event))
+                self._store.log(event="block", time=_now(), currency=entries.pop("underlying"), **entries)
+            self._progress(event)
+
+
+def _counts(fits: pa.Table) -> dict[str, int]:
+    """How many fits of a block did not converge, and how many of its snapshots were refused."""
+    frame = fits.select(["snapshot_ts", "status", "converged"]).to_pandas()
+    refused = frame["status"] == REFUSED
+    return {
+        "not_converged": int((~frame["converged"] & ~refused).sum()),
+        "refused": int(frame.loc[refused, "snapshot_ts"].nunique()),
+    }
 
 
 def _failed_first(chains: Sequence[Future[int]]) -> list[Future[int]]:
@@ -231,12 +284,6 @@ def _failed_first(chains: Sequence[Future[int]]) -> list[Future[int]]:
         return 2 if error is None else 1 if isinstance(error, Stopped) else 0
 
     return sorted(chains, key=rank)
-
-
-def _default_fit() -> Fit:
-    from .fit import fit_block  # loads JAX
-
-    return fit_block
 
 
 def _now() -> str:

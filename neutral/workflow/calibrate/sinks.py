@@ -11,7 +11,7 @@ import pandas as pd
 
 from ... import durable
 from ...errors import ArgumentError, NeutralError
-from ..inputs.archive import TIME
+from ...times import TIME
 from ..recipes import RECIPES, SHIFT, in_order, price_columns, standard_models
 from .rows import columns_of
 from .store import Store

@@ -5,30 +5,31 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 
 from ... import durable
 from ...errors import DataError
 from ...shipped import CODE_VERSION
-from ..config import Config
 from ..inputs.archive import Entry, SnapshotFile
-from . import parquet as tables
-from .parquet import Stored
+from .config import Config
+from .parquet import KINDS, StoredFile, read_parquet, schema_of, write_parquet
 
 FORMAT = 3
-MANIFEST, PARTS, LOG, LOCK = "manifest.json", "parts", "run_log.jsonl", ".lock"
-KINDS = ("fits", "quotes")
+MANIFEST = "manifest.json"
+PARTS = "parts"
+LOG = "run_log.jsonl"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
 class Part:
-    """A committed block of one currency: its inputs, what it started from, and its two files."""
+    """A committed block of one underlying: its inputs, the state that it started from, and its two files."""
 
     inputs: tuple[Entry, ...]
-    warm_start: str
-    files: Mapping[str, Stored]  # by kind
+    warm_start: str  # digest of the starting state
+    files: Mapping[str, StoredFile]  # by kind
 
     def covers(self, block: Sequence[SnapshotFile]) -> bool:
         """Whether every file of the block is in it."""
@@ -42,46 +43,6 @@ class Store:
         self.folder = folder
         self._manifest = manifest
 
-    @classmethod
-    def open(cls, folder: str | Path) -> "Store":
-        """Open the store in a folder.
-
-        Raises:
-            DataError: there is none, or its manifest is damaged.
-        """
-        path = Path(folder) / MANIFEST
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise DataError(
-                f"{folder}: holds no results of `neutral calibrate` ({MANIFEST} is missing)"
-            ) from None
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise DataError(
-                f"{path}: is not a manifest of format {FORMAT}, the one this version of neutral writes; "
-                "give another --out, or --no-resume, which moves what is there aside."
-            )
-        return cls(Path(folder), manifest)
-
-    @classmethod
-    def create(cls, folder: Path, config: Config) -> "Store":
-        """Begin a store in a folder, made if missing."""
-        with durable.writing(folder):
-            (folder / PARTS).mkdir(parents=True, exist_ok=True)
-        content = {
-            "format": FORMAT,
-            "config": config.content,
-            "config_hash": config.hash,
-            "currencies": [],
-            "parts": {},
-            "tables": {},
-        }
-        store = cls(folder, content)
-        store._save()
-        return store
-
     @property
     def config(self) -> dict[str, Any]:
         """The configuration its results were made with, by section."""
@@ -94,106 +55,142 @@ class Store:
 
     @property
     def models(self) -> list[str]:
-        """Names of the models of that configuration."""
+        """The names of the models of that configuration."""
         return self.config["models"]
 
     @property
-    def currencies(self) -> list[str]:
-        """Currencies in the order of the tables."""
+    def underlyings(self) -> list[str]:
+        """The underlyings in the order of the tables."""
         return self._manifest["currencies"]
 
-    def part(self, currency: str, block: int) -> Part | None:
+    def part(self, underlying: str, block: int) -> Part | None:
         """A committed block, or None."""
-        content = self._manifest["parts"].get(_key(currency, block))
+        content = self._manifest["parts"].get(_key(underlying, block))
         if content is None:
             return None
         inputs = tuple((position, name, digest) for position, name, digest in content["inputs"])
-        return Part(inputs, content["warm_start"], {kind: Stored(**content[kind]) for kind in KINDS})
+        files = {kind: StoredFile(**content[kind]) for kind in KINDS}
+        return Part(inputs, content["warm_start"], files)
 
-    def parts(self, currency: str) -> dict[int, Part]:
-        """The committed blocks of a currency in their order."""
-        numbers = [
-            int(key.rsplit("-", 1)[1]) for key in self._manifest["parts"] if key.startswith(f"{currency}-")
-        ]
-        return {number: part for number in sorted(numbers) if (part := self.part(currency, number))}
+    def parts(self, underlying: str) -> dict[int, Part]:
+        """The committed blocks of an underlying in order."""
+        keys = [key.rsplit("-", 1) for key in self._manifest["parts"]]
+        numbers = sorted(int(number) for name, number in keys if name == underlying)
+        return {number: part for number in numbers if (part := self.part(underlying, number))}
 
-    def is_complete(self, currency: str, block: int) -> bool:
-        """Whether the two files of a committed block are there; reading verifies what is in them."""
-        return all(self._path(kind, currency, block).exists() for kind in KINDS)
+    def is_complete(self, underlying: str, block: int) -> bool:
+        """Whether the two files of a committed block exist; reading them verifies their content."""
+        return all(self._path(kind, underlying, block).exists() for kind in KINDS)
 
-    def read_part(self, kind: str, currency: str, block: int) -> pa.Table:
-        """A part, verified."""
-        part = self.part(currency, block)
+    def read_part(self, kind: str, underlying: str, block: int) -> pa.Table:
+        """Read and verify a part."""
+        part = self.part(underlying, block)
         if part is None:
-            raise DataError(f"{self.folder}: has no block {block} of {currency}")
-        return tables.read(self._path(kind, currency, block), part.files[kind])
+            raise DataError(f"{self.folder}: has no block {block} of {underlying}")
+        return read_parquet(self._path(kind, underlying, block), part.files[kind])
 
-    def commit(self, currency: str, block: int, part: Part, fits: pa.Table, quotes: pa.Table) -> None:
-        """Add a block, or replace it: it counts once the manifest names it."""
-        key, content = _key(currency, block), {"fits": fits, "quotes": quotes}
-        others = {name: one for name, one in self._manifest["parts"].items() if name != key}
+    def commit(self, underlying: str, block: int, part: Part, fits: pa.Table, quotes: pa.Table) -> None:
+        """Add a block, or replace it. It counts once the manifest names it."""
+        key = _key(underlying, block)
+        others = {name: content for name, content in self._manifest["parts"].items() if name != key}
         if len(others) < len(self._manifest["parts"]):  # never name files that are being replaced
-            self._save(parts=others, tables={})
+            self.save(parts=others, tables={})
         files = {
-            kind: tables.write(self._path(kind, currency, block), self._schema(kind), [content[kind]])
-            for kind in KINDS
+            kind: write_parquet(self._path(kind, underlying, block), self._schema(kind), [table])
+            for kind, table in (("fits", fits), ("quotes", quotes))
         }
-        self._save(parts=others | {key: _part_content(replace(part, files=files))}, tables={})
+        self.save(parts=others | {key: _part_content(replace(part, files=files))}, tables={})
 
-    def list_currencies(self, names: Sequence[str]) -> None:
-        """Set which currencies the tables have, and their order."""
-        if list(names) != self.currencies:
-            self._save(currencies=list(names), tables={})
+    def list_underlyings(self, names: Sequence[str]) -> None:
+        """Set which underlyings the tables have, and in which order."""
+        if list(names) != self.underlyings:
+            self.save(currencies=list(names), tables={})
 
     def consolidate(self) -> None:
-        """Write `fits.parquet` and `quotes.parquet` from all parts, by currency and time."""
+        """Write `fits.parquet` and `quotes.parquet` from all parts, by underlying and time."""
         if self._manifest["tables"]:
             return
         written = {
-            kind: tables.write(self.folder / f"{kind}.parquet", self._schema(kind), self._all_parts(kind))
+            kind: write_parquet(self.folder / f"{kind}.parquet", self._schema(kind), self.batches(kind))
             for kind in KINDS
         }
-        self._save(tables={kind: stored._asdict() for kind, stored in written.items()})
+        self.save(tables={kind: stored._asdict() for kind, stored in written.items()})
 
     def read(self, kind: str) -> pa.Table:
-        """All rows of a kind, verified; from the parts where a run was killed before it wrote the table.
+        """Read and verify all rows of a kind, from the parts if the run was killed before it wrote the table.
 
         Raises:
-            DataError: a file is damaged or missing; names it.
+            DataError: A file is damaged or missing; the message names it.
         """
         stored = self._manifest["tables"].get(kind)
         if stored:
-            return tables.read(self.folder / f"{kind}.parquet", Stored(**stored))
-        parts = list(self._all_parts(kind))
+            return read_parquet(self.folder / f"{kind}.parquet", StoredFile(**stored))
+        parts = list(self.batches(kind))
         return pa.concat_tables(parts) if parts else self._schema(kind).empty_table()
 
     def batches(self, kind: str) -> Iterator[pa.Table]:
-        """All rows of a kind, verified, a part at a time and in the order of the table."""
-        return self._all_parts(kind)
+        """Read and verify all rows of a kind, a part at a time and in the order of the table."""
+        for underlying in self.underlyings:
+            for block in self.parts(underlying):
+                yield self.read_part(kind, underlying, block)
 
-    def log(self, **event: Any) -> None:
-        """Add a line to the run log: times and counts, which the tables leave out."""
+    def log(self, **event: object) -> None:
+        """Add a line to the run log, which holds the times and counts that the tables leave out."""
         durable.append_line(self.folder / LOG, json.dumps(event))
 
-    def _schema(self, kind: str) -> pa.Schema:
-        return tables.schema_of(kind, self.models)
-
-    def _all_parts(self, kind: str) -> Iterator[pa.Table]:
-        for currency in self.currencies:
-            for block in self.parts(currency):
-                yield self.read_part(kind, currency, block)
-
-    def _path(self, kind: str, currency: str, block: int) -> Path:
-        return self.folder / PARTS / f"{kind}-{_key(currency, block)}.parquet"
-
-    def _save(self, **changes: Any) -> None:
+    def save(self, **changes: object) -> None:
+        """Write the manifest with some entries changed."""
         manifest = self._manifest | changes | {"code_version": CODE_VERSION}
         text = json.dumps(manifest, indent=1, sort_keys=True)
         durable.write_text(self.folder / MANIFEST, text + "\n")
         self._manifest = json.loads(text)
 
+    def _schema(self, kind: str) -> pa.Schema:
+        """The columns of a kind of table, which depend on the models of the run."""
+        return schema_of(kind, self.models)
 
-open_store = Store.open
+    def _path(self, kind: str, underlying: str, block: int) -> Path:
+        return self.folder / PARTS / f"{kind}-{_key(underlying, block)}.parquet"
+
+
+def open_store(folder: str | Path) -> Store:
+    """Open the store in a folder.
+
+    Raises:
+        DataError: There is none, or its manifest is damaged.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(
+            f"{folder}: holds no results of `neutral calibrate` ({MANIFEST} is missing)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise DataError(
+            f"{path}: is not a manifest of format {FORMAT}, the one this version of neutral writes; "
+            "give another --out, or --no-resume, which moves what is there aside."
+        )
+    return Store(Path(folder), manifest)
+
+
+def create_store(folder: Path, config: Config) -> Store:
+    """Create a store in a folder, and the folder if it is missing."""
+    with durable.writing(folder):
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    content = {
+        "format": FORMAT,
+        "config": config.content,
+        "config_hash": config.hash,
+        "currencies": [],
+        "parts": {},
+        "tables": {},
+    }
+    store = Store(folder, content)
+    store.save()
+    return store
 
 
 @contextmanager
@@ -212,8 +209,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _lock(file: Any) -> None:
-    """Lock a file until it is closed or the process ends, where the system can."""
+def _lock(file: TextIO) -> None:
+    """Lock a file until it is closed or the process ends, where the system can lock files."""
     try:
         import fcntl
     except ModuleNotFoundError:
@@ -221,8 +218,8 @@ def _lock(file: Any) -> None:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _key(currency: str, block: int) -> str:
-    return f"{currency}-{block:05d}"
+def _key(underlying: str, block: int) -> str:
+    return f"{underlying}-{block:05d}"
 
 
 def _part_content(part: Part) -> dict[str, Any]:

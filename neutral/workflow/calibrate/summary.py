@@ -1,30 +1,36 @@
-"""What a run came to: counts by currency and model, errors on the test quotes, and whether all is well."""
+"""The outcome of a run: counts and errors by underlying and model, and whether every fit converged."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from ..outcome import LOST, REFUSED
 from ..recipes import in_order
-from .rows import LOST, REFUSED
 
 
 @dataclass(frozen=True)
 class Line:
-    """One currency and model; errors, in coin, are those of all test quotes of converged fits together."""
+    """One underlying and model. Errors are those of all test quotes of converged fits together."""
 
-    currency: str
+    underlying: str
     model: str
     snapshots: int
     converged: int
-    not_converged: int  # ended with another status
-    refused: int  # the snapshot could not be used
-    lost: int  # an error took the fit
-    mae: float
+    not_converged: int  # fits that ended with another status
+    refused: int  # snapshots that could not be used
+    lost: int  # fits that an error prevented
+    mae: float  # in the unit of the quotes, and so are the next two
     median_mae: float  # over snapshots
     rmse: float
     inside: float  # share of quotes with an error of at most half the spread
     steps: float  # median
+
+    @property
+    def failed(self) -> int:
+        """The number of fits that were tried and did not converge."""
+        return self.not_converged + self.lost
 
 
 @dataclass(frozen=True)
@@ -33,60 +39,74 @@ class Summary:
 
     lines: tuple[Line, ...]
     snapshots: int  # in the store
-    fitted: int  # snapshots and currencies fitted now; the others were there already
+    fitted: int  # snapshots and underlyings fitted in this run; the others were in the store before
     seconds: float
     reasons: dict[str, int]  # why fits did not converge or were lost, and how many
 
     @property
     def complete(self) -> bool:
         """Whether every fit that was tried converged."""
-        return all(line.not_converged + line.lost == 0 for line in self.lines)
+        return all(line.failed == 0 for line in self.lines)
 
     def __str__(self) -> str:
-        """A table, then what did not converge, then the time it took."""
+        """A table, then the fits that did not converge, then the time."""
         width = max([7, *(len(line.model) for line in self.lines)])
         header = (
             f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
             f"   {'MAE test':>9} {'median':>9} {'RMSE test':>9} {'inside':>7} {'steps':>5}"
         )
         rows = [
-            f"{line.currency:4} {line.model:{width}} {line.snapshots:9} {line.converged:9} {line.refused:7}"
-            f" {line.not_converged + line.lost:6}   {_numbers(line)}"
+            f"{line.underlying:4} {line.model:{width}} {line.snapshots:9} {line.converged:9} {line.refused:7}"
+            f" {line.failed:6}   {_numbers(line)}"
             for line in self.lines
         ]
-        why = [f"{count} x {reason}" for reason, count in self.reasons.items()]
+        reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
-        now = f"{self.fitted} snapshot-currencies fitted now in {self.seconds:.1f} s{rate}"
-        return "\n".join([header, *rows, *why, f"{self.snapshots} snapshots; {now}"])
+        work = f"{self.fitted} snapshot-currencies fitted now in {self.seconds:.1f} s{rate}"
+        return "\n".join([header, *rows, *reasons, f"{self.snapshots} snapshots; {work}"])
 
 
-def summarise(fits: Any, seconds: float = 0.0, fitted: int = 0) -> Summary:
+def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summary:
     """The summary of a table of fits.
 
     Args:
-        fits: DataFrame as in `fits.parquet`.
+        fits: The table in `fits.parquet`.
         seconds: Wall time of the run.
-        fitted: Snapshots and currencies fitted in this time.
+        fitted: Snapshots and underlyings that were fitted in this time.
     """
-    lines = []
-    for currency in fits["currency"].unique():
-        for model in in_order(fits["model"].unique()):
-            rows = fits[(fits["currency"] == currency) & (fits["model"] == model)]
-            if len(rows):
-                lines.append(_line(currency, model, rows))
-    tried = fits[~fits["converged"].astype(bool) & (fits["status"] != REFUSED)]
+    table: Any = fits  # pandas has no types that a checker could follow
+    tried = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
     reasons = (tried["model"] + " " + tried["status"] + ": " + tried["message"]).value_counts()
-    counts = {str(reason): int(count) for reason, count in reasons.items()}
-    return Summary(tuple(lines), int(fits["snapshot_ts"].nunique()), fitted, seconds, counts)
+    return Summary(
+        lines=tuple(_line(underlying, model, rows) for underlying, model, rows in by_model(fits)),
+        snapshots=int(table["snapshot_ts"].nunique()),
+        fitted=fitted,
+        seconds=seconds,
+        reasons={str(reason): int(count) for reason, count in reasons.items()},
+    )
 
 
-def _line(currency: str, model: str, rows: Any) -> Line:
-    converged = rows[rows["converged"].astype(bool)]
-    refused, lost = (int((rows["status"] == status).sum()) for status in (REFUSED, LOST))
+def by_model(fits: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
+    """Underlying, model and their rows of a table of fits, in the order of the tables of results."""
+    table: Any = fits
+    return [
+        (str(underlying), model, rows)
+        for underlying in table["currency"].unique()
+        for model in in_order(table["model"].unique())
+        if len(rows := table[(table["currency"] == underlying) & (table["model"] == model)])
+    ]
+
+
+def _line(underlying: str, model: str, rows: pd.DataFrame) -> Line:
+    table: Any = rows
+    converged = table[table["converged"].astype(bool)]
+    refused = int((table["status"] == REFUSED).sum())
+    lost = int((table["status"] == LOST).sum())
     count = converged["n_test"].to_numpy(float)
-    mae, rmse, inside = (converged[f"{name}_test"].to_numpy(float) for name in ("mae", "rmse", "inside"))
+    mae = converged["mae_test"].to_numpy(float)
+    rmse = converged["rmse_test"].to_numpy(float)
     return Line(
-        currency=currency,
+        underlying=underlying,
         model=model,
         snapshots=len(rows),
         converged=len(converged),
@@ -96,15 +116,17 @@ def _line(currency: str, model: str, rows: Any) -> Line:
         mae=_pooled(mae, count),
         median_mae=float(np.nanmedian(mae)) if np.isfinite(mae).any() else np.nan,
         rmse=float(np.sqrt(_pooled(rmse**2, count))),
-        inside=_pooled(inside, count),
+        inside=_pooled(converged["inside_test"].to_numpy(float), count),
         steps=float(converged["steps"].median()) if len(converged) else np.nan,
     )
 
 
 def _pooled(values: np.ndarray, count: np.ndarray) -> float:
-    """Mean with weights; nan where there is none."""
-    here = np.isfinite(values) & (count > 0)
-    return float(np.sum(values[here] * count[here]) / np.sum(count[here])) if here.any() else np.nan
+    """The mean of values weighted by counts; nan where no value is finite and counts."""
+    usable = np.isfinite(values) & (count > 0)
+    if not usable.any():
+        return np.nan
+    return float(np.sum(values[usable] * count[usable]) / np.sum(count[usable]))
 
 
 def _numbers(line: Line) -> str:
@@ -114,6 +136,6 @@ def _numbers(line: Line) -> str:
 
 
 def _number(value: float, form: str) -> str:
-    """A number, or a dash of its width where there is none."""
+    """A number, or a dash of the same width where there is none."""
     width = int(form.split(".")[0])
     return f"{value:{form}}" if np.isfinite(value) else f"{'-':>{width}}"

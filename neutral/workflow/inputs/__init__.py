@@ -1,1 +1,1 @@
-"""Market files to markets: one underlying at one time each."""
+"""From files of market data to markets: the quotes of one underlying at one time each."""

@@ -1,6 +1,6 @@
-"""Files of every accepted kind as prepared tables: one per underlying and time, or why there is none."""
+"""Markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,101 +13,153 @@ from ...errors import NeutralError
 from ...market import Split, prepare
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
-from ...shipped import configuration
-from ..config import Document, load_config
-from .archive import opened
+from ..config import Document
+from .archive import OpenedFile, open_file, without_folder
 
-UNKNOWN = "-"  # the asset of a file that cannot be read
+UNKNOWN = "-"  # the underlying of a file that cannot be read
+NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
+
+ConfigOf = Callable[[str], Document]
+"""The configuration of files by their kind."""
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
     """The quotes of one underlying at one time in one file, prepared; or why they cannot be used."""
 
-    file: str
-    asset: str
-    timestamp: pd.Timestamp  # UTC; NaT where it is not known
-    frame: pd.DataFrame | None = None  # as `prepare` keeps it
-    rejected: pd.DataFrame | None = None  # with their reasons
+    file: str  # its name
+    underlying: str
+    timestamp: datetime  # UTC; `NO_TIME` where it is not known
+    frame: pd.DataFrame | None = None  # the quotes that `prepare` keeps
+    rejected: pd.DataFrame | None = None  # the other quotes, with their reasons
     spot: float = np.nan
-    sha256: str = ""
+    sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
+    file_sha256: str = ""  # of the bytes of the file as they are on the disk
     reason: str = ""
 
     @property
     def n_rejected(self) -> int:
-        """Rows that are refused."""
+        """The number of rows that are refused."""
         return 0 if self.rejected is None else len(self.rejected)
+
+    @property
+    def data_sha256(self) -> str:
+        """The digest by which a row of results names its data."""
+        return self.sha256 or self.file_sha256
 
 
 def read_markets(
-    files: Iterable[Path],
-    config: Document | None = None,
-    assets: Sequence[str] | None = None,
-    data: Mapping[str, Any] | None = None,
+    files: Iterable[Path], config_of: ConfigOf, underlyings: Sequence[str] | None = None
 ) -> Iterator[Market]:
-    """The markets in files, in their order; nothing is raised for a file or a time that cannot be used.
+    """Read the markets in files, in order. Nothing is raised for a file or a time that cannot be used.
 
     Args:
         files: As `market_files` lists them.
-        config: Its day count, rates and filters; where None, what is shipped for the kind of each file.
-        assets: Only these underlyings; all where None.
-        data: Keys of its `[data]` to replace, such as rates.
+        config_of: Gives day count, rates and filters for a kind of file, as `shipped_config` does.
+        underlyings: Only these; None reads all.
     """
     for path in files:
-        try:
-            source = opened(path)
-        except NeutralError as error:
-            yield Market(path.name, UNKNOWN, pd.NaT, reason=without_folder(error, path))  # pyright: ignore
+        opened = open_file(path)
+        if opened.source is None:
+            yield _refused(path, UNKNOWN, opened)
             continue
-        settings = config or load_config(None if source.kind == "deribit" else configuration("markets"))
-        settings = settings.replaced(data=dict(data or {}))
-        for asset, date in source.snapshots:
-            if assets is None or asset in assets:
-                yield read_market(source, asset, date, settings)
+        config = config_of(opened.source.kind)
+        for underlying, date in opened.source.snapshots:
+            if underlyings is None or underlying in underlyings:
+                yield read_market(opened.source, underlying, date, config)
+
+
+def read_snapshot_markets(
+    path: Path, date: datetime | None, config: Document, splits: Mapping[str, Split]
+) -> tuple[str, dict[str, Market]]:
+    """Read some underlyings of one snapshot.
+
+    Args:
+        path: The file.
+        date: The date to read, `UNKNOWN_DATE` in a file without dates; None in a file of a single time.
+        config: Day count, rates and filters.
+        splits: By underlying, which quotes train.
+
+    Returns:
+        The SHA-256 of the file's bytes as they were read, and the markets by underlying.
+    """
+    opened = open_file(path)
+    if opened.source is None:
+        return opened.sha256, {name: _refused(path, name, opened) for name in splits}
+    dates = dict(opened.source.snapshots) if date is None else dict.fromkeys(splits, _date(date))
+    markets = {
+        name: read_market(
+            opened.source, name, dates.get(name), config, split=split, file_sha256=opened.sha256
+        )
+        for name, split in splits.items()
+    }
+    return opened.sha256, markets
 
 
 def read_market(
-    source: Source, asset: str, date: datetime | None, config: Document, split: Split | None = None
+    source: Source,
+    underlying: str,
+    date: datetime | None,
+    config: Document,
+    split: Split | None = None,
+    file_sha256: str = "",
 ) -> Market:
-    """One market of a file.
+    """Read one market of a file.
 
     Args:
         source: The file.
-        asset: Underlying.
-        date: As the source names it.
+        underlying: The underlying.
+        date: The date by which the source lists the market.
         config: Day count, rates and filters.
-        split: Which quotes train.
+        split: Which quotes train; None trains on all.
+        file_sha256: Of the bytes of the file.
     """
+    name = source.path.name
     try:
-        quotes = source.quotes(asset, date, **_options(source, config))
+        quotes = source.quotes(underlying, date, **_options(source, config))
         kept, rejected = prepare(quotes, config.filters.build(), split)
     except NeutralError as error:
-        return Market(source.path.name, asset, _known(date), reason=without_folder(error, source.path))
-    at = _known(quotes.snapshot_ts)
-    return Market(source.path.name, asset, at, kept, rejected, _spot(quotes, kept), quotes.sha256)
+        reason = without_folder(error, source.path)
+        return Market(name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason)
+    return Market(
+        file=name,
+        underlying=underlying,
+        timestamp=_timestamp(quotes.snapshot_ts),
+        frame=kept,
+        rejected=rejected,
+        spot=_spot(quotes, kept),
+        sha256=quotes.sha256,
+        file_sha256=file_sha256,
+    )
+
+
+def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
+    """The market of a file that cannot be read."""
+    return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
 
 
 def _options(source: Source, config: Document) -> dict[str, Any]:
-    """What the loader of a kind of file is told."""
+    """The arguments of the loader for a kind of file."""
     data = config.data
     if source.kind == "deribit":
         return {"day_count": data.day_count}
     return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest}
 
 
-def _known(date: datetime | None) -> Any:
-    return pd.NaT if date in (None, UNKNOWN_DATE) else pd.Timestamp(date)
+def _date(date: datetime) -> datetime | None:
+    """A date as the source lists it."""
+    return None if date == UNKNOWN_DATE else date
+
+
+def _timestamp(date: datetime | None) -> datetime:
+    time: Any = NO_TIME if date is None or date == UNKNOWN_DATE else pd.Timestamp(date)
+    return time
 
 
 def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
-    """The spot price: of the file, the median of its index, or the forward of the first expiry."""
+    """The spot price: that of the file, or the median of its index, or the forward of the first expiry."""
     if np.isfinite(quotes.spot):
         return float(quotes.spot)
     if "index_price" in quotes.frame:
         return float(np.nanmedian(quotes.frame["index_price"].to_numpy(float)))
     return float(kept["forward"].iloc[0])
-
-
-def without_folder(error: NeutralError, path: Path) -> str:
-    """The message with the file's name alone, so that a row does not tell where the file lay."""
-    return str(error).replace(str(path.resolve()), path.name).replace(str(path), path.name)

@@ -1,1 +1,1 @@
-"""HTML pages and their figures."""
+"""HTML pages about results: one file each, with its pictures inside."""

@@ -1,4 +1,4 @@
-"""A page about the results of a run: one HTML file with its pictures inside."""
+"""The page about the results of `neutral calibrate`."""
 
 from collections.abc import Sequence
 from html import escape
@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ... import durable
-from ..calibrate.rows import REFUSED
 from ..calibrate.store import Store
-from ..calibrate.summary import summarise
+from ..calibrate.summary import by_model, summarise
+from ..outcome import REFUSED
 from ..recipes import in_order
 from . import html
 
-SNAPSHOTS = 2  # per currency whose smiles are drawn
+SNAPSHOTS = 2  # of each underlying, whose smiles are drawn
 SHOWN_MESSAGES = 20
 
 
@@ -22,30 +23,31 @@ def write_report(store: Store, path: str | Path | None = None) -> Path:
     """Write the page.
 
     Args:
-        store: Results of `run`.
-        path: The file; `report.html` in the store's folder by default.
+        store: The results of `run`.
+        path: The file; by default `report.html` in the folder of the store.
 
     Returns:
         The path of the page.
 
     Raises:
-        DataError: a file of the store is damaged.
-        NeutralError: matplotlib is not installed, or the page cannot be written.
+        DataError: A file of the store is damaged.
+        NeutralError: Matplotlib is not installed, or the page cannot be written.
     """
     target = store.folder / "report.html" if path is None else Path(path)
-    fits, quotes = store.read("fits").to_pandas(), store.read("quotes").to_pandas()
+    fits = store.read("fits").to_pandas()
+    quotes = store.read("quotes").to_pandas()
     text = page(fits, quotes, store.config_hash)
     durable.write_text(target, text)
     return target
 
 
-def page(fits: Any, quotes: Any, config_hash: str) -> str:
+def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
     """The page as HTML.
 
     Args:
-        fits: DataFrame as in `fits.parquet`.
-        quotes: DataFrame as in `quotes.parquet`.
-        config_hash: Hash of the configuration, to be named.
+        fits: The table in `fits.parquet`.
+        quotes: The table in `quotes.parquet`.
+        config_hash: The hash of the configuration, which the page states.
     """
     times = fits["snapshot_ts"]
     span = f"{times.min()} to {times.max()}" if len(fits) else "none"
@@ -55,36 +57,36 @@ def page(fits: Any, quotes: Any, config_hash: str) -> str:
         f"<p class='note'>{times.nunique()} snapshots, {escape(span)}; neutral {escape(versions)}, "
         f"configuration {config_hash[:12]}</p>",
         "<h2>Fit quality</h2>",
-        "<p class='note'>Errors of the test quotes of all converged fits together, in coin; inside: share of "
-        "quotes priced within half the bid-ask spread of the mid price.</p>",
+        "<p class='note'>Errors of the test quotes of all converged fits together, in the unit of quotes. "
+        "Inside is the share of quotes priced within half the bid-ask spread of the mid price.</p>",
         _summary(fits),
         "<h2>Convergence</h2>",
-        "<p class='note'>Steps are evaluations of prices and Jacobian, all starting points together.</p>",
+        "<p class='note'>Steps count the evaluations of prices and Jacobian from all starting points.</p>",
         _convergence(fits),
         _messages(fits),
     ]
-    for currency in fits["currency"].unique():
-        body += _pictures(
-            str(currency), fits[fits["currency"] == currency], quotes[quotes["currency"] == currency]
-        )
+    for name in fits["currency"].unique():
+        body += _pictures(str(name), _rows(fits, "currency", name), _rows(quotes, "currency", name))
     return html.page("Calibration", body)
 
 
-def _summary(fits: Any) -> str:
+def _summary(fits: pd.DataFrame) -> str:
+    """Counts and errors by underlying and model."""
     header = ["currency", "model", "snapshots", "converged", "refused", "failed"]
     header += ["MAE", "median MAE", "RMSE", "inside"]
     rows: list[list[html.Cell]] = []
     for line in summarise(fits).lines:
-        counts = (line.snapshots, line.converged, line.refused, line.not_converged + line.lost)
-        rows.append(
-            [line.currency, line.model, *((count, ",d") for count in counts)]
-            + [(value, ".6f") for value in (line.mae, line.median_mae, line.rmse)]
-            + [(line.inside, ".1%")]
-        )
+        counts = (line.snapshots, line.converged, line.refused, line.failed)
+        errors = (line.mae, line.median_mae, line.rmse)
+        row: list[html.Cell] = [line.underlying, line.model]
+        row += [(count, ",d") for count in counts]
+        row += [(error, ".6f") for error in errors]
+        rows.append([*row, (line.inside, ".1%")])
     return html.table(header, rows, texts=(0, 1))
 
 
-def _convergence(fits: Any) -> str:
+def _convergence(fits: pd.DataFrame) -> str:
+    """How the fits that were tried converged, by underlying and model."""
     header = [
         "currency",
         "model",
@@ -93,26 +95,37 @@ def _convergence(fits: Any) -> str:
         "steps, median",
         "steps, 90 %",
         "gradient norm, median",
+        "condition, median",
+        "at a bound",
+        "most often",
     ]
-    header += ["condition, median", "at a bound", "most often"]
     rows: list[list[html.Cell]] = []
-    tried = fits[fits["status"] != REFUSED]
-    for (currency, model), group in _by_model(tried):
+    tried: Any = fits[fits["status"] != REFUSED]
+    group: Any
+    for underlying, model, group in by_model(tried):
         bounds = group["at_bound"].replace("", np.nan).dropna()
         names = bounds.str.split(", ").explode()
         common = (names.str.replace(r"\[\d+\]", "", regex=True)).value_counts().index[:3]
-        rows.append([
-            currency, model, (len(group), ",d"), (group["converged"].astype(float).mean(), ".1%"),
-            (group["steps"].median(), ".0f"), (group["steps"].quantile(0.9), ".0f"),
-            (group["gradient_norm"].median(), ".1e"), (group["condition_number"].median(), ".1e"),
-            (len(bounds) / len(group), ".0%"), ", ".join(common),
-        ])  # fmt: skip
+        rows.append(
+            [
+                underlying,
+                model,
+                (len(group), ",d"),
+                (group["converged"].astype(float).mean(), ".1%"),
+                (group["steps"].median(), ".0f"),
+                (group["steps"].quantile(0.9), ".0f"),
+                (group["gradient_norm"].median(), ".1e"),
+                (group["condition_number"].median(), ".1e"),
+                (len(bounds) / len(group), ".0%"),
+                ", ".join(common),
+            ]
+        )
     return html.table(header, rows, texts=(0, 1, len(header) - 1))
 
 
-def _messages(fits: Any) -> str:
-    """Which snapshots were refused, or have fits that failed, and why."""
-    bad = fits[~fits["converged"].astype(bool)]
+def _messages(fits: pd.DataFrame) -> str:
+    """The snapshots that were refused and the fits that failed, with their reasons."""
+    bad: Any = fits[~fits["converged"].astype(bool)]
     if bad.empty:
         return ""
     refused = bad["status"] == REFUSED
@@ -128,33 +141,32 @@ def _messages(fits: Any) -> str:
     return "<h2>Refused and failed</h2>" + html.table(header, rows, texts=range(5)) + more
 
 
-def _pictures(currency: str, fits: Any, quotes: Any) -> list[str]:
+def _pictures(underlying: str, fits: pd.DataFrame, quotes: pd.DataFrame) -> list[str]:
+    """The pictures of one underlying."""
     from . import figures  # loads JAX and matplotlib
 
-    body, models = [f"<h2>{escape(currency)}</h2>"], in_order(fits["model"])
-    usable = fits[fits["status"] != REFUSED]
+    body = [f"<h2>{escape(underlying)}</h2>"]
+    models = in_order(fits["model"])
+    usable: Any = fits[fits["status"] != REFUSED]
     if usable.empty or quotes.empty:
         return [*body, "<p class='note'>No snapshot could be used.</p>"]
-    body.append(html.image(figures.residuals(quotes, models, f"{currency}: where models miss the market")))
-    body.append(html.image(figures.paths(usable, models, f"{currency}: parameters over time")))
+    body.append(html.image(figures.residuals(quotes, models, f"{underlying}: where models miss the market")))
+    body.append(html.image(figures.paths(usable, models, f"{underlying}: parameters over time")))
     for time in _spaced(sorted(usable["snapshot_ts"].unique())):
-        here = quotes[quotes["snapshot_ts"] == time]
-        rows = usable[usable["snapshot_ts"] == time]
-        body.append(html.image(figures.smiles(here, rows, f"{currency} options, {time}")))
+        snapshot_quotes = _rows(quotes, "snapshot_ts", time)
+        snapshot_fits = _rows(usable, "snapshot_ts", time)
+        title = f"{underlying} options, {time}"
+        body.append(html.image(figures.smiles(snapshot_quotes, snapshot_fits, title)))
     return body
 
 
-def _by_model(fits: Any) -> list[tuple[tuple[str, str], Any]]:
-    """Rows by currency and model, in the order of the tables."""
-    return [
-        ((currency, model), rows)
-        for currency in fits["currency"].unique()
-        for model in in_order(fits["model"])
-        if len(rows := fits[(fits["currency"] == currency) & (fits["model"] == model)])
-    ]
+def _rows(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
+    """The rows with a value in a column."""
+    rows: Any = table[table[column] == value]
+    return rows
 
 
-def _spaced(times: Sequence[Any]) -> list[str]:
-    """First, last and what lies evenly between."""
+def _spaced(times: Sequence[str]) -> list[str]:
+    """The first and the last time, and others that are spaced evenly between them."""
     picks = np.unique(np.linspace(0, len(times) - 1, SNAPSHOTS).round().astype(int))
-    return [times[i] for i in picks]
+    return [times[int(i)] for i in picks]

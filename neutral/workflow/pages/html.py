@@ -1,4 +1,4 @@
-"""Pieces of pages: one HTML file with its pictures inside, no downloads, no script; for screens and paper."""
+"""Pieces of pages for screens and paper; a page is one HTML file with pictures inside and no scripts."""
 
 import base64
 import io
@@ -64,7 +64,7 @@ figure { margin: 1rem 0; } figure img { margin: 0 0 .3rem; } figcaption { font-s
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is HTML already and is not escaped again."""
 
 
 Cell = str | tuple[float, str]  # text, or a number and its format
@@ -83,9 +83,13 @@ def page(title: str, body: Sequence[str]) -> str:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int], *, stacked: bool = False
 ) -> str:
-    """A table; the headers of the columns `texts` are aligned to the left, as text in cells is.
+    """A table.
 
-    One that is `stacked` becomes, on a narrow screen, a block of lines for each of its rows.
+    Args:
+        header: Names of the columns.
+        rows: Cells of each row.
+        texts: Positions of the columns whose headers are aligned to the left, as cells of text are.
+        stacked: Whether each row becomes a block of lines on a narrow screen.
     """
     head = "".join(
         f"<th scope=col{' class=text' if i in texts else ''}>{escape(name)}</th>"
@@ -111,40 +115,40 @@ def _text(value: str) -> str:
 
 
 def badge(outcome: str) -> Markup:
-    """The outcome of a gate, its word on its colour."""
+    """The outcome of a gate as a word on a coloured ground."""
     kind = outcome if outcome in ("pass", "warn", "fail") else "unknown"
     return Markup(f"<span class='badge {kind}'>{escape(outcome)}</span>")
 
 
 def link(text: str, anchor: str) -> Markup:
-    """A link to another place of the page."""
+    """A link to another place in the page."""
     return Markup(f"<a href='#{escape(anchor)}'>{escape(text)}</a>")
 
 
 def time(text: str) -> Markup:
-    """A date and time, in one line."""
+    """A date and time that is not broken across lines."""
     return Markup(f"<time>{escape(text)}</time>")
 
 
 def folded(summary: str, content: str) -> str:
-    """Content behind a line that opens it; open on paper."""
+    """Content behind a line that opens it. On paper it is always open."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def items(texts: Sequence[str], ordered: bool = False) -> str:
-    """A list."""
+    """A list, with numbers if it is ordered."""
     kind = "ol" if ordered else "ul"
     return f"<{kind}>" + "".join(f"<li>{_text(text)}</li>" for text in texts) + f"</{kind}>"
 
 
 def tiles(values: Sequence[tuple[str, str]]) -> str:
-    """Names with the figures that matter most."""
+    """Names and figures, each pair in a tile."""
     cells = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values)
     return f"<dl>{''.join(cells)}</dl>"
 
 
 def image(figure: "Figure", alt: str = "") -> str:
-    """A figure inside the page, sharp on fine screens and on paper."""
+    """A figure as part of the page, sharp on fine screens and on paper."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
     encoded = base64.b64encode(content.getvalue()).decode()
@@ -154,10 +158,10 @@ def image(figure: "Figure", alt: str = "") -> str:
 
 
 def captioned(picture: str, caption: str) -> str:
-    """A picture with words below it; one that stands alone is scrolled on a narrow screen, not shrunk."""
+    """A picture with words below it. Alone on a narrow screen it is scrolled and not shrunk."""
     return f"<figure><div class='scroll'>{picture}</div><figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def row(images: Sequence[str]) -> str:
-    """Pictures beside one another, two to a line."""
+    """Pictures side by side, two to a line."""
     return f"<div class='row'>{''.join(images)}</div>"

@@ -1,27 +1,40 @@
-"""The page of `neutral pipeline`: what became of every market, why, and pictures of some."""
+"""The page of `neutral pipeline`: the outcome of every market and its reasons, and pictures of some."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ... import durable
 from ...errors import ArgumentError
 from ...shipped import CODE_VERSION
+from ...times import minute_text
 from ..inputs.markets import UNKNOWN
 from ..pipeline.stages import MarketRun, reason_of
 from . import html
-from . import pipeline_tables as tables
-from .pipeline_tables import number
+from . import pipeline_sections as sections
+from .pipeline_sections import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ...diagnostics import Diagnosis
+
 TITLE = "Calibration of markets"
-HEADER = ["market", "time, UTC", "outcome", "status", "model", "vol RMSE, bp", "condition"]
-HEADER += ["quotes", "refused", "seconds"]
-HASH = 12  # digits of a hash that are written
+HEADER = [
+    "market",
+    "time, UTC",
+    "outcome",
+    "status",
+    "model",
+    "vol RMSE, bp",
+    "condition",
+    "quotes",
+    "refused",
+    "seconds",
+]
+HASH = 12  # digits of a hash that are shown
 
 
 def write_page(
@@ -30,30 +43,31 @@ def write_page(
     """Write the page.
 
     Args:
-        runs: Markets as they came out of the pipeline, in the order of the page.
-        history: Records of earlier runs, as `MarketRun.record`; those of these runs may be among them.
-        path: The file; its folder exists.
-        pictures: Markets to draw, the first ones that have a diagnosis.
+        runs: Markets as the pipeline returns them, in the order of the page.
+        history: Records of earlier runs, as `MarketRun.record`; the records of these runs may be among them.
+        path: The file, in an existing folder.
+        pictures: How many markets to draw, the first ones that have a diagnosis.
 
     Returns:
         The path of the page.
 
     Raises:
-        NeutralError: matplotlib is not installed, or the page cannot be written.
+        NeutralError: Matplotlib is not installed, or the page cannot be written.
     """
     records = [*history, *(run.record for run in runs)]
-    known = [i for i, run in enumerate(runs) if run.diagnosis is not None]
+    diagnosed = [i for i, run in enumerate(runs) if run.diagnosis is not None]
     body = [
         f"<h1>{TITLE}</h1>",
-        f"<p class='note'>{len(runs)} markets: {tables.counted(run.outcome for run in runs)}; "
+        f"<p class='note'>{len(runs)} markets: {sections.counted(run.outcome for run in runs)}; "
         f"neutral {escape(CODE_VERSION)}</p>",
         html.table(HEADER, [_line(i, run) for i, run in enumerate(runs)], range(5), stacked=True),
-        "<p class='note'>Vol RMSE: root mean square error of implied volatility, basis points. Condition: "
-        "largest over smallest singular value of the scaled Jacobian; beyond 200 a combination of parameters "
-        "is not seen. The outcome is the gravest of all gates; what cannot be determined does not pass.</p>",
+        "<p class='note'>Vol RMSE is the root mean square error of implied volatility in basis points. The "
+        "condition is the largest over the smallest singular value of the scaled Jacobian; beyond 200 the "
+        "quotes do not determine some combination of parameters. The outcome is the gravest of all gates; "
+        "what cannot be determined does not pass.</p>",
     ]
     for i, run in enumerate(runs):
-        drawn = _pictures(run, past(run, records)) if i in known[:pictures] else []
+        drawn = _pictures(run, past(run, records)) if i in diagnosed[:pictures] else []
         body += [f"<section id='{_anchor(i)}'>", *_market(run), *drawn, "</section>"]
     path = Path(path)
     durable.write_text(path, html.page(TITLE, body))
@@ -61,17 +75,17 @@ def write_page(
 
 
 def past(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Records of the same underlying and model up to the run's own, one per time, in order of time."""
-    own = run.record
-    if not own.get("timestamp"):
-        return [own]
+    """Records of the same underlying and model up to that of the run, one per time, in order of time."""
+    last = run.record
+    if not last.get("timestamp"):
+        return [last]
     same = [
         record
         for record in records
-        if all(record.get(key) == own.get(key) for key in ("asset", "model"))
-        and "" < (record.get("timestamp") or "") <= own["timestamp"]
+        if all(record.get(key) == last.get(key) for key in ("asset", "model"))
+        and "" < (record.get("timestamp") or "") <= last["timestamp"]
     ]
-    by_time = {record["timestamp"]: record for record in [*same, own]}
+    by_time = {record["timestamp"]: record for record in [*same, last]}
     return [by_time[time] for time in sorted(by_time)]
 
 
@@ -80,37 +94,42 @@ def _anchor(i: int) -> str:
 
 
 def _name(run: MarketRun) -> str:
-    return run.market.file if run.market.asset == UNKNOWN else run.market.asset
-
-
-def _time(run: MarketRun) -> str:
-    at = run.market.timestamp
-    return f"{at:%Y-%m-%d %H:%M}" if at == at else ""  # NaT is not itself
+    return run.market.file if run.market.underlying == UNKNOWN else run.market.underlying
 
 
 def _title(run: MarketRun) -> str:
-    return f"{_name(run)} {_time(run)}".strip()
+    return f"{_name(run)} {minute_text(run.market.timestamp)}".strip()
 
 
 def _reason(run: MarketRun) -> str:
-    """Why a market has not been finished; "" where it has."""
+    """Why a market has not been finished; "" if it has."""
     return run.market.reason or reason_of(run.stages)
 
 
 def _line(i: int, run: MarketRun) -> list[html.Cell]:
-    record, time = run.record, _time(run)
+    """The row of one market in the table of all."""
+    record = run.record
+    time = minute_text(run.market.timestamp)
     status = record.get("status") or ("refused" if _reason(run) else "not fitted")
     rejected = run.market.n_rejected if record.get("n_rejected") is None else record["n_rejected"]
     return [
-        html.link(_name(run), _anchor(i)), html.time(time) if time else "-", html.badge(run.outcome), status,
-        record.get("model") or "-", (number(run, "iv_rmse", 1e4), ",.1f"),
-        (number(run, "condition_number"), ".3g"), (number(run, "n_options"), ",.0f"), (rejected, ",d"),
-        (sum(stage.seconds for stage in run.stages), ".1f"),
-    ]  # fmt: skip
+        html.link(_name(run), _anchor(i)),
+        html.time(time) if time else "-",
+        html.badge(run.outcome),
+        status,
+        record.get("model") or "-",
+        (number(run, "iv_rmse", 1e4), ",.1f"),
+        (number(run, "condition_number"), ".3g"),
+        (number(run, "n_options"), ",.0f"),
+        (rejected, ",d"),
+        (run.seconds, ".1f"),
+    ]
 
 
 def _market(run: MarketRun) -> list[str]:
-    record, reason = run.record, _reason(run)
+    """The section of one market, without its pictures."""
+    record = run.record
+    reason = _reason(run)
     facts = {
         "file": run.market.file,
         "SHA-256": run.market.sha256[:HASH],
@@ -124,70 +143,83 @@ def _market(run: MarketRun) -> list[str]:
         f"<h2>{escape(_title(run))} {html.badge(run.outcome)}</h2>",
         f"<p class='note'>{escape(note)}</p>",
         f"<p class='reason'>{escape(reason)}</p>" if reason else "",
-        tables.key_figures(run),
-        *tables.gates(run),
-        *tables.stages(run),
-        *tables.log(run),
-        *tables.parameters(run),
-        *tables.in_words(run),
-        *tables.refused(run),
+        sections.key_figures(run),
+        *sections.gates(run),
+        *sections.stages(run),
+        *sections.log(run),
+        *sections.parameters(run),
+        *sections.in_words(run),
+        *sections.refused(run),
     ]
 
 
+class _Figure(NamedTuple):
+    """A figure to be drawn, or the reason why it cannot be drawn."""
+
+    draw: "Callable[[], Figure]"
+    content: str
+    caption: str
+    reason: str = ""
+
+
 def _pictures(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The pictures of one market."""
+    assert run.diagnosis is not None  # of the markets that are drawn
+    wide, *others, history = (_picture(_title(run), figure) for figure in _figures(run.diagnosis, records))
+    return ["<h3>Pictures</h3>", wide, html.row(others), history]
+
+
+def _figures(diagnosis: "Diagnosis", records: Sequence[Mapping[str, Any]]) -> list[_Figure]:
+    """The figures about one market."""
     from ... import plot  # loads matplotlib
 
-    diagnosis = run.diagnosis
-    assert diagnosis is not None  # of the markets that are drawn
-    unseen, unknown = diagnosis.identifiability.reason, diagnosis.uncertainty.reason
-    figures: list[tuple[Callable[[], Figure], str, str, str]] = [
-        (
+    undetermined = diagnosis.identifiability.reason
+    return [
+        _Figure(
             partial(plot.smiles, diagnosis.fit.surface, diagnosis.fit.result.model),
             "smiles of the model over bid and ask of the market",
             "Implied volatilities: bars from bid to ask of out-of-the-money quotes, and the model, where its "
             "prices are accurate enough to be drawn.",
-            "",
         ),
-        (
+        _Figure(
             partial(plot.residual_map, diagnosis),
             "errors of volatility by moneyness and expiry",
-            "Errors of the fitted quotes: red where the model is above the market, blue where below.",
+            "Errors of the fitted quotes: red where the model is above the market, blue where it is below.",
             diagnosis.residuals.reason,
         ),
-        (
+        _Figure(
             partial(plot.correlations, diagnosis),
             "correlations of the estimates",
-            "Correlations of the estimates; a frame where two can hardly be told apart.",
-            unseen,
+            "Correlations of the estimates; a frame marks two parameters that can hardly be told apart.",
+            undetermined,
         ),
-        (
+        _Figure(
             partial(plot.intervals, diagnosis),
             "90 % intervals of the parameters",
             "How far the noise of the quotes lets each parameter move.",
-            unknown,
+            diagnosis.uncertainty.reason,
         ),
-        (
+        _Figure(
             partial(plot.directions, diagnosis),
             "singular values and directions",
-            "What the quotes see of the parameters: a short bar is a combination that they hardly tell.",
-            unseen,
+            "A short bar is a combination of parameters that the quotes hardly determine.",
+            undetermined,
         ),
-        (
+        _Figure(
             partial(plot.history, records),
             "parameters from fit to fit",
-            "Parameters up to this fit, with 90 % intervals; crosses did not converge.",
-            "",
+            "Parameters up to this fit, with 90 % intervals; crosses mark fits that did not converge.",
         ),
     ]
-    wide, *others, path = (_picture(_title(run), *figure) for figure in figures)
-    return ["<h3>Pictures</h3>", wide, html.row(others), path]
 
 
-def _picture(name: str, draw: "Callable[[], Figure]", what: str, caption: str, reason: str) -> str:
-    """A figure with its caption, or why it is not drawn."""
+def _picture(name: str, figure: _Figure) -> str:
+    """A figure with its caption, or the reason why it is not drawn."""
+    reason = figure.reason
     try:
         if not reason:
-            return html.captioned(html.image(draw(), f"{name}: {what}"), caption)
+            image = html.image(figure.draw(), f"{name}: {figure.content}")
+            return html.captioned(image, figure.caption)
     except ArgumentError as error:
         reason = str(error)
-    return f"<p class='note'>Not drawn, {escape(what)}: {escape(reason)}</p>"
+    return f"<p class='note'>Not drawn, {escape(figure.content)}: {escape(reason)}</p>"

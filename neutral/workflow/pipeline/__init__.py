@@ -1,1 +1,1 @@
-"""`neutral pipeline`: every market through five stages with gates."""
+"""`neutral pipeline`: every market goes through five stages with gates."""

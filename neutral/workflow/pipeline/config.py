@@ -1,4 +1,4 @@
-"""The configuration of the pipeline: one model of each market, and the limits that it has to keep."""
+"""The configuration of the pipeline: one model for each market, and the limits that its fit has to keep."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ import jax
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from ...calibration import Tikhonov
+from ...calibration import DifferentialEvolution, QuasiRandom, Search, Tikhonov
 from ...calibration.coordinates import ModelCoordinates
 from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
 from ...models import AbstractFourierModel
 from ...shipped import configuration
-from ..config import Document, Loss, ModelName, Sources, ascending, read_document
+from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
 from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
 from ..recipes import PIPELINE_MODEL, RECIPES, model_of, settings_of
 from ..sections import Count, NotNegative, Positive, Section
@@ -26,22 +26,22 @@ from ..sections import Count, NotNegative, Positive, Section
 Playbook = Literal["plausibility", "heston", "sabr", "segments", "slv"]
 
 
-class PipelineSources(Sources):
-    """`[data]`: the files, and what loaders are told."""
+class FileRules(DataRules):
+    """`[data]`: which files and underlyings are read, and how."""
 
     files: list[str] = []
     assets: list[str] | None = None
 
 
-class Bounds(Section):
-    """`[bounds]`: intervals of parameters by name, over those from the data."""
+class BoundRules(Section):
+    """`[bounds]`: intervals of parameters by name, which replace the bounds from the data."""
 
     from_data: bool = True
     intervals: dict[str, tuple[float, float]] = {}
 
 
-class Anchor(Section):
-    """`[prior]`: the pull to the market's last fit before this one; and the one on what quotes do not see."""
+class AnchorRules(Section):
+    """`[prior]`: the pull to the previous fit, and the pull in directions that quotes do not determine."""
 
     strength: NotNegative = 0.0
     weights: dict[str, NotNegative] | None = None
@@ -49,7 +49,7 @@ class Anchor(Section):
     on_degenerate: Literal["keep", "damp"] = "keep"
 
 
-class Starts(Section):
+class StartRules(Section):
     """`[search]`: where a fit starts, and how many of the starts are run to the end."""
 
     v0: list[float] = []
@@ -57,9 +57,18 @@ class Starts(Section):
     finalists: Count = 8
     explore: Literal["none", "quasi_random", "differential_evolution"] = "none"
 
+    def build(self, explore: QuasiRandom | DifferentialEvolution | None = None) -> Search:
+        """The search over starting points that `neutral.calibrate` takes.
 
-class Validation(Section):
-    """`[validation]`: folds of the cross-validation; 0 leaves it out."""
+        Args:
+            explore: The global search that gives further starts; none by default, because the global stage
+                of the pipeline runs before the search.
+        """
+        return Search(self.screening, self.finalists, explore)
+
+
+class ValidationRules(Section):
+    """`[validation]`: the number of folds of the cross-validation; 0 leaves it out."""
 
     folds: Annotated[int, Field(ge=0)] = 5
 
@@ -71,29 +80,29 @@ class Validation(Section):
         return folds
 
 
-class Gates(Section):
-    """`[gates]`: sets of limits beside those of the stages, and a file of limits of one's own."""
+class GateRules(Section):
+    """`[gates]`: sets of limits beside those of the stages, and a file that replaces the shipped limits."""
 
     playbooks: list[Playbook] = []
     file: str | None = None
 
 
-class PipelineConfig(Document):
+class PipelineConfig(Document[FileRules]):
     """The whole file. The shipped `heston_index.toml` explains the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"
     model: ModelName = PIPELINE_MODEL
     breakpoints: list[float] = []
     simpler: list[ModelName] = []
-    data: PipelineSources = PipelineSources()
-    loss: Loss = Loss(weight="vega", robust="none", c=1.0)
-    bounds: Bounds = Bounds()
-    prior: Anchor = Anchor()
+    data: FileRules = FileRules()
+    loss: LossRules = LossRules(weight="vega", robust="none", c=1.0)
+    bounds: BoundRules = BoundRules()
+    prior: AnchorRules = AnchorRules()
     solver: Solver = MarquardtSolver()
     engine: Engine = LewisEngine()
-    search: Starts = Starts()
-    validation: Validation = Validation()
-    gates: Gates = Gates()
+    search: StartRules = StartRules()
+    validation: ValidationRules = ValidationRules()
+    gates: GateRules = GateRules()
 
     @field_validator("simpler")
     @classmethod
@@ -132,7 +141,7 @@ class PipelineConfig(Document):
 
     @property
     def content(self) -> dict[str, Any]:
-        """What changes the results of a market, by section; with the limits themselves."""
+        """The keys that change the results of a market, by section, together with the limits themselves."""
         skip = {"data": {"files", "assets", "limit"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         if self.engine == LewisEngine():  # as before there was a choice
@@ -141,11 +150,11 @@ class PipelineConfig(Document):
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """Of all gates.
+        """The limits of all gates.
 
         Raises:
-            ArgumentError: the file of limits has none of a playbook.
-            DataError: as `load_limits`.
+            ArgumentError: The file of limits has none for a playbook.
+            DataError: As `load_limits`.
         """
         limits = load_limits(self.gates.file)
         missing = sorted(set(self.gates.playbooks) - {limit.set for limit in limits})
@@ -158,7 +167,7 @@ class PipelineConfig(Document):
         return RECIPES[name].build({"breakpoints": self.breakpoints})
 
     def starts(self, name: str, before: Mapping[str, float] | None) -> list[AbstractFourierModel]:
-        """Starts beside those from the data: an earlier fit, and typical models at the variances listed.
+        """Starts beside those from the data: an earlier fit, and typical models with the listed variances.
 
         Without an earlier fit a nan start fills its slot, so that the compiled shape stays the same.
 
@@ -191,7 +200,8 @@ def load_pipeline_config(path: str | Path) -> PipelineConfig:
         path: A TOML file, or the name of a shipped one: "heston_index" or "heston_index.toml".
 
     Raises:
-        ArgumentError: no such file, no TOML, an unknown key or a value that is not accepted.
+        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+            accepted.
     """
     inside = configuration(Path(path).stem)
     if Path(path).exists() or not inside.is_file():

@@ -1,4 +1,4 @@
-"""Records of the pipeline: one JSON file per fit of a market, and a table of all of them."""
+"""Records of the pipeline: one JSON file for each fit of a market, and a table of all of them."""
 
 import json
 import time
@@ -12,78 +12,88 @@ import pandas as pd
 
 from ... import durable
 from ...errors import DataError
-from ..calibrate.rows import REFUSED
-from ..inputs.archive import TIME
+from ...times import TIME
+from ..outcome import REFUSED
 
 FOLDER = "records"
 ALWAYS = ("asset", "timestamp", "file", "config_hash", "code_version", "model", "status", "converged")
 OF_A_FIT = (
-    "sha256", "parameters", "loss", "iv_rmse", "iv_rmse_per_maturity", "largest_iv_error",
-    "condition_number", "n_options", "n_maturities", "maturities", "steps",
-)  # fmt: skip
+    "sha256",
+    "parameters",
+    "loss",
+    "iv_rmse",
+    "iv_rmse_per_maturity",
+    "largest_iv_error",
+    "condition_number",
+    "n_options",
+    "n_maturities",
+    "maturities",
+    "steps",
+)
 NESTED = ("parameters", "standard_errors")
 UNLISTED = ("covariance", "covariance_names", "stages", "gates", "log", *NESTED)  # not in the table
 
 
 class Records:
-    """The records in a folder, in order of asset and time."""
+    """The records in a folder, in order of underlying and time."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what the folder holds.
+        """Read the records in a folder of results.
 
         Args:
-            folder: Of the results; made if missing.
+            folder: The folder of the results, created if missing.
 
         Raises:
-            DataError: a record is damaged.
-            WriteError: the folder cannot be made.
+            DataError: A record is damaged.
+            WriteError: The folder cannot be created.
         """
         self.folder = folder / FOLDER
         with durable.writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self.all = {path.name: _read(path) for path in sorted(self.folder.glob("*.json"))}
 
-    def before(self, asset: str, timestamp: str, model: str, days: float) -> Mapping[str, Any] | None:
-        """The last converged fit of a model to a market in the days before a time; None where there is none.
+    def before(self, underlying: str, timestamp: str, model: str, days: float) -> Mapping[str, Any] | None:
+        """The last converged fit of a model to an underlying in the days before a time, if there is one.
 
         Args:
-            asset: Underlying.
-            timestamp: ISO text; "" where it is not known, and so is what came before.
-            model: Name.
-            days: How far back.
+            underlying: The underlying.
+            timestamp: The time as `time_text` writes it; "" if it is unknown, and then no fit is earlier.
+            model: The model's name.
+            days: How far to look back.
         """
         if not timestamp:
             return None
         since = (datetime.fromisoformat(timestamp) - timedelta(days=days)).strftime(TIME)
         earlier = [
-            one
-            for one in self.all.values()
-            if (one["asset"], one["model"]) == (asset, model) and one["converged"]
-            if since <= one["timestamp"] < timestamp
+            record
+            for record in self.all.values()
+            if (record["asset"], record["model"]) == (underlying, model) and record["converged"]
+            if since <= record["timestamp"] < timestamp
         ]
-        return max(earlier, key=lambda one: one["timestamp"], default=None)
+        return max(earlier, key=lambda record: record["timestamp"], default=None)
 
     def history(self) -> list[Mapping[str, Any]]:
         """All records with a fit, in order of time."""
-        fits = [one for one in self.all.values() if one.get("parameters")]
-        return sorted(fits, key=lambda one: (one["timestamp"], one["asset"]))
+        fits = [record for record in self.all.values() if record.get("parameters")]
+        return sorted(fits, key=lambda record: (record["timestamp"], record["asset"]))
 
     def store(self, record: Mapping[str, Any], refused: pd.DataFrame | None = None) -> dict[str, float]:
-        """Write a record, and read it back; beside it the quotes that are refused, with their reasons.
+        """Write a record and read it back, and write beside it the refused quotes with their reasons.
 
         Returns:
-            write_failures, missing_fields and clock_skew_seconds: how far the clock of the disk is from this
-            machine's, or the market's time ahead of it.
+            `write_failures`, `missing_fields`, and `clock_skew_seconds`: how far the clock of the disk is
+            from that of this machine, or how far the market's time lies ahead of it.
 
         Raises:
-            WriteError: the disk is full, or writing is not allowed.
+            WriteError: The disk is full, or writing is not allowed.
         """
         plain = as_plain(record)
         path = self.folder / _name(plain)
         if refused is not None and len(refused):
             durable.write_text(path.with_suffix(".refused.csv"), refused.to_csv(index=False))
         durable.write_text(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
-        now, written = time.time(), path.stat().st_mtime
+        now = time.time()
+        written = path.stat().st_mtime
         self.all[path.name] = plain
         required = ALWAYS if plain["status"] == REFUSED else (*ALWAYS, *OF_A_FIT)
         missing = [name for name in required if plain.get(name) is None]
@@ -94,22 +104,28 @@ class Records:
         }
 
     def write_table(self) -> Path:
-        """`records.csv`: a row per record, parameters and their standard errors as columns."""
-        rows = []
-        for one in self.all.values():
-            errors = {f"{name}_se": x for name, x in (one.get("standard_errors") or {}).items()}
-            lists = {key: x for key, x in one.items() if key not in UNLISTED and not isinstance(x, list)}
-            rows.append(lists | (one.get("parameters") or {}) | errors)
+        """Write `records.csv`, with a row per record and parameters and their standard errors as columns.
+
+        Returns:
+            The path of the file.
+        """
+        frame = pd.DataFrame([_row(record) for record in self.all.values()])
+        if len(frame):
+            frame = frame.sort_values(["asset", "timestamp", "model"], kind="stable")
         path = self.folder.parent / "records.csv"
-        table = pd.DataFrame(rows)
-        if len(table):
-            table = table.sort_values(["asset", "timestamp", "model"], kind="stable")
-        durable.write_text(path, table.to_csv(index=False))
+        durable.write_text(path, frame.to_csv(index=False))
         return path
 
 
-def as_plain(x: Any) -> Any:
-    """Numbers, texts, lists and dictionaries as JSON has them; what is not finite is None."""
+def _row(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record as a row of the table."""
+    errors = {f"{name}_se": error for name, error in (record.get("standard_errors") or {}).items()}
+    plain = {key: x for key, x in record.items() if key not in UNLISTED and not isinstance(x, list)}
+    return plain | (record.get("parameters") or {}) | errors
+
+
+def as_plain(x: object) -> Any:
+    """Turn a value into numbers, texts, lists and dictionaries as JSON has them; nan and inf into None."""
     if isinstance(x, Mapping):
         return {str(key): as_plain(value) for key, value in x.items()}
     if isinstance(x, list | tuple | np.ndarray):
@@ -124,7 +140,7 @@ def as_plain(x: Any) -> Any:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """Asset, time (else file), model and configuration: the same work has the same name."""
+    """A file name of underlying, time (or file), model and configuration: the same work has the same name."""
     when = record["timestamp"] or record["file"]
     name = f"{record['asset']}_{when}_{record['model']}_{record['config_hash'][:8]}"
     return "".join(c if c.isalnum() or c in "-_.+" else "" for c in name) + ".json"
@@ -142,7 +158,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _ahead(timestamp: str, now: float) -> float:
-    """Seconds by which a market's time lies in the future."""
+    """The seconds by which a market's time lies in the future."""
     if not timestamp:
         return 0.0
     return max(0.0, datetime.fromisoformat(timestamp).timestamp() - now)

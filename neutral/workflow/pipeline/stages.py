@@ -1,17 +1,24 @@
-"""What a run of the pipeline leaves: stages with their gates, and the record of each market."""
+"""A stage of the pipeline with its metrics and gates, and the result of all stages of one market."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
+import pandas as pd
 
 from ...diagnostics import Diagnosis
 from ...diagnostics.gates import Gate, Limit, Outcome, evaluate_gates, worst_outcome
 from ...errors import NeutralError
 from ...quotes.surface import QuoteSurface
+from ...times import seconds_text
 from ..inputs.markets import Market
+
+T = TypeVar("T")
+
+Metrics = dict[str, float]
+"""Numbers by name, nan where a number could not be determined."""
 
 WHY = {
     "kappa_change": "not known, for lack of an earlier fit",
@@ -24,14 +31,14 @@ STAGES = ("preprocess", "configure", "optimise", "validate", "store")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one market: what it measured, how long it took, what its limits say.
+    """One stage of one market: what it measured, how long it took, and whether it keeps its limits.
 
     Attributes:
         name: One of `STAGES`.
         seconds: Wall time.
-        metrics: Numbers by name, nan where not known.
-        gates: Limits, held against the metrics.
-        reason: Why the stage could not be finished; empty where it was.
+        metrics: Numbers by name, nan where a number could not be determined.
+        gates: The limits, compared with the metrics.
+        reason: Why the stage could not be finished; empty if it was.
     """
 
     name: str
@@ -42,66 +49,69 @@ class Stage:
 
     @property
     def outcome(self) -> Outcome:
-        """The gravest of its gates; "fail" where it was not finished."""
+        """The gravest outcome of its gates; "fail" if the stage was not finished."""
         return outcome_of([self])
 
 
-def staged(
+def run_stage(
     name: str,
-    work: Callable[[], tuple[dict[str, float], Any]],
+    work: Callable[[], tuple[Metrics, T]],
     limits: Collection[Limit],
     application: str,
     seconds: float = 0.0,
-) -> tuple[Stage, Any]:
-    """Do the work of a stage, and hold its metrics against their limits.
+) -> tuple[Stage, T | None]:
+    """Do the work of a stage and compare its metrics with their limits.
 
-    Limits on what the stage does not measure are not its own; a metric that is nan keeps none.
+    Only limits on this stage's metrics apply. A nan metric fails to satisfy every limit.
 
     Args:
-        name: Of the stage.
-        work: Returns metrics, and what the next stage goes on with.
-        limits: Those that may concern it.
-        application: As of `evaluate_gates`.
-        seconds: Spent on it before.
+        name: The stage.
+        work: Returns metrics, and the value that the next stage needs.
+        limits: The limits among which those on this stage's metrics are looked up.
+        application: As for `evaluate_gates`.
+        seconds: Time spent on the stage before this call.
 
     Returns:
-        The stage, and what `work` returned; None where it raised one of the package's errors, which the
-        stage then states.
+        The stage, and the value that `work` returned. The value is None if `work` raised one of the package's
+        errors; the stage then states its message.
     """
     began = time.perf_counter()
-    metrics, value, reason = dict[str, float](), None, ""
+    metrics: Metrics = {}
+    value = None
+    reason = ""
     try:
         metrics, value = work()
     except (NeutralError, jax.errors.JaxRuntimeError) as error:
         reason = str(error)
-    own = [limit for limit in limits if limit.measure in metrics]
-    judged = {limit.measure: metrics[limit.measure] for limit in own}
-    gates = evaluate_gates(judged, application, limits=own, why=WHY) if own else ()
-    return Stage(name, seconds + time.perf_counter() - began, metrics, gates, reason), value
+    measured = [limit for limit in limits if limit.measure in metrics]
+    judged = {limit.measure: metrics[limit.measure] for limit in measured}
+    gates = evaluate_gates(judged, application, limits=measured, why=WHY) if measured else ()
+    spent = seconds + time.perf_counter() - began
+    return Stage(name=name, seconds=spent, metrics=metrics, gates=gates, reason=reason), value
 
 
 def reason_of(stages: Sequence[Stage]) -> str:
-    """Why one of them could not be finished; "" where all were."""
+    """Why one of the stages could not be finished; "" if all were."""
     return next((stage.reason for stage in stages if stage.reason), "")
 
 
 def outcome_of(stages: Sequence[Stage]) -> Outcome:
-    """Of all their gates; "fail" where one could not be finished."""
+    """The gravest outcome of all gates of the stages; "fail" if a stage could not be finished."""
     return "fail" if reason_of(stages) else worst_outcome([gate for stage in stages for gate in stage.gates])
 
 
 @dataclass(frozen=True, eq=False)
 class MarketRun:
-    """One market through the pipeline, as far as it came.
+    """One market after the pipeline, as far as it came.
 
     Attributes:
         market: The quotes, and the file they are from.
-        stages: Those that ran, in order; the last one says why there are no more.
+        stages: The stages that ran, in order; the last one says why there are no more.
         log: What was tried when a fit failed, a line each.
         record: What is stored: plain numbers, texts, lists and dictionaries.
-        surface: The quotes that were fitted; None where there are none.
-        diagnosis: Of the fit; None where there is none.
-        rejected: The refused quotes with their `reason`, a DataFrame; None where nothing was read.
+        surface: The quotes that were fitted; None if there are none.
+        diagnosis: The diagnosis of the fit; None if there is none.
+        rejected: The refused quotes with their `reason`; None if nothing was read.
     """
 
     market: Market
@@ -110,23 +120,28 @@ class MarketRun:
     record: Mapping[str, Any] = field(default_factory=dict)
     surface: QuoteSurface | None = None
     diagnosis: Diagnosis | None = None
-    rejected: Any = None
+    rejected: pd.DataFrame | None = None
 
     @property
     def outcome(self) -> Outcome:
-        """Of all gates of all stages."""
+        """The gravest outcome of all gates of all stages."""
         return outcome_of(self.stages)
 
+    @property
+    def seconds(self) -> float:
+        """The wall time of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
     def without_numbers(self) -> "MarketRun":
-        """The same with nothing that takes memory: quotes, surface and diagnosis."""
+        """The same without quotes, surface and diagnosis, which take memory."""
         market = replace(self.market, frame=None, rejected=None)
         return replace(self, market=market, surface=None, diagnosis=None, rejected=None)
 
     def __str__(self) -> str:
         """One line."""
         reason = reason_of(self.stages)
-        error = self.record.get("iv_rmse")
-        told = "" if error is None else f", {1e4 * error:.3g} bp of volatility"
-        asset, when = self.market.asset, self.record.get("timestamp") or self.market.file
-        seconds = sum(stage.seconds for stage in self.stages)
-        return f"{asset} {when}: {self.outcome}{told}, {seconds:.2g} s" + (f": {reason}" if reason else "")
+        iv_rmse = self.record.get("iv_rmse")
+        error = "" if iv_rmse is None else f", {1e4 * iv_rmse:.3g} bp of volatility"
+        when = self.record.get("timestamp") or self.market.file
+        text = f"{self.market.underlying} {when}: {self.outcome}{error}, {seconds_text(self.seconds)}"
+        return f"{text}: {reason}" if reason else text

@@ -1,1 +1,1 @@
-"""`neutral surface` and `neutral cube`: volatility surfaces of markets."""
+"""`neutral surface` and `neutral cube`: volatility surfaces fitted to markets."""

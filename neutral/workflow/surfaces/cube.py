@@ -1,4 +1,4 @@
-"""The vol cube of files: surfaces read on one grid, and a row for each market, also for bad ones."""
+"""The cube of volatilities from files: surfaces read on one grid, and a row for each market."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,20 +12,21 @@ import pandas as pd
 from ... import durable
 from ...errors import ArgumentError
 from ...ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
-from ..inputs.archive import TIME
+from ...times import TIME
 from ..inputs.markets import Market
-from .fit import Fitted, fit_markets
+from .fit import MarketSurface, fit_markets
 
 SYNTHETIC = "SYN"
-SHOWN = 5
+SHOWN_REASONS = 5
 UNDATED = np.datetime64("NaT", "s")
 
 
 class CubeBuild(NamedTuple):
-    """A cube and the rows of all markets: `position` is that in the cube, <NA> where there is no surface."""
+    """A cube, and the rows of all markets."""
 
     cube: VolCube
-    rows: pd.DataFrame
+    rows: pd.DataFrame  # `position` is the place in the cube, <NA> where the market has no surface
+    complete: bool = True  # whether every surface that was tried converged
 
 
 def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **options: Any) -> CubeBuild:
@@ -33,22 +34,37 @@ def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **option
 
     Args:
         markets: As `read_markets` gives them.
-        grid: As in `sample_cube`.
-        options: Of `fit_markets`.
+        grid: As for `sample_cube`.
+        options: As for `fit_markets`.
 
     Returns:
-        The cube, sorted by underlying and time, and a row for each market in the same order, those without a
-        surface with the reason.
+        The cube, sorted by underlying and time, and a row for each market in the same order. The row of a
+        market without a surface says why.
     """
     grid = grid or CubeGrid()
-    done = [(fitted.row, _sample(fitted, grid)) for fitted in fit_markets(markets, **options)]
-    done.sort(key=lambda one: (one[0]["currency"], pd.isna(one[0]["snapshot_ts"]), one[0]["snapshot_ts"]))
-    samples = [sample for _, sample in done if sample is not None]
-    rows = pd.DataFrame([row for row, _ in done])
-    there = np.array([sample is not None for _, sample in done], bool)
-    rows.insert(0, "position", pd.array(np.where(there, np.cumsum(there) - 1, 0), "Int64"))
-    rows.loc[~there, "position"] = pd.NA
-    return CubeBuild(sample_cube(samples, grid), rows)
+    rows = []
+    samples = []
+    complete = True
+    for result in fit_markets(markets, **options):
+        rows.append(result.row)
+        samples.append(_sample(result, grid))
+        complete = complete and not result.failed
+    order = sorted(range(len(rows)), key=lambda i: _place(rows[i]))
+    ordered = [samples[i] for i in order]
+    frame = pd.DataFrame([rows[i] for i in order])
+    frame.insert(0, "position", _positions([sample is not None for sample in ordered]))
+    return CubeBuild(sample_cube([sample for sample in ordered if sample is not None], grid), frame, complete)
+
+
+def _place(row: dict[str, Any]) -> tuple[str, bool, Any]:
+    """Underlying and time of a row; rows without a time come last."""
+    return row["currency"], bool(pd.isna(row["snapshot_ts"])), row["snapshot_ts"]
+
+
+def _positions(present: list[bool]) -> pd.Series:
+    """Count the rows that are present; <NA> for the others."""
+    count = pd.Series(np.cumsum(np.array(present, bool)) - 1, dtype="Int64")
+    return count.where(np.array(present, bool), pd.NA)
 
 
 def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> CubeBuild:
@@ -56,37 +72,40 @@ def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> Cu
     grid = grid or CubeGrid()
     surfaces, spot = synthetic_history(jax.random.key(seed), days)
     dates = pd.bdate_range("2020-01-01", periods=days)
-    assets = np.full(days, SYNTHETIC)
+    underlyings = np.full(days, SYNTHETIC)
     rate = np.zeros((days, len(grid.days)))
     certificate = surfaces.certificate
     rows = pd.DataFrame(
         {
             "position": np.arange(days),
             "snapshot_ts": dates.tz_localize("UTC"),
-            "currency": assets,
+            "currency": underlyings,
             "status": "converged",
             "spot": np.asarray(spot),
             "free": certificate.free,
             "margin": certificate.margin,
         }
     )
-    return CubeBuild(sample_cube([Sample(surfaces, spot, rate, dates, assets)], grid), rows)
+    return CubeBuild(sample_cube([Sample(surfaces, spot, rate, dates, underlyings)], grid), rows)
 
 
 def cube_grid(moneyness: str, days: str) -> CubeGrid:
     """A grid from text: first:last:step, or numbers with commas.
 
     Raises:
-        ArgumentError: it is neither.
+        ArgumentError: A text is neither.
     """
     return CubeGrid(_axis("moneyness", moneyness), _axis("days", days))
 
 
 def write_cube(built: CubeBuild, path: Path) -> list[Path]:
-    """Write the cube, and its rows as CSV beside it; both paths.
+    """Write the cube, and its rows as CSV beside it.
+
+    Returns:
+        Both paths.
 
     Raises:
-        WriteError: a file cannot be written.
+        WriteError: A file cannot be written.
     """
     rows = path.with_name(f"{path.name.removesuffix('.npz')}_rows.csv")
     with durable.writing(path):
@@ -97,22 +116,24 @@ def write_cube(built: CubeBuild, path: Path) -> list[Path]:
 
 
 def described(built: CubeBuild, test_from: str | None = None) -> str:
-    """What the cube holds, what was refused and why, certificates, and both static tests.
+    """Describe what the cube holds, what was refused and why, the certificates, and both static tests.
 
     Args:
         built: The cube.
-        test_from: Date from which dates are told apart.
+        test_from: A date; what lies before it and from it on is described separately.
 
     Raises:
-        ArgumentError: it is no date.
+        ArgumentError: It is no date.
     """
-    rows: Any = built.rows
     cube = built.cube
-    there = rows[rows["position"].notna()]
-    shape, free = " x ".join(map(str, cube.values.shape)), int(there["free"].sum())
-    lines = [f"{len(there)} surfaces of {len(rows)} ({shape}), {free} certified free"]
-    refused = rows.loc[rows["position"].isna(), "message"] if len(there) < len(rows) else []
-    lines += [f"{count} x {reason}" for reason, count in Counter(refused).most_common(SHOWN)]
+    rows: Any = built.rows
+    in_cube = rows["position"].notna()
+    shape = " x ".join(map(str, cube.values.shape))
+    free = int(rows.loc[in_cube, "free"].sum())
+    lines = [f"{int(in_cube.sum())} surfaces of {len(rows)} ({shape}), {free} certified free"]
+    if not in_cube.all():
+        reasons = Counter(rows.loc[~in_cube, "message"])
+        lines += [f"{count} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS)]
     if test_from is None:
         return "\n".join([*lines, str(summarise_cube(cube))])
     try:
@@ -137,12 +158,13 @@ def _axis(name: str, text: str) -> tuple[float, ...]:
         ) from error
 
 
-def _sample(fitted: Fitted, grid: CubeGrid) -> Sample | None:
-    market = fitted.market
-    if fitted.surface is None or market.frame is None or not np.isfinite(fitted.row["margin"]):
+def _sample(result: MarketSurface, grid: CubeGrid) -> Sample | None:
+    """What the cube takes of a market; None without a surface that can be read."""
+    market = result.market
+    if result.surface is None or market.frame is None or not np.isfinite(result.row["margin"]):
         return None
     first = market.frame.drop_duplicates("maturity").sort_values("maturity")
     rate = carry_rates(first["maturity"], first["forward"], market.spot, grid.maturities)
-    at = market.timestamp
-    date = UNDATED if pd.isna(at) else np.datetime64(at.tz_convert(None).to_pydatetime(), "s")
-    return Sample([fitted.surface], [market.spot], rate[None], [date], [market.asset])
+    time = market.timestamp
+    date = UNDATED if pd.isna(time) else np.datetime64(time.replace(tzinfo=None), "s")
+    return Sample([result.surface], [market.spot], rate[None], [date], [market.underlying])

@@ -1,4 +1,4 @@
-"""Surfaces of files: fitted block by block, with the evidence of each as a row."""
+"""Surfaces of markets, fitted block by block, each with a row that says how well it was fitted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,77 +12,86 @@ import numpy as np
 from ...calibration import CalibrationStatus, Loss
 from ...errors import NeutralError
 from ...market.build import surface_of
+from ...numerics.root_mean_square import root_mean_square
 from ...quotes.stack import pad, stack
 from ...quotes.surface import QuoteSurface
 from ...surfaces import VolSurface, fit_surface, fit_surface_batch
 from ...typing import Real
-from ..calibrate.rows import LOST, REFUSED, errors
 from ..inputs.markets import Market
+from ..outcome import LOST, REFUSED, price_errors
 
 BLOCK = 64  # surfaces that are fitted together
 LOSS = Loss("spread", "soft_l1", 0.4)
 BATCHED = ("mixture", "essvi")
-ROOMY = 4  # times the cells of a surface: so much padding costs less than compiling
+ROOMY = 4  # padding to so many times the cells of a surface costs less than compiling for its shape
 Shape = tuple[int, int]
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """A market with its surface and what is said of it; without a surface where the row says why."""
+class MarketSurface:
+    """A market with its fitted surface, or with the reason why it has none."""
 
     market: Market
     quotes: QuoteSurface | None = None
-    surface: Any = None
-    vols: Any = None  # (T, K) the surface's volatilities at the strikes of the quotes
-    row: dict[str, Any] = field(default_factory=dict)
+    surface: VolSurface | None = None
+    vols: np.ndarray | None = None  # the surface's volatilities at the strikes of the quotes, (T, K)
+    row: dict[str, Any] = field(default_factory=dict)  # the evidence, by column of `surfaces.csv`
+
+    @property
+    def failed(self) -> bool:
+        """Whether a fit was tried and did not converge."""
+        return self.quotes is not None and not self.row.get("converged", False)
 
 
 def fit_markets(
-    markets: Iterable[Market], method: str = "mixture", components: Any = "auto", loss: Loss = LOSS
-) -> Iterator[Fitted]:
+    markets: Iterable[Market], method: str = "mixture", components: str | int = "auto", loss: Loss = LOSS
+) -> Iterator[MarketSurface]:
     """Fit a surface to each market, in blocks.
 
     Args:
         markets: As `read_markets` gives them.
-        method: As in `fit_surface`.
-        components: As in `fit_surface`.
+        method: As for `fit_surface`.
+        components: As for `fit_surface`.
         loss: What is minimised.
 
     Returns:
-        One result for each market, in their order.
+        One result for each market, in order.
     """
-    left, shapes = iter(markets), set[Shape]()
-    while block := list(islice(left, BLOCK)):
-        begun = [_with_quotes(market) for market in block]
-        for (_, shape), here in _alike(begun, shapes).items():
-            quotes = [pad(one, *shape) for i in here if (one := begun[i].quotes) is not None]
-            for i, one, done in zip(here, quotes, _fit(quotes, method, components, loss), strict=True):
-                row = begun[i].row | done.pop("row")
-                begun[i] = replace(begun[i], quotes=one, row=row, **done)
-        yield from begun
+    remaining = iter(markets)
+    shapes: set[Shape] = set()
+    while block := list(islice(remaining, BLOCK)):
+        results = [_with_quotes(market) for market in block]
+        for (_, shape), places in _groups(results, shapes).items():
+            padded = [pad(quotes, *shape) for i in places if (quotes := results[i].quotes) is not None]
+            fits = _fit(padded, method, components, loss)
+            for i, quotes, (surface, vols, row) in zip(places, padded, fits, strict=True):
+                row = results[i].row | row
+                results[i] = replace(results[i], quotes=quotes, surface=surface, vols=vols, row=row)
+        yield from results
 
 
-def _alike(begun: Sequence[Fitted], shapes: set[Shape]) -> dict[tuple[str, Shape], list[int]]:
+def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[str, Shape], list[int]]:
     """Positions of what is fitted together: by settlement, and by the shape that quotes are padded to.
 
-    A shape that was fitted before is taken where it is not `ROOMY` times too large: a new one compiles anew.
+    A new shape has to be compiled, so an earlier one is taken if it is not `ROOMY` times too large.
     """
     groups: dict[tuple[str, Shape], list[int]] = {}
-    there = [(i, one.quotes) for i, one in enumerate(begun) if one.quotes is not None]
-    for i, quotes in sorted(there, key=lambda one: -np.prod(one[1].shape)):
+    usable = [(i, result.quotes) for i, result in enumerate(results) if result.quotes is not None]
+    for i, quotes in sorted(usable, key=lambda pair: -np.prod(pair[1].shape)):
         t, k = quotes.shape
-        roomy = [shape for shape in shapes if shape[0] >= t and shape[1] >= k]
-        shape = min([one for one in roomy if one[0] * one[1] <= ROOMY * t * k], default=(t, k), key=np.prod)
+        roomy = [(rows, columns) for rows, columns in shapes if rows >= t and columns >= k]
+        near = [shape for shape in roomy if shape[0] * shape[1] <= ROOMY * t * k]
+        shape = min(near, default=(t, k), key=np.prod)
         shapes.add(shape)
         groups.setdefault((quotes.settlement, shape), []).append(i)
     return groups
 
 
-def _with_quotes(market: Market) -> Fitted:
-    """The market with its quotes as a surface takes them, or with the row of what cannot be used."""
+def _with_quotes(market: Market) -> MarketSurface:
+    """The market with its quotes on a grid, or with a row that says why they cannot be used."""
     row = {
         "snapshot_ts": market.timestamp,
-        "currency": market.asset,
+        "currency": market.underlying,
         "file": market.file,
         "status": REFUSED,
         "message": market.reason,
@@ -90,55 +99,72 @@ def _with_quotes(market: Market) -> Fitted:
         "spot": market.spot,
     }
     if market.frame is None:
-        return Fitted(market, row=row)
+        return MarketSurface(market, row=row)
     try:
         quotes = surface_of(market.frame)
     except NeutralError as error:
-        return Fitted(market, row=row | {"message": str(error)})
+        return MarketSurface(market, row=row | {"message": str(error)})
     counts = {"n_quotes": len(market.frame), "n_expiries": market.frame["maturity"].nunique()}
-    return Fitted(market, quotes, row=row | counts | {"status": LOST})
+    return MarketSurface(market, quotes, row=row | counts | {"status": LOST})
 
 
-def _fit(quotes: list[QuoteSurface], method: str, components: Any, loss: Loss) -> Iterator[dict[str, Any]]:
-    """What is added to each: surface, volatilities and row."""
+def _fit(
+    quotes: Sequence[QuoteSurface], method: str, components: str | int, loss: Loss
+) -> Iterator[tuple[VolSurface, np.ndarray, dict[str, Any]]]:
+    """For each surface of quotes the fitted surface, its volatilities at the quotes, and its row."""
     if not quotes:
         return
     options: dict[str, Any] = {"method": method, "components": components}
     if method in BATCHED:
-        found = fit_surface_batch(stack(quotes), loss, **options)
-        surfaces = [found[i] for i in range(len(quotes))]
+        batch = fit_surface_batch(stack(quotes), loss, **options)
+        surfaces = [batch[i] for i in range(len(quotes))]
     else:
-        surfaces = [fit_surface(one, loss, **options) for one in quotes]
-    for one, surface in zip(quotes, surfaces, strict=True):
-        prices, vols = (np.asarray(x) for x in _at_quotes(surface, one.k, one.t))
-        yield {"surface": surface, "vols": vols, "row": _row(one, surface, prices, vols)}
+        surfaces = [fit_surface(grid, loss, **options) for grid in quotes]
+    for grid, surface in zip(quotes, surfaces, strict=True):
+        prices, vols = (np.asarray(x) for x in _at_quotes(surface, grid.k, grid.t))
+        yield surface, vols, _row(grid, surface, prices, vols)
 
 
 @eqx.filter_jit
-def _at_quotes(surface: VolSurface, k: Any, t: Any) -> tuple[Real, Real]:
+def _at_quotes(surface: VolSurface, k: Real, t: Real) -> tuple[Real, Real]:
     """Normalised prices of call and put, (2, T, K), and volatilities, (T, K)."""
     call = surface.price(k, t[:, None])
     return jnp.stack([call, call + jnp.expm1(k)]), surface.implied_vol(k, t[:, None])
 
 
 def _row(quotes: QuoteSurface, surface: Any, prices: np.ndarray, vols: np.ndarray) -> dict[str, Any]:
-    """What a row says of a fit; errors are of normalised prices, `vol_rmse` of out-of-the-money quotes."""
-    mask, certificate = np.asarray(quotes.mask), surface.certificate
+    """The evidence of a fit; errors are of normalised prices, `vol_rmse` is of out-of-the-money quotes."""
+    mask = np.asarray(quotes.mask)
+    k = np.asarray(quotes.k)
     half = 0.5 * (np.asarray(quotes.ask) - np.asarray(quotes.bid))[mask]
-    rmse, mae, inside = errors((prices - quotes.prices)[mask], half, np.ones(half.size, bool))
-    outer = mask & np.stack([np.asarray(quotes.k) >= 0.0, np.asarray(quotes.k) < 0.0])
-    vol_error = (vols - np.asarray(quotes.vol))[outer]
-    status = None if surface.fit is None else CalibrationStatus(int(surface.status))
-    return {
-        "status": "fitted" if status is None else status.name,
-        "converged": status in (None, CalibrationStatus.converged),
-        "message": "" if status is None else status.message,
-        "loss": np.nan if status is None else float(surface.loss),
-        "rmse": rmse,
-        "mae": mae,
-        "inside": inside,
-        "vol_rmse": float(np.sqrt(np.mean(vol_error**2))) if vol_error.size else np.nan,
+    errors = price_errors((prices - quotes.prices)[mask], half, np.ones(half.size, bool))
+    out_of_the_money = mask & np.stack([k >= 0.0, k < 0.0])
+    vol_errors = (vols - np.asarray(quotes.vol))[out_of_the_money]
+    certificate = surface.certificate
+    return _status(surface) | {
+        "rmse": errors.rmse,
+        "mae": errors.mae,
+        "inside": errors.inside,
+        "vol_rmse": _all_or_nan(vol_errors),
         "components": int(np.sum(np.asarray(getattr(surface, "weights", 1.0)) > 0.0)),
         "free": bool(certificate.free),
         "margin": float(certificate.margin),
     }
+
+
+def _status(surface: Any) -> dict[str, Any]:
+    """How the fit ended; a surface that is not fitted by a solver counts as converged."""
+    if surface.fit is None:
+        return {"status": "fitted", "converged": True, "message": "", "loss": np.nan}
+    status = CalibrationStatus(int(surface.status))
+    return {
+        "status": status.name,
+        "converged": status == CalibrationStatus.converged,
+        "message": status.message,
+        "loss": float(surface.loss),
+    }
+
+
+def _all_or_nan(errors: np.ndarray) -> float:
+    """The root mean square of errors; nan where one of them is not finite, and where there are none."""
+    return root_mean_square(errors) if np.isfinite(errors).all() else np.nan

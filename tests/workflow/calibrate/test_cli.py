@@ -6,15 +6,17 @@ import workflow_fakes as fakes
 pytest.importorskip("typer")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
-from neutral.workflow import progress
-from neutral.workflow.calibrate import run as runner  # noqa: E402
+from neutral.cli import options  # noqa: E402
+from neutral.workflow import Progress, progress  # noqa: E402
+
+MODEL_FITTER = "neutral.workflow.calibrate.run.model_fitter"
 
 
 @pytest.fixture
 def neutral(monkeypatch, tmp_path):
     """Runs the command line with fits that cost nothing; gives the exit code."""
-    monkeypatch.setattr(cli, "_start_jax", lambda: None)
-    monkeypatch.setattr(runner, "_default_fit", lambda: fakes.fake_fit)
+    monkeypatch.setattr(options, "start_jax", lambda: None)
+    monkeypatch.setattr(MODEL_FITTER, lambda: fakes.fake_fit)
     monkeypatch.chdir(tmp_path)
     fakes.write_archive(tmp_path / "in", 4)
 
@@ -60,7 +62,7 @@ def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_pa
         object.__setattr__(fits[0]["black"], "converged", False)
         return fits
 
-    monkeypatch.setattr(runner, "_default_fit", lambda: failing)
+    monkeypatch.setattr(MODEL_FITTER, lambda: failing)
     assert neutral("calibrate", "in", "--out", "failed", "--model", "black") == 1
 
 
@@ -91,9 +93,9 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(neutral, monkeypatch, capsys
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("neutral.workflow.run", interrupted)
+        patched.setattr("neutral.workflow.run_plan", interrupted)
         assert neutral("calibrate", "in", "--out", "out", "--model", "black") == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
     assert neutral("calibrate", "in", "--out", "out", "--model", "black") == 0
 
 
@@ -105,6 +107,7 @@ def test_a_report_of_no_results_is_2(neutral, capsys):
 def test_bars_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with progress.shown() as show:
-        show(runner.Progress("BTC", 0, 3, 3, 4, not_converged=1, refused=2, seconds=1.5))
+        event = {"underlying": "BTC", "block": 0, "snapshots": 3, "done": 3, "total": 4, "seconds": 1.5}
+        show(Progress(**event, not_converged=1, refused=2))
     text = capsys.readouterr().err
     assert "BTC" in text and "3/4" in text and "1 failed, 2" in text

@@ -6,7 +6,8 @@ import neutral as nt
 from neutral.errors import ArgumentError
 from neutral.market import Filters, Split, split_seed
 from neutral.workflow import Config, load_config
-from neutral.workflow.config import FilterRules, SplitRule, validated
+from neutral.workflow.calibrate.config import SearchRules, SplitRules, shipped_config
+from neutral.workflow.config import FilterRules, LossRules, validated
 from neutral.workflow.pipeline.config import PipelineConfig
 
 
@@ -16,9 +17,20 @@ def test_shipped_file_states_the_defaults():
 
 def test_sections_have_the_fields_of_what_they_build():
     assert list(FilterRules.model_fields) == [field.name for field in dataclasses.fields(Filters)]
-    assert set(SplitRule.model_fields) == {field.name for field in dataclasses.fields(Split)} - {"seed"}
+    assert set(SplitRules.model_fields) == {field.name for field in dataclasses.fields(Split)} - {"seed"}
     assert Config().filters.build() == Filters()
     assert Config().split.build() == Split()
+    assert Config().split.build(seed=7) == Split(seed=7)
+    assert set(LossRules.model_fields) - {"open_interest_power"} == set(nt.Loss.__dataclass_fields__)
+    assert Config().loss.build() == nt.Loss("spread", "soft_l1", 0.4)
+    assert set(SearchRules.model_fields) == set(nt.Search.__dataclass_fields__) - {"explore"}
+    assert Config().search.build() == nt.Search()
+
+
+def test_each_kind_of_file_has_its_shipped_configuration():
+    assert shipped_config("deribit") == load_config()
+    for kind in ("equity chain", "surface", "fx"):
+        assert shipped_config(kind).data.currencies == ["all"]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +71,7 @@ def test_sections_have_the_fields_of_what_they_build():
         ),
         ({"engine": {"kind": "cos", "range": [1.0, -1.0]}}, "or two ends that ascend"),
         ({"models": ["svcj", "svcj"]}, "none twice"),
-        ({"filters": {"moneyness": [2.0, 1.0]}}, "the lowest must be below the highest"),
+        ({"filters": {"moneyness": [2.0, 1.0]}}, "the first number must be below the second"),
         ({"run": {"currencies": ["SOL"]}}, "accepted are those of data.currencies: BTC, ETH"),
     ],
 )
@@ -143,5 +155,5 @@ def test_configurations_from_before_kinds_and_breakpoints_keep_their_hash():
 
 def test_seeds_follow_currency_and_position():
     config = Config().replaced(run={"currencies": ["ETH"]})
-    assert config.currencies == ["ETH"]
+    assert config.underlyings == ["ETH"]
     assert config.seed("ETH", 5) == split_seed("ETH", 5) == 123 + 10_000 + 5

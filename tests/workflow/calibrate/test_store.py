@@ -16,8 +16,7 @@ import workflow_fakes as fakes
 from neutral import durable
 from neutral.errors import DataError
 from neutral.workflow import open_store, run
-from neutral.workflow.calibrate import parquet as tables
-from neutral.workflow.calibrate import store
+from neutral.workflow.calibrate import parquet, store
 
 calibrate = partial(run, fit=fakes.fake_fit)
 CHILD = """
@@ -85,7 +84,7 @@ def test_ctrl_c_leaves_complete_tables_of_what_is_committed(archive, tmp_path):
     assert main is not None
 
     def progress(event):
-        if event.block == 1 and event.currency == "BTC":
+        if event.block == 1 and event.underlying == "BTC":
             signal.pthread_kill(main, signal.SIGINT)
             time.sleep(0.2)
 
@@ -191,7 +190,7 @@ def test_a_flipped_byte_is_found_and_the_file_named(archive, tmp_path, name):
     damaged[len(damaged) // 3] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(DataError, match=f"{path.name}: is damaged"):
-        for kind in store.KINDS:
+        for kind in parquet.KINDS:
             open_store(tmp_path).read(kind)
             list(open_store(tmp_path).batches(kind))
 
@@ -204,7 +203,7 @@ def test_pages_have_checksums_of_their_own(archive, tmp_path):
     damaged[len(damaged) // 3] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(DataError, match="damaged"):
-        tables.read(path, tables.Stored(durable.sha256(path), 560))
+        parquet.read_parquet(path, parquet.StoredFile(durable.sha256(path), 560))
 
 
 def test_a_lost_or_damaged_part_is_computed_again(archive, whole, tmp_path):

@@ -9,7 +9,8 @@ from scipy.stats import norm
 from neutral.errors import DataError
 from neutral.market.quotes import UNKNOWN_DATE
 from neutral.workflow import config_for, open_store, run
-from neutral.workflow.inputs.archive import assets_of, market_files, read_archive
+from neutral.workflow.calibrate.config import shipped_config
+from neutral.workflow.inputs.archive import list_archive, market_files, underlyings_of
 from neutral.workflow.inputs.markets import read_markets
 from neutral.workflow.surfaces.fit import fit_markets
 
@@ -45,12 +46,12 @@ def folder(tmp_path):
 
 
 def test_every_date_of_every_file_has_a_place(folder):
-    archive = read_archive(folder)
+    archive = list_archive(market_files([folder]))
     names = [file.name for file in archive]
     assert names == ["c.csv@1970-01-01", "a.csv@2015-01-05", "b.csv@2015-01-05", "a.csv@2015-01-06"]
-    assert assets_of(archive) == ["NDX", "SPX"] and archive[0].date == UNKNOWN_DATE
-    assert archive[3].timestamp.startswith("2015-01-06") and archive[3].assets == ("SPX",)
-    assert config_for(folder).currencies == ["NDX", "SPX"]
+    assert underlyings_of(archive) == ["NDX", "SPX"] and archive[0].date == UNKNOWN_DATE
+    assert archive[3].timestamp.startswith("2015-01-06") and archive[3].underlyings == ("SPX",)
+    assert config_for(folder).underlyings == ["NDX", "SPX"]
 
 
 def test_nothing_to_read_is_told(tmp_path):
@@ -61,8 +62,8 @@ def test_nothing_to_read_is_told(tmp_path):
 
 
 def test_markets_are_read_with_forward_and_discount(folder):
-    markets = list(read_markets(market_files([folder])))
-    assert [(market.asset, market.frame is None) for market in markets] == [
+    markets = list(read_markets(market_files([folder]), shipped_config))
+    assert [(market.underlying, market.frame is None) for market in markets] == [
         ("SPX", False), ("SPX", False), ("NDX", False), ("-", True)
     ]  # fmt: skip
     assert markets[3].reason.startswith("c.csv: not known by its header")
@@ -71,7 +72,8 @@ def test_markets_are_read_with_forward_and_discount(folder):
     t = frame["maturity"].to_numpy()
     np.testing.assert_allclose(frame["forward"], 100.0 * np.exp(FORWARD_GROWTH * t), rtol=1e-5)
     np.testing.assert_allclose(frame["discount"], np.exp(-RATE * t), rtol=2e-3)
-    assert list(read_markets(market_files([folder]), assets=["NDX"]))[0].asset == "NDX"
+    (ndx,) = [m for m in read_markets(market_files([folder]), shipped_config, ["NDX"]) if m.frame is not None]
+    assert ndx.underlying == "NDX"
 
 
 def test_a_run_has_rows_for_what_is_there_and_for_what_is_not(folder):
@@ -83,14 +85,14 @@ def test_a_run_has_rows_for_what_is_there_and_for_what_is_not(folder):
         ("SPX", "2015-01-06", "converged"),
     ]  # fmt: skip
     assert summary.complete
-    assert run(folder, folder / "by default", fit=fakes.fake_fit).lines[0].currency == "NDX"
+    assert run(folder, folder / "by default", fit=fakes.fake_fit).lines[0].underlying == "NDX"
     quotes = open_store(folder / "out").read("quotes").to_pandas()
     assert set(quotes["settlement"]) == {"cash"} and quotes["discount"].between(0.97, 1.0).all()
 
 
 @pytest.mark.heavy
 def test_surfaces_of_files_are_fitted_each_with_its_row(folder):
-    fitted = list(fit_markets(read_markets(market_files([folder])), method="essvi"))
+    fitted = list(fit_markets(read_markets(market_files([folder]), shipped_config), method="essvi"))
     assert [one.row["status"] for one in fitted] == ["converged"] * 3 + ["refused"]
     assert all(one.row["free"] and one.row["inside"] > 0.95 for one in fitted[:3])
     assert fitted[3].row["message"].startswith("c.csv") and fitted[3].surface is None

@@ -16,7 +16,7 @@ from neutral.market import Split, build_surface, list_snapshots, load_deribit
 from neutral.shipped import sample_folder
 from neutral.workflow.inputs.markets import Market
 from neutral.workflow.pages.pipeline import past, write_page
-from neutral.workflow.pages.pipeline_tables import refused as refused_table
+from neutral.workflow.pages.pipeline_sections import refused as refused_table
 from neutral.workflow.pipeline.stages import MarketRun, Stage
 
 pytest.importorskip("matplotlib")

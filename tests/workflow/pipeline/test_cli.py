@@ -8,13 +8,14 @@ pytest.importorskip("typer")
 pytest.importorskip("matplotlib")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
+from neutral.cli import options  # noqa: E402
 from neutral.workflow.pipeline import run as pipeline  # noqa: E402
 
 
 @pytest.fixture
 def neutral(monkeypatch, tmp_path):
     """Runs the command in a folder of its own; gives the exit code."""
-    monkeypatch.setattr(cli, "_start_jax", lambda: None)
+    monkeypatch.setattr(options, "start_jax", lambda: None)
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> int:

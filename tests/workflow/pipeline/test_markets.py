@@ -44,7 +44,7 @@ def test_heston_on_indices(market_data, tmp_path, name):
 def test_svcj_on_deribit(market_data, tmp_path):
     files = sorted((market_data / "deribit" / "run").glob("*.csv.gz"))[:3]
     runs, _ = run_pipeline(files, tmp_path, load_pipeline_config("svcj_deribit"))
-    assert [run.market.asset for run in runs] == ["BTC", "ETH"] * 3
+    assert [run.market.underlying for run in runs] == ["BTC", "ETH"] * 3
     for run in runs:
         check(run)
     # the second day knows the first

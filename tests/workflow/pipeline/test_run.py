@@ -129,7 +129,7 @@ def test_a_full_disk_fails_the_stage_and_not_the_fit(done, tmp_path, monkeypatch
     def full(path, text):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neutral.workflow.durable._write", full)
+    monkeypatch.setattr("neutral.durable._write", full)
     run = run_market(done[0].runs[-1].market, CONFIG, records)
     assert run.record["converged"] and run.outcome == "fail"
     assert "No space left on device" in run.stages[-1].reason and "cannot write" in run.stages[-1].reason

@@ -12,6 +12,7 @@ pytest.importorskip("matplotlib")
 
 import neutral as nt  # noqa: E402
 from neutral import cli  # noqa: E402
+from neutral.cli import options  # noqa: E402
 from neutral.market import list_snapshots
 from neutral.ml import VolCube, summarise_cube  # noqa: E402
 from neutral.shipped import sample_folder  # noqa: E402
@@ -28,7 +29,7 @@ def call():
             cli.main()
         return stop.value.code or 0  # pyright: ignore[reportReturnType]
 
-    patch.setattr(cli, "_start_jax", lambda: None)
+    patch.setattr(options, "start_jax", lambda: None)
     yield call
     patch.undo()
 

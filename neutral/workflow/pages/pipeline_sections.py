@@ -1,9 +1,11 @@
-"""What the page of `neutral pipeline` says of one market in tables and words."""
+"""The sections of the page of `neutral pipeline` about one market: tables and words."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+import pandas as pd
 
 from ...diagnostics.gates import GRAVITY, Gate
 from ...plot.frame import days
@@ -29,51 +31,51 @@ TILES = {  # key of a record: name, scale, format
 
 
 def number(run: MarketRun, key: str, scale: float = 1.0) -> float:
-    """A number of the record, nan where it is not known."""
+    """A number of the record; nan if the record does not have it."""
     value = run.record.get(key)
     return math.nan if value is None else scale * float(value)
 
 
 def counted(outcomes: Iterable[str]) -> str:
-    """`1 fail, 3 pass`."""
+    """Count outcomes, the gravest first, such as `1 fail, 3 pass`."""
     counts = Counter(outcomes)
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in GRAVITY if counts[outcome]) or "none"
 
 
 def key_figures(run: MarketRun) -> str:
-    """The numbers that matter most, of those that are known."""
-    known = [
+    """The most important numbers that the record has."""
+    figures = [
         (name, form.format(value))
         for key, (name, scale, form) in TILES.items()
         if math.isfinite(value := number(run, key, scale))
     ]
-    return html.tiles(known) if known else ""
+    return html.tiles(figures) if figures else ""
 
 
 def gates(run: MarketRun) -> list[str]:
-    """Those that do not pass, the gravest first; the others folded."""
-    found = [(stage.name, gate) for stage in run.stages for gate in stage.gates]
-    if not found:
+    """The gates that do not pass, the gravest first; those that pass are folded away."""
+    judged = [(stage.name, gate) for stage in run.stages for gate in stage.gates]
+    if not judged:
         return ["<h3>Gates</h3>", "<p class='note'>None was evaluated.</p>"]
-    found.sort(key=lambda one: GRAVITY.index(one[1].outcome))
-    passed = [one for one in found if one[1].outcome == "pass"]
-    others = found[: len(found) - len(passed)]
+    judged.sort(key=lambda pair: GRAVITY.index(pair[1].outcome))
+    passed = [(stage, gate) for stage, gate in judged if gate.outcome == "pass"]
+    others = judged[: len(judged) - len(passed)]
     return [
-        f"<h3>Gates: {counted(gate.outcome for _, gate in found)}</h3>",
+        f"<h3>Gates: {counted(gate.outcome for _, gate in judged)}</h3>",
         _gate_table(others) if others else "",
         html.folded(f"{len(passed)} passed", _gate_table(passed)) if passed else "",
     ]
 
 
-def _gate_table(found: Sequence[tuple[str, Gate]]) -> str:
+def _gate_table(judged: Sequence[tuple[str, Gate]]) -> str:
     rows: list[list[html.Cell]] = [
-        [gate.name, html.badge(gate.outcome), gate.reason, stage] for stage, gate in found
+        [gate.name, html.badge(gate.outcome), gate.reason, stage] for stage, gate in judged
     ]
     return html.table(["gate", "outcome", "reason", "stage"], rows, range(4), stacked=True)
 
 
 def stages(run: MarketRun) -> list[str]:
-    """Outcome, time and measurements of each."""
+    """Outcome, time and measurements of each stage."""
     rows: list[list[html.Cell]] = []
     for stage in run.stages:
         outcome = html.badge(stage.outcome) if stage.gates or stage.reason else "no gates"
@@ -87,13 +89,14 @@ def stages(run: MarketRun) -> list[str]:
 
 
 def log(run: MarketRun) -> list[str]:
-    """What was tried when a fit failed."""
+    """The attempts that were made when a fit failed."""
     return ["<h3>What was tried</h3>", html.items(run.log, ordered=True)] if run.log else []
 
 
 def parameters(run: MarketRun) -> list[str]:
     """Values with standard errors, and errors of volatility by expiry."""
-    values, errors = (run.record.get(key) or {} for key in ("parameters", "standard_errors"))
+    values = run.record.get("parameters") or {}
+    errors = run.record.get("standard_errors") or {}
     if not values:
         return []
     rows: list[list[html.Cell]] = []
@@ -106,7 +109,8 @@ def parameters(run: MarketRun) -> list[str]:
 
 
 def _by_expiry(run: MarketRun) -> str:
-    times, errors = (run.record.get(key) or [] for key in ("maturities", "iv_rmse_per_maturity"))
+    times = run.record.get("maturities") or []
+    errors = run.record.get("iv_rmse_per_maturity") or []
     rows: list[list[html.Cell]] = [
         [f"{days(t)} days", (math.nan if error is None else 1e4 * error, ",.1f")]
         for t, error in zip(times, errors, strict=False)
@@ -115,55 +119,60 @@ def _by_expiry(run: MarketRun) -> str:
 
 
 def in_words(run: MarketRun) -> list[str]:
-    """What the quotes do not tell of the parameters, where the model misses, which quotes decide."""
+    """What the quotes do not determine, where the model misses them, and which quotes decide the fit."""
     if run.diagnosis is None:
         return []
-    seen, misses, influence = (
-        run.diagnosis.identifiability,
-        run.diagnosis.residuals,
-        run.diagnosis.influence,
-    )
-    rank = f"{seen.effective_rank} of {len(seen.names)} directions of the parameters are seen"
-    unknown = f"identifiability cannot be determined: {seen.reason}"
-    told = [unknown if seen.reason else rank]
-    told += [f"{finding.text}: {finding.action}" for finding in seen.findings]
-    told += [
-        f"{p.name} pattern, {p.share:.0%} of the variance of errors: {p.meaning}" for p in misses.patterns
+    seen = run.diagnosis.identifiability
+    if seen.reason:
+        sentences = [f"identifiability cannot be determined: {seen.reason}"]
+    else:
+        sentences = [f"{seen.effective_rank} of {len(seen.names)} directions of the parameters are seen"]
+    sentences += [f"{finding.text}: {finding.action}" for finding in seen.findings]
+    sentences += [
+        f"{pattern.name} pattern, {pattern.share:.0%} of the variance of errors: {pattern.meaning}"
+        for pattern in run.diagnosis.residuals.patterns
     ]
-    return ["<h3>What the quotes tell, and what they do not</h3>", html.items([*told, str(influence)])]
+    sentences.append(str(run.diagnosis.influence))
+    return ["<h3>What the quotes tell, and what they do not</h3>", html.items(sentences)]
 
 
 def refused(run: MarketRun) -> list[str]:
-    """Refused quotes by reason, and their rows."""
+    """The refused quotes by reason, and their rows."""
     rejected = run.rejected
     if rejected is None or rejected.empty:
         return []
-    counts = _kinds(rejected["reason"]).value_counts().items()
+    reasons: Any = rejected["reason"]
+    counts = _kinds(reasons).value_counts().items()
     by_reason: list[list[html.Cell]] = [[str(reason), (count, ",d")] for reason, count in counts]
-    wanted = NAMED if "instrument_name" in rejected else UNNAMED
-    columns = [name for name in wanted if name in rejected]
-    shown = rejected[columns].head(SHOWN_ROWS).itertuples(index=False)
-    rows: list[list[html.Cell]] = [
-        [str(x) if name in TEXTS else _measured(x) for name, x in zip(columns, row, strict=True)]
-        for row in shown
-    ]
-    header = [name.removesuffix("_datetime").replace("_", " ") for name in columns]
-    texts = [i for i, name in enumerate(columns) if name in TEXTS]
-    all_of_them = "All of them" if len(rejected) == len(rows) else ""
-    which = all_of_them or f"The first {len(rows)} of them; all are in the .refused.csv beside the record"
+    which = "All of them"
+    if len(rejected) > SHOWN_ROWS:
+        which = f"The first {SHOWN_ROWS} of them; all are in the .refused.csv beside the record"
     return [
         f"<h3>Refused quotes: {len(rejected):,d}</h3>",
         html.table(["reason", "quotes"], by_reason, (0,)),
-        html.folded(which, html.table(header, rows, texts)),
+        html.folded(which, _refused_rows(rejected)),
     ]
 
 
+def _refused_rows(rejected: pd.DataFrame) -> str:
+    """A table of the first refused quotes."""
+    wanted = NAMED if "instrument_name" in rejected else UNNAMED
+    columns = [name for name in wanted if name in rejected]
+    rows: list[list[html.Cell]] = [
+        [str(x) if name in TEXTS else _cell(x) for name, x in zip(columns, row, strict=True)]
+        for row in rejected[columns].head(SHOWN_ROWS).itertuples(index=False)
+    ]
+    header = [name.removesuffix("_datetime").replace("_", " ") for name in columns]
+    texts = [i for i, name in enumerate(columns) if name in TEXTS]
+    return html.table(header, rows, texts)
+
+
 def _shown(value: float) -> str:
-    """Counts in full, other numbers to four digits."""
+    """Write counts in full and other numbers to four digits."""
     return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.4g}"
 
 
-def _kinds(reasons: Any) -> Any:
+def _kinds(reasons: pd.Series) -> pd.Series:
     """Reasons without what differs from quote to quote: the trade after a colon, and numbers."""
     short = reasons.str.split(": ").str[0]
     blank = short.str.replace(_NUMBER, "...", regex=True)
@@ -171,8 +180,9 @@ def _kinds(reasons: Any) -> Any:
     return short.where(variants == 1, blank)
 
 
-def _measured(x: Any) -> html.Cell:
+def _cell(value: object) -> html.Cell:
+    """A number, or text if the value is none."""
     try:
-        return float(x), ".6g"
-    except (TypeError, ValueError):
-        return str(x)
+        return float(str(value)), ".6g"
+    except ValueError:
+        return str(value)

@@ -1,0 +1,46 @@
+"""The command line: each command parses its options, calls the library and prints. Help loads no JAX."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+from ..errors import NeutralError
+
+try:
+    import typer
+except ModuleNotFoundError as error:
+    if error.name != "typer":
+        raise
+    print("neutral: the command line needs typer: pip install 'neutral[cli]'", file=sys.stderr)
+    raise SystemExit(2) from None
+
+from . import calibrate, cube, demo, pipeline, report, surface
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (demo.demo, calibrate.calibrate, surface.surface, cube.cube, pipeline.pipeline, report.report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line. One of the package's own errors becomes one line, with exit code 2."""
+    try:
+        app()
+    except NeutralError as error:
+        print(f"neutral: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def _print_version(wanted: bool | None) -> None:
+    if wanted:
+        print(f"neutral {version('neutral')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _neutral(
+    version: Annotated[
+        bool | None,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = None,
+) -> None:
+    """Fast, differentiable pricing and calibration of option models."""

@@ -1,0 +1,64 @@
+"""`neutral cube`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ArgumentError
+from . import options
+
+
+def cube(
+    inputs: options.OptionalInputFiles = None,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="The file of the cube. A CSV file of its rows is written beside it.", dir_okay=False
+        ),
+    ] = Path("cube.npz"),
+    moneyness: Annotated[
+        str, typer.Option(help="The grid of strike / spot, as first:last:step or a,b,c.")
+    ] = "0.9:1.09:0.01",
+    days: Annotated[
+        str, typer.Option(help="The grid of days to maturity, as first:last:step or a,b,c.")
+    ] = "30:600:30",
+    method: options.SurfaceMethod = "mixture",
+    underlying: options.Underlyings = None,
+    config: options.FileConfig = None,
+    rates: options.Rates = None,
+    spot: options.Spot = None,
+    limit: options.FileLimit = None,
+    test_from: Annotated[
+        str | None,
+        typer.Option(
+            help="A date. The summary describes the days before it and the days from it on separately."
+        ),
+    ] = None,
+    synthetic: Annotated[
+        int | None,
+        typer.Option(min=1, help="Generate a random history of so many days instead of reading files."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the random history.")] = 0,
+) -> None:
+    """Fit surfaces to files and read them on one grid of dates, channels, maturities and moneyness.
+
+    Exit code 0: every fit that was tried converged. 1: some fit did not converge. 2: the command is wrong, or
+    its input cannot be read.
+    """
+    options.start_jax()
+    from ..workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
+
+    grid = cube_grid(moneyness, days)
+    if (synthetic is None) == (not inputs):
+        raise ArgumentError("give files, or --synthetic with a number of days, but not both.")
+    if synthetic:
+        built = synthetic_cube(synthetic, seed, grid)
+    else:
+        data = {"rates": options.number_or_path(rates), "spot": spot}
+        markets = options.read_inputs(inputs or [], config, underlying, limit, data)
+        built = build_cube(markets, grid, method=method)
+    for path in write_cube(built, out):
+        print(path)
+    print(described(built, test_from))
+    raise typer.Exit(0 if built.complete else 1)

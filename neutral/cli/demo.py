@@ -1,0 +1,19 @@
+"""`neutral demo`."""
+
+from pathlib import Path
+
+import typer
+
+from . import options
+
+
+def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
+    """Calibrate four models to twelve real Deribit snapshots, and write a page of tables and pictures."""
+    options.start_jax()
+    from ..workflow.demo import demonstrate
+    from ..workflow.progress import shown
+
+    with shown() as progress:
+        demonstration = demonstrate(out, progress)
+    print(f"{demonstration.summary}\n{demonstration.page}")
+    raise typer.Exit(0 if demonstration.summary.complete else 1)

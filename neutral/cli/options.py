@@ -1,0 +1,111 @@
+"""The options that commands share, and how their values are read."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..workflow.config import Document
+    from ..workflow.inputs.markets import Market
+
+InputFiles = Annotated[
+    list[Path],
+    typer.Argument(help="Files of market data, or folders of such files.", exists=True),
+]
+OptionalInputFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Files of market data, or folders of such files.", exists=True),
+]
+OutFolder = Annotated[
+    Path, typer.Option(help="The folder of the results. It is created if it is missing.", file_okay=False)
+]
+SurfaceMethod = Annotated[
+    str,
+    typer.Option(help="How surfaces are fitted. Choose mixture, essvi, sanos or sequential."),
+]
+Underlyings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--currency",
+        "--underlying",
+        help="Use only this underlying, such as BTC, ETH or SPX. Give the option once for each.",
+    ),
+]
+FileConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="A TOML file of settings. By default each file is read with the settings shipped for its kind.",
+    ),
+]
+Rates = Annotated[
+    str | None,
+    typer.Option(
+        help="The interest rate as a decimal, or a file with its history. American quotes need one."
+    ),
+]
+Spot = Annotated[
+    float | None,
+    typer.Option(help="The spot price. Foreign-exchange volatilities whose file has no spot need it."),
+]
+FileLimit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Read only so many files, the first ones.")
+]
+
+
+def start_jax() -> None:
+    """Switch on double precision, and keep compiled programs in a folder.
+
+    The folder is `JAX_COMPILATION_CACHE_DIR`, or the user's cache folder if that variable is not set.
+    """
+    import jax
+
+    from ..precision import enable_x64
+
+    enable_x64()
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        jax.config.update("jax_compilation_cache_dir", str(caches / "neutral" / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def number_or_path(text: str | None) -> float | str | None:
+    """Read a rate: a number, or the path of a file of rates."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def read_inputs(
+    inputs: list[Path],
+    config: Path | None,
+    underlyings: list[str] | None,
+    limit: int | None,
+    data: Mapping[str, Any],
+) -> "Iterator[Market]":
+    """Read the markets in files, and count the files on standard error as they are read.
+
+    Args:
+        inputs: Files and folders.
+        config: A TOML file; None takes the settings shipped for the kind of each file.
+        underlyings: Only these; None reads all.
+        limit: Only so many files.
+        data: Keys of the section `[data]` to replace.
+    """
+    from ..workflow.calibrate.config import load_config, shipped_config
+    from ..workflow.inputs.archive import market_files
+    from ..workflow.inputs.markets import read_markets
+    from ..workflow.progress import counted
+
+    files = market_files(inputs)[:limit]
+    given = load_config(config) if config else None
+
+    def config_of(kind: str) -> "Document":
+        return (given or shipped_config(kind)).replaced(data=data)
+
+    return read_markets(counted(files, "files"), config_of, underlyings)

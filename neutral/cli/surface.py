@@ -1,0 +1,40 @@
+"""`neutral surface`."""
+
+from typing import Annotated
+
+import typer
+
+from . import options
+
+
+def surface(
+    inputs: options.InputFiles,
+    out: options.OutFolder,
+    method: options.SurfaceMethod = "mixture",
+    underlying: options.Underlyings = None,
+    config: options.FileConfig = None,
+    rates: options.Rates = None,
+    spot: options.Spot = None,
+    limit: options.FileLimit = None,
+    pictures: Annotated[
+        int, typer.Option(min=0, help="How many surfaces to draw on the page, the first ones.")
+    ] = 4,
+) -> None:
+    """Fit an arbitrage-free surface to each set of quotes, and write parameters, certificates and a page.
+
+    The files may be Deribit snapshots, option chains of equities, published surfaces or foreign-exchange
+    volatilities.
+
+    Exit code 0: every fit that was tried converged. 1: some fit did not converge. 2: the command is wrong, or
+    its input cannot be read.
+    """
+    options.start_jax()
+    from ..workflow.pages.surfaces import write_page
+    from ..workflow.surfaces.files import summary, write_surfaces
+    from ..workflow.surfaces.fit import fit_markets
+
+    data = {"rates": options.number_or_path(rates), "spot": spot}
+    results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data), method))
+    write_surfaces(results, out)
+    print(f"{summary(results)}\n{write_page(results, out, pictures)}")
+    raise typer.Exit(1 if any(result.failed for result in results) else 0)

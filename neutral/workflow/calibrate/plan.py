@@ -1,0 +1,126 @@
+"""The plan of a run: the snapshots of its archive and its configuration; and the reading of its blocks."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+from ..inputs.archive import SnapshotFile, is_deribit, list_archive, market_files, underlyings_of
+from ..inputs.markets import Market, read_snapshot_markets
+from .config import Config, load_config, shipped_config
+
+KEPT_BLOCKS = 4
+
+Inputs = str | Path | Iterable[str | Path]
+"""A folder or a file, or several of them."""
+
+
+class LoadedSnapshot(NamedTuple):
+    """A snapshot that has been read."""
+
+    file: SnapshotFile  # with the digest of the bytes that were read
+    markets: Mapping[str, Market]  # by underlying; without those that the file is known not to have
+
+
+Load = Callable[[SnapshotFile, Config], LoadedSnapshot]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The snapshots of a run with their positions, and its configuration, in which underlyings have names."""
+
+    archive: tuple[SnapshotFile, ...]
+    config: Config
+
+
+def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **changes: Any) -> Plan:
+    """List the files of a run once, and settle its configuration.
+
+    Args:
+        inputs: Folders and files.
+        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files. Where
+            it says "all", the underlyings of all files take the place of that word, also of those beyond
+            the limit, so that a limit does not change results.
+        changes: Keys to change afterwards, as for `Config.replaced`.
+
+    Raises:
+        DataError: A file does not exist, or there is no snapshot among the files.
+        ArgumentError: The configuration cannot be read, or a value is not accepted.
+    """
+    files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
+    archive = list_archive(files)
+    resolved = _configuration(files, config).resolved(underlyings_of(archive)).replaced(**changes)
+    data = resolved.data
+    snapshots = archive[: data.limit]
+    numbered = (replace(file, position=data.first_index + file.position) for file in snapshots)
+    return Plan(tuple(numbered), resolved)
+
+
+def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
+    """The configuration of a run on some inputs, with the underlyings that they have where it says "all".
+
+    Args:
+        inputs: Folders and files.
+        path: A TOML file; None takes the shipped one for the kind of the files.
+
+    Raises:
+        NeutralError: As `make_plan`.
+    """
+    return make_plan(inputs, path).config
+
+
+def _configuration(files: Sequence[Path], config: Config | str | Path | None) -> Config:
+    if isinstance(config, Config):
+        return config
+    if config is not None:
+        return load_config(config)
+    return shipped_config("deribit" if is_deribit(files) else "equity chain")
+
+
+def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:
+    """Read the markets of a snapshot; a fault of the file becomes the reason of a refusal."""
+    splits = {
+        name: config.split.build(config.seed(name, file.position))
+        for name in config.underlyings
+        if file.underlyings is None or name in file.underlyings
+    }
+    digest, markets = read_snapshot_markets(file.path, file.date, config, splits)
+    return LoadedSnapshot(replace(file, digest=digest), markets)
+
+
+class BlockReader:
+    """Reads whole blocks in a thread of its own, each block once for all underlyings."""
+
+    def __init__(self, blocks: Mapping[int, Sequence[SnapshotFile]], config: Config, load: Load):
+        self._blocks = blocks
+        self._config = config
+        self._load = load
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._futures: OrderedDict[int, Future[list[LoadedSnapshot]]] = OrderedDict()
+        self._lock = Lock()
+
+    def snapshots(self, block: int, following: int | None = None) -> list[LoadedSnapshot]:
+        """The snapshots of a block. Meanwhile the reading of the following block begins."""
+        future = self._start(block)
+        if following is not None:
+            self._start(following)
+        return future.result()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start(self, block: int) -> "Future[list[LoadedSnapshot]]":
+        with self._lock:
+            if block not in self._futures:
+                self._futures[block] = self._pool.submit(self._read, block)
+            self._futures.move_to_end(block)
+            while len(self._futures) > KEPT_BLOCKS:  # an underlying that is far behind reads its block again
+                self._futures.popitem(last=False)
+            return self._futures[block]
+
+    def _read(self, block: int) -> list[LoadedSnapshot]:
+        return [self._load(file, self._config) for file in self._blocks[block]]

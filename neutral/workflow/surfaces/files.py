@@ -1,0 +1,139 @@
+"""The files of `neutral surface`: parameters, certificates and evidence as CSV, each surface as JSON."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ... import durable
+from ...storage import save
+from ...surfaces import ESSVI, ESSVIMixture
+from ...times import TIME, minute_text
+from .fit import MarketSurface
+
+STORED = (ESSVI, ESSVIMixture)
+AT_EXPIRY = ("butterfly", "butterfly_k")
+BETWEEN_EXPIRIES = ("calendar", "calendar_k", "between", "between_t", "proven")
+FORMATS: dict[str, Callable[[Any], str]] = {  # columns of the summary
+    "status": str,
+    "n_expiries": "{:.0f}".format,
+    "n_quotes": "{:.0f}".format,
+    "inside": "{:.1%}".format,
+    "vol_rmse": "{:.2%}".format,
+    "free": str,
+    "message": str,
+}
+
+
+def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]:
+    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv` and a JSON file of each surface.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        WriteError: A file cannot be written.
+    """
+    with durable.writing(folder):
+        (folder / "surfaces").mkdir(parents=True, exist_ok=True)
+    frames = {
+        "surfaces": rows(results),
+        "parameters": parameters(results),
+        "certificates": certificates(results),
+    }
+    paths = []
+    for name, frame in frames.items():
+        path = folder / f"{name}.csv"
+        durable.write_text(path, frame.to_csv(index=False, date_format=TIME))
+        paths.append(path)
+    for result in results:
+        if isinstance(result.surface, STORED):
+            name = title(result).replace(" ", "_").replace(":", "")
+            path = folder / "surfaces" / f"{name}.json"
+            with durable.writing(path):
+                save(result.surface, path)
+            paths.append(path)
+    return paths
+
+
+def summary(results: Sequence[MarketSurface]) -> str:
+    """A table for a terminal with a line per market."""
+    frame = rows(results).reindex(columns=list(FORMATS))
+    frame.insert(0, "", [title(result) for result in results])
+    formatters: Any = FORMATS
+    return frame.to_string(index=False, na_rep="-", formatters=formatters, max_colwidth=60)
+
+
+def title(result: MarketSurface) -> str:
+    """The underlying and the time, or the name of the file where the time is not known."""
+    market = result.market
+    return f"{market.underlying} {minute_text(market.timestamp) or market.file.split('.')[0]}"
+
+
+def rows(results: Sequence[MarketSurface]) -> pd.DataFrame:
+    """One row per market, with the evidence of its surface or the reason why it has none."""
+    return pd.DataFrame([result.row for result in results])
+
+
+def parameters(results: Sequence[MarketSurface]) -> pd.DataFrame:
+    """One row per smile, which is a component at an expiry."""
+    return pd.DataFrame([row for result in results for row in _smiles(result)])
+
+
+def certificates(results: Sequence[MarketSurface]) -> pd.DataFrame:
+    """One row per smile: its margin and those of the interval that ends there, negative for arbitrage."""
+    return pd.DataFrame([row for result in results for row in _margins(result)])
+
+
+def _components(result: MarketSurface) -> list[tuple[dict[str, Any], ESSVI]]:
+    """Labels and surface of each component that has a weight."""
+    surface = result.surface
+    label = {
+        "snapshot_ts": result.market.timestamp,
+        "currency": result.market.underlying,
+        "component": 0,
+    }
+    if isinstance(surface, ESSVI):
+        return [(label | {"weight": 1.0, "multiplier": 1.0}, surface)]
+    if not isinstance(surface, ESSVIMixture):
+        return []
+    pairs = zip(np.asarray(surface.weights), np.asarray(surface.multipliers), strict=True)
+    return [
+        (label | {"component": j, "weight": weight, "multiplier": multiplier}, surface.components[j])
+        for j, (weight, multiplier) in enumerate(pairs)
+        if weight > 0.0
+    ]
+
+
+def _smiles(result: MarketSurface) -> list[dict[str, Any]]:
+    """The parameters of each component at each of its expiries."""
+    smiles = []
+    for label, component in _components(result):
+        has_smile = np.asarray(component.known)
+        columns = {
+            "maturity": component.expiries,
+            "theta": component.theta,
+            "psi": component.psi,
+            "rho": component.rho,
+        }
+        values = [np.asarray(column)[has_smile] for column in columns.values()]
+        smiles += [label | dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+    return smiles
+
+
+def _margins(result: MarketSurface) -> list[dict[str, Any]]:
+    """The margins of each component at each of its expiries, and between that expiry and the one before."""
+    margins = []
+    for label, component in _components(result):
+        certificate = component.certificate
+        for i, t in enumerate(np.asarray(certificate.expiries)):
+            if not np.isfinite(t):
+                break
+            row = {"maturity": t}
+            row |= {name: np.asarray(getattr(certificate, name))[i] for name in AT_EXPIRY}
+            if i:
+                row |= {name: np.asarray(getattr(certificate, name))[i - 1] for name in BETWEEN_EXPIRIES}
+            margins.append(label | row)
+    return margins
