@@ -66,8 +66,8 @@ def request_of(result: CalibrationResult, surfaces: QuoteSurface, arguments: Cal
     wrong = [name for name in given if not _same(kept[name], again[name])]
     if wrong:
         raise ArgumentError(
-            f"these arguments contradict the calibration of the result: {', '.join(wrong)}. Leave them out; the "
-            f"result keeps {_NAMES} in its request."
+            f"these arguments contradict the calibration of the result: {', '.join(wrong)}. Leave them out: "
+            f"the result keeps {_NAMES} in its request."
         )
     return result.request
 
