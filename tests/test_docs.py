@@ -16,17 +16,17 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     "README.md",
     "docs/index.md",
-    "docs/guide.md",
+    pytest.param("docs/guide.md", marks=pytest.mark.slow),
     "docs/models.md",
     "docs/market_data.md",
-    "docs/calibration.md",
+    pytest.param("docs/calibration.md", marks=pytest.mark.slow),
     pytest.param("docs/diagnostics.md", marks=pytest.mark.slow),
     pytest.param("docs/surfaces.md", marks=pytest.mark.slow),
     pytest.param("docs/pipeline.md", marks=pytest.mark.slow),
     "docs/forwards.md",
     "docs/vol_cube.md",
-    "docs/custom_model.md",
-    "docs/engines.md",
+    pytest.param("docs/custom_model.md", marks=pytest.mark.slow),
+    pytest.param("docs/engines.md", marks=pytest.mark.slow),
 ]
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")

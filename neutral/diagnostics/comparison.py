@@ -1,15 +1,23 @@
-"""Is one model better than another on a series of snapshots: Diebold and Mariano's test."""
+"""Diebold and Mariano's test: is one model better than another on a series of snapshots?"""
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError
+from ..typing import Values
 
 
 class Comparison(NamedTuple):
-    """Mean difference of two loss series, its statistic and two-sided normal probability; else a reason."""
+    """Comparison of two series of losses.
+
+    Attributes:
+        mean: Mean difference of the losses.
+        statistic: The mean over its standard error.
+        probability: Two-sided normal probability of as large a statistic.
+        reason: Why the statistic is nan; "" where it is not.
+    """
 
     mean: float
     statistic: float
@@ -17,15 +25,15 @@ class Comparison(NamedTuple):
     reason: str = ""
 
 
-def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Comparison:
-    """Diebold and Mariano (1995): are two series of losses equal on average?
+def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> Comparison:
+    """Test whether two series of losses are equal on average (Diebold and Mariano 1995).
 
     The variance of the mean difference is Newey and West's (1987), with Bartlett weights.
 
     Args:
         first: Losses of one model, one per snapshot in order of time.
-        second: Of the other, on the same snapshots; snapshots where either is not finite are left out.
-        lags: Autocorrelations that count; floor(4 (n/100)^{2/9}) where None.
+        second: Losses of the other on the same snapshots; those where either is not finite are left out.
+        lags: Number of autocorrelations that count; floor(4 (n/100)^{2/9}) where None.
 
     Returns:
         The mean of first less second, positive where the second is better; nan statistic, with a reason,
@@ -34,13 +42,16 @@ def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Compari
     Raises:
         ArgumentError: the series differ in length, or lags are negative.
     """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.shape != second.shape or first.ndim != 1:
-        raise ArgumentError(f"losses must be two series of one length, got {first.shape} and {second.shape}.")
+    one = np.asarray(first, float)
+    other = np.asarray(second, float)
+    if one.shape != other.shape or one.ndim != 1:
+        raise ArgumentError(f"losses must be two series of one length, got {one.shape} and {other.shape}.")
     if lags is not None and lags < 0:
         raise ArgumentError(f"lags must not be negative, got {lags}.")
-    known = np.isfinite(first) & np.isfinite(second)
-    difference = first[known] - second[known]
+    finite = np.isfinite(one) & np.isfinite(other)
+    one = one[finite]
+    other = other[finite]
+    difference = one - other
     n = difference.size
     if n < 3:
         why = f"{n} snapshots have a loss of both; it takes 3."
@@ -51,7 +62,7 @@ def diebold_mariano(first: Any, second: Any, lags: int | None = None) -> Compari
         (1.0 - j / (lags + 1.0)) * (away[j:] @ away[:-j]) for j in range(1, min(lags, n - 1) + 1)
     )
     mean = float(difference.mean())
-    rounding = np.finfo(float).eps * max(np.abs(first[known]).max(), np.abs(second[known]).max())
+    rounding = np.finfo(float).eps * max(np.abs(one).max(), np.abs(other).max())
     if not variance > n * rounding**2:
         return Comparison(mean, np.nan, np.nan, "the differences do not vary.")
     statistic = mean * n / math.sqrt(variance)

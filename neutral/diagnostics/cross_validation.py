@@ -1,24 +1,32 @@
-"""Errors of quotes that a fit has not seen: folds of one surface, and days ahead."""
+"""Errors on quotes that a fit has not seen: folds of one surface, and days ahead."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import equinox as eqx
 import jax
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from ..calibration import calibrate_batch, price_surface
-from ..calibration.batch import CHUNK
+from ..calibration.batch import CHUNK, solve_batch
+from ..calibration.recipe import Recipe
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..numerics.root_mean_square import root_mean_square
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
+from ..typing import Numbers, Values
+from .arguments import request_of
 from .residuals import Residuals, misses
 
 Kind = Literal["random", "strikes", "expiries"]
 Unit = Literal["vol", "price", "spreads"]
+Recipes = Mapping[str, Recipe] | Sequence[Recipe]
+Entry = TypeVar("Entry", bound=Recipe | CalibrationResult)
+_OF_BATCHES = {"workers", "chunk", "programs"}  # options that say how a batch runs, not what it fits
 
 
 @dataclass(frozen=True)
@@ -26,11 +34,11 @@ class CrossValidation:
     """Out-of-sample errors of m models over folds, or over days.
 
     Attributes:
-        names: Models.
-        fits: Of each model, a batch with a leading axis of folds.
-        residuals: By model and fold: `Residuals` of the quotes held out, nan elsewhere, and where the fold's
-            fit has not converged.
-        reason: Why there are none; "" where there are.
+        names: Names of the models.
+        fits: Fits of each model, a batch with a leading axis of folds.
+        residuals: By model and fold the `Residuals` of the quotes held out; nan elsewhere, and where the
+            fold's fit has not converged.
+        reason: Why there are no errors; "" where there are.
     """
 
     names: tuple[str, ...]
@@ -39,26 +47,25 @@ class CrossValidation:
     reason: str = ""
 
     @property
-    def converged(self) -> np.ndarray:
-        """Which fits have, (m, folds)."""
+    def converged(self) -> Numbers:
+        """Which fits have converged, shape (m, folds)."""
         return _table([np.asarray(fit.converged) for fit in self.fits], self.names)
 
-    def errors(self, unit: Unit = "vol") -> np.ndarray:
-        """Root mean square error of each fold, (m, folds); nan without a fit, or without a known residual."""
-        return _table(
-            [[root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals], self.names
-        )
+    def errors(self, unit: Unit = "vol") -> Float[np.ndarray, "m folds"]:
+        """Root mean square error of each fold; nan without a fit, or without a known residual."""
+        rows = [[root_mean_square(getattr(r, unit)) for r in row] for row in self.residuals]
+        return _table([np.array(row) for row in rows], self.names)
 
-    def variation(self, unit: Unit = "vol") -> np.ndarray:
-        """Standard deviation of the folds' errors over their mean, (m,); nan where a fold has no error."""
+    def variation(self, unit: Unit = "vol") -> Float[np.ndarray, " m"]:
+        """Standard deviation of the folds' errors over their mean; nan where a fold has no error."""
         errors = self.errors(unit)
         if errors.shape[1] < 2:
             return np.full(len(self.names), np.nan)
         mean = np.mean(errors, axis=1)
         return np.std(errors, axis=1, ddof=1) / np.where(mean > 0.0, mean, np.nan)
 
-    def observations(self, unit: Unit = "vol") -> np.ndarray:
-        """Residuals of all quotes held out, (quotes, m): what `stacking_weights` takes; nan where unknown."""
+    def observations(self, unit: Unit = "vol") -> Float[np.ndarray, "quotes m"]:
+        """Residuals of all quotes held out, as `stacking_weights` takes them; nan where unknown."""
         columns = [np.stack([getattr(r, unit) for r in row]).ravel() for row in self.residuals]
         table = _table(columns, self.names).T
         return table[np.any(np.isfinite(table), axis=1)]
@@ -78,8 +85,8 @@ class CrossValidation:
         lines = ["errors out of sample, root mean square, bp of volatility:"]
         for name, errors, spread in zip(self.names, 1e4 * self.errors(), self.variation(), strict=True):
             folds = ", ".join("no fit" if np.isnan(x) else f"{x:.3g}" for x in errors)
-            told = "" if np.isnan(spread) else f"; mean {np.mean(errors):.3g}, deviation {spread:.0%} of it"
-            lines.append(f"  {name}: {folds}{told}")
+            mean = f"; mean {np.mean(errors):.3g}, deviation {spread:.0%} of it"
+            lines.append(f"  {name}: {folds}{'' if np.isnan(spread) else mean}")
         return "\n".join(lines)
 
 
@@ -90,21 +97,21 @@ def fold_masks(
     *,
     seed: int = 0,
     block: int = 3,
-    mask: Any = None,
-) -> np.ndarray:
+    mask: Values | None = None,
+) -> Bool[np.ndarray, "folds 2 T K"]:
     """Quotes that each fold holds out; call and put of a strike always go together.
 
     Args:
         surface: One surface.
-        folds: How many.
+        folds: Number of folds, at least 2.
         kind: "strikes": blocks of neighbouring strikes of an expiry, dealt to the folds expiry by expiry;
             "expiries": whole expiries; "random": single strikes, whose neighbours then stay in the fit.
-        seed: Of the draw.
-        block: Strikes of a block, about.
-        mask: Quotes to share out, (2, T, K); the surface's `train` where None.
+        seed: Seed of the draw.
+        block: Approximate number of strikes of a block, at least 1.
+        mask: Quotes to share out, shape (2, T, K); the surface's `train` where None.
 
     Returns:
-        Flags, (folds, 2, T, K), of which each quote has one.
+        Flags, of which each quote has one.
 
     Raises:
         ArgumentError: an unknown kind, or fewer groups of quotes than folds.
@@ -127,27 +134,31 @@ def fold_masks(
 
 
 def cross_validate(
-    recipes: Mapping[str, Any] | Sequence[Any],
+    recipes: CalibrationResult
+    | Mapping[str, Recipe | CalibrationResult]
+    | Sequence[Recipe | CalibrationResult],
     surface: QuoteSurface,
     folds: int = 5,
     kind: Kind = "strikes",
     *,
     seed: int = 0,
     block: int = 3,
-    mask: Any = None,
+    mask: Values | None = None,
     **options: Any,
 ) -> CrossValidation:
     """Fit each model without each fold of a surface's quotes; all folds of a model are one batch.
 
     Args:
-        recipes: Models by name, or several of what `calibrate` takes.
+        recipes: Models by name, or several of what `calibrate` takes. In place of a model a result of
+            `calibrate` is calibrated as it was, from its own fit; it needs no options.
         surface: One surface.
-        folds: How many.
+        folds: Number of folds.
         kind: How quotes are shared out: see `neutral.diagnostics.fold_masks`, as for the next three.
-        seed: Of the draw.
-        block: Strikes of a block, about.
-        mask: Quotes to share out.
-        options: Of `calibrate_batch`.
+        seed: Seed of the draw.
+        block: Approximate number of strikes of a block.
+        mask: Quotes to share out; None takes those that the results were fitted to, without results the
+            surface's `train`.
+        options: Options of `calibrate_batch`; of results `workers`, `chunk` and `programs` alone.
 
     Returns:
         Errors of the quotes held out, by model and fold.
@@ -155,18 +166,25 @@ def cross_validate(
     Raises:
         ArgumentError: an argument is wrong.
     """
-    named = _named(recipes)
-    held = fold_masks(surface, folds, kind, seed=seed, block=block, mask=mask)
+    named = _named([recipes] if isinstance(recipes, CalibrationResult) else recipes)
+    results = [entry for entry in named.values() if isinstance(entry, CalibrationResult)]
+    if results and set(options) - _OF_BATCHES:
+        raise ArgumentError(
+            f"a result is calibrated as it was, so {', '.join(sorted(set(options) - _OF_BATCHES))} cannot be "
+            "given beside one; models without a result take these options in a call of their own."
+        )
+    shared_out = _fitted_quotes(results, surface) if mask is None else mask
+    held = fold_masks(surface, folds, kind, seed=seed, block=block, mask=shared_out)
     fitted = np.any(held, axis=0) & ~held
     surfaces = stack([surface] * folds)
     devices = jax.device_count()
     options = {"chunk": devices * -(-min(folds, CHUNK) // devices)} | options  # no idle lanes
-    fits = tuple(calibrate_batch(recipe, surfaces, mask=fitted, **options) for recipe in named.values())
+    fits = tuple(_fold_fits(entry, surfaces, fitted, options) for entry in named.values())
     return CrossValidation(tuple(named), fits, tuple(_held_out(fit, surfaces, held) for fit in fits))
 
 
 def walk_forward(
-    recipes: Mapping[str, Any] | Sequence[Any],
+    recipes: Recipes,
     surfaces: QuoteSurface | Sequence[QuoteSurface],
     ahead: int = 1,
     **options: Any,
@@ -175,9 +193,9 @@ def walk_forward(
 
     Args:
         recipes: Models by name, or several of what `calibrate` takes.
-        surfaces: Days in order of time.
-        ahead: Days from a fit to its test.
-        options: Of `calibrate_batch`.
+        surfaces: Surfaces of the days, in order of time.
+        ahead: Number of days from a fit to its test, at least 1.
+        options: Options of `calibrate_batch`.
 
     Returns:
         Errors by model and day of the fit, days - ahead of them; a reason where there are too few days.
@@ -192,23 +210,25 @@ def walk_forward(
     if len(days) <= ahead:
         reason = f"a history of {len(days)} days has none to test on {ahead} ahead; it takes {ahead + 1}."
         return CrossValidation(tuple(named), reason=reason)
-    first, later = days[:-ahead], days[ahead:]
+    first = days[:-ahead]
+    later = days[ahead:]
     fits = tuple(calibrate_batch(recipe, first, **options) for recipe in named.values())
     return CrossValidation(
         tuple(named), fits, tuple(_held_out(_priced(fit, later), later, later.mask) for fit in fits)
     )
 
 
-def _table(rows: list[Any], names: tuple[str, ...]) -> np.ndarray:
-    """One row per model, without a column where there is none."""
+def _table(rows: Sequence[np.ndarray], names: tuple[str, ...]) -> np.ndarray:
+    """One row per model; without any column where there are no rows."""
     return np.array(rows) if rows else np.empty((len(names), 0))
 
 
-def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
+def _named(recipes: Mapping[str, Entry] | Sequence[Entry]) -> dict[str, Entry]:
+    """Models or results by name; names are those of the models' classes where none are given."""
     if isinstance(recipes, Mapping):
         named = {str(name): recipe for name, recipe in recipes.items()}
     else:
-        named = {getattr(r, "__name__", type(r).__name__).lower(): r for r in recipes}
+        named = {_class_name(recipe): recipe for recipe in recipes}
         if len(named) < len(recipes):
             raise ArgumentError(
                 "two recipes are of one class: give them names, as in {'one': ..., 'other': ...}."
@@ -218,9 +238,48 @@ def _named(recipes: Mapping[str, Any] | Sequence[Any]) -> dict[str, Any]:
     return named
 
 
-def _groups(k: np.ndarray, cells: np.ndarray, kind: Kind, block: int) -> np.ndarray:
-    """The group of each cell, numbered from 0, expiry by expiry; -1 where there is none."""
-    group, count = np.full(cells.shape, -1), 0
+def _class_name(entry: Recipe | CalibrationResult) -> str:
+    model = entry.model if isinstance(entry, CalibrationResult) else entry
+    return getattr(model, "__name__", type(model).__name__).lower()
+
+
+def _fitted_quotes(results: Sequence[CalibrationResult], surface: QuoteSurface) -> np.ndarray | None:
+    """The quotes that all results were fitted to, shape (2, T, K); None without results.
+
+    Raises:
+        ArgumentError: a batch, or results that were fitted to different quotes.
+    """
+    masks = []
+    for result in results:
+        if np.ndim(result.status):
+            raise ArgumentError("cross_validate takes results of one fit each, as in results[3].")
+        request = request_of(result, surface, {})
+        masks.append(np.asarray(surface.train if request.mask is None else request.mask, bool))
+    if any(not np.array_equal(mask, masks[0]) for mask in masks):
+        raise ArgumentError("the results were fitted to different quotes: say by mask= which to share out.")
+    return masks[0] if masks else None
+
+
+def _fold_fits(
+    entry: Recipe | CalibrationResult,
+    surfaces: QuoteSurface,
+    fitted: Bool[np.ndarray, "folds 2 T K"],
+    options: Mapping[str, Any],
+) -> CalibrationResult:
+    """Fits of one model to the quotes `fitted` of each fold."""
+    if not isinstance(entry, CalibrationResult):
+        return calibrate_batch(entry, surfaces, mask=fitted, **options)
+    assert entry.request is not None
+    request = dataclasses.replace(entry.request.again(entry.model), mask=fitted)
+    return solve_batch(request, request.lanes(surfaces), **options)
+
+
+def _groups(
+    k: Float[np.ndarray, "T K"], cells: Bool[np.ndarray, "T K"], kind: Kind, block: int
+) -> Int[np.ndarray, "T K"]:
+    """The group of each cell, numbered from 0, expiry by expiry; -1 where there is no quote."""
+    group = np.full(cells.shape, -1)
+    count = 0
     for row, here in enumerate(cells):
         places = np.flatnonzero(here)
         places = places[np.argsort(k[row, places], kind="stable")]
@@ -231,7 +290,9 @@ def _groups(k: np.ndarray, cells: np.ndarray, kind: Kind, block: int) -> np.ndar
     return group
 
 
-def _deal(group: np.ndarray, folds: int, draw: np.random.Generator, by_expiry: bool) -> np.ndarray:
+def _deal(
+    group: Int[np.ndarray, "T K"], folds: int, draw: np.random.Generator, by_expiry: bool
+) -> Int[np.ndarray, "T K"]:
     """The fold of each cell, -1 for none: shuffled groups dealt in turn, expiry by expiry or at once."""
     decks = [np.unique(row[row >= 0]) for row in group] if by_expiry else [np.unique(group[group >= 0])]
     order = np.concatenate([draw.permutation(deck) for deck in decks])
@@ -247,8 +308,14 @@ def _priced(fits: CalibrationResult, surfaces: QuoteSurface) -> CalibrationResul
     return eqx.tree_at(lambda fit: (fit.prices, fit.residuals), fits, (prices, errors))
 
 
-def _held_out(fits: CalibrationResult, surfaces: QuoteSurface, held: Any) -> tuple[Residuals, ...]:
-    done = np.asarray(fits.converged)[:, None, None, None]
-    found = misses(fits, surfaces, np.asarray(held) & done)
-    arrays = (found.price, found.vol, found.spreads, found.k, found.t)
-    return tuple(Residuals(*one) for one in zip(*arrays, strict=True))
+def _held_out(
+    fits: CalibrationResult, surfaces: QuoteSurface, held: Bool[Numbers, "folds 2 T K"]
+) -> tuple[Residuals, ...]:
+    """Residuals of the quotes held out, fold by fold; nan where the fit has not converged."""
+    converged = np.asarray(fits.converged)[:, None, None, None]
+    every = misses(fits, surfaces, np.asarray(held) & converged)
+    arrays = (every.price, every.vol, every.spreads, every.k, every.t)
+    return tuple(
+        Residuals(price=price, vol=vol, spreads=spreads, k=k, t=t)
+        for price, vol, spreads, k, t in zip(*arrays, strict=True)
+    )

@@ -1,4 +1,4 @@
-"""Whether a calibration may be used: limits from a file, each kept, broken or not to be determined."""
+"""Gates decide whether a calibration may be used: limits from a file, held against measurements."""
 
 import math
 import tomllib
@@ -13,6 +13,7 @@ from ..shipped import configuration
 
 Outcome = Literal["pass", "warn", "fail", "cannot be determined"]
 GRAVITY: tuple[Outcome, ...] = ("fail", "cannot be determined", "warn", "pass")
+LimitValue = float | list[float]
 APPLICATIONS = ("market_making", "vanilla_hedging", "exotics")
 
 _RULES = {
@@ -30,32 +31,41 @@ class Limit:
     """One limit, as `configs/gates.toml` states it.
 
     Attributes:
-        set: The step or playbook it belongs to.
-        name: Of the gate.
-        measure: The number it looks at.
+        set: The step or playbook that it belongs to.
+        name: Name of the gate.
+        measure: Name of the measurement that it looks at.
         rule: "below", "at_most", "above", "at_least" or "between".
         value: The limit; a pair for "between"; a mapping from application to limit where they differ.
-        otherwise: "warn" or "fail".
-        meaning: What a number out of limits says.
+        otherwise: Outcome where the limit is broken, "warn" or "fail".
+        meaning: What it means that the limit is broken, in words.
     """
 
     set: str
     name: str
     measure: str
     rule: str
-    value: Any
+    value: LimitValue | dict[str, LimitValue]
     otherwise: Outcome
     meaning: str
 
     def of(self, application: str) -> tuple[float, ...]:
-        """The limit, or both ends of it, for a use."""
+        """The limit for an application: one number, or both ends of an interval."""
         value = self.value[application] if isinstance(self.value, dict) else self.value
         return tuple(value) if isinstance(value, list) else (value,)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What became of a limit: its outcome, the number (nan where unknown), and the reason in words."""
+    """The outcome of one limit.
+
+    Attributes:
+        set: The step or playbook that the limit belongs to.
+        name: Name of the gate.
+        measure: Name of the measurement.
+        outcome: "pass", "warn", "fail" or "cannot be determined".
+        number: The measurement; nan where it is unknown.
+        reason: Number, limit and meaning in words.
+    """
 
     set: str
     name: str
@@ -70,7 +80,10 @@ class Gate:
 
 
 def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
-    """Limits of a file; the shipped ones where None.
+    """Read limits from a file.
+
+    Args:
+        path: A file as `configs/gates.toml`; the shipped limits where None.
 
     Raises:
         DataError: names the file, the gate and what is wrong with it.
@@ -96,27 +109,28 @@ def evaluate_gates(
     """Hold measurements against the limits.
 
     Args:
-        measurements: Numbers by the names in the shipped file or in `limits`; one that is absent, nan
-            or infinite passes no gate.
+        measurements: Numbers by the names in the shipped file or in `limits`. A measurement that is absent,
+            nan or infinite passes no gate.
         application: "market_making", "vanilla_hedging" or "exotics".
-        sets: Those to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
+        sets: Sets to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
             "sabr", "segments", "slv"); all where None.
-        limits: Of `load_limits`; the shipped ones where None.
-        why: Of measurements that are nan the reason, where it is known.
+        limits: Limits from `load_limits`; the shipped ones where None.
+        why: Reasons for measurements that are nan, by name.
 
     Returns:
         One gate per limit, in the order of the file.
 
     Raises:
-        ArgumentError: an application, a set or a measurement that the limits do not know.
+        ArgumentError: an unknown application, set or measurement.
     """
     given = load_limits() if limits is None else tuple(limits)
     _check_known("application", [application], APPLICATIONS)
     _check_known("measurement", measurements, {limit.measure for limit in (*given, *load_limits())})
-    chosen = (
-        {limit.set for limit in given} if sets is None else {sets} if isinstance(sets, str) else set(sets)
-    )
-    _check_known("set", chosen, {limit.set for limit in given})
+    every = {limit.set for limit in given}
+    chosen = every
+    if sets is not None:
+        chosen = {sets} if isinstance(sets, str) else set(sets)
+    _check_known("set", chosen, every)
     reasons = why or {}
     return tuple(
         _gate(limit, measurements.get(limit.measure), application, reasons.get(limit.measure))
@@ -126,9 +140,9 @@ def evaluate_gates(
 
 
 def worst_outcome(gates: Collection[Gate]) -> Outcome:
-    """The gravest outcome: fail, then what cannot be determined, then warn; of no gate, not determined."""
-    found = {gate.outcome for gate in gates} or {"cannot be determined"}
-    return next(outcome for outcome in GRAVITY if outcome in found)
+    """The gravest outcome: "fail", then "cannot be determined" (also without gates), "warn", "pass"."""
+    outcomes = {gate.outcome for gate in gates} or {"cannot be determined"}
+    return next(outcome for outcome in GRAVITY if outcome in outcomes)
 
 
 def _gate(limit: Limit, value: float | None, application: str, why: str | None) -> Gate:
@@ -139,33 +153,48 @@ def _gate(limit: Limit, value: float | None, application: str, why: str | None) 
     if math.isnan(number):
         missing = "not measured" if value is None else why or "not a number"
         return _ended(limit, "cannot be determined", number, f"{limit.measure} is {missing}; it {rule}")
-    told = f"{limit.measure} is {number:.6g}"
+    measured = f"{limit.measure} is {number:.6g}"
     kept = keeps(number, ends if limit.rule == "between" else ends[0])
     if kept and math.isinf(number):
-        return _ended(limit, "cannot be determined", number, f"{told}, which tells nothing; it {rule}")
+        return _ended(limit, "cannot be determined", number, f"{measured}, which tells nothing; it {rule}")
     if kept:
-        return _ended(limit, "pass", number, f"{told}, as it {rule}")
-    return _ended(limit, limit.otherwise, number, f"{told}, it {rule}: {limit.meaning}")
+        return _ended(limit, "pass", number, f"{measured}, as it {rule}")
+    return _ended(limit, limit.otherwise, number, f"{measured}, it {rule}: {limit.meaning}")
 
 
 def _ended(limit: Limit, outcome: Outcome, number: float, reason: str) -> Gate:
-    return Gate(limit.set, limit.name, limit.measure, outcome, number, reason)
+    return Gate(
+        set=limit.set,
+        name=limit.name,
+        measure=limit.measure,
+        outcome=outcome,
+        number=number,
+        reason=reason,
+    )
 
 
-def _check_known(what: str, given: Collection[str], known: Collection[str]) -> None:
-    unknown = sorted(set(given) - set(known))
+def _check_known(what: str, given: Collection[str], accepted: Collection[str]) -> None:
+    """Refuse names that are not accepted."""
+    unknown = sorted(set(given) - set(accepted))
     if unknown:
-        raise ArgumentError(f"there is no {what} {', '.join(unknown)}; accepted: {', '.join(sorted(known))}.")
+        names = ", ".join(sorted(accepted))
+        raise ArgumentError(f"there is no {what} {', '.join(unknown)}; accepted: {names}.")
 
 
-def _limit(where: str, gate: Any) -> Limit:
-    """One checked limit of a file."""
+def _limit(where: str, gate: dict[str, Any]) -> Limit:
+    """One checked limit of a file.
+
+    Args:
+        where: File and gate, for messages.
+        gate: The table of the gate; whatever else stands there is refused.
+    """
     rules = sorted(set(gate) - _KEYS) if isinstance(gate, dict) else []
     if len(rules) != 1 or rules[0] not in _RULES or len(gate) != len(_KEYS) + 1:
         raise DataError(
             f"{where}: needs {', '.join(sorted(_KEYS))} and one of {', '.join(_RULES)}, got {gate}."
         )
-    (rule,), texts = rules, {key: gate[key] for key in sorted(_KEYS)}
+    rule = rules[0]
+    texts = {key: gate[key] for key in sorted(_KEYS)}
     if not all(isinstance(text, str) and text for text in texts.values()):
         raise DataError(f"{where}: {', '.join(texts)} must be text.")
     if gate["otherwise"] not in ("warn", "fail"):
@@ -180,9 +209,10 @@ def _limit(where: str, gate: Any) -> Limit:
     return Limit(**texts, rule=rule, value=value)
 
 
-def _is_limit(rule: str, value: Any) -> bool:
+def _is_limit(rule: str, value: object) -> bool:
+    """Whether a value of a file is a finite number, or for "between" two in order."""
     ends = value if rule == "between" else [value]
     if not isinstance(ends, list) or len(ends) != (2 if rule == "between" else 1):
         return False
-    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in ends)
-    return numbers and ends == sorted(ends)
+    numbers = [x for x in ends if isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)]
+    return numbers == ends == sorted(numbers)

@@ -1,23 +1,31 @@
-"""Which parameters the quotes see, which they do not, and what to do about it."""
+"""Which parameters the quotes determine, which they do not, and what to do about it."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
+from ..typing import Values
 from .linearisation import Fit, parameter_sizes
 
-_LEAST = 1.0 / 200.0  # of the best seen direction: what is seen less counts as not seen ...
-_LOOSE = 0.5  # ... as does what the noise lets move by more, in sizes of the parameters
-TOGETHER = 0.9  # correlation that is flagged
-_NAMED = 0.3  # of the largest component of a direction: what is named
+_LEAST = 1.0 / 200.0  # share of the largest singular value below which a direction counts as not seen
+_LOOSE = 0.5  # move along a direction, in sizes of the parameters, that noise must not exceed
+TOGETHER = 0.9  # size of a correlation above which it is flagged
+_NAMED = 0.3  # share of a direction's largest component above which a component is named
 _WRITTEN = 6  # findings that are written out
 _PLAIN = 0.2  # exponents within this of 1 are written as 1
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing the quotes do not tell, in words, and what may be done."""
+    """Something that the quotes do not determine.
+
+    Attributes:
+        parameters: Names of the parameters that are concerned.
+        text: What the quotes do not determine, in words.
+        action: What may be done about it.
+    """
 
     parameters: tuple[str, ...]
     text: str
@@ -31,24 +39,24 @@ class Identifiability:
     A singular value is how much a move of one size along its direction changes the weighted residuals.
 
     Attributes:
-        names: Parameters that move, n.
-        sizes: What counts as 1 of each, natural units (`parameter_sizes`).
-        singular_values: Descending, (n,).
-        directions: In scaled parameters, one per row, (n, n).
-        information: Fisher information in natural parameters, (n, n); nan where the noise is not known.
-        correlation: Of the estimates, (n, n); nan where the Jacobian is singular.
+        names: Names of the parameters that move, n.
+        sizes: What counts as 1 of each parameter, natural units (`parameter_sizes`).
+        singular_values: Singular values in descending order.
+        directions: Directions in scaled parameters, one per row.
+        information: Fisher information in natural parameters; nan where the noise is not known.
+        correlation: Correlations of the estimates; nan where the Jacobian is singular.
         noise: Standard deviation of a weighted residual; nan with no more strikes than parameters, or where
             every quote is met.
-        findings: What is not seen, worst first.
-        reason: Why nothing can be said; "" where it can.
+        findings: What the quotes do not determine, worst first.
+        reason: Why nothing can be determined; "" where it can.
     """
 
     names: tuple[str, ...] = ()
-    sizes: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    singular_values: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    directions: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    information: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    correlation: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    sizes: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    singular_values: Float[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0))
+    directions: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
+    information: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
+    correlation: Float[np.ndarray, "n n"] = field(default_factory=lambda: np.zeros((0, 0)))
     noise: float = np.nan
     findings: tuple[Finding, ...] = ()
     reason: str = ""
@@ -58,21 +66,22 @@ class Identifiability:
         """Largest over smallest singular value; inf where a direction has no effect, nan where unknown."""
         if not self.singular_values.size:
             return np.nan
-        largest, least = self.singular_values[0], self.singular_values[-1]
+        largest = self.singular_values[0]
+        least = self.singular_values[-1]
         return float(largest / least) if least > 0.0 else np.inf
 
     @property
-    def sloppy(self) -> np.ndarray:
-        """Which directions are not seen, (n,)."""
+    def sloppy(self) -> Bool[np.ndarray, " n"]:
+        """Which directions the quotes do not determine."""
         return _unseen(self.singular_values, self.noise)
 
     @property
     def effective_rank(self) -> int:
-        """Number of directions that are seen."""
+        """Number of directions that the quotes determine."""
         return int(np.sum(~self.sloppy))
 
     def __str__(self) -> str:
-        """A few lines."""
+        """A few lines: condition number, rank and findings."""
         if self.reason:
             return f"identifiability cannot be determined: {self.reason}"
         noise = "" if np.isfinite(self.noise) else ", were there no noise (it cannot be determined)"
@@ -94,38 +103,41 @@ class Identifiability:
 
 
 def identifiability(fit: Fit) -> Identifiability:
-    """What the quotes tell of a fit's parameters, from the Jacobian at its solution."""
+    """Which of a fit's parameters the quotes determine, from the Jacobian at its solution."""
     moving = fit.moving
     if fit.reason or not moving.size:
         return Identifiability(reason=fit.undetermined())
     residuals, jacobian = fit.strikes()
-    natural = jacobian @ np.linalg.inv(fit.at.chain[np.ix_(moving, moving)])
-    sizes, values = parameter_sizes(fit), fit.at.values[moving]
+    natural = jacobian @ np.linalg.inv(np.asarray(fit.at.chain)[np.ix_(moving, moving)])
+    sizes = parameter_sizes(fit)
+    values = np.asarray(fit.at.values)[moving]
     noise = np.nan if fit.undetermined() else noise_of(residuals, moving.size)
     return from_jacobian(natural, sizes, fit.names, noise, logarithmic=values == sizes)
 
 
-def noise_of(residuals: np.ndarray, parameters: int) -> float:
-    """Standard deviation of weighted residuals by their scatter; nan where nothing is left to scatter."""
+def noise_of(residuals: Float[np.ndarray, " strikes"], parameters: int) -> float:
+    """Standard deviation of weighted residuals by their scatter; nan with no more strikes than parameters."""
     left = residuals.size - parameters
     return float(np.sqrt(np.sum(residuals**2) / left)) if left > 0 else np.nan
 
 
 def from_jacobian(
-    jacobian: np.ndarray,
-    sizes: np.ndarray,
+    jacobian: Float[np.ndarray, "quotes n"],
+    sizes: Float[np.ndarray, " n"],
     names: tuple[str, ...],
     noise: float = np.nan,
-    logarithmic: Any = False,
+    logarithmic: Values = False,
 ) -> Identifiability:
-    """What a weighted Jacobian tells.
+    """Which parameters a weighted Jacobian determines.
 
     Args:
-        jacobian: Weighted residuals in natural parameters, (quotes, n); the order of quotes is of no account.
-        sizes: Of the parameters, (n,).
-        names: Of the parameters.
+        jacobian: Derivatives of the weighted residuals in natural parameters; the order of quotes does not
+            matter.
+        sizes: Sizes of the parameters.
+        names: Names of the parameters.
         noise: Standard deviation of a weighted residual; nan where it is not known.
-        logarithmic: Which sizes are the values of positive parameters: a move is one of the logarithm.
+        logarithmic: Flags of the sizes that are the values of positive parameters, so that a move is one of
+            the logarithm.
     """
     if not np.all(np.isfinite(jacobian)):
         return Identifiability(names, reason="a derivative of a price is not finite.")
@@ -149,22 +161,30 @@ def from_jacobian(
         correlation = covariance / np.outer(spread, spread)
         information = jacobian.T @ jacobian / (noise**2 if noise > 0.0 else np.nan)
     lost = _unseen(values, noise)
-    logarithmic = np.broadcast_to(logarithmic, len(names))
-    findings = [_finding(v, names, logarithmic) for v in directions[lost][::-1]]
+    positive = np.broadcast_to(np.asarray(logarithmic, bool), len(names))
+    findings = [_finding(v, names, positive) for v in directions[lost][::-1]]
     findings += _pairs(correlation, names, [set(f.parameters) for f in findings])
     return Identifiability(
-        names, sizes, values, directions, information, correlation, noise, tuple(findings)
-    )  # fmt: skip
+        names=names,
+        sizes=sizes,
+        singular_values=values,
+        directions=directions,
+        information=information,
+        correlation=correlation,
+        noise=noise,
+        findings=tuple(findings),
+    )
 
 
-def _unseen(values: np.ndarray, noise: float) -> np.ndarray:
+def _unseen(values: Float[np.ndarray, " n"], noise: float) -> Bool[np.ndarray, " n"]:
+    """Which singular values are too small beside the largest, or beside the noise."""
     if not values.size:
         return np.zeros(0, bool)
     loose = noise > _LOOSE * values if np.isfinite(noise) else False
     return (values < _LEAST * values[0]) | loose
 
 
-def _written(direction: np.ndarray, names: tuple[str, ...]) -> str:
+def _written(direction: Float[np.ndarray, " n"], names: tuple[str, ...]) -> str:
     """`kappa +0.71, theta -0.70`: the components that matter, largest first."""
     order = [
         i for i in np.argsort(-np.abs(direction)) if abs(direction[i]) >= _NAMED * np.abs(direction).max()
@@ -172,8 +192,10 @@ def _written(direction: np.ndarray, names: tuple[str, ...]) -> str:
     return ", ".join(f"{names[i]} {direction[i]:+.2f}" for i in order)
 
 
-def _finding(direction: np.ndarray, names: tuple[str, ...], logarithmic: np.ndarray) -> Finding:
-    """A direction that is not seen, in words."""
+def _finding(
+    direction: Float[np.ndarray, " n"], names: tuple[str, ...], logarithmic: Bool[np.ndarray, " n"]
+) -> Finding:
+    """A direction that the quotes do not determine, in words."""
     size = np.abs(direction)
     order = [int(i) for i in np.argsort(-size) if size[i] >= _NAMED * size.max()]
     involved = tuple(names[i] for i in order)
@@ -188,7 +210,12 @@ def _finding(direction: np.ndarray, names: tuple[str, ...], logarithmic: np.ndar
 
 
 def _trade(pair: tuple[str, ...], slope: float) -> Finding:
-    """Two parameters of which one combination is seen; d log first = slope d log second along the other."""
+    """Two parameters of which the quotes see one product alone.
+
+    Args:
+        pair: Names of both.
+        slope: d log first / d log second along the direction that is not seen.
+    """
     first, second = pair
     exponent = -slope
     power = "" if abs(abs(exponent) - 1.0) <= _PLAIN else f"^{abs(exponent):.2g}"
@@ -197,12 +224,14 @@ def _trade(pair: tuple[str, ...], slope: float) -> Finding:
     return Finding(pair, text, f"freeze {first}, or read the combination alone")
 
 
-def _pairs(correlation: np.ndarray, names: tuple[str, ...], told: list[set[str]]) -> list[Finding]:
+def _pairs(
+    correlation: Float[np.ndarray, "n n"], names: tuple[str, ...], reported: list[set[str]]
+) -> list[Finding]:
     """Pairs of strongly correlated estimates that no direction has named together already."""
-    found = []
+    pairs = []
     for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
         pair = (names[i], names[j])
-        if abs(correlation[i, j]) > TOGETHER and not any(set(pair) <= names for names in told):
+        if abs(correlation[i, j]) > TOGETHER and not any(set(pair) <= group for group in reported):
             text = f"{pair[0]} and {pair[1]} have correlation {correlation[i, j]:+.2f}"
-            found.append(Finding(pair, text, f"freeze one of them, or strengthen the prior of {pair[0]}"))
-    return found
+            pairs.append(Finding(pair, text, f"freeze one of them, or strengthen the prior of {pair[0]}"))
+    return pairs

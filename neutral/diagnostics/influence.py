@@ -1,9 +1,10 @@
-"""What each quote does to a fit: leave-one-out figures from the Jacobian at its solution."""
+"""Influence of each quote on a fit: leave-one-out figures from the Jacobian at its solution."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from .identifiability import noise_of
 from .linearisation import Fit
@@ -15,33 +16,33 @@ _LEAST_FREE = 1e-12
 
 @dataclass(frozen=True)
 class Influence:
-    """Of quotes that were fitted, (2, T, K), nan elsewhere (Cook and Weisberg 1982).
+    """Influence of the quotes that were fitted, nan elsewhere (Cook and Weisberg 1982).
 
     Attributes:
-        leverage: Hat values: how much a quote's fitted value follows the quote, 0 to 1.
+        leverage: Hat values of the quotes: how much a quote's fitted value follows the quote, 0 to 1.
         studentised: Residuals over the standard deviation that the fit without the quote gives them.
-        cook: Cook's distances: squared move of all fitted values without the quote, over parameters and
-            variance.
-        without: Change of the moving parameters where the quote is left out, natural units, (2, T, K, n).
-        names: Of them.
-        reason: Why there is none; "" where there is.
+        cook: Cook's distances: squared move of all fitted values without the quote, over the number of
+            parameters and the variance.
+        without: Change of the moving parameters where the quote is left out, natural units.
+        names: Names of these parameters.
+        reason: Why the figures are nan; "" where they are not.
     """
 
-    leverage: np.ndarray
-    studentised: np.ndarray
-    cook: np.ndarray
-    without: np.ndarray
+    leverage: Float[np.ndarray, "2 T K"]
+    studentised: Float[np.ndarray, "2 T K"]
+    cook: Float[np.ndarray, "2 T K"]
+    without: Float[np.ndarray, "2 T K n"]
     names: tuple[str, ...] = ()
     reason: str = ""
 
     @property
-    def outliers(self) -> np.ndarray:
-        """Quotes more than 3 standard deviations off the fit without them, (2, T, K)."""
+    def outliers(self) -> Bool[np.ndarray, "2 T K"]:
+        """Quotes more than 3 standard deviations off the fit without them."""
         return np.abs(np.nan_to_num(self.studentised)) > _FAR
 
     @property
-    def influential(self) -> np.ndarray:
-        """Quotes with a Cook's distance above 4 / number of quotes, (2, T, K)."""
+    def influential(self) -> Bool[np.ndarray, "2 T K"]:
+        """Quotes with a Cook's distance above 4 over the number of quotes."""
         return np.nan_to_num(self.cook) > _STRONG / max(int(np.sum(np.isfinite(self.cook))), 1)
 
     def __str__(self) -> str:
@@ -58,22 +59,23 @@ class Influence:
 def influence(fit: Fit) -> Influence:
     """Leave-one-out figures of every quote of a fit, by one Gauss-Newton step from its solution."""
     shape = np.shape(fit.surface.prices)
-    empty = np.full(shape, np.nan)
     reason = fit.undetermined()
     if reason:
-        return Influence(empty, empty, empty, np.zeros((*shape, 0)), (), reason)
-    at, moving = fit.at, fit.moving
-    rows = at.bend > 0.0
+        return _unknown(shape, reason)
+    at = fit.at
+    moving = fit.moving
+    rows = np.asarray(at.bend) > 0.0
     root = np.sqrt(at.bend[rows])
-    slopes = np.broadcast_to(at.slopes[moving][:, None], (moving.size, *shape))[:, rows]
-    jacobian, residuals = (slopes * root).T, at.pull[rows] / root
+    slopes = np.broadcast_to(np.asarray(at.slopes)[moving][:, None], (moving.size, *shape))[:, rows]
+    jacobian = (slopes * root).T
+    residuals = np.asarray(at.pull[rows] / root)
     left = residuals.size - moving.size
-    total = jacobian.T @ jacobian + at.prior[np.ix_(moving, moving)]
+    total = jacobian.T @ jacobian + np.asarray(at.prior)[np.ix_(moving, moving)]
     if left < 2 or np.linalg.cond(total) > 1.0 / np.finfo(float).eps:
         reason = (
             f"{residuals.size} quotes for {moving.size} parameters determine nothing without one of them."
         )
-        return Influence(empty, empty, empty, np.zeros((*shape, 0)), (), reason)
+        return _unknown(shape, reason)
     solved = np.linalg.solve(total, jacobian.T).T
     hat = np.sum(solved * jacobian, axis=1)
     rest = np.maximum(1.0 - hat, _LEAST_FREE)
@@ -83,23 +85,38 @@ def influence(fit: Fit) -> Influence:
     cook = residuals**2 * hat / (moving.size * variance * rest**2)
 
     def grid(values: np.ndarray) -> np.ndarray:
+        """Values of the quotes that were fitted in their places, nan elsewhere."""
         out = np.full((*shape, *values.shape[1:]), np.nan)
         out[rows] = values
         return out
 
-    moves = (solved * (residuals / rest)[:, None]) @ at.chain[np.ix_(moving, moving)].T
-    return Influence(grid(hat), grid(studentised), grid(cook), grid(moves), fit.names)
+    moves = (solved * (residuals / rest)[:, None]) @ np.asarray(at.chain)[np.ix_(moving, moving)].T
+    return Influence(
+        leverage=grid(hat),
+        studentised=grid(studentised),
+        cook=grid(cook),
+        without=grid(moves),
+        names=fit.names,
+    )
+
+
+def _unknown(shape: tuple[int, ...], reason: str) -> Influence:
+    """Figures that are all nan, with the reason."""
+    empty = np.full(shape, np.nan)
+    return Influence(
+        leverage=empty, studentised=empty, cook=empty, without=np.zeros((*shape, 0)), reason=reason
+    )
 
 
 def strongest(influence: Influence, fit: Fit, count: int = 5) -> list[dict[str, Any]]:
-    """Rows of the quotes with the largest Cook's distances: where they are, and what they do."""
+    """Rows of the quotes with the largest Cook's distances: their places and their figures."""
     cook = np.nan_to_num(influence.cook)
     order = np.argsort(-cook, axis=None)[: min(count, int(np.sum(cook > 0.0)))]
-    found = []
+    rows = []
     for kind, row, slot in zip(*np.unravel_index(order, cook.shape), strict=True):
         place = (kind, row, slot)
         moves = dict(zip(influence.names, influence.without[place], strict=True))
-        found.append(
+        rows.append(
             {
                 "kind": ("call", "put")[kind],
                 "t": float(fit.surface.t[row]),
@@ -110,4 +127,4 @@ def strongest(influence: Influence, fit: Fit, count: int = 5) -> list[dict[str, 
             | {"studentised": float(influence.studentised[place])}
             | {f"without_{name}": float(x) for name, x in moves.items()}
         )
-    return found
+    return rows

@@ -1,28 +1,30 @@
 """A fit to first and second order in its parameters: what every diagnostic is computed from."""
 
+import dataclasses
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar, Unpack
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
-from ..calibration.coordinates import AbstractCoordinates, Bounds
+from ..calibration.coordinates import AbstractCoordinates
 from ..calibration.implicit import hessian
 from ..calibration.lane import make_problem
-from ..calibration.losses import Loss
 from ..calibration.problem import Problem
 from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.solvers import LevenbergMarquardt
 from ..calibration.solvers.base import EXACT, gradient_norm
+from ..calibration.starts.search import Search
 from ..errors import ArgumentError
-from ..pricing import Lewis
 from ..quotes.surface import QuoteSurface
-from ..typing import Flags, Real
+from ..typing import Flags, Numbers, Real
+from .arguments import CalibrationArguments, check_fit, request_of
 
-_SAME_LOSS = 1e-6  # relative: the loss of a result, computed again
-_STATIONARY = 1e-4  # largest cosine of residuals and derivatives that passes for a fit that has converged
+Tree = TypeVar("Tree")
 
 
 class Linearisation(NamedTuple):
@@ -48,50 +50,74 @@ class Linearisation(NamedTuple):
     hessian: Real  # (n, n) of loss and prior together
     loss: Real
     gradient_norm: Real
-    error: Real
+    error: Real  # weighted root mean square error in prices
 
 
 class Fit(NamedTuple):
-    """One fit of a result, ready to be diagnosed; `reason` tells why it cannot be, "" where it can."""
+    """One fit of a result, ready to be diagnosed.
+
+    Attributes:
+        result: The fit.
+        surface: Its surface.
+        request: What it was asked for, started from the fit itself.
+        lane: The numbers of the surface.
+        linearised: The fit to second order; None where it has no finite numbers.
+        reason: Why the fit cannot be diagnosed; "" where it can.
+    """
 
     result: CalibrationResult
     surface: QuoteSurface
-    asked: Request
+    request: Request
     lane: Lane
-    at: Any  # Linearisation; None where there is none
+    linearised: Linearisation | None
     reason: str
 
     @property
-    def coordinates(self) -> AbstractCoordinates:
-        """Of the model."""
-        return self.asked.setting.coordinates
+    def at(self) -> Linearisation:
+        """The fit to second order.
+
+        Raises:
+            ArgumentError: there is none; `reason` says why.
+        """
+        if self.linearised is None:
+            raise ArgumentError(f"the fit has no derivatives: {self.reason}")
+        return self.linearised
 
     @property
-    def moving(self) -> np.ndarray:
+    def coordinates(self) -> AbstractCoordinates:
+        """Coordinates of the model."""
+        return self.request.setting.coordinates
+
+    @property
+    def moving(self) -> Int[np.ndarray, " moving"]:
         """Indices of the coordinates that move."""
-        return np.nonzero(self.at.moving)[0] if self.at else np.zeros(0, int)
+        return np.zeros(0, int) if self.linearised is None else np.nonzero(self.linearised.moving)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the coordinates that move."""
+        """Names of the coordinates that move."""
         return tuple(self.result.names[i] for i in self.moving)
 
     @property
     def freedom(self) -> int:
-        """Strikes of any weight less coordinates that move."""
+        """Number of strikes with a weight, less the number of coordinates that move."""
         return self._strikes - self.moving.size
 
     @property
     def few(self) -> bool:
-        """Whether the quotes can be met whatever the model: no more strikes than coordinates that move."""
-        return not self.at or self.freedom < 1
+        """Whether any model meets the quotes: there are no more strikes than coordinates that move."""
+        return self.linearised is None or self.freedom < 1
 
     @property
     def _strikes(self) -> int:
         return int(np.sum(np.any(self.at.bend > 0.0, axis=0)))
 
     def undetermined(self, noise_known: bool = False) -> str:
-        """Why nothing can be said of the noise in the parameters; "" where something can."""
+        """Why the noise in the parameters cannot be determined; "" where it can.
+
+        Args:
+            noise_known: Whether the noise of the quotes is given, so that residuals need not tell it.
+        """
         if self.reason:
             return self.reason
         if not self.moving.size:
@@ -102,123 +128,113 @@ class Fit(NamedTuple):
         exact = not noise_known and self.at.error <= EXACT
         return "the model meets every quote, so its residuals tell no noise." if exact else ""
 
-    def named(self, y: Any) -> np.ndarray:
-        """What vectors of coordinates stand for, natural units, (..., n)."""
-        unit = jnp.broadcast_to(self.at.unit, (*np.shape(y)[:-1], self.at.unit.size))
+    def named(self, y: Float[Numbers, "*rows n"]) -> Float[np.ndarray, "*rows n"]:
+        """What vectors of coordinates stand for, in natural units."""
+        unit = jnp.broadcast_to(self.at.unit, (*np.shape(y)[:-1], np.size(self.at.unit)))
         natural = self.coordinates.natural(jnp.asarray(y), unit)
         return np.asarray(self.coordinates.named(natural, y, unit))
 
-    def strikes(self) -> tuple[np.ndarray, np.ndarray]:
+    def strikes(self) -> tuple[Float[np.ndarray, " strikes"], Float[np.ndarray, "strikes moving"]]:
         """Weighted residuals and their Jacobian in the moving coordinates, call and put of a strike as one.
 
         Returns:
-            Shapes (strikes,) and (strikes, moving): J'J is the data's curvature, J'r its gradient.
+            r and J: J'J is the curvature of the data term, J'r half of its gradient.
         """
-        pull, bend = (np.sum(x, axis=0) for x in (self.at.pull, self.at.bend))
+        pull = np.sum(self.at.pull, axis=0)
+        bend = np.sum(self.at.bend, axis=0)
         rows = bend > 0.0
         root = np.sqrt(bend[rows])
-        slopes = self.at.slopes[self.moving][:, rows]
+        slopes = np.asarray(self.at.slopes)[self.moving][:, rows]
         return pull[rows] / root, (slopes * root).T
 
 
 def fits_of(
-    result: CalibrationResult,
-    surface: QuoteSurface,
-    engine: Lewis | None = None,
-    loss: Loss | None = None,
-    prior: Any = None,
-    fixed: dict[str, float] | None = None,
-    bounds: Bounds | None = None,
-    mask: Any = None,
+    result: CalibrationResult, surface: QuoteSurface, **arguments: Unpack[CalibrationArguments]
 ) -> Iterator[Fit]:
-    """The fits of a result, one by one.
+    """Yield the fits of a result, one by one.
 
-    The result itself knows what it was asked for; where it does not, or where an argument is given, all
-    arguments must be those of the calibration.
+    Args:
+        result: One fit or a batch.
+        surface: The surface, or the stack of them, that was calibrated.
+        arguments: Arguments of the calibration. The result knows them; a result without request, from an
+            older file, needs them.
 
     Raises:
-        ArgumentError: the arguments are not those that the result was calibrated with.
+        ArgumentError: another surface; arguments that contradict the calibration, or that a result without
+            request needs.
     """
     many = np.ndim(result.status) > 0
     if not isinstance(surface, QuoteSurface) or (np.ndim(surface.t) == 2) != many:
         raise ArgumentError("surface must be the QuoteSurface, or the stack of them, that was calibrated.")
-    results, surfaces = (result, surface) if many else jax.tree.map(lambda x: x[None], (result, surface))
-    request = result.request
-    if request is None or any(x is not None for x in (engine, loss, prior, fixed, bounds, mask)):
-        request = Request.of(
-            result.model,
-            surfaces,
-            engine=engine,
-            loss=loss,
-            prior=prior,
-            fixed=fixed,
-            bounds=bounds,
-            mask=mask,
-        ).repeated(len(surfaces))
-    elif not many:
-        request = jax.tree.map(lambda x: np.asarray(x)[None], request)
-    same_shape = np.shape(result.residuals) == np.shape(surface.prices)
-    if request.setting.coordinates.names != result.names or not same_shape:
-        raise ArgumentError("surface has not the maturities of the one that was calibrated.")
+    if np.shape(result.residuals) != np.shape(surface.prices):
+        raise ArgumentError("surface must have the maturities and strikes of the one that was calibrated.")
+    results = result if many else _first_axis(result)
+    surfaces = surface if many else _first_axis(surface)
+    requests = request_of(results, surfaces, arguments)
+    if requests.setting.coordinates.names != result.names:
+        raise ArgumentError("surface must have the maturities of the one that was calibrated.")
     for i in range(len(surfaces)):
-        one, surface, asked = jax.tree.map(lambda x: np.asarray(x)[i], (results, surfaces, request))  # noqa: B023
-        asked = asked.again(one.model)
-        lanes = asked.lanes(jax.tree.map(lambda x: x[None], surface))
-        yield _fit(asked, one, surface, jax.tree.map(lambda x: np.asarray(x)[0], lanes))
+        yield _fit(_row(requests, i), _row(results, i), _row(surfaces, i))
 
 
-def _fit(asked: Request, result: CalibrationResult, surface: QuoteSurface, lane: Lane) -> Fit:
+def _first_axis(tree: Tree) -> Tree:
+    return jax.tree.map(lambda x: np.asarray(x)[None], tree)
+
+
+def _row(tree: Tree, i: int) -> Tree:
+    return jax.tree.map(lambda x: np.asarray(x)[i], tree)
+
+
+def _fit(request: Request, result: CalibrationResult, surface: QuoteSurface) -> Fit:
+    """One fit with its linearisation, or the reason why it has none."""
+    again = request.again(result.model)
+    lane = _row(again.lanes(jax.tree.map(lambda x: x[None], surface)), 0)
+    fit = Fit(result=result, surface=surface, request=again, lane=lane, linearised=None, reason="")
     status = CalibrationStatus(int(result.status))
     if status in (CalibrationStatus.nonfinite, CalibrationStatus.bad_quotes):
-        return Fit(result, surface, asked, lane, None, status.message)
+        return fit._replace(reason=status.message)
     damping = np.zeros((len(result.names),) * 2) if result.damping is None else result.damping
-    linearised = _linearise(asked.shared(), lane, result.coordinates, result.at_bound, damping)
-    at = jax.tree.map(np.asarray, linearised)
-    _check_arguments(result, at, damped=bool(np.any(damping)))
-    reason = "" if bool(result.converged) else f"The fit has not converged. {status.message}"
+    at = _linearise(_without_solver(again), lane, result.coordinates, result.at_bound, damping)
+    at = jax.tree.map(np.asarray, at)
+    converged = bool(result.converged)
+    settled = bool(np.any(damping)) or bool(at.error <= EXACT) or not converged
+    check_fit(result, at.loss, at.gradient_norm, settled=settled)
+    reason = "" if converged else f"The fit has not converged. {status.message}"
     if not reason and not np.all(np.isfinite(np.where(at.used, result.residuals, at.loss))):
         reason = "A residual of a quote that was fitted is not finite."
     if not reason and not np.any(at.bend > 0.0):
         reason = "No quote pulls on the fit: every price lies between its bid and ask."
-    return Fit(result, surface, asked, lane, at, reason)
+    return fit._replace(linearised=at, reason=reason)
 
 
-def _check_arguments(result: CalibrationResult, at: Linearisation, damped: bool) -> None:
-    wanted = "engine, loss, prior, fixed, bounds and mask of the calibration"
-    check_loss(result.loss, at.loss, wanted)
-    stationary = damped or at.error <= EXACT or not bool(result.converged)
-    if not stationary and at.gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
-        raise ArgumentError(f"the result has converged, with these arguments it has not: give {wanted}.")
+def _without_solver(request: Request) -> Request:
+    """The part of a request that derivatives at a solution depend on: one program for all solvers."""
+    return dataclasses.replace(request.shared(), solver=LevenbergMarquardt(), search=Search())
 
 
-def check_loss(found: Any, again: Any, wanted: str) -> None:
-    """Refuse arguments that do not give the loss of a fit again.
+def problem_of(request: Request, lane: Lane, damping: Real | float = 0.0) -> Problem:
+    """Constants of one fit, with a leading axis.
 
-    Raises:
-        ArgumentError: says what to give.
+    Args:
+        request: The calibration.
+        lane: The numbers of its surface.
+        damping: Precision of the pull of a damped fit, shape (n, n); it is added to the prior's.
     """
-    if abs(again - found) > _SAME_LOSS * abs(found) + 1e-16:
-        raise ArgumentError(
-            f"the loss of the result is {float(found):.8g}, with these arguments {float(again):.8g}: "
-            f"give {wanted}."
-        )
-
-
-def problem_of(asked: Request, lane: Lane, damping: Any = 0.0) -> Problem:
-    """Constants of one fit, with a leading axis; the prior with the pull of a damped fit."""
     lanes = jax.tree.map(lambda x: x[None], lane)
-    _, used, clean = asked.setting.loss.usable(lanes.surface, lanes.used)
-    problem = make_problem(asked, lanes, clean, used)
+    _, used, clean = request.setting.loss.usable(lanes.surface, lanes.used)
+    problem = make_problem(request, lanes, clean, used)
     return problem._replace(precision=problem.precision + damping)
 
 
 @eqx.filter_jit
-def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: Any) -> Linearisation:
-    setting, problem = asked.setting, problem_of(asked, lane)
+def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: Real) -> Linearisation:
+    setting = request.setting
+    problem = problem_of(request, lane)
     _, used, clean = setting.loss.usable(*jax.tree.map(lambda x: x[None], (lane.surface, lane.used)))
     natural, chain = setting.natural_and_chain(problem, y[None])
     price, slopes = setting.engine.prices_and_jacobian(setting.coordinates.kernel(natural), problem.grid)
-    target, e = problem.targets, setting.errors(problem, price)
+    target = problem.targets
+    e = setting.errors(problem, price)
     _, first, second = setting.loss.rho(e)
     slope = jnp.where((e != 0.0) | (target.low == target.high), 1.0 / target.scale, 0.0)
     at = setting.evaluate(problem, y[None])
@@ -227,21 +243,33 @@ def _linearise(asked: Request, lane: Lane, y: Real, at_bound: Flags, damping: An
     columns = jnp.einsum("ptk,pj->jtk", setting.coordinates.columns(slopes).dense()[0], chain[0])
     bend = (target.share * second * slope**2)[0]
     data = jnp.einsum("itk,tk,jtk->ij", columns, jnp.sum(bend, axis=0), columns)
-    values = setting.coordinates.named(natural[0], y, problem.unit[0])
+    second_order = hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])
     return Linearisation(
-        y, values, setting.named_chain(problem, y[None])[0], moving, problem.lower[0], problem.upper[0],
-        problem.unit[0], clean.t[0], columns,
-        (target.share * first * e * slope)[0], bend, used[0], at.curvature[0] - data + damping,
-        0.5 * hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])[0] + damping,
-        setting.data_loss(problem, price)[0], gradient_norm(objective, y[None], at)[0], at.error[0],
-    )  # fmt: skip
+        y=y,
+        values=setting.coordinates.named(natural[0], y, problem.unit[0]),
+        chain=setting.named_chain(problem, y[None])[0],
+        moving=moving,
+        lower=problem.lower[0],
+        upper=problem.upper[0],
+        unit=problem.unit[0],
+        t=clean.t[0],
+        slopes=columns,
+        pull=(target.share * first * e * slope)[0],
+        bend=bend,
+        used=used[0],
+        prior=at.curvature[0] - data + damping,
+        hessian=0.5 * second_order[0] + damping,
+        loss=setting.data_loss(problem, price)[0],
+        gradient_norm=gradient_norm(objective, y[None], at)[0],
+        error=at.error[0],
+    )
 
 
-def parameter_sizes(fit: Fit) -> np.ndarray:
+def parameter_sizes(fit: Fit) -> Float[np.ndarray, " moving"]:
     """What counts as the size of each moving parameter, natural units.
 
     Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
     increment of a shift that of the market's variance at the money.
     """
-    sizes = fit.coordinates.sizes(fit.at.values, fit.at.unit)
+    sizes = fit.coordinates.sizes(np.asarray(fit.at.values), np.asarray(fit.at.unit))
     return np.array(sizes)[fit.moving]

@@ -1,39 +1,43 @@
-"""How a function answers to its parameters: elasticities at a point, Sobol indices over a box."""
+"""Sensitivity of a function to its parameters: elasticities at a point, Sobol indices over a box."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..errors import ArgumentError, NeutralError
+from ..models import AbstractModel
 from ..models.parameters import domains
 from ..typing import Real
 
 _DRAWS = 400  # of the bootstrap
 
 
-def elasticities(function: Callable[[Any], Any], model: Any) -> dict[str, Real]:
+def elasticities(function: Callable[[Any], Any], model: AbstractModel) -> dict[str, Real]:
     """Relative change of a function per relative change of each parameter: d log f / d log |parameter|.
 
     Args:
         function: Differentiable, model to array: prices, implied volatilities, ...
-        model: Where.
+        model: The model at which the changes are taken.
 
     Returns:
-        By parameter, the shape of the function's value, and the axes of the parameter after it; nan where
-        the value is 0.
+        Elasticities by parameter, with the shape of the function's value and then the axes of the parameter;
+        nan where the value is 0.
     """
     value = jnp.asarray(function(model))
     slopes = jax.jacfwd(function)(model)
-    found = {}
+    relative = {}
     for name in domains(model):
-        parameter, slope = jnp.asarray(getattr(model, name)), getattr(slopes, name)
+        parameter = jnp.asarray(getattr(model, name))
+        slope = getattr(slopes, name)
         below = jnp.reshape(value, value.shape + (1,) * (slope.ndim - value.ndim))
-        found[name] = slope * jnp.reshape(parameter, (1,) * value.ndim + parameter.shape) / below
-    return found
+        relative[name] = slope * jnp.reshape(parameter, (1,) * value.ndim + parameter.shape) / below
+    return relative
 
 
 @dataclass(frozen=True)
@@ -41,18 +45,18 @@ class SobolIndices:
     """Shares of a function's variance over a box (Sobol 2001).
 
     Attributes:
-        names: Inputs, n.
-        first: Share that each explains alone, (n,).
-        total: Share that is lost without it, alone and with others, (n,).
-        first_interval: Of `first`, (n, 2), by bootstrap of the points.
-        total_interval: Of `total`, (n, 2).
+        names: Names of the inputs, n.
+        first: Share that each input explains alone.
+        total: Share that is lost without the input, alone and with others.
+        first_interval: Intervals of `first`, by bootstrap of the points.
+        total_interval: Intervals of `total`.
     """
 
     names: tuple[str, ...]
-    first: np.ndarray
-    total: np.ndarray
-    first_interval: np.ndarray
-    total_interval: np.ndarray
+    first: Float[np.ndarray, " n"]
+    total: Float[np.ndarray, " n"]
+    first_interval: Float[np.ndarray, "n 2"]
+    total_interval: Float[np.ndarray, "n 2"]
 
     def __str__(self) -> str:
         """One line per input."""
@@ -96,10 +100,10 @@ def sobol(
     Args:
         function: Points (m, n) to values (m,), finite; such as `jax.vmap` of a function of one point.
         bounds: Intervals by name, or one per input.
-        names: Of the inputs, where bounds have none.
-        samples: A power of 2; the function is asked for samples x (n + 2) points, in one call.
-        seed: Of the sequence and of the bootstrap.
-        level: Of the intervals.
+        names: Names of the inputs, where `bounds` has none.
+        samples: A power of 2; the function is called once, with samples x (n + 2) points.
+        seed: Seed of the sequence and of the bootstrap.
+        level: Probability of the intervals.
 
     Raises:
         NeutralError: SALib is not installed.
@@ -121,16 +125,23 @@ def sobol(
             f"function must give one finite value for each of {len(points)} points, not all equal; got shape "
             f"{values.shape}, {int(np.sum(~np.isfinite(values)))} of them not finite."
         )
-    found = salib.analyze.sobol.analyze(
+    indices = salib.analyze.sobol.analyze(
         problem, values, calc_second_order=False, num_resamples=_DRAWS, conf_level=level, seed=seed
     )
-    first, total = (
-        found[name][:, None] + found[f"{name}_conf"][:, None] * [[-1.0, 1.0]] for name in ("S1", "ST")
+    intervals = {
+        name: indices[name][:, None] + indices[f"{name}_conf"][:, None] * [[-1.0, 1.0]]
+        for name in ("S1", "ST")
+    }
+    return SobolIndices(
+        names=names,
+        first=np.asarray(indices["S1"]),
+        total=np.asarray(indices["ST"]),
+        first_interval=intervals["S1"],
+        total_interval=intervals["ST"],
     )
-    return SobolIndices(names, found["S1"], found["ST"], first, total)
 
 
-def _salib() -> Any:
+def _salib() -> ModuleType:
     try:
         import SALib.analyze.sobol
         import SALib.sample.sobol

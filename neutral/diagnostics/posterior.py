@@ -1,22 +1,26 @@
-"""Draws from the posterior of a fit by Hamiltonian Monte Carlo: whether intervals by curvature are honest."""
+"""Draws from the posterior of a fit by Hamiltonian Monte Carlo: a check of the intervals by curvature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, PRNGKeyArray
 
 from ..calibration.problem import Problem, Setting
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
 from ..quotes.surface import QuoteSurface
-from ..typing import Real
+from ..typing import Codes, Flags, Numbers, Real, Values
+from .arguments import CalibrationArguments
 from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import Uncertainty, uncertainty
 
+State = TypeVar("State")  # of a chain
 _FAR = 40.0  # standard deviations: a bound of coordinates that have none nearer
 _DISPERSED = 2.0  # standard deviations of the chains' starts: wider than the posterior, as R-hat asks
 _problem_of = eqx.filter_jit(problem_of)
@@ -27,28 +31,29 @@ class Posterior:
     """Draws of a fit's parameters.
 
     Attributes:
-        names: Parameters that move, n.
-        draws: Natural units, (chains, draws, n).
-        r_hat: Rank-normalised split R-hat of each (Vehtari et al. 2021), (n,); 1 where chains agree.
-        effective_size: Independent draws that these are worth, of each, (n,).
-        divergences: Steps whose energy the integrator lost; of more than a few draws are not to be trusted.
-        reason: Why there are none; "" where there are.
+        names: Names of the parameters that move, n.
+        draws: Values in natural units, shape (chains, draws, n).
+        r_hat: Rank-normalised split R-hat of each parameter (Vehtari et al. 2021); 1 where chains agree.
+        effective_size: Number of independent draws that these are worth, of each parameter.
+        divergences: Steps in which the integrator lost the energy; with more than a few the draws are not to
+            be trusted.
+        reason: Why there are no draws; "" where there are.
     """
 
     names: tuple[str, ...]
-    draws: np.ndarray
-    r_hat: np.ndarray
-    effective_size: np.ndarray
+    draws: Float[np.ndarray, "chains draws n"]
+    r_hat: Float[np.ndarray, " n"]
+    effective_size: Float[np.ndarray, " n"]
     divergences: int
     reason: str = ""
 
-    def intervals(self, level: float = 0.9) -> np.ndarray:
-        """Central credible intervals, natural units, (n, 2)."""
+    def intervals(self, level: float = 0.9) -> Float[np.ndarray, "n 2"]:
+        """Central credible intervals in natural units."""
         tail = 50.0 * (1.0 - level)
         return np.percentile(self.draws, [tail, 100.0 - tail], axis=(0, 1)).T
 
-    def standard_errors(self) -> np.ndarray:
-        """Standard deviations of the draws, natural units, (n,)."""
+    def standard_errors(self) -> Float[np.ndarray, " n"]:
+        """Standard deviations of the draws in natural units."""
         return np.std(self.draws, axis=(0, 1), ddof=1)
 
     def __str__(self) -> str:
@@ -57,14 +62,12 @@ class Posterior:
             return f"the posterior cannot be drawn: {self.reason}"
         chains, draws, _ = self.draws.shape
         lines = [f"posterior, {chains} chains of {draws} draws, {self.divergences} divergences:"]
-        return "\n".join(
-            lines
-            + [
-                f"  {row['parameter']}: {row['median']:.5g} [{row['low']:.4g}, {row['high']:.4g}] "
-                f"R-hat {row['r_hat']:.3f}, effective size {row['effective_size']:.0f}"
-                for row in self.rows()
-            ]
-        )
+        lines += [
+            f"  {row['parameter']}: {row['median']:.5g} [{row['low']:.4g}, {row['high']:.4g}] "
+            f"R-hat {row['r_hat']:.3f}, effective size {row['effective_size']:.0f}"
+            for row in self.rows()
+        ]
+        return "\n".join(lines)
 
     def rows(self, level: float = 0.9) -> list[dict[str, Any]]:
         """One row per parameter: median, interval, standard deviation, R-hat, effective size."""
@@ -85,14 +88,11 @@ class Posterior:
         ]
 
 
-_problem_of = eqx.filter_jit(problem_of)
-
-
 class Draws(NamedTuple):
     """What chains leave: positions (chains, draws, n), and flags (chains, draws) of lost energy."""
 
-    positions: Any
-    divergent: Any
+    positions: Real
+    divergent: Flags
 
 
 def sample_posterior(
@@ -103,8 +103,8 @@ def sample_posterior(
     warmup: int = 500,
     seed: int = 0,
     *,
-    noise: Any = None,
-    **options: Any,
+    noise: Values | None = None,
+    **options: Unpack[CalibrationArguments],
 ) -> Posterior:
     """Draw from the posterior of a fit by the No-U-Turn sampler (Hoffman and Gelman 2014); needs blackjax.
 
@@ -115,20 +115,22 @@ def sample_posterior(
 
     Args:
         result: One fit.
-        surface: What it was calibrated to.
-        draws: Kept of each chain.
-        chains: Started around the fit, twice as far as Laplace's approximation spreads; at least 2.
-        warmup: Steps of each chain that adapt step and metric, dropped.
-        seed: Of the draws.
-        noise: As in `diagnose`.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration.
+        surface: The surface that was calibrated.
+        draws: Number of draws that are kept of each chain, at least 10.
+        chains: Number of chains, at least 2. They start around the fit, twice as far as Laplace's
+            approximation spreads.
+        warmup: Number of first steps of each chain that adapt step and metric and are dropped, at least 10.
+        seed: Seed of the draws.
+        noise: Noise of the quotes, as in `diagnose`.
+        options: engine, loss, prior, fixed, bounds and mask of the calibration, which the result knows: only
+            one that an older version has saved needs them.
 
     Returns:
         The draws; with a reason where the fit has no Laplace approximation.
 
     Raises:
-        ArgumentError: a batch, a damped fit, too few draws or chains, arguments that are not those of the
-            calibration.
+        ArgumentError: a batch, a damped fit, too few draws or chains, another surface, or options that
+            contradict the calibration.
         NeutralError: blackjax is not installed.
     """
     if np.ndim(result.status) or min(draws, warmup) < 10 or chains < 2:
@@ -144,46 +146,59 @@ def sample_posterior(
     reason = laplace.reason or laplace.notes.get("laplace", "")
     if reason:
         nothing = np.full(len(fit.names), np.nan)
-        return Posterior(fit.names, np.zeros((chains, 0, nothing.size)), nothing, nothing, 0, reason)
+        return Posterior(
+            names=fit.names,
+            draws=np.zeros((chains, 0, nothing.size)),
+            r_hat=nothing,
+            effective_size=nothing,
+            divergences=0,
+            reason=reason,
+        )
     density, start, covariance = _log_density(fit, laplace)
-    found = nuts(density, start, covariance, jax.random.key(seed), draws, chains, warmup)
-    y = np.asarray(jax.vmap(jax.vmap(density.coordinates))(found.positions))
+    key = jax.random.key(seed)
+    sampled = nuts(density, start, covariance, key=key, draws=draws, chains=chains, warmup=warmup)
+    y = np.asarray(jax.vmap(jax.vmap(density.coordinates))(sampled.positions))
     values = fit.named(y)[..., fit.moving]
     by_name = np.moveaxis(values, -1, 0)
-    r_hat, size = (
-        np.array([float(judge(x)) for x in by_name])
-        for judge in map(jax.jit, (sampler.diagnostics.rhat, sampler.diagnostics.ess_bulk))
+    r_hat = jax.jit(sampler.diagnostics.rhat)
+    effective_size = jax.jit(sampler.diagnostics.ess_bulk)
+    return Posterior(
+        names=fit.names,
+        draws=values,
+        r_hat=np.array([float(r_hat(x)) for x in by_name]),
+        effective_size=np.array([float(effective_size(x)) for x in by_name]),
+        divergences=int(np.sum(sampled.divergent)),
     )
-    return Posterior(fit.names, values, r_hat, size, int(np.sum(found.divergent)))
 
 
 class LogDensity(eqx.Module):
-    """Of a fit's posterior, of positions z on the whole line: y = lower + (upper - lower) / (1 + e^{-z}).
+    """Log density of a fit's posterior on the whole line: y = lower + (upper - lower) / (1 + e^{-z}).
 
     Attributes:
         setting: The calibration.
         problem: Its constants, one surface.
-        y: Coordinates of the fit, (n,).
+        y: Coordinates of the fit, shape (n,).
         moving: Which of them z stands for.
-        lower: Bounds of these.
-        upper: Bounds of these.
-        strikes: Independent errors.
-        excess: Of the loss over their squares: what call and put of a strike differ by is no misfit.
-        variance: Of the noise, in units of the loss; None where it is integrated out.
+        lower: Lower bounds of these.
+        upper: Upper bounds of these.
+        strikes: Number of independent errors.
+        excess: What the loss has above the squares of these: what call and put of a strike differ by is no
+            misfit.
+        variance: Variance of the noise, in units of the loss; None where it is integrated out.
     """
 
     setting: Setting
     problem: Problem
-    y: Any
-    moving: Any
-    lower: Any
-    upper: Any
-    strikes: Any
-    excess: Any
-    variance: Any
+    y: Real
+    moving: Codes
+    lower: Real
+    upper: Real
+    strikes: Real
+    excess: Real
+    variance: Real | None
 
     def coordinates(self, z: Real) -> Real:
-        """All coordinates, (n,), of a position."""
+        """All coordinates, shape (n,), of a position."""
         inside = self.lower + (self.upper - self.lower) * jax.nn.sigmoid(z)
         return jnp.asarray(self.y).at[self.moving].set(inside)
 
@@ -194,44 +209,57 @@ class LogDensity(eqx.Module):
         return -0.5 * misfit + jnp.sum(jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z))
 
 
-def _log_density(fit: Fit, laplace: Uncertainty) -> tuple[LogDensity, np.ndarray, np.ndarray]:
+def _log_density(
+    fit: Fit, laplace: Uncertainty
+) -> tuple[LogDensity, Float[np.ndarray, " n"], Float[np.ndarray, "n n"]]:
     """The density, and where and how wide it is by Laplace's approximation."""
-    at, moving, covariance = fit.at, fit.moving, laplace.covariances["laplace"]
-    y, far = at.y[moving], _FAR * np.sqrt(np.diag(covariance))
-    lower, upper = np.maximum(at.lower[moving], y - far), np.minimum(at.upper[moving], y + far)
+    at = fit.at
+    moving = fit.moving
+    covariance = laplace.covariances["laplace"]
+    y = np.asarray(at.y)[moving]
+    far = _FAR * np.sqrt(np.diag(covariance))
+    lower = np.maximum(np.asarray(at.lower)[moving], y - far)
+    upper = np.minimum(np.asarray(at.upper)[moving], y + far)
     share = (y - lower) / (upper - lower)
     slope = (upper - lower) * share * (1.0 - share)
     residuals, _ = fit.strikes()
     density = LogDensity(
-        fit.asked.setting, _problem_of(fit.asked, fit.lane), at.y, moving, lower, upper,
-        np.asarray(float(residuals.size)), at.loss - np.sum(residuals**2),
-        np.asarray(laplace.variance) if np.isinf(laplace.freedom) else None,
-    )  # fmt: skip
+        setting=fit.request.setting,
+        problem=_problem_of(fit.request, fit.lane),
+        y=at.y,
+        moving=moving,
+        lower=lower,
+        upper=upper,
+        strikes=np.asarray(float(residuals.size)),
+        excess=np.asarray(at.loss - np.sum(residuals**2)),
+        variance=np.asarray(laplace.variance) if np.isinf(laplace.freedom) else None,
+    )
     return density, np.log(share / (1.0 - share)), covariance / np.outer(slope, slope)
 
 
 @eqx.filter_jit
 def nuts(
     log_density: Callable[[Real], Real],
-    start: Any,
-    covariance: Any,
-    key: Any,
+    start: Float[Numbers, " n"],
+    covariance: Float[Numbers, "n n"],
+    key: PRNGKeyArray,
     draws: int,
     chains: int,
     warmup: int,
 ) -> Draws:
-    """Chains of the No-U-Turn sampler on any density, in units in which `covariance` is the identity.
+    """Run chains of the No-U-Turn sampler on any density, in units in which `covariance` is the identity.
 
     Args:
-        log_density: Of a position (n,), up to a constant.
-        start: Where the density is, (n,).
-        covariance: Roughly its own, (n, n).
-        key: Of the draws.
-        draws: Kept of each chain.
-        chains: Of them, one after the other.
-        warmup: Steps that adapt step size and metric.
+        log_density: Logarithm of the density at a position of shape (n,), up to a constant.
+        start: Where the density is.
+        covariance: Roughly the covariance of the density.
+        key: Key of the draws.
+        draws: Number of draws that are kept of each chain.
+        chains: Number of chains, which run one after the other.
+        warmup: Number of steps that adapt step size and metric.
     """
-    sampler, root = _blackjax(), jnp.linalg.cholesky(covariance)
+    sampler = _blackjax()
+    root = jnp.linalg.cholesky(covariance)
 
     def place(u: Real) -> Real:
         return start + root @ u
@@ -239,22 +267,22 @@ def nuts(
     def density(u: Real) -> Real:
         return log_density(place(u))
 
-    def chain(key: Any) -> Draws:
+    def chain(key: PRNGKeyArray) -> Draws:
         first, adapt, run = jax.random.split(key, 3)
         begin = _DISPERSED * jax.random.normal(first, jnp.shape(start))
         (state, tuned), _ = sampler.window_adaptation(sampler.nuts, density).run(adapt, begin, warmup)
         step = sampler.nuts(density, **tuned).step
 
-        def move(state: Any, key: Any) -> tuple[Any, Draws]:
-            state, info = step(key, state)
-            return state, Draws(place(state.position), info.is_divergent)
+        def move(state: State, key: PRNGKeyArray) -> tuple[State, Draws]:
+            moved, info = step(key, state)
+            return moved, Draws(place(moved.position), info.is_divergent)
 
         return jax.lax.scan(move, state, jax.random.split(run, draws))[1]
 
     return jax.lax.map(chain, jax.random.split(key, chains))
 
 
-def _blackjax() -> Any:
+def _blackjax() -> ModuleType:
     try:
         import blackjax
     except ImportError:

@@ -1,15 +1,18 @@
 """The loss as a function of one parameter, all others fitted again: likelihood intervals."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..quotes.surface import QuoteSurface
+from ..typing import Values
+from .arguments import CalibrationArguments
 from .identifiability import noise_of
 from .linearisation import Fit, fits_of
 from .uncertainty import quantile, uncertainty
@@ -23,26 +26,34 @@ class Profile:
     """Profile likelihood of one parameter (Bates and Watts 1988, chapter 6).
 
     Attributes:
-        parameter: Its name.
-        values: Of it, ascending, the fit's own among them, natural units, (m,).
-        root: Signed square root of the likelihood ratio there, in standard deviations, (m,); a straight line
-            where the model is linear; nan where the refit has not converged.
-        freedom: Strikes less parameters.
-        reason: Why there is none; "" where there is.
+        parameter: Name of the parameter.
+        values: Its values in ascending order, the fitted one among them, natural units.
+        root: Signed square root of the likelihood ratio there, in standard deviations: a straight line where
+            the model is linear; nan where the refit has not converged.
+        freedom: Number of strikes less number of parameters.
+        reason: Why there is no profile; "" where there is.
     """
 
     parameter: str
-    values: np.ndarray
-    root: np.ndarray
+    values: Float[np.ndarray, " m"]
+    root: Float[np.ndarray, " m"]
     freedom: float
     reason: str = ""
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """Values whose likelihood is not too small; infinite on a side where the grid has not reached it."""
+        """Likelihood interval of the parameter.
+
+        Args:
+            level: Probability of the interval.
+
+        Returns:
+            Lower and upper end; infinite on a side where the values do not reach it, nan without a profile.
+        """
         if self.reason:
             return np.nan, np.nan
-        known = np.isfinite(self.root)
-        root, values = np.maximum.accumulate(self.root[known]), self.values[known]
+        converged = np.isfinite(self.root)
+        root = np.maximum.accumulate(self.root[converged])
+        values = self.values[converged]
         reach = quantile(level, self.freedom)
         low = np.interp(-reach, root, values) if root[0] <= -reach else -np.inf
         high = np.interp(reach, root, values) if root[-1] >= reach else np.inf
@@ -64,59 +75,75 @@ class Profile:
 
 
 def profile(
-    result: CalibrationResult, surface: QuoteSurface, parameter: str, values: Any = None, **options: Any
+    result: CalibrationResult,
+    surface: QuoteSurface,
+    parameter: str,
+    values: Values | None = None,
+    **options: Unpack[CalibrationArguments],
 ) -> Profile:
-    """Fit again with a parameter fixed at each value, all as one batch that starts from the fit.
+    """Fit again with a parameter fixed at each of some values, all as one batch that starts from the fit.
 
     Args:
         result: One fit.
-        surface: What it was calibrated to.
+        surface: The surface that was calibrated.
         parameter: Name of the parameter, as in `result.names`; not an increment of a shift.
         values: Where to fix it, natural units; 16 values up to four standard errors away where None.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration.
+        options: engine, loss, prior, fixed, bounds and mask of the calibration, which the result knows: only
+            one that an older version has saved needs them.
 
     Raises:
-        ArgumentError: an unknown or fixed parameter; arguments that are not those of the calibration.
+        ArgumentError: an unknown or fixed parameter; another surface; options that contradict the
+            calibration.
     """
     if np.ndim(result.status):
         raise ArgumentError("profile takes one fit; take one from the batch first, as in results[3].")
     (fit,) = fits_of(result, surface, **options)
     if parameter not in fit.coordinates.parameters:
         raise ArgumentError(f"there is no parameter {parameter!r}; there are {fit.coordinates.parameters}.")
-    if fit.asked.fixed[result.names.index(parameter)]:
+    if fit.request.fixed[result.names.index(parameter)]:
         raise ArgumentError(f"{parameter} is fixed.")
     reason = fit.undetermined()
     if not reason and parameter not in fit.names:
         reason = f"{parameter} is on a bound."
     if reason:
         return Profile(parameter, np.zeros(0), np.zeros(0), np.nan, reason)
-    own = float(fit.at.values[result.names.index(parameter)])
+    fitted = float(fit.at.values[result.names.index(parameter)])
     grid = _grid(fit, parameter) if values is None else np.asarray(values, float)
-    grid = np.sort(grid[grid != own])
+    grid = np.sort(grid[grid != fitted])
     refits = _refits(fit, surface, parameter, grid)
     rise = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
     ratio = np.maximum(rise, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
-    root = np.where(np.asarray(refits.converged), np.sign(grid - own) * np.sqrt(ratio), np.nan)
-    where = int(np.searchsorted(grid, own))
-    return Profile(parameter, np.insert(grid, where, own), np.insert(root, where, 0.0), float(fit.freedom))
+    root = np.where(np.asarray(refits.converged), np.sign(grid - fitted) * np.sqrt(ratio), np.nan)
+    where = int(np.searchsorted(grid, fitted))
+    return Profile(
+        parameter=parameter,
+        values=np.insert(grid, where, fitted),
+        root=np.insert(root, where, 0.0),
+        freedom=float(fit.freedom),
+    )
 
 
-def _grid(fit: Fit, parameter: str) -> np.ndarray:
+def _grid(fit: Fit, parameter: str) -> Float[np.ndarray, " m"]:
     """Values evenly spaced in the coordinate, within its bounds."""
-    i, at = fit.result.names.index(parameter), fit.at
+    i = fit.result.names.index(parameter)
     j = fit.names.index(parameter)
+    y = np.asarray(fit.at.y)
     error = np.sqrt(uncertainty(fit).covariances["gauss_newton"][j, j])
-    inset = 1e-6 * (at.upper[i] - at.lower[i])
+    inset = 1e-6 * (fit.at.upper[i] - fit.at.lower[i])
     reach = _REACH * error if np.isfinite(error) else np.inf
-    low, high = max(at.lower[i] + inset, at.y[i] - reach), min(at.upper[i] - inset, at.y[i] + reach)
-    sides = [np.linspace(end, at.y[i], _SIDE, endpoint=False) for end in (low, high)]
-    moved = np.repeat(at.y[None], 2 * _SIDE, axis=0)
+    low = max(fit.at.lower[i] + inset, y[i] - reach)
+    high = min(fit.at.upper[i] - inset, y[i] + reach)
+    sides = [np.linspace(end, y[i], _SIDE, endpoint=False) for end in (low, high)]
+    moved = np.repeat(y[None], 2 * _SIDE, axis=0)
     moved[:, i] = np.concatenate(sides)
     return fit.named(moved)[:, i]
 
 
-def _refits(fit: Fit, surface: QuoteSurface, parameter: str, values: np.ndarray) -> CalibrationResult:
+def _refits(
+    fit: Fit, surface: QuoteSurface, parameter: str, values: Float[np.ndarray, " m"]
+) -> CalibrationResult:
+    """Fits with the parameter fixed at each value, with a leading axis of values."""
     surfaces = jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], values.size, axis=0), surface)
-    every = [fit.asked.fixing({parameter: float(x)}) for x in values]
-    held = np.stack([request.values for request in every])
-    return solve_batch(every[0], every[0].lanes(surfaces)._replace(fixed=held))
+    requests = [fit.request.fixing({parameter: float(x)}) for x in values]
+    fixed = np.stack([np.asarray(request.values) for request in requests])
+    return solve_batch(requests[0], requests[0].lanes(surfaces)._replace(fixed=fixed))

@@ -1,28 +1,32 @@
-"""Which of several models to use, by five criteria, with the reasons in words."""
+"""Recommendation of one of several models by five criteria, with the reasons in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ..errors import ArgumentError
 
 
 class Candidate(NamedTuple):
-    """What is known of a model; nan where it is not. A score of -inf, of no error, counts as unknown."""
+    """Scores of a model, the smaller the better; nan where one is unknown.
+
+    A score of -inf, which a fit without any error has, counts as unknown.
+    """
 
     name: str
-    information: float = np.nan  # an information criterion, as bic: the fit less its parameters
+    information: float = np.nan  # an information criterion, as bic
     roughness: float = np.nan  # median step of the parameters from day to day over their interquartile range
-    error: float = np.nan  # out of sample
-    seconds: float = np.nan  # of one fit
-    converged: float = np.nan  # share of the fits
+    error: float = np.nan  # error out of sample
+    seconds: float = np.nan  # seconds of one fit
+    converged: float = np.nan  # share of the fits that converge
     parameter_risk: float = np.nan  # standard errors of the parameters over their sizes
 
     @property
     def seconds_per_converged_fit(self) -> float:
-        """Speed and rate of convergence as one; inf where no fit converges."""
+        """Seconds over the share of fits that converge; inf where none does."""
         return self.seconds / self.converged if self.converged != 0.0 else np.inf
 
 
@@ -40,15 +44,16 @@ class Recommendation:
     """The model with the least mean rank over the criteria that are known of all.
 
     Attributes:
-        model: Its name; None where nothing can be said.
-        names: Of all models, m.
-        ranks: By criterion, (m,), 1 the best, equals sharing theirs; only criteria that are known of all.
+        model: Name of the model; None where none can be recommended.
+        names: Names of all models, m.
+        ranks: Ranks by criterion, 1 the best, ties sharing their mean rank; only criteria that are known of
+            all models.
         reasons: A sentence per criterion, whether it counts or not, and one on the outcome.
     """
 
     model: str | None
     names: tuple[str, ...]
-    ranks: dict[str, np.ndarray]
+    ranks: dict[str, Float[np.ndarray, " m"]]
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -67,8 +72,12 @@ class Recommendation:
 def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     """Rank models by parsimony, stability, generalisation, speed with convergence, and parameter risk.
 
-    A criterion that is not known of every model counts for none. The least mean rank wins; of equals the one
-    with the smaller error out of sample, and where that does not decide there is no recommendation.
+    A criterion that is not known of every model is left out. The least mean rank wins; of models with equal
+    mean ranks the one with the smaller error out of sample. Where that does not decide either, there is no
+    recommendation.
+
+    Args:
+        candidates: Models with their scores.
 
     Raises:
         ArgumentError: fewer than two models, or two of one name.
@@ -76,7 +85,8 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
     names = tuple(c.name for c in candidates)
     if len(names) < 2 or len(set(names)) < len(names):
         raise ArgumentError(f"recommend takes two models or more of different names, got {names}.")
-    ranks, reasons = {}, []
+    ranks = {}
+    reasons = []
     for criterion, (attribute, meaning) in _CRITERIA.items():
         values = np.array([getattr(c, attribute) for c in candidates], float)
         unknown = [name for name, x in zip(names, values, strict=True) if np.isnan(x) or x == -np.inf]
@@ -87,24 +97,28 @@ def recommend(candidates: Sequence[Candidate]) -> Recommendation:
             continue
         ranks[criterion] = _ranks(values)
         order = np.argsort(values, kind="stable")
-        told = ", ".join(f"{names[i]} {values[i]:.4g}" for i in order)
-        reasons.append(f"{criterion}: {meaning} {told}")
+        scores = ", ".join(f"{names[i]} {values[i]:.4g}" for i in order)
+        reasons.append(f"{criterion}: {meaning} {scores}")
     if not ranks:
         return Recommendation(None, names, ranks, (*reasons, "no criterion is known of all models"))
     mean = np.mean(list(ranks.values()), axis=0)
-    best, told = _winner(mean, np.array([c.error for c in candidates]), names)
+    best, decision = _winner(mean, np.array([c.error for c in candidates]), names)
     standing = ", ".join(f"{names[i]} {mean[i]:.3g}" for i in np.argsort(mean, kind="stable"))
-    outcome = f"mean rank over {len(ranks)} of {len(_CRITERIA)} criteria: {standing}{told}"
+    outcome = f"mean rank over {len(ranks)} of {len(_CRITERIA)} criteria: {standing}{decision}"
     return Recommendation(best, names, ranks, (*reasons, outcome))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """From 1; equals share the mean of theirs."""
-    below, equal = values[:, None] > values, values[:, None] == values
+def _ranks(values: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """Ranks from 1; ties share their mean rank."""
+    below = values[:, None] > values
+    equal = values[:, None] == values
     return np.sum(below, axis=1) + 0.5 * (np.sum(equal, axis=1) + 1.0)
 
 
-def _winner(mean: np.ndarray, error: np.ndarray, names: tuple[str, ...]) -> tuple[str | None, str]:
+def _winner(
+    mean: Float[np.ndarray, " m"], error: Float[np.ndarray, " m"], names: tuple[str, ...]
+) -> tuple[str | None, str]:
+    """The model with the least mean rank, None where ties remain; and what decided between equal ones."""
     first = np.flatnonzero(mean <= mean.min() + 1e-12)
     if first.size == 1:
         return names[first[0]], ""

@@ -1,4 +1,4 @@
-"""Where a fit misses its quotes: by moneyness and maturity, and whether the misses have a shape."""
+"""Residuals of a fit by moneyness and maturity, and the shapes that they have."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,18 +6,20 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
+from jaxtyping import Bool, Float
 
 from ..calibration.result import CalibrationResult
 from ..numerics.root_mean_square import root_mean_square
 from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
+from ..typing import Numbers
 
 MONEYNESS = (0.05, 0.15, 0.30)  # edges of |k|
 MATURITIES = (7.0 / 365.0, 1.0 / 12.0, 0.25)  # edges, years: a week, a month, a quarter
 
-_LEAST_VEGA = 0.05  # of the largest of the maturity
-_SHARE = 0.1  # of the residuals' variance that a pattern explains ...
-_CHANCE = 0.01  # ... and how seldom it would by chance
+_LEAST_VEGA = 0.05  # share of the maturity's largest vega below which a price tells no volatility
+_SHARE = 0.1  # share of the residuals' variance that a pattern must explain
+_CHANCE = 0.01  # probability of as much in noise that a pattern must stay below
 _MEANINGS = {
     "wing": "the smile has another curvature or slope than the model's: look at jumps, volatility of "
     "variance and correlation",
@@ -31,9 +33,9 @@ class Pattern:
     """A shape of the residuals: "wing", "maturity" or "random".
 
     Attributes:
-        name: Of the pattern.
-        share: Of the variance of the residuals in volatility that it explains.
-        chance: Probability of as much in noise.
+        name: Name of the pattern.
+        share: Share of the variance of the residuals in volatility that it explains.
+        chance: Probability that noise explains as much.
     """
 
     name: str
@@ -42,54 +44,55 @@ class Pattern:
 
     @property
     def meaning(self) -> str:
-        """What it says of the model."""
+        """What the pattern says about the model."""
         return _MEANINGS[self.name]
 
 
 @dataclass(frozen=True)
 class Residuals:
-    """Model less market of every quote, (2, T, K), nan where there is none.
+    """Model less market of every quote; nan where there is no quote.
 
     Attributes:
-        price: In normalised prices.
-        vol: In implied volatilities; nan where a price tells none: it is out of bounds, or its vega is below
-            a twentieth of the largest of its maturity.
-        spreads: In spreads, ask less bid; nan where a side is absent.
-        k: Log-forward moneyness, (2, T, K).
-        t: Years, (2, T, K).
-        patterns: Shapes found in `vol`, strongest first; ("random",) where there is none, () where there are
-            too few quotes to tell.
-        reason: Why there are none; "" where there are.
+        price: Residuals in normalised prices.
+        vol: Residuals in implied volatilities; nan where a price tells none, since it is out of bounds or its
+            vega is below a twentieth of the largest of its maturity.
+        spreads: Residuals in spreads, ask less bid; nan where a side is absent.
+        k: Log-forward moneyness.
+        t: Maturities in years.
+        patterns: Shapes of `vol`, strongest first; "random" alone where there is no other, none where there
+            are too few quotes to tell.
+        reason: Why there are no residuals; "" where there are.
     """
 
-    price: np.ndarray
-    vol: np.ndarray
-    spreads: np.ndarray
-    k: np.ndarray
-    t: np.ndarray
+    price: Float[np.ndarray, "2 T K"]
+    vol: Float[np.ndarray, "2 T K"]
+    spreads: Float[np.ndarray, "2 T K"]
+    k: Float[np.ndarray, "2 T K"]
+    t: Float[np.ndarray, "2 T K"]
     patterns: tuple[Pattern, ...] = ()
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per bucket of |k| and t that has quotes, and one of all: counts, biases, errors, shares."""
+        """One row of all quotes, and one per bucket of |k| and t: counts, biases, errors, shares."""
         known = np.isfinite(self.price)
         if self.reason or not known.any():
             return []
-        found = [{"moneyness": "all", "maturity": "all"} | self._errors(known)]
+        rows = [{"moneyness": "all", "maturity": "all"} | self._errors(known)]
         column = np.digitize(np.abs(self.k), MONEYNESS)
-        row = np.digitize(self.t, MATURITIES)
+        line = np.digitize(self.t, MATURITIES)
         for j in range(len(MATURITIES) + 1):
             for i in range(len(MONEYNESS) + 1):
-                here = known & (column == i) & (row == j)
+                here = known & (column == i) & (line == j)
                 if here.any():
                     labels = {
                         "moneyness": _label("|k|", MONEYNESS, i),
                         "maturity": _label("t", MATURITIES, j),
                     }
-                    found.append(labels | self._errors(here))
-        return found
+                    rows.append(labels | self._errors(here))
+        return rows
 
-    def _errors(self, here: np.ndarray) -> dict[str, Any]:
+    def _errors(self, here: Bool[np.ndarray, "2 T K"]) -> dict[str, Any]:
+        """Errors of some quotes."""
         row: dict[str, Any] = {"quotes": int(here.sum())}
         for name in ("price", "vol", "spreads"):
             values = getattr(self, name)[here]
@@ -120,20 +123,22 @@ class Residuals:
 
 def residuals(result: CalibrationResult, surface: QuoteSurface) -> Residuals:
     """Residuals of one fit in prices, volatilities and spreads, of all quotes, fitted or not."""
-    found = misses(result, surface, surface.mask)
-    if not np.any(np.isfinite(found.price)):
-        return replace(found, reason="no quote has a finite residual.")
-    stdev = np.broadcast_to(np.asarray(surface.stdev)[:, None], found.k.shape)
-    return replace(found, patterns=patterns(found.vol, found.k / stdev, found.t))
+    every = misses(result, surface, surface.mask)
+    if not np.any(np.isfinite(every.price)):
+        return replace(every, reason="no quote has a finite residual.")
+    stdev = np.broadcast_to(np.asarray(surface.stdev)[:, None], every.k.shape)
+    return replace(every, patterns=patterns(every.vol, every.k / stdev, every.t))
 
 
-def misses(result: CalibrationResult, surface: QuoteSurface, chosen: Any) -> Residuals:
+def misses(
+    result: CalibrationResult, surface: QuoteSurface, chosen: Bool[Numbers, "*folds 2 T K"]
+) -> Residuals:
     """Residuals of some quotes without their patterns, of one fit or, with leading axes, of many.
 
     Args:
         result: One fit, or a batch.
         surface: Its surface, or the stack of them.
-        chosen: Quotes, (..., 2, T, K); the others are nan.
+        chosen: Flags of the quotes; the residuals of the others are nan.
     """
     mask = np.asarray(surface.mask)
     k = np.broadcast_to(np.expand_dims(np.asarray(surface.k), -3), mask.shape)
@@ -147,10 +152,12 @@ def misses(result: CalibrationResult, surface: QuoteSurface, chosen: Any) -> Res
     vol = np.where(np.isfinite(model) & tells, model - np.asarray(surface.vol), np.nan)
     spread = np.asarray(surface.spread)
     spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
-    return Residuals(price, vol, spreads, k, t)
+    return Residuals(price=price, vol=vol, spreads=spreads, k=k, t=t)
 
 
-def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ...]:
+def patterns(
+    vol: Float[np.ndarray, "2 T K"], x: Float[np.ndarray, "2 T K"], t: Float[np.ndarray, "2 T K"]
+) -> tuple[Pattern, ...]:
     """Shapes of residuals: a parabola in standardised moneyness (wing), a level per maturity (maturity).
 
     A pattern is named where its F test is significant at 1 % and it explains a tenth of the variance.
@@ -161,39 +168,46 @@ def patterns(vol: np.ndarray, x: np.ndarray, t: np.ndarray) -> tuple[Pattern, ..
         t: Maturities.
     """
     known = np.isfinite(vol)
-    y, x, t = vol[known], x[known], t[known]
+    y = vol[known]
+    x = x[known]
+    t = t[known]
     levels = (t[:, None] == np.unique(t)[None]).astype(float)
     curve = np.stack([x, x**2], axis=1)
-    one = np.ones((y.size, 1))
-    found = []
+    constant = np.ones((y.size, 1))
+    explained = []
     for name, base, full in (
         ("wing", levels, np.hstack([levels, curve])),
-        ("maturity", np.hstack([one, curve]), np.hstack([levels, curve])),
+        ("maturity", np.hstack([constant, curve]), np.hstack([levels, curve])),
     ):
         rank = np.linalg.matrix_rank(full)
-        more, left = rank - np.linalg.matrix_rank(base), y.size - rank
+        more = rank - np.linalg.matrix_rank(base)
+        left = y.size - rank
         if more < 1 or left < 1:
             continue
-        before, after = _unexplained(base, y), _unexplained(full, y)
+        before = _unexplained(base, y)
+        after = _unexplained(full, y)
         total = float(np.sum((y - y.mean()) ** 2)) if y.size else 0.0
         if before <= 0.0 or total <= 0.0:
             continue
         share = (before - after) / total
         chance = float(betainc(0.5 * left, 0.5 * more, after / before))
-        found.append(Pattern(name, float(share), chance))
-    if not found:
+        explained.append(Pattern(name, float(share), chance))
+    if not explained:
         return ()
-    named = [p for p in found if p.share > _SHARE and p.chance < _CHANCE]
+    named = [p for p in explained if p.share > _SHARE and p.chance < _CHANCE]
     if not named:
-        return (Pattern("random", 1.0 - sum(p.share for p in found), min(p.chance for p in found)),)
+        rest = 1.0 - sum(p.share for p in explained)
+        return (Pattern("random", rest, min(p.chance for p in explained)),)
     return tuple(sorted(named, key=lambda p: -p.share))
 
 
-def _unexplained(columns: np.ndarray, y: np.ndarray) -> float:
+def _unexplained(columns: Float[np.ndarray, "quotes columns"], y: Float[np.ndarray, " quotes"]) -> float:
+    """Sum of the squares that a regression on the columns leaves."""
     return float(np.sum((y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0]) ** 2))
 
 
 def _label(name: str, edges: tuple[float, ...], i: int) -> str:
+    """The interval of a bucket in words."""
     low = f"{edges[i - 1]:.3g} <= " if i > 0 else ""
     high = f" < {edges[i]:.3g}" if i < len(edges) else ""
     return f"{low}{name}{high}"

@@ -1,12 +1,14 @@
-"""Which model the data ask for: information criteria, and tests of a model nested in another."""
+"""Choice of a model: information criteria, and tests of a model nested in another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from ..errors import ArgumentError
+from ..typing import Values
 
 Criterion = Literal["aic", "aicc", "bic", "hqic"]
 
@@ -19,36 +21,37 @@ class Criteria:
     (1979).
 
     Attributes:
-        names: Models.
-        log_likelihood: At the maximum, (m,).
-        parameters: Estimated, (m,), the scale of the errors included where it is one of them.
-        observations: n.
-        aic: -2 log L + 2 p, (m,).
-        aicc: aic + 2 p (p + 1) / (n - p - 1), (m,).
-        bic: -2 log L + p log n, (m,).
-        hqic: -2 log L + 2 p log log n, (m,).
-        reasons: Why a model's criteria are nan, (m,); "" where they are not.
+        names: Names of the models.
+        log_likelihood: Log-likelihood log L of each model at its maximum.
+        parameters: Number p of estimated parameters of each, the scale of the errors included where it is
+            estimated.
+        observations: Number n of observations.
+        aic: -2 log L + 2 p.
+        aicc: aic + 2 p (p + 1) / (n - p - 1).
+        bic: -2 log L + p log n.
+        hqic: -2 log L + 2 p log log n.
+        reasons: Why a model's criteria are nan; "" where they are not.
     """
 
     names: tuple[str, ...]
-    log_likelihood: np.ndarray
-    parameters: np.ndarray
+    log_likelihood: Float[np.ndarray, " m"]
+    parameters: Int[np.ndarray, " m"]
     observations: int
-    aic: np.ndarray
-    aicc: np.ndarray
-    bic: np.ndarray
-    hqic: np.ndarray
+    aic: Float[np.ndarray, " m"]
+    aicc: Float[np.ndarray, " m"]
+    bic: Float[np.ndarray, " m"]
+    hqic: Float[np.ndarray, " m"]
     reasons: tuple[str, ...]
 
-    def deltas(self, criterion: Criterion = "aicc") -> np.ndarray:
-        """Above the smallest, (m,); nan where a criterion cannot be determined."""
+    def deltas(self, criterion: Criterion = "aicc") -> Float[np.ndarray, " m"]:
+        """Differences to the smallest value; nan where a criterion cannot be determined."""
         if criterion not in get_args(Criterion):
             accepted = ", ".join(map(repr, get_args(Criterion)))
             raise ArgumentError(f"criterion must be one of {accepted}, got {criterion!r}.")
         values = getattr(self, criterion)
         return values - np.min(values, initial=np.inf, where=np.isfinite(values))
 
-    def weights(self, criterion: Criterion = "aicc") -> np.ndarray:
+    def weights(self, criterion: Criterion = "aicc") -> Float[np.ndarray, " m"]:
         """Akaike weights exp(-delta / 2), that sum to 1 over the models that have a criterion; else nan."""
         likelihood = np.exp(-0.5 * self.deltas(criterion))
         return likelihood / np.nansum(likelihood)
@@ -68,14 +71,21 @@ class Criteria:
         lines = [f"information criteria on {self.observations} observations (weights by aicc):"]
         for row in self.rows():
             values = ", ".join(f"{kind} {row[kind]:.6g}" for kind in get_args(Criterion))
-            told = f"cannot be determined: {row['reason']}" if row["reason"] else values
+            outcome = f"cannot be determined: {row['reason']}" if row["reason"] else values
             share = "" if row["reason"] else f", weight {row['weight']:.3g}"
-            lines.append(f"  {row['model']} ({row['parameters']} parameters): {told}{share}")
+            lines.append(f"  {row['model']} ({row['parameters']} parameters): {outcome}{share}")
         return "\n".join(lines)
 
 
 class NestedTest(NamedTuple):
-    """Statistic, degrees of freedom, probability of as much were the smaller model true; else a reason."""
+    """Test of a model nested in a larger one.
+
+    Attributes:
+        statistic: Value of the test statistic.
+        freedom: Its degrees of freedom.
+        probability: Probability of as large a statistic if the smaller model is true.
+        reason: Why the probability is nan; "" where it is not.
+    """
 
     statistic: float
     freedom: tuple[int, ...]
@@ -84,15 +94,15 @@ class NestedTest(NamedTuple):
 
 
 def information_criteria(
-    log_likelihood: Any, parameters: Any, observations: int, names: Sequence[str] | None = None
+    log_likelihood: Values, parameters: Values, observations: int, names: Sequence[str] | None = None
 ) -> Criteria:
     """Criteria of models from their largest log-likelihoods.
 
     Args:
-        log_likelihood: (m,), all of the same observations in the same unit.
-        parameters: Number of parameters of each, (m,).
-        observations: How many, n; call and put of a strike are one.
-        names: Of the models; "0", "1", ... where None.
+        log_likelihood: Largest log-likelihood of each model, (m,), of the same observations in one unit.
+        parameters: Number of parameters of each model, (m,).
+        observations: Number n of observations; call and put of a strike are one.
+        names: Names of the models; "0", "1", ... where None.
 
     Returns:
         Criteria; nan with a reason for a model with p >= n - 1, or whose likelihood is not finite.
@@ -100,7 +110,8 @@ def information_criteria(
     Raises:
         ArgumentError: the lengths differ, or a count is negative.
     """
-    value, p = np.atleast_1d(np.asarray(log_likelihood, float)), np.atleast_1d(np.asarray(parameters))
+    value = np.atleast_1d(np.asarray(log_likelihood, float))
+    p = np.atleast_1d(np.asarray(parameters))
     named = tuple(str(i) for i in range(value.size)) if names is None else tuple(names)
     if value.ndim != 1 or p.shape != value.shape or len(named) != value.size:
         raise ArgumentError(
@@ -113,17 +124,25 @@ def information_criteria(
         )
     reasons = tuple(_undetermined(x, int(q), observations) for x, q in zip(value, p, strict=True))
     known = np.array([not reason for reason in reasons])
-    twice, n = np.where(known, -2.0 * value, np.nan), float(observations)
+    twice = np.where(known, -2.0 * value, np.nan)
+    n = float(observations)
     small = 2.0 * p * (p + 1.0) / np.where(known, n - p - 1.0, np.nan)
     loglog = np.log(np.log(n)) if n > 1.0 else np.nan
     return Criteria(
-        named, value, p, observations,
-        twice + 2.0 * p, twice + 2.0 * p + small, twice + p * np.log(n), twice + 2.0 * p * loglog, reasons,
-    )  # fmt: skip
+        names=named,
+        log_likelihood=value,
+        parameters=p,
+        observations=observations,
+        aic=twice + 2.0 * p,
+        aicc=twice + 2.0 * p + small,
+        bic=twice + p * np.log(n),
+        hqic=twice + 2.0 * p * loglog,
+        reasons=reasons,
+    )
 
 
 def criteria_of_losses(
-    losses: Any, parameters: Any, observations: int, names: Sequence[str] | None = None
+    losses: Values, parameters: Values, observations: int, names: Sequence[str] | None = None
 ) -> Criteria:
     """Criteria of models from their least mean squares, such as the `loss` of fits.
 
@@ -187,18 +206,18 @@ def f_test(restricted: float, full: float, more: int, parameters: int, observati
 
 
 def _undetermined(likelihood: float, parameters: int, observations: int) -> str:
+    """Why the criteria of a model cannot be determined; "" where they can."""
     if parameters >= observations - 1:
         return (
             f"{observations} observations are too few for {parameters} parameters; it takes {parameters + 2}."
         )
-    return (
-        ""
-        if np.isfinite(likelihood)
-        else "the log-likelihood is not finite: no fit, or one without any error."
-    )
+    if not np.isfinite(likelihood):
+        return "the log-likelihood is not finite: no fit, or one without any error."
+    return ""
 
 
 def _not_nested(statistic: float, more: int) -> str:
+    """Why a nested test cannot be made; "" where it can."""
     if more < 1:
         return f"the larger model must have more parameters, got {more} more."
     if not np.isfinite(statistic):

@@ -1,6 +1,8 @@
-"""What a quote is worth: derivatives of anything under a fit in what it was fitted to, without bumps."""
+"""Derivatives of any function of a fit in the quotes that it was fitted to, without bumping them."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,33 +10,41 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ..calibration.implicit import follow
 from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..errors import ArgumentError
+from ..models import AbstractFourierModel
 from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
-from .linearisation import Fit, check_loss, fits_of, problem_of
+from .arguments import check_loss
+from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import inverse, value_and_slopes
 
 
 class Inputs(NamedTuple):
     """What a fit is made from; or derivatives in it."""
 
-    prices: Any  # (2, T, K) normalised
-    weights: Any  # (2, T, K)
-    forwards: Any  # (T,) at fixed strikes and quoted prices
+    prices: Real  # (2, T, K) normalised
+    weights: Real  # (2, T, K)
+    forwards: Real  # (T,) at fixed strikes and quoted prices
     center: Any  # of a prior: its coordinates (n,); of an anchor: theta, psi and rho by name
 
     @classmethod
-    def of(cls, surface: QuoteSurface, center: Any) -> "Inputs":
-        """As they are."""
-        return cls(*jax.tree.map(jnp.asarray, (surface.prices, surface.weight, surface.forward, center)))
+    def of(cls, surface: QuoteSurface, center: Real | Mapping[str, Real]) -> Inputs:
+        """The inputs of a surface, unchanged."""
+        return cls(
+            prices=jnp.asarray(surface.prices),
+            weights=jnp.asarray(surface.weight),
+            forwards=jnp.asarray(surface.forward),
+            center=jax.tree.map(jnp.asarray, center),
+        )
 
     def onto(self, surface: QuoteSurface) -> QuoteSurface:
-        """The surface made from these."""
+        """The surface with these inputs in place of its own."""
         return surface.with_prices(self.prices).with_weights(self.weights).with_forwards(self.forwards)
 
 
@@ -42,28 +52,27 @@ class Inputs(NamedTuple):
 class Sensitivities:
     """Derivatives of a function of a calibrated model or fitted surface; leading axes are those of its value.
 
-    All are nan where the fit has not converged, or a direction of its parameters is not seen at all, with the
-    reason. Quotes that were not fitted, and everything
-    through a parameter on a bound, have derivative 0.
+    All are nan, with the reason, where the fit has not converged or the quotes do not determine its
+    parameters. Derivatives in quotes that were not fitted, and through a parameter on a bound, are 0.
 
     Attributes:
-        value: Of the function.
-        vols: In each quoted implied volatility, all else equal, (..., 2, T, K).
-        prices: In each quoted price, normalised, (..., 2, T, K).
-        weights: In each quote's relative weight, (..., 2, T, K).
-        forwards: In each expiry's forward, at fixed strikes and quoted prices (`QuoteSurface.with_forwards`),
-            (..., T); through the fit alone.
-        center: In the center of Tikhonov's prior, natural units, by name, 0 where there is none; of a fitted
-            surface in theta, psi and rho of its anchor.
+        value: Value of the function.
+        vols: Derivatives in each quoted implied volatility, all else equal, shape (..., 2, T, K).
+        prices: Derivatives in each quoted price, normalised, shape (..., 2, T, K).
+        weights: Derivatives in each quote's relative weight, shape (..., 2, T, K).
+        forwards: Derivatives in each expiry's forward, at fixed strikes and quoted prices
+            (`QuoteSurface.with_forwards`), shape (..., T); through the fit alone.
+        center: Derivatives in the center of Tikhonov's prior, natural units, by name, 0 where there is none;
+            of a fitted surface in theta, psi and rho of its anchor.
         surface: Where the quotes are.
-        reason: Why there are none; "" where there are.
+        reason: Why there are no derivatives; "" where there are.
     """
 
-    value: np.ndarray
-    vols: np.ndarray
-    prices: np.ndarray
-    weights: np.ndarray
-    forwards: np.ndarray
+    value: Float[np.ndarray, "*value"]
+    vols: Float[np.ndarray, "*value 2 T K"]
+    prices: Float[np.ndarray, "*value 2 T K"]
+    weights: Float[np.ndarray, "*value 2 T K"]
+    forwards: Float[np.ndarray, "*value T"]
     center: dict[str, np.ndarray]
     surface: QuoteSurface
     reason: str = ""
@@ -81,12 +90,13 @@ class Sensitivities:
         ]
 
     def __str__(self) -> str:
-        """The sums over each expiry."""
+        """Sums of the derivatives in volatility over each expiry."""
         if self.reason:
             return f"sensitivities cannot be determined: {self.reason}"
         rows = np.any(np.asarray(self.surface.mask), axis=(0, 2))
+        t = np.asarray(self.surface.t)[rows]
         total = np.sum(self.vols, axis=(-3, -1)).reshape(-1, rows.size)[:, rows]
-        head = "d value / d volatility, by expiry " + ", ".join(f"{t:.3g}" for t in self.surface.t[rows])
+        head = "d value / d volatility, by expiry " + ", ".join(f"{x:.3g}" for x in t)
         return "\n".join([head] + ["  " + ", ".join(f"{x:.4g}" for x in line) for line in total])
 
 
@@ -103,13 +113,14 @@ def sensitivities(
 
     Args:
         result: One calibration, or one surface from `fit_essvi` or `fit_surface`, which is fitted once more.
-        surface: What it was fitted to.
+        surface: The quotes that it was fitted to.
         function: Differentiable, model or surface to array, such as
             `lambda m: neutral.price(m, 1.0, 1.1, 0.5)` or `lambda s: s.implied_vol(0.1, 0.5)`.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration; those of the surface's fit.
+        options: Of a calibration: engine, loss, prior, fixed, bounds and mask, which the result knows, so
+            that only one that an older version has saved needs them. Of a surface: the options of its fit.
 
     Raises:
-        ArgumentError: a batch; arguments that are not those of the fit; a surface that was not fitted.
+        ArgumentError: a batch; other quotes; options that contradict the fit; a surface that was not fitted.
     """
     if isinstance(result, ESSVI | ESSVIMixture):
         return _of_surface(result, surface, function, **options)
@@ -125,23 +136,35 @@ def sensitivities(
         return _unknown(function, result.model, Inputs.of(surface, center), surface, reason)
     value, slopes = value_and_slopes(fit, function)
     damping = 0.0 if result.damping is None else result.damping
-    found = _swept(fit.asked, fit.lane, damping, fit.at.y, fit.at.moving, slopes.reshape(value.size, -1))
+    slopes = slopes.reshape(value.size, -1)
+    swept = _swept(fit.request, fit.lane, damping, fit.at.y, fit.at.moving, slopes=slopes)
     center = np.zeros((value.size, len(result.names)))
-    if np.any(fit.asked.precision):
-        center = found.center @ np.linalg.inv(_center_chain(fit.asked, fit.lane))
+    if np.any(fit.request.precision):
+        center = swept.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
     by_name = dict(zip(result.names, np.moveaxis(center, -1, 0), strict=True))
-    return _laid_out(value, found._replace(center=by_name), surface)
+    return _laid_out(value, swept._replace(center=by_name), surface)
 
 
-def _laid_out(value: np.ndarray, found: Inputs, surface: QuoteSurface, reason: str = "") -> Sensitivities:
-    """The axis of the numbers that a function returns in the shape of its value."""
-    found = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), found)
-    return Sensitivities(value, found.prices * np.asarray(surface.vega), *found, surface, reason)
+def _laid_out(
+    value: np.ndarray, derivatives: Inputs, surface: QuoteSurface, reason: str = ""
+) -> Sensitivities:
+    """Derivatives of the numbers that a function returns, with the axes of its value in front."""
+    shaped = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), derivatives)
+    return Sensitivities(
+        value=value,
+        vols=shaped.prices * np.asarray(surface.vega),
+        prices=shaped.prices,
+        weights=shaped.weights,
+        forwards=shaped.forwards,
+        center=shaped.center,
+        surface=surface,
+        reason=reason,
+    )
 
 
 def _singular(fit: Fit) -> str:
     """Why the fit does not follow its quotes: it is no strict minimum; "" where it is."""
-    curvature = fit.at.hessian[np.ix_(fit.moving, fit.moving)]
+    curvature = np.asarray(fit.at.hessian)[np.ix_(fit.moving, fit.moving)]
     few = fit.freedom < 0 and not np.any(fit.at.prior)
     if few or (curvature.size and np.any(np.isnan(inverse(curvature)))):
         return "the curvature is not positive in every direction, so quotes do not determine the parameters."
@@ -149,30 +172,36 @@ def _singular(fit: Fit) -> str:
 
 
 def _unknown(
-    function: Callable[[Any], Any], fitted: Any, inputs: Inputs, surface: QuoteSurface, reason: str
+    function: Callable[[Any], Any],
+    fitted: AbstractFourierModel | ESSVI | ESSVIMixture,
+    inputs: Inputs,
+    surface: QuoteSurface,
+    reason: str,
 ) -> Sensitivities:
-    """nan of every shape."""
+    """Derivatives that are all nan, with the reason."""
     value = np.full(np.shape(jax.eval_shape(function, fitted)), np.nan)
-    found = jax.tree.map(lambda x: np.full((value.size, *np.shape(x)), np.nan), inputs)
-    return _laid_out(value, found, surface, reason)
+    missing = jax.tree.map(lambda x: np.full((value.size, *np.shape(x)), np.nan), inputs)
+    return _laid_out(value, missing, surface, reason)
 
 
 @eqx.filter_jit
-def _swept(asked: Request, lane: Lane, damping: Any, y: Any, moving: Flags, slopes: Any) -> Inputs:
+def _swept(
+    request: Request, lane: Lane, damping: Real | float, y: Real, moving: Flags, slopes: Real
+) -> Inputs:
     """Derivatives in all inputs of numbers with slopes (m, n) in the coordinates, each with axis m first."""
 
     def solution(inputs: Inputs) -> Real:
         moved = lane._replace(surface=inputs.onto(lane.surface), center=inputs.center)
-        return follow(asked.setting, problem_of(asked, moved, damping), y[None], moving[None])[0]
+        return follow(request.setting, problem_of(request, moved, damping), y[None], moving[None])[0]
 
     _, back = jax.vjp(solution, Inputs.of(lane.surface, lane.center))
     return jax.lax.map(lambda slope: back(slope)[0], slopes)
 
 
 @eqx.filter_jit
-def _center_chain(asked: Request, lane: Lane) -> Real:
+def _center_chain(request: Request, lane: Lane) -> Real:
     """Derivatives of the center's natural values in its coordinates, (n, n)."""
-    return asked.setting.named_chain(problem_of(asked, lane), jnp.asarray(lane.center)[None])[0]
+    return request.setting.named_chain(problem_of(request, lane), jnp.asarray(lane.center)[None])[0]
 
 
 def _of_surface(
@@ -192,17 +221,20 @@ def _of_surface(
         reason = f"The fit has not converged. {message}"
         return _unknown(function, fitted, inputs, surface, reason)
 
-    def told(inputs: Inputs) -> tuple[Real, Real]:
+    def refitted(inputs: Inputs) -> tuple[Real, Real]:
+        """The value of the function of a new fit, and the loss of the fit."""
         quotes = inputs.onto(surface)
         if isinstance(fitted, ESSVIMixture):
             again = fit_surface(quotes, **options)
         else:
-            held = ESSVI(anchor.expiries, **inputs.center) if anchor is not None else None
-            again = fit_essvi(quotes, anchor=held, **options)
+            moved = None
+            if anchor is not None:
+                moved = ESSVI(anchor.expiries, **inputs.center)
+            again = fit_essvi(quotes, anchor=moved, **options)
         return jnp.asarray(function(again)), again.loss
 
-    value, back, loss = jax.vjp(told, inputs, has_aux=True)
-    check_loss(fitted.loss, loss, "loss, cap, anchor, strength, components and mask of the fit")
+    value, back, loss = jax.vjp(refitted, inputs, has_aux=True)
+    check_loss(fitted.loss, loss, "give loss, cap, anchor, strength, components and mask of the fit")
     units = jnp.eye(value.size).reshape(value.size, *value.shape)
-    (found,) = jax.vmap(back)(units)
-    return _laid_out(np.asarray(value), found, surface)
+    (derivatives,) = jax.vmap(back)(units)
+    return _laid_out(np.asarray(value), derivatives, surface)

@@ -5,19 +5,26 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from ..errors import ArgumentError
+from ..typing import Values
 
-_NEAR = 0.02  # of the range between the bounds
+_NEAR = 0.02  # share of the range between the bounds that counts as near one
 _LEAST = 3  # days it takes to tell a spread
-_SAME_LOSS = 1e-3
-_ROUNDING = 4.0 * np.finfo(float).eps
+_SAME_LOSS = 1e-3  # relative difference of losses that count as the same
+_ROUNDING = 4.0 * np.finfo(float).eps  # relative deviation that counts as rounding
 
 
 class StartAgreement(NamedTuple):
-    """Of fits from several starts: how many have converged, and how far apart they end; else a reason.
+    """Agreement of fits from several starts.
 
-    `share` is that of the converged ones whose loss is within 0.1 % of the least.
+    Attributes:
+        converged: Number of fits that have converged.
+        spread: Largest relative range of a parameter among these.
+        parameter: The parameter with this range.
+        share: Share of the converged fits whose loss is within 0.1 % of the least.
+        reason: Why spread and share are nan; "" where they are not.
     """
 
     converged: int
@@ -29,30 +36,30 @@ class StartAgreement(NamedTuple):
 
 @dataclass(frozen=True)
 class Stability:
-    """What a history of parameters says; nan where there are too few days to tell.
+    """Steadiness of a history of parameters; nan where there are too few days to tell.
 
     Attributes:
-        names: Parameters, n.
-        changes: Day over day, natural units, (days - 1, n).
-        relative_changes: Over the absolute value of the day before, (days - 1, n); nan from 0.
-        roughness: Median absolute step over interquartile range, (n,).
-        drift: Mean step in its standard errors, the steps taken as independent, (n,).
-        z_scores: Last day less the mean of the days before, in their standard deviations, (n,).
-        near_bound: Share of days within 2 % of the range of a bound, (n,).
-        reason: Why nothing can be said; "" where it can.
+        names: Names of the parameters, n.
+        changes: Changes from day to day, natural units.
+        relative_changes: Changes over the absolute value of the day before; nan where that is 0.
+        roughness: Median absolute step over interquartile range.
+        drift: Mean step in its standard errors, the steps taken as independent.
+        z_scores: Last day less the mean of the days before, in their standard deviations.
+        near_bound: Share of days that are nearer to a bound than 2 % of the range between the bounds.
+        reason: Why nothing can be determined; "" where it can.
     """
 
     names: tuple[str, ...]
-    changes: np.ndarray
-    relative_changes: np.ndarray
-    roughness: np.ndarray
-    drift: np.ndarray
-    z_scores: np.ndarray
-    near_bound: np.ndarray
+    changes: Float[np.ndarray, "steps n"]
+    relative_changes: Float[np.ndarray, "steps n"]
+    roughness: Float[np.ndarray, " n"]
+    drift: Float[np.ndarray, " n"]
+    z_scores: Float[np.ndarray, " n"]
+    near_bound: Float[np.ndarray, " n"]
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per parameter; of the changes the last."""
+        """One row per parameter, with the last of its changes."""
         if self.reason:
             return []
         return [
@@ -79,54 +86,68 @@ class Stability:
         return "\n".join(lines)
 
 
-def stability(path: Any, names: Sequence[str] | None = None, bounds: Any = None) -> Stability:
+def stability(path: Values, names: Sequence[str] | None = None, bounds: Values | None = None) -> Stability:
     """Steps, roughness, drift and bounds of a history of parameters.
 
     Args:
-        path: Natural units, (days, n) or (days,); a day that has no fit is nan and is left out, so that its
-            neighbours follow one another.
-        names: Of the parameters.
-        bounds: Lower and upper, (n, 2); near-bound shares are nan where None or infinite.
+        path: Parameters in natural units, (days, n) or (days,); a day that has no fit is nan and is left out,
+            so that its neighbours follow one another.
+        names: Names of the parameters; "0", "1", ... where None.
+        bounds: Lower and upper bounds, (n, 2); near-bound shares are nan where None or infinite.
 
     Raises:
         ArgumentError: shapes disagree.
     """
-    path = np.asarray(path, float)
-    path = path[:, None] if path.ndim == 1 else path
-    if path.ndim != 2:
-        raise ArgumentError(f"path must have shape (days, parameters), got {path.shape}.")
-    count = path.shape[1]
+    days = np.asarray(path, float)
+    days = days[:, None] if days.ndim == 1 else days
+    if days.ndim != 2:
+        raise ArgumentError(f"path must have shape (days, parameters), got {days.shape}.")
+    count = days.shape[1]
     named = tuple(str(i) for i in range(count)) if names is None else tuple(names)
     ends = np.full((count, 2), np.nan) if bounds is None else np.asarray(bounds, float)
     if len(named) != count or ends.shape != (count, 2):
         raise ArgumentError(
             f"{count} parameters need as many names and bounds, got {len(named)}, {ends.shape}."
         )
-    path = path[np.all(np.isfinite(path), axis=1)]
-    if len(path) < 2:
+    days = days[np.all(np.isfinite(days), axis=1)]
+    if len(days) < 2:
         nothing = np.full(count, np.nan)
-        reason = f"a history of {len(path)} days with a fit has no steps; it takes 2."
-        return Stability(named, path[:0], path[:0], nothing, nothing, nothing, nothing, reason)
-    steps = np.diff(path, axis=0)
+        return Stability(
+            names=named,
+            changes=days[:0],
+            relative_changes=days[:0],
+            roughness=nothing,
+            drift=nothing,
+            z_scores=nothing,
+            near_bound=nothing,
+            reason=f"a history of {len(days)} days with a fit has no steps; it takes 2.",
+        )
+    steps = np.diff(days, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        relative = _finite(steps / np.abs(path[:-1]))
-        quartiles = np.percentile(path, [25.0, 75.0], axis=0)
-        spread = quartiles[1] - quartiles[0] if len(path) >= _LEAST else np.nan
+        relative = _finite(steps / np.abs(days[:-1]))
+        quartiles = np.percentile(days, [25.0, 75.0], axis=0)
+        spread = quartiles[1] - quartiles[0] if len(days) >= _LEAST else np.nan
         rough = _finite(np.median(np.abs(steps), axis=0) / spread)
-    size = np.max(np.abs(path), axis=0)
-    drift = np.mean(steps, axis=0) / _deviation(steps, size) * np.sqrt(len(steps))
-    z = (path[-1] - np.mean(path[:-1], axis=0)) / _deviation(path[:-1], size)
-    return Stability(named, steps, relative, rough, drift, z, _near(path, ends))
+    size = np.max(np.abs(days), axis=0)
+    return Stability(
+        names=named,
+        changes=steps,
+        relative_changes=relative,
+        roughness=rough,
+        drift=np.mean(steps, axis=0) / _deviation(steps, size) * np.sqrt(len(steps)),
+        z_scores=(days[-1] - np.mean(days[:-1], axis=0)) / _deviation(days[:-1], size),
+        near_bound=_near(days, ends),
+    )
 
 
-def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) -> StartAgreement:
+def start_agreement(ends: Values, losses: Values, names: Sequence[str] | None = None) -> StartAgreement:
     """How far apart fits of one surface end that started in different places.
 
     Args:
         ends: Fitted parameters, natural units, (starts, n).
-        losses: Of the fits, (starts,); nan for a start that has not converged, as one whose end is not finite
-            has not.
-        names: Of the parameters.
+        losses: Losses of the fits, (starts,); nan for a start that has not converged. A start whose end is
+            not finite has not converged either.
+        names: Names of the parameters; "0", "1", ... where None.
 
     Returns:
         The largest relative range of a parameter among all that have converged, whatever their losses.
@@ -134,37 +155,41 @@ def start_agreement(ends: Any, losses: Any, names: Sequence[str] | None = None) 
     Raises:
         ArgumentError: shapes disagree.
     """
-    ends, losses = np.asarray(ends, float), np.asarray(losses, float)
-    if ends.ndim != 2 or losses.shape != ends.shape[:1]:
+    points = np.asarray(ends, float)
+    costs = np.asarray(losses, float)
+    if points.ndim != 2 or costs.shape != points.shape[:1]:
         raise ArgumentError(
-            f"ends must be (starts, parameters), losses (starts,), got {ends.shape}, {losses.shape}."
+            f"ends must be (starts, parameters), losses (starts,), got {points.shape}, {costs.shape}."
         )
-    done = np.isfinite(losses) & np.all(np.isfinite(ends), axis=1)
+    done = np.isfinite(costs) & np.all(np.isfinite(points), axis=1)
     if done.sum() < 2:
         reason = f"{done.sum()} of {done.size} starts have converged; it takes 2 to agree."
         return StartAgreement(int(done.sum()), np.nan, "", np.nan, reason)
-    found, cost = ends[done], losses[done]
+    points = points[done]
+    costs = costs[done]
     with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.nan_to_num(np.ptp(found, axis=0) / np.abs(found[np.argmin(cost)]), posinf=np.inf)
+        spread = np.nan_to_num(np.ptp(points, axis=0) / np.abs(points[np.argmin(costs)]), posinf=np.inf)
     worst = int(np.argmax(spread))
     parameter = str(worst) if names is None else names[worst]
-    near = float(np.mean(cost <= cost.min() * (1.0 + _SAME_LOSS)))
+    near = float(np.mean(costs <= costs.min() * (1.0 + _SAME_LOSS)))
     return StartAgreement(int(done.sum()), float(spread[worst]), parameter, near)
 
 
-def _deviation(values: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Standard deviation over days; nan where it is the rounding of numbers of a size, or of too few days."""
+def _deviation(values: Float[np.ndarray, "days n"], size: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Standard deviation over days; nan with too few days, or where it is rounding beside `size`."""
     if len(values) < _LEAST:
         return np.full(values.shape[1], np.nan)
-    found = np.std(values, axis=0, ddof=1)
-    return np.where(found > _ROUNDING * size, found, np.nan)
+    deviation = np.std(values, axis=0, ddof=1)
+    return np.where(deviation > _ROUNDING * size, deviation, np.nan)
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
+def _finite(values: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
+    """The values, nan in place of infinite ones."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _near(path: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _near(path: Float[np.ndarray, "days n"], ends: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    """Share of days that are near a bound; nan without finite bounds."""
     reach = _NEAR * (ends[:, 1] - ends[:, 0])
     near = (path - ends[:, 0] <= reach) | (ends[:, 1] - path <= reach)
     return np.where(np.isfinite(reach), np.mean(near, axis=0), np.nan)

@@ -142,14 +142,15 @@ def _with_derived(
     frame, table = _with_forwards(quotes, passed, filters, rate)
     bid = frame["bid_price"].to_numpy()
     ask = frame["ask_price"].to_numpy()
-    derived = {
-        "kind": (frame["option_type"] == "call").to_numpy(bool),
-        "settlement": quotes.settlement,
-        "mid_price_clean": 0.5 * (bid + ask),
-        "spread": ask - bid,
-        "rel_spread": relative_spread(bid, ask),
-        **forward_columns(frame, table),
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite prices, which are refused
+        derived = {
+            "kind": (frame["option_type"] == "call").to_numpy(bool),
+            "settlement": quotes.settlement,
+            "mid_price_clean": 0.5 * (bid + ask),
+            "spread": ask - bid,
+            "rel_spread": relative_spread(bid, ask),
+            **forward_columns(frame, table),
+        }
     mixed = table.index[column(table, "mixed")] if "mixed" in table else []
     stated = cast(pd.DataFrame, frame.drop(columns="discount", errors="ignore"))
     whole = pd.concat([stated, pd.DataFrame(derived, index=frame.index)], axis=1)

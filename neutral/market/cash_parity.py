@@ -60,6 +60,7 @@ class ImpliedForwards(NamedTuple):
     """One row per rejected pair: expiry_datetime, strike, forward (of the pair) and reason."""
 
 
+@np.errstate(all="ignore")  # numbers that no market has give nan or no weight, and no forward
 def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float = 2e-4) -> ImpliedForwards:
     """Forward and discount factor of each expiry from European quotes in cash.
 
@@ -96,8 +97,7 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
         rows.append(_row(group, reading, d, d_sd, spot))
         rejections.extend(_rejections(expiry, one, reading))
     table = pd.DataFrame(rows, index=pd.Index(expiries, name="expiry_datetime"), columns=list(_COLUMNS))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # expired or expiring rows
-        table["dividend_yield"] = -np.log(discount * table["forward"].to_numpy() / spot) / t
+    table["dividend_yield"] = -np.log(discount * table["forward"].to_numpy() / spot) / t
     return ImpliedForwards(table, pd.DataFrame(rejections, columns=list(_REJECTION)))
 
 
@@ -197,9 +197,8 @@ def _discounts(
     slope, slope_sd = np.array(slopes).reshape(-1, 2).T
     alive = t > 0
     scale = np.where(alive, t, 1.0)
-    with np.errstate(over="ignore"):  # maturities so short that a rate is infinite have no weight
-        rate = np.where(is_stated & alive, -np.log(np.where(is_stated, given, 1.0)), -np.log(slope)) / scale
-        rate_sd = np.where(is_stated, STATED_RATE_SD, slope_sd / slope) / scale
+    rate = np.where(is_stated & alive, -np.log(np.where(is_stated, given, 1.0)), -np.log(slope)) / scale
+    rate_sd = np.where(is_stated, STATED_RATE_SD, slope_sd / slope) / scale
     rate[~alive] = np.nan
     smooth, smooth_sd = _smooth_rates(np.maximum(t, LEAST_MATURITY), rate, rate_sd)
     discount = np.where(is_stated, given, np.exp(-smooth * t))

@@ -184,6 +184,7 @@ def is_choice(reason: str) -> bool:
     return reason.startswith(_CHOICES)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # infinite prices, which are refused
 def relative_spread(bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
     """(ask - bid) / mid, shape (rows,); nan where there is no positive mid."""
     mid = 0.5 * (bid + ask)

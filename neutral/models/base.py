@@ -251,18 +251,30 @@ class AbstractFourierModel(AbstractModel):
         reach = jnp.minimum(0.5 * jnp.minimum(-low, high), 8.0 / jnp.sqrt(self.total_variance(t)))
         radius = jnp.expand_dims(reach, -1) * 2.0 ** -jnp.arange(24.0).reshape((1,) * jnp.ndim(t) + (24,))
         later = jnp.expand_dims(t, -1)
-        size = jnp.maximum(
-            jnp.abs(jnp.real(self.log_cf(-1j * radius, later))),
-            jnp.abs(jnp.real(self.log_cf(1j * radius, later))),
+        # one call for both ends, and one for all four circles: the formula is compiled twice, not six times
+        ends = self.log_cf(jnp.concatenate([-1j * radius, 1j * radius], axis=-1), later)
+        size = jnp.max(jnp.abs(jnp.real(ends)).reshape((*jnp.shape(t), 2, 24)), axis=-2)
+        circles = [_smallest(size, radius, n) for n in range(1, 5)]
+        turn = jnp.exp(2j * jnp.pi * jnp.arange(64) / 64)
+        z = -1j * jnp.stack(circles, axis=-1)[..., None] * turn.reshape((1,) * jnp.ndim(t) + (1, 64))
+        values = self.log_cf(z, jnp.expand_dims(later, -1))
+        rows = jnp.unstack(values, axis=-2)
+        first, second, third, fourth = (
+            _coefficient(rows[n - 1], turn, circles[n - 1], n) for n in range(1, 5)
         )
-        turn = jnp.exp(2j * jnp.pi * jnp.arange(64) / 64).reshape((1,) * jnp.ndim(t) + (64,))
-        result = []
-        for n in range(1, 5):
-            best = jnp.nanargmin(jnp.where(size > 0, size / radius**n, jnp.inf), axis=-1, keepdims=True)
-            r = jnp.take_along_axis(radius, best, axis=-1)
-            values = self.log_cf(-1j * r * turn, later)
-            result.append(math.factorial(n) * jnp.real(jnp.mean(values * turn**-n, axis=-1)) / r[..., 0] ** n)
-        return tuple(result)  # pyright: ignore[reportReturnType]
+        return first, second, third, fourth
+
+
+def _smallest(size: Real, radius: Real, n: int) -> Real:
+    """The radius at which a function of these sizes is smallest relative to the n-th power."""
+    best = jnp.nanargmin(jnp.where(size > 0, size / radius**n, jnp.inf), axis=-1, keepdims=True)
+    return jnp.take_along_axis(radius, best, axis=-1)[..., 0]
+
+
+def _coefficient(values: Frequencies, turn: Frequencies, radius: Real, n: int) -> Real:
+    """The n-th derivative at 0 of a function with these values on a circle, by Cauchy's integral."""
+    power = (turn**-n).reshape((1,) * jnp.ndim(radius) + (-1,))
+    return math.factorial(n) * jnp.real(jnp.mean(values * power, axis=-1)) / radius**n
 
 
 def hand_differentiated(log_cf: Method) -> Method:

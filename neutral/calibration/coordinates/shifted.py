@@ -29,7 +29,7 @@ def coordinates_of(recipe: Recipe, maturities: int, fixed: Iterable[str] = ()) -
     base = recipe if isinstance(recipe, type) else recipe.base
     axes, _ = entries_of(recipe)
     inner = ModelCoordinates(base if isinstance(base, type) else type(base), axes).holding(fixed)
-    return ShiftedCoordinates(inner, maturities) if isinstance(recipe, Shifted) else inner
+    return ShiftedCoordinates(inner, maturities) if recipe.is_extension else inner
 
 
 @dataclasses.dataclass(frozen=True)

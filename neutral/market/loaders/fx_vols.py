@@ -225,7 +225,7 @@ def _smiles(
 
 
 def _smile(
-    row: Mapping[str, float], maturity: float, forward: float, foreign: float, conventions: FxConventions
+    row: Mapping[str, Any], maturity: float, forward: float, foreign: float, conventions: FxConventions
 ) -> FxSmile:
     """The options of one tenor; their strikes and volatilities are nan if a number is missing."""
     deltas = [delta for delta in DELTAS if f"rr{delta}" in row and f"bf{delta}" in row]

@@ -35,7 +35,7 @@ DAY = pd.Timedelta(days=1)
 SHOWN = 10  # most values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are no asset: their options are on their futures
 
-Value = pd.Series | np.ndarray | str | float | pd.Timestamp
+Value = pd.Series | np.ndarray | str | float | pd.Timestamp | pd.api.typing.NaTType
 """A column of a table: one value for each row, or one for all of them."""
 Choice = TypeVar("Choice", str, datetime)
 
