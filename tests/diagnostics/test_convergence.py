@@ -100,9 +100,9 @@ def descent(function, start, rate, steps=40):
         (descent(quadratic, [1.0, 0.0], 1.0), "oscillation"),
         (descent(quadratic, [1.0, 1.0], 1.2), "divergence"),
         (descent(rosenbrock, [-1.0, 1.0], 1e-7), "plateau"),
-        (descent(rosenbrock, [-1.0, 1.0], 2e-3), "oscillation"),
+        (descent(rosenbrock, [-1.0, 1.0], 2e-3), "converging"),
     ],
-    ids=["short steps", "steps of twice the minimum", "too long steps", "tiny steps", "across a valley"],
+    ids=["short steps", "steps of twice the minimum", "too long steps", "tiny steps", "along a valley"],
 )
 def test_descents_are_named(course, kind):
     assert describe_convergence(course).kind == kind, describe_convergence(course)
