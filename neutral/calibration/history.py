@@ -10,16 +10,16 @@ from .solvers import Trace
 class History(eqx.Module):
     """The points that the run which ended in the fit has evaluated, in their order; nan after its last step.
 
-    Every step evaluates one point; the solver moves there where it is better than the best so far, whose loss
-    is `numpy.minimum.accumulate(loss)`. A batch has a leading axis on every field. m is `max_steps` of the
-    solver, n the number of coordinates.
+    Every step evaluates one point. The solver moves there where the point is better than the best before;
+    the best loss up to each step is `numpy.minimum.accumulate(loss)`. A batch has a leading axis on every
+    field. m is `max_steps` of the solver, n the number of coordinates.
 
     Attributes:
-        loss: Loss and prior, shape (m,).
+        loss: Loss and prior together, shape (m,).
         gradient_norm: Largest cosine between residuals and derivatives in a free parameter, shape (m,).
-        damping: Of the step that led to the point, relative to the curvature, shape (m,); nan for
+        damping: Damping of the step that led to the point, relative to the curvature, shape (m,); nan for
             `AdamLBFGS`, which has none.
-        parameters: What the result's `names` lists, in natural units, shape (m, n).
+        parameters: Values that the result's `names` lists, in natural units, shape (m, n).
     """
 
     loss: Real

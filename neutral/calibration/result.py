@@ -120,7 +120,7 @@ class CalibrationResult(eqx.Module):
     history: History | None = None
 
     @property
-    def converged(self) -> Flags:
+    def converged(self) -> Flags | np.bool_:
         """Whether the fit is at a stationary point, shape of `status`."""
         return self.status == CalibrationStatus.converged
 

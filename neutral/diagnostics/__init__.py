@@ -1,4 +1,4 @@
-"""What a calibration's parameters are worth, which model to use, and whether a fit may be used."""
+"""Diagnostics: what the parameters of a fit are worth, which model to use, and whether a fit may be used."""
 
 from .averaging import log_score_weights as log_score_weights
 from .averaging import model_average as model_average
@@ -9,6 +9,8 @@ from .bootstrap import bootstrap as bootstrap
 from .bootstrap import bootstrap_mean as bootstrap_mean
 from .comparison import Comparison as Comparison
 from .comparison import diebold_mariano as diebold_mariano
+from .convergence import Convergence as Convergence
+from .convergence import describe_convergence as describe_convergence
 from .cross_validation import CrossValidation as CrossValidation
 from .cross_validation import cross_validate as cross_validate
 from .cross_validation import fold_masks as fold_masks

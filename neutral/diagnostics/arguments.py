@@ -66,13 +66,13 @@ def request_of(result: CalibrationResult, surfaces: QuoteSurface, arguments: Cal
     wrong = [name for name in given if not _same(kept[name], again[name])]
     if wrong:
         raise ArgumentError(
-            f"these arguments contradict the calibration of the result: {', '.join(wrong)}. Leave them out: "
-            f"the result keeps {_NAMES} in its request."
+            f"these arguments contradict the calibration of the result: {', '.join(wrong)}. Leave them out, "
+            f"since the result keeps {_NAMES} in its request."
         )
     return result.request
 
 
-def check_fit(result: CalibrationResult, loss: Numbers, gradient_norm: Numbers, *, settled: bool) -> None:
+def check_fit(result: CalibrationResult, loss: float, gradient_norm: float, *, settled: bool) -> None:
     """Refuse a surface that a fit does not belong to, and wrong arguments of one that keeps no request.
 
     Args:
@@ -86,14 +86,14 @@ def check_fit(result: CalibrationResult, loss: Numbers, gradient_norm: Numbers, 
     """
     arguments = f"give {_NAMES} of the calibration"
     if result.request is not None:
-        check_loss(result.loss, loss, "give the surface that was calibrated")
+        check_loss(float(result.loss), loss, "give the surface that was calibrated")
         return
-    check_loss(result.loss, loss, arguments)
+    check_loss(float(result.loss), loss, arguments)
     if not settled and gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
         raise ArgumentError(f"the result has converged, but not with these arguments: {arguments}.")
 
 
-def check_loss(loss: Numbers, again: Numbers, remedy: str) -> None:
+def check_loss(loss: float, again: float, remedy: str) -> None:
     """Refuse a fit whose loss is another when it is computed again.
 
     Args:
@@ -106,7 +106,7 @@ def check_loss(loss: Numbers, again: Numbers, remedy: str) -> None:
     """
     if abs(again - loss) > _SAME_LOSS * abs(loss) + 1e-16:
         raise ArgumentError(
-            f"the loss of the result is {float(loss):.8g}, with these arguments {float(again):.8g}: {remedy}."
+            f"the loss of the result is {loss:.8g}, with these arguments {again:.8g}: {remedy}."
         )
 
 

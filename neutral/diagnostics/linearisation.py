@@ -198,7 +198,7 @@ def _fit(request: Request, result: CalibrationResult, surface: QuoteSurface) -> 
     at = jax.tree.map(np.asarray, at)
     converged = bool(result.converged)
     settled = bool(np.any(damping)) or bool(at.error <= EXACT) or not converged
-    check_fit(result, at.loss, at.gradient_norm, settled=settled)
+    check_fit(result, float(at.loss), float(at.gradient_norm), settled=settled)
     reason = "" if converged else f"The fit has not converged. {status.message}"
     if not reason and not np.all(np.isfinite(np.where(at.used, result.residuals, at.loss))):
         reason = "A residual of a quote that was fitted is not finite."

@@ -164,7 +164,7 @@ def _most_likely(y: Float[np.ndarray, " days"], noise: Float[np.ndarray, " days"
     score = _filter(y, noise, np.exp(grid)).log_likelihood
     i = int(np.clip(np.argmax(score), 1, _POINTS - 2))
     best: Any = minimize_scalar(
-        lambda x: -_filter(y, noise, np.exp(np.asarray(x))).log_likelihood,
+        lambda x: -_filter(y, noise, np.asarray(np.exp(x))).log_likelihood,
         bounds=(grid[i - 1], grid[i + 1]),
         method="bounded",
         options={"xatol": 1e-10},

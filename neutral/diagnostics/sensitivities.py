@@ -234,7 +234,9 @@ def _of_surface(
         return jnp.asarray(function(again)), again.loss
 
     value, back, loss = jax.vjp(refitted, inputs, has_aux=True)
-    check_loss(fitted.loss, loss, "give loss, cap, anchor, strength, components and mask of the fit")
+    check_loss(
+        float(fitted.loss), float(loss), "give loss, cap, anchor, strength, components and mask of the fit"
+    )
     units = jnp.eye(value.size).reshape(value.size, *value.shape)
     (derivatives,) = jax.vmap(back)(units)
     return _laid_out(np.asarray(value), derivatives, surface)

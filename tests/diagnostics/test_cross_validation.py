@@ -1,8 +1,11 @@
 """Folds without leaks, one batch per model, and errors that are those of refits."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 from synthetic import TRUTH, heston_surface
 
 import neutral as nt
@@ -60,7 +63,10 @@ def test_wrong_folds_are_refused(ragged):
         nt.ArgumentError, match="5 folds need as many groups of quotes, and there are 4 of expiries"
     ):
         fold_masks(ragged, 5, "expiries")
-    with pytest.raises(nt.ArgumentError, match="kind must be one of 'random', 'strikes', 'expiries'"):
+    refusals = (nt.ArgumentError, TypeCheckError)  # the runtime type checker refuses first
+    with pytest.raises(
+        refusals, match="kind must be one of 'random', 'strikes', 'expiries'|parameter 'kind'"
+    ):
         fold_masks(ragged, 5, "days")  # pyright: ignore[reportArgumentType]
     with pytest.raises(nt.ArgumentError, match="of one QuoteSurface"):
         fold_masks(nt.stack([ragged, ragged]))
@@ -83,7 +89,8 @@ def test_a_history_of_one_day_determines_nothing(ragged):
 def count_programs(monkeypatch):
     """Calls of the batch, and chunks that it solves."""
     calls = {"batches": 0, "chunks": 0}
-    whole, chunk = cross_validation.calibrate_batch, Programs.__call__
+    whole = cross_validation.calibrate_batch
+    chunk = Programs.__call__
 
     def counted_batch(*args, **options):
         calls["batches"] += 1
@@ -96,6 +103,25 @@ def count_programs(monkeypatch):
     monkeypatch.setattr(cross_validation, "calibrate_batch", counted_batch)
     monkeypatch.setattr(Programs, "__call__", counted_chunk)
     return calls
+
+
+def test_a_result_is_validated_as_it_was_calibrated(ragged):
+    """The folds of a result are those of its own recipe and options, from its own fit."""
+    used = ragged.mask & (np.arange(5) < 3)[:, None]
+    given = {"engine": nt.Lewis(16), "loss": nt.Loss("vega"), "bounds": {"sigma": (0.1, 0.9)}}
+    result = nt.calibrate(nt.Black, ragged, mask=used, **given)
+    asked_twice = nt.cross_validate({"black": result.model}, ragged, mask=used, **given)
+    for results in (result, [result], {"black": result}):
+        found = nt.cross_validate(results, ragged)
+        assert found.names == ("black",) and found.converged.all()
+        np.testing.assert_array_equal(found.errors(), asked_twice.errors())
+    with pytest.raises(nt.ArgumentError, match="so engine, loss cannot be given beside one"):
+        nt.cross_validate([result], ragged, engine=nt.Lewis(16), loss=nt.Loss())
+    whole = nt.calibrate(nt.Black, ragged, engine=nt.Lewis(16))
+    with pytest.raises(nt.ArgumentError, match="fitted to different quotes: say by mask="):
+        nt.cross_validate({"part": result, "whole": whole}, ragged)
+    with pytest.raises(nt.ArgumentError, match="does not keep what it was asked for"):
+        nt.cross_validate(dataclasses.replace(result, request=None), ragged)
 
 
 @pytest.mark.slow

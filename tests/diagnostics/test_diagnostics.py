@@ -1,5 +1,8 @@
 """Diagnostics of one small fit, and their arithmetic on numbers of known answer."""
 
+import dataclasses
+
+import chex
 import equinox as eqx
 import jax
 import numpy as np
@@ -9,6 +12,7 @@ from synthetic import heston_surface
 import neutral as nt
 from neutral.diagnostics import fit_measurements
 from neutral.diagnostics.identifiability import from_jacobian
+from neutral.diagnostics.linearisation import _linearise
 from neutral.diagnostics.residuals import patterns
 from neutral.diagnostics.uncertainty import quantile, satterthwaite
 
@@ -27,7 +31,7 @@ def result(surface):
 
 @pytest.fixture(scope="module")
 def diagnosis(result, surface):
-    return nt.diagnose(result, surface, engine=ENGINE)
+    return nt.diagnose(result, surface)
 
 
 def test_diagnosis_reads_and_tabulates(diagnosis, result):
@@ -46,36 +50,98 @@ def test_leverages_sum_to_the_parameters(diagnosis):
     assert np.all((leverage >= 0) & (leverage <= 1))
 
 
-def test_other_arguments_than_the_fit_s_are_refused(result, surface):
-    with pytest.raises(nt.ArgumentError, match="give engine, loss, prior"):
-        nt.diagnose(result, surface, engine=ENGINE, mask=surface.mask & (np.arange(8) < 5))
+CONTRADICTIONS = {
+    "engine": nt.Lewis(64),
+    "loss": nt.Loss("vega"),
+    "prior": nt.Tikhonov(1e-3),
+    "fixed": {"rho": -0.5},
+    "bounds": {"rho": (-0.9, 0.0)},
+    "mask": np.arange(8) < 5,
+}
+
+
+@pytest.mark.parametrize("name", CONTRADICTIONS)
+def test_arguments_that_contradict_the_calibration_are_refused(result, surface, name):
+    value = CONTRADICTIONS[name]
+    value = surface.mask & value if name == "mask" else value
+    message = f"contradict the calibration of the result: {name}. Leave them out"
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.diagnose(result, surface, **{name: value})
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.profile(result, surface, "kappa", **{name: value})
+
+
+def test_arguments_of_the_calibration_may_be_given_again(surface):
+    given = {
+        "engine": nt.Lewis(16),
+        "loss": nt.Loss("vega"),
+        "prior": nt.Tikhonov(1e-4, nt.Black(0.3), {"sigma": 1.0}),
+        "bounds": {"sigma": (0.1, 0.9)},
+        "mask": surface.mask & (np.arange(8) < 5),
+    }
+    fit = nt.calibrate(nt.Black, surface, **given)
+    again = nt.diagnose(fit, surface, **given)
+    chex.assert_trees_all_equal(again.fit.at, nt.diagnose(fit, surface).fit.at)
+    # the quotes that a calibration takes by default are no contradiction
+    plain = nt.calibrate(nt.Black, surface, engine=given["engine"])
+    assert nt.diagnose(plain, surface, mask=surface.train, fixed={}).fit.reason == ""
+
+
+def test_solvers_share_one_linearisation(surface):
+    fits = [
+        nt.calibrate(nt.Black, surface, engine=nt.Lewis(16), solver=solver, search=nt.Search(screening=steps))
+        for solver, steps in ((nt.LevenbergMarquardt(), 3), (nt.LevenbergMarquardt(max_steps=50), 4))
+    ]
+    nt.diagnose(fits[0], surface)
+    before = _linearise._cached._cache_size()  # pyright: ignore
+    nt.diagnose(fits[1], surface)
+    assert _linearise._cached._cache_size() == before  # pyright: ignore
+
+
+def test_a_result_without_request_says_what_to_give(result, surface):
+    old = dataclasses.replace(result, request=None)
+    for ask in (nt.diagnose, nt.bootstrap, lambda *fit: nt.profile(*fit, "kappa")):
+        with pytest.raises(nt.ArgumentError, match="does not keep what it was asked for.*or calibrate again"):
+            ask(old, surface)
+    with pytest.raises(nt.ArgumentError, match="with these arguments .*give engine, loss, prior"):
+        nt.diagnose(old, surface, engine=ENGINE, loss=nt.Loss("vega"))
+    chex.assert_trees_all_equal(
+        nt.diagnose(old, surface, engine=ENGINE).fit.at, nt.diagnose(result, surface).fit.at
+    )
+
+
+def test_another_surface_is_refused(result, surface):
     with pytest.raises(nt.ArgumentError, match="surface must be"):
-        nt.diagnose(result, nt.stack([surface, surface]), engine=ENGINE)
+        nt.diagnose(result, nt.stack([surface, surface]))
+    with pytest.raises(nt.ArgumentError, match="give the surface that was calibrated"):
+        nt.diagnose(result, heston_surface(noise=0.01, seed=1))
+    with pytest.raises(nt.ArgumentError, match="there is no argument solver; accepted: engine, loss"):
+        nt.bootstrap(result, surface, solver=nt.LevenbergMarquardt())  # pyright: ignore[reportCallIssue]
 
 
 def lost(surface, result):
-    """Of a healthy fit."""
+    """A healthy fit whose numbers are all replaced by nan."""
     nothing = jax.tree.map(lambda x: x * np.nan if np.asarray(x).dtype == float else x, result)
-    return type(result)(**(vars(nothing) | {"names": result.names})), surface, {}
+    return dataclasses.replace(nothing, names=result.names, request=result.request), surface
 
 
 def few(surface, result):
     mask = surface.mask & (np.arange(8) < 2) & (np.arange(4) < 2)[:, None]
-    return nt.calibrate(nt.Heston, surface, engine=ENGINE, mask=mask), surface, {"mask": mask}
+    return nt.calibrate(nt.Heston, surface, engine=ENGINE, mask=mask), surface
 
 
 def weightless(surface, result):
-    still = eqx.tree_at(lambda s: s.weight, surface, np.zeros_like(surface.weight))
-    return nt.calibrate(nt.Heston, still, engine=ENGINE), still, {}
+    light = eqx.tree_at(lambda s: s.weight, surface, np.zeros_like(surface.weight))
+    return nt.calibrate(nt.Heston, light, engine=ENGINE), light
 
 
 def met(surface, result):
     exact = surface.with_prices(np.asarray(result.prices))
-    return nt.calibrate(nt.Heston, exact, engine=ENGINE), exact, {}
+    return nt.calibrate(nt.Heston, exact, engine=ENGINE), exact
 
 
 def stopped(surface, result):
-    return eqx.tree_at(lambda r: r.status, result, np.asarray(1)), surface, {}
+    return eqx.tree_at(lambda r: r.status, result, np.asarray(1)), surface
 
 
 BAD = {
@@ -89,14 +155,13 @@ BAD = {
 
 @pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
 def test_what_cannot_be_determined_says_so(spoil, surface, result):
-    bad, quotes, options = spoil(surface, result)
-    options["engine"] = ENGINE
-    found = nt.diagnose(bad, quotes, **options)
+    bad, quotes = spoil(surface, result)
+    found = nt.diagnose(bad, quotes)
     reasons = {
         "uncertainty": found.uncertainty.reason,
         "influence": found.influence.reason,
-        "profile": nt.profile(bad, quotes, "kappa", **options).reason,
-        "bootstrap": nt.bootstrap(bad, quotes, **options).reason,
+        "profile": nt.profile(bad, quotes, "kappa").reason,
+        "bootstrap": nt.bootstrap(bad, quotes).reason,
     }
     assert {part: BAD[spoil] in reason for part, reason in reasons.items()} == dict.fromkeys(reasons, True)
     assert str(found).count("cannot be determined") >= 3
@@ -106,7 +171,7 @@ def test_what_cannot_be_determined_says_so(spoil, surface, result):
         found.uncertainty.standard_errors()
     numbers = fit_measurements(found)
     if spoil is not met:
-        ladder = nt.sensitivities(bad, quotes, lambda m: m.kappa, **options)
+        ladder = nt.sensitivities(bad, quotes, lambda m: m.kappa)
         assert "cannot be determined" in str(ladder) and np.all(np.isnan(ladder.vols))
         assert not numbers["condition_number"] < np.inf
     if spoil in (lost, few, weightless):
@@ -114,14 +179,14 @@ def test_what_cannot_be_determined_says_so(spoil, surface, result):
 
 
 def test_noise_that_is_none_gives_no_certainty(result, surface):
-    found = nt.diagnose(result, surface, engine=ENGINE, noise=0.0).uncertainty
+    found = nt.diagnose(result, surface, noise=0.0).uncertainty
     assert found.reason == "the noise that was given is 0 for every quote."
 
 
 def test_one_maturity_tells_no_long_run_variance(surface):
     mask = surface.mask & (np.arange(4) == 1)[:, None]
     one = nt.calibrate(nt.Heston, surface, engine=ENGINE, mask=mask)
-    found = nt.diagnose(one, surface, engine=ENGINE, mask=mask)
+    found = nt.diagnose(one, surface)
     assert found.identifiability.effective_rank < 5
     assert np.isnan(fit_measurements(found)["theta_over_long_variance"])
 

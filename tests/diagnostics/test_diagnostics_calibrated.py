@@ -38,8 +38,8 @@ def four_point(value, step):
 def test_report_is_that_of_finite_differences_whatever_the_order(noisy):
     surface = out_of_the_money(noisy)
     result = nt.calibrate(nt.Heston, surface, engine=ENGINE)
-    (fit,) = fits_of(result, surface, engine=ENGINE)
-    found = nt.diagnose(result, surface, engine=ENGINE).identifiability
+    (fit,) = fits_of(result, surface)
+    found = nt.diagnose(result, surface).identifiability
     quotes = surface.quotes()
     scale = np.sqrt(fit.at.bend[np.asarray(surface.mask)])
     order = np.argsort(np.asarray(surface.index)[np.asarray(surface.mask)])
@@ -63,26 +63,26 @@ def test_one_maturity_does_not_tell_kappa_from_theta():
     surface = heston_surface()
     mask = surface.mask & (np.arange(4) == 1)[:, None]
     result = nt.calibrate(nt.Heston, surface, engine=ENGINE, mask=mask)
-    found = nt.diagnose(result, surface, engine=ENGINE, mask=mask).identifiability
+    found = nt.diagnose(result, surface).identifiability
     assert found.effective_rank < 5 and found.condition_number > 200
     assert {"kappa", "theta"} <= set(found.findings[0].parameters)
     held = {"v0": TRUTH["v0"]}
     result = nt.calibrate(nt.Heston, surface, engine=ENGINE, mask=mask, fixed=held)
-    found = nt.diagnose(result, surface, engine=ENGINE, mask=mask, fixed=held).identifiability
+    found = nt.diagnose(result, surface).identifiability
     assert any({"kappa", "theta"} == set(finding.parameters) for finding in found.findings)
 
 
 def test_curvatures_agree_where_residuals_are_small(noisy):
     near = heston_surface(noise=1e-5)
     result = nt.calibrate(nt.Heston, near, engine=ENGINE, solver=TIGHT)
-    found = nt.diagnose(result, near, engine=ENGINE).uncertainty
+    found = nt.diagnose(result, near).uncertainty
     np.testing.assert_allclose(
         found.standard_errors("hessian"), found.standard_errors("gauss_newton"), rtol=1e-2
     )
     loose = nt.calibrate(nt.Heston, noisy, engine=ENGINE)
     prior = nt.Tikhonov(1.0, loose.model)
     held = nt.calibrate(nt.Heston, noisy, engine=ENGINE, prior=prior)
-    anchored = nt.diagnose(held, noisy, engine=ENGINE, prior=prior).uncertainty
+    anchored = nt.diagnose(held, noisy).uncertainty
     assert np.all(anchored.standard_errors("laplace") < anchored.standard_errors("hessian"))
 
 
@@ -99,7 +99,7 @@ def test_intervals_cover_the_truth():
     option = {"strike": np.array([0.9, 1.1]), "maturity": 0.7}
     price = np.asarray(nt.price(nt.Heston(**TRUTH), 1.0, **option))
     hits: dict[str, list] = {"known": [], "scatter": [], "gauss_newton": [], "price": []}
-    for i, fit in enumerate(fits_of(results, surfaces, engine=ENGINE, loss=loss)):
+    for i, fit in enumerate(fits_of(results, surfaces)):
         known, scatter = uncertainty(fit, deviation), uncertainty(fit)
         for name, ends in (
             ("known", known.intervals()),
@@ -119,21 +119,21 @@ def test_intervals_cover_the_truth():
 def test_profile_and_bootstrap_agree_with_the_curvature(noisy):
     surface = out_of_the_money(noisy)
     result = nt.calibrate(nt.Heston, surface, engine=ENGINE)
-    found = nt.diagnose(result, surface, engine=ENGINE).uncertainty
-    profile = nt.profile(result, surface, "kappa", engine=ENGINE)
+    found = nt.diagnose(result, surface).uncertainty
+    profile = nt.profile(result, surface, "kappa")
     assert np.all(np.isfinite(profile.root)) and np.all(np.diff(profile.root) > 0)
     np.testing.assert_allclose(profile.interval(), found.intervals(kind="gauss_newton")[1], rtol=0.02)
-    drawn = nt.bootstrap(result, surface, draws=300, engine=ENGINE)
+    drawn = nt.bootstrap(result, surface, draws=300)
     assert drawn.failed == 0
     np.testing.assert_allclose(drawn.standard_errors(), found.standard_errors(), rtol=0.35)
     with pytest.raises(nt.ArgumentError, match="there is no parameter"):
-        nt.profile(result, surface, "lam", engine=ENGINE)
+        nt.profile(result, surface, "lam")
 
 
 def test_leave_one_out_is_what_refitting_without_the_quote_gives():
     surface = out_of_the_money(heston_surface(noise=0.003))
     result = nt.calibrate(nt.Heston, surface, engine=ENGINE, solver=TIGHT)
-    found = nt.diagnose(result, surface, engine=ENGINE).influence
+    found = nt.diagnose(result, surface).influence
     places = np.argwhere(surface.mask)
     masks = np.repeat(np.asarray(surface.mask)[None], len(places), axis=0)
     masks[(np.arange(len(places)), *places.T)] = False
@@ -145,7 +145,7 @@ def test_leave_one_out_is_what_refitting_without_the_quote_gives():
     size = np.sqrt(np.mean(moved**2, axis=0))
     np.testing.assert_allclose(told / size, moved / size, atol=0.06)
     # Cook's distance of a linear model, from the refits themselves
-    (fit,) = fits_of(result, surface, engine=ENGINE)
+    (fit,) = fits_of(result, surface)
     residuals, jacobian = fit.strikes()
     natural = jacobian @ np.linalg.inv(fit.at.chain)
     variance = np.sum(residuals**2) / (residuals.size - 5)
@@ -167,12 +167,16 @@ def test_damping_moves_what_is_not_seen_and_keeps_the_loss():
         end, start, far = (float(getattr(m, name)) for m in (held.model, center, loose.model))
         assert abs(np.log(end / start)) < abs(np.log(far / start)), name
     assert held.model.rho == pytest.approx(float(loose.model.rho), abs=0.01)
-    found = nt.diagnose(held, noisy, engine=ENGINE, mask=mask, prior=nt.Tikhonov(0.0, center))
+    found = nt.diagnose(held, noisy)
     assert np.all(np.isfinite(found.uncertainty.standard_errors("laplace")))
     both = nt.calibrate_batch(
-        nt.Heston, nt.stack([noisy, noisy]), engine=ENGINE, mask=np.stack([mask, mask]),
-        prior=nt.Tikhonov(0.0, center), on_degenerate="damp",
-    )  # fmt: skip
+        nt.Heston,
+        nt.stack([noisy, noisy]),
+        engine=ENGINE,
+        mask=np.stack([mask, mask]),
+        prior=nt.Tikhonov(0.0, center),
+        on_degenerate="damp",
+    )
     np.testing.assert_allclose(both.coordinates, np.stack([held.coordinates] * 2), rtol=1e-9)
     exact = heston_surface()
     plain = nt.calibrate(nt.Heston, exact, engine=ENGINE, on_degenerate="damp")
@@ -212,7 +216,7 @@ def test_vega_ladder_is_bump_and_recalibrate(name):
         price = nt.price(model, 1.0, jnp.array([0.9, 1.1]), 0.7)
         return jnp.append(price, nt.implied_vol(nt.price(model, 1.0, 0.8, 0.3), 1.0, 0.8, 0.3))
 
-    found = nt.sensitivities(result, surface, value, **options)
+    found = nt.sensitivities(result, surface, value)
     direction = np.where(surface.mask, np.random.default_rng(6).standard_normal(surface.mask.shape), 0.0)
     is_call = np.broadcast_to(np.array([True, False])[:, None, None], direction.shape)
     root, k = np.sqrt(np.asarray(surface.t))[:, None], np.stack([surface.k, surface.k])
@@ -239,7 +243,7 @@ def test_sensitivity_to_weights_forwards_and_prior():
     def value(model):
         return nt.price(model, 1.0, 1.1, 0.7)
 
-    found = nt.sensitivities(result, surface, value, **options)
+    found = nt.sensitivities(result, surface, value)
 
     def refit(moved, **changes):
         return value(nt.calibrate(result.model, moved, solver=solver, **(options | changes)).model)
@@ -268,10 +272,10 @@ def test_sensitivity_to_weights_forwards_and_prior():
 
 def test_sensitivity_is_masked_without_convergence_and_zero_on_a_bound(noisy):
     stopped = nt.calibrate(nt.Heston, noisy, engine=ENGINE, solver=nt.LevenbergMarquardt(max_steps=2))
-    found = nt.sensitivities(stopped, noisy, lambda m: m.kappa, engine=ENGINE)
+    found = nt.sensitivities(stopped, noisy, lambda m: m.kappa)
     assert "not converged" in found.reason and np.all(np.isnan(found.vols))
     assert "cannot be determined" in str(found)
     bounds = {"rho": (-0.5, 0.0)}
     held = nt.calibrate(nt.Heston, noisy, engine=ENGINE, bounds=bounds)
-    found = nt.sensitivities(held, noisy, lambda m: m.rho, engine=ENGINE, bounds=bounds)
+    found = nt.sensitivities(held, noisy, lambda m: m.rho)
     assert held.bounds_hit == ("rho",) and np.all(found.vols == 0) and np.all(found.prices == 0)

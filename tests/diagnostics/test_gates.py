@@ -173,9 +173,7 @@ def test_a_missing_file_is_refused(tmp_path):
 @pytest.mark.slow
 def test_measurements_of_a_fit():
     surface, engine = heston_surface(), nt.Lewis(48)
-    found = fit_measurements(
-        nt.diagnose(nt.calibrate(nt.Heston, surface, engine=engine), surface, engine=engine)
-    )
+    found = fit_measurements(nt.diagnose(nt.calibrate(nt.Heston, surface, engine=engine), surface))
     assert set(found) <= {limit.measure for limit in load_limits()}
     scale = np.asarray(np.maximum(surface.spread, 0.01 * surface.vol * surface.vega))[
         np.asarray(surface.train)
@@ -190,5 +188,5 @@ def test_measurements_of_a_fit():
     assert found["theta_over_long_variance"] == pytest.approx(0.07 / long, rel=1e-3)
     few = surface.mask & (np.arange(8) < 2) & (np.arange(4) < 2)[:, None]
     short = nt.calibrate(nt.Heston, surface, engine=engine, mask=few)
-    found = fit_measurements(nt.diagnose(short, surface, engine=engine, mask=few))
+    found = fit_measurements(nt.diagnose(short, surface))
     assert found["least_quotes_per_maturity"] == 4
