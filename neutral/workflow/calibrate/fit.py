@@ -245,7 +245,7 @@ def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i
     ]
     return ModelFit(
         status=status_text(status),
-        converged=bool(result.converged[i]),
+        converged=bool(np.asarray(result.converged)[i]),
         message=status.message,
         prices=prices,
         parameters=_parameters(recipe, result.model, i, rows) | _errors(recipe, result, i),
