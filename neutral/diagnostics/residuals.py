@@ -63,11 +63,11 @@ class Residuals:
         reason: Why there are no residuals; "" where there are.
     """
 
-    price: Float[np.ndarray, "2 T K"]
-    vol: Float[np.ndarray, "2 T K"]
-    spreads: Float[np.ndarray, "2 T K"]
-    k: Float[np.ndarray, "2 T K"]
-    t: Float[np.ndarray, "2 T K"]
+    price: Float[np.ndarray, "*folds 2 T K"]
+    vol: Float[np.ndarray, "*folds 2 T K"]
+    spreads: Float[np.ndarray, "*folds 2 T K"]
+    k: Float[np.ndarray, "*folds 2 T K"]
+    t: Float[np.ndarray, "*folds 2 T K"]
     patterns: tuple[Pattern, ...] = ()
     reason: str = ""
 
@@ -90,7 +90,7 @@ class Residuals:
                     rows.append(labels | self._errors(here))
         return rows
 
-    def _errors(self, here: Bool[np.ndarray, "2 T K"]) -> dict[str, Any]:
+    def _errors(self, here: Bool[np.ndarray, "*folds 2 T K"]) -> dict[str, Any]:
         """Errors of some quotes."""
         row: dict[str, Any] = {"quotes": int(here.sum())}
         for name in ("price", "vol", "spreads"):
