@@ -268,8 +268,8 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
 def parameter_sizes(fit: Fit) -> Float[np.ndarray, " moving"]:
     """Sizes of the moving parameters, natural units.
 
-    The size of a parameter is its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
-    increment of a shift that of the market's variance at the money.
+    The size of a parameter is its absolute value, at least a tenth of the typical one; 1 in a bounded domain
+    (a correlation); for an increment of a shift that of the market's variance at the money.
     """
     sizes = fit.coordinates.sizes(np.asarray(fit.at.values), np.asarray(fit.at.unit))
     return np.array(sizes)[fit.moving]
