@@ -33,7 +33,7 @@ class CalibrationArguments(TypedDict, total=False):
 
 
 def request_of(result: CalibrationResult, surfaces: QuoteSurface, arguments: CalibrationArguments) -> Request:
-    """What the fits of a result were asked for, with a leading axis of surfaces on every array.
+    """The request of the fits of a result, with a leading axis of surfaces on every array.
 
     Args:
         result: Fits with a leading axis.
@@ -111,7 +111,7 @@ def check_loss(loss: float, again: float, remedy: str) -> None:
 
 
 def _by_argument(request: Request, surfaces: QuoteSurface) -> dict[str, object]:
-    """What each argument of the calibration has become in a request."""
+    """The part of a request that each argument of the calibration determines."""
     used: Flags = surfaces.train if request.mask is None else request.mask
     bounds: tuple[Real, Real] = (request.lower, request.upper)
     return {

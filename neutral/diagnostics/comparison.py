@@ -42,16 +42,16 @@ def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> C
     Raises:
         ArgumentError: the series differ in length, or lags are negative.
     """
-    one = np.asarray(first, float)
-    other = np.asarray(second, float)
-    if one.shape != other.shape or one.ndim != 1:
-        raise ArgumentError(f"losses must be two series of one length, got {one.shape} and {other.shape}.")
+    x = np.asarray(first, float)
+    y = np.asarray(second, float)
+    if x.shape != y.shape or x.ndim != 1:
+        raise ArgumentError(f"losses must be two series of one length, got {x.shape} and {y.shape}.")
     if lags is not None and lags < 0:
         raise ArgumentError(f"lags must not be negative, got {lags}.")
-    finite = np.isfinite(one) & np.isfinite(other)
-    one = one[finite]
-    other = other[finite]
-    difference = one - other
+    finite = np.isfinite(x) & np.isfinite(y)
+    x = x[finite]
+    y = y[finite]
+    difference = x - y
     n = difference.size
     if n < 3:
         why = f"{n} snapshots have a loss of both; it takes 3."
@@ -62,7 +62,7 @@ def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> C
         (1.0 - j / (lags + 1.0)) * (away[j:] @ away[:-j]) for j in range(1, min(lags, n - 1) + 1)
     )
     mean = float(difference.mean())
-    rounding = np.finfo(float).eps * max(np.abs(one).max(), np.abs(other).max())
+    rounding = np.finfo(float).eps * max(np.abs(x).max(), np.abs(y).max())
     if not variance > n * rounding**2:
         return Comparison(mean, np.nan, np.nan, "the differences do not vary.")
     statistic = mean * n / math.sqrt(variance)

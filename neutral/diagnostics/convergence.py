@@ -1,4 +1,4 @@
-"""How a fit went, from the points that its solver evaluated: plateau, oscillation or divergence."""
+"""The course of a fit, from the points that its solver evaluated: plateau, oscillation or divergence."""
 
 from typing import Literal, NamedTuple
 
@@ -24,7 +24,7 @@ _LASTING = (
 
 
 class Convergence(NamedTuple):
-    """How a fit went.
+    """The course of a fit in one word, with the reason.
 
     Attributes:
         kind: "converging": the gradient has vanished, or the loss still falls. "plateau": the loss no longer
@@ -134,7 +134,7 @@ def _course(history: History, steps: int) -> _Course:
 
 
 def _diverges(course: _Course) -> str:
-    """How the loss rises or is lost; "" where it does not."""
+    """A message where the loss rises or is not finite, else ""."""
     points = course.window + 1
     if 2 * course.lost > points:
         return f"{course.lost} of the last {points} losses are not finite; take another start."
@@ -152,7 +152,7 @@ def _diverges(course: _Course) -> str:
 
 
 def _oscillates(course: _Course) -> str:
-    """What goes back and forth; "" where nothing does or the best loss falls fast."""
+    """A message where loss or parameters go back and forth and the best loss hardly falls, else ""."""
     if course.fall >= _SLOW:
         return ""
     size = course.best if course.best > 0.0 else 1.0

@@ -280,8 +280,8 @@ def _groups(
     """The group of each cell, numbered from 0, expiry by expiry; -1 where there is no quote."""
     group = np.full(cells.shape, -1)
     count = 0
-    for row, here in enumerate(cells):
-        places = np.flatnonzero(here)
+    for row, quoted in enumerate(cells):
+        places = np.flatnonzero(quoted)
         places = places[np.argsort(k[row, places], kind="stable")]
         size = {"random": 1, "strikes": block, "expiries": max(places.size, 1)}[kind]
         blocks = max(1, round(places.size / size)) if places.size else 0

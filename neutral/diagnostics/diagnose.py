@@ -23,7 +23,7 @@ from .uncertainty import Uncertainty, uncertainty
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one fit tells; a part that cannot be determined says why in its `reason`.
+    """The diagnosis of one fit. A part that cannot be determined says why in its `reason`.
 
     Attributes:
         status: How the fit ended.
@@ -32,7 +32,7 @@ class Diagnosis:
         residuals: Where the model misses its quotes.
         influence: Which quotes decide the fit.
         fit: The fit itself, with its derivatives.
-        convergence: How the fit went, of a calibration with `history=True`; else None.
+        convergence: The course of the fit, of a calibration with `history=True`; else None.
     """
 
     status: str
@@ -72,7 +72,7 @@ def diagnose(
     *,
     noise: Values | None = None,
 ) -> Any:
-    """What a calibration's parameters are worth: identifiability, uncertainty, residuals, influence.
+    """Diagnose a calibration: identifiability, uncertainty, residuals, influence and convergence.
 
     Args:
         result: From `calibrate` or `calibrate_batch`.

@@ -129,7 +129,7 @@ class Fit(NamedTuple):
         return "the model meets every quote, so its residuals tell no noise." if exact else ""
 
     def named(self, y: Float[Numbers, "*rows n"]) -> Float[np.ndarray, "*rows n"]:
-        """What vectors of coordinates stand for, in natural units."""
+        """Natural values of vectors of coordinates, in the order of the result's `names`."""
         unit = jnp.broadcast_to(self.at.unit, (*np.shape(y)[:-1], np.size(self.at.unit)))
         natural = self.coordinates.natural(jnp.asarray(y), unit)
         return np.asarray(self.coordinates.named(natural, y, unit))
@@ -266,10 +266,10 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
 
 
 def parameter_sizes(fit: Fit) -> Float[np.ndarray, " moving"]:
-    """What counts as the size of each moving parameter, natural units.
+    """Sizes of the moving parameters, natural units.
 
-    Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
-    increment of a shift that of the market's variance at the money.
+    The size of a parameter is its absolute value, at least a tenth of the typical one; 1 in a bounded domain
+    (a correlation); for an increment of a shift that of the market's variance at the money.
     """
     sizes = fit.coordinates.sizes(np.asarray(fit.at.values), np.asarray(fit.at.unit))
     return np.array(sizes)[fit.moving]

@@ -49,7 +49,7 @@ class LocalLevel:
 
 
 class _Filter(NamedTuple):
-    """What the filter leaves, for state variances of any shape (...)."""
+    """Output of the filter, for state variances of any shape (...)."""
 
     level: Float[np.ndarray, "days ..."]
     variance: Float[np.ndarray, "days ..."]

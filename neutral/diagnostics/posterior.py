@@ -89,7 +89,7 @@ class Posterior:
 
 
 class Draws(NamedTuple):
-    """What chains leave: positions (chains, draws, n), and flags (chains, draws) of lost energy."""
+    """Draws of chains: positions (chains, draws, n), and flags (chains, draws) of lost energy."""
 
     positions: Real
     divergent: Flags

@@ -44,7 +44,7 @@ class Pattern:
 
     @property
     def meaning(self) -> str:
-        """What the pattern says about the model."""
+        """Meaning of the pattern for the model."""
         return _MEANINGS[self.name]
 
 
@@ -64,44 +64,44 @@ class Residuals:
         reason: Why there are no residuals; "" where there are.
     """
 
-    price: Float[np.ndarray, "2 T K"]
-    vol: Float[np.ndarray, "2 T K"]
-    spreads: Float[np.ndarray, "2 T K"]
-    k: Float[np.ndarray, "2 T K"]
-    t: Float[np.ndarray, "2 T K"]
+    price: Float[np.ndarray, "*folds 2 T K"]
+    vol: Float[np.ndarray, "*folds 2 T K"]
+    spreads: Float[np.ndarray, "*folds 2 T K"]
+    k: Float[np.ndarray, "*folds 2 T K"]
+    t: Float[np.ndarray, "*folds 2 T K"]
     patterns: tuple[Pattern, ...] = ()
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
         """One row of all quotes, and one per bucket of |k| and t: counts, biases, errors, shares."""
-        known = np.isfinite(self.price)
-        if self.reason or not known.any():
+        finite = np.isfinite(self.price)
+        if self.reason or not finite.any():
             return []
-        rows = [{"moneyness": "all", "maturity": "all"} | self._errors(known)]
+        rows = [{"moneyness": "all", "maturity": "all"} | self._errors(finite)]
         column = np.digitize(np.abs(self.k), MONEYNESS)
         line = np.digitize(self.t, MATURITIES)
         for j in range(len(MATURITIES) + 1):
             for i in range(len(MONEYNESS) + 1):
-                here = known & (column == i) & (line == j)
-                if here.any():
+                bucket = finite & (column == i) & (line == j)
+                if bucket.any():
                     labels = {
                         "moneyness": _label("|k|", MONEYNESS, i),
                         "maturity": _label("t", MATURITIES, j),
                     }
-                    rows.append(labels | self._errors(here))
+                    rows.append(labels | self._errors(bucket))
         return rows
 
-    def _errors(self, here: Bool[np.ndarray, "2 T K"]) -> dict[str, Any]:
+    def _errors(self, chosen: Bool[np.ndarray, "*folds 2 T K"]) -> dict[str, Any]:
         """Errors of some quotes."""
-        row: dict[str, Any] = {"quotes": int(here.sum())}
+        row: dict[str, Any] = {"quotes": int(chosen.sum())}
         for name in ("price", "vol", "spreads"):
-            values = getattr(self, name)[here]
+            values = getattr(self, name)[chosen]
             values = values[np.isfinite(values)]
             has = values.size > 0
             row[f"bias_{name}"] = float(np.mean(values)) if has else np.nan
             row[f"rmse_{name}"] = root_mean_square(values)
             row[f"mae_{name}"] = float(np.mean(np.abs(values))) if has else np.nan
-        spreads = np.abs(self.spreads[here])
+        spreads = np.abs(self.spreads[chosen])
         spreads = spreads[~np.isnan(spreads)]
         for name, most in (("within_half_spread", 0.5), ("within_spread", 1.0)):
             row[name] = float(np.mean(spreads <= most)) if spreads.size else np.nan
@@ -167,10 +167,10 @@ def patterns(
         x: Moneyness in standard deviations.
         t: Maturities.
     """
-    known = np.isfinite(vol)
-    y = vol[known]
-    x = x[known]
-    t = t[known]
+    finite = np.isfinite(vol)
+    y = vol[finite]
+    x = x[finite]
+    t = t[finite]
     levels = (t[:, None] == np.unique(t)[None]).astype(float)
     curve = np.stack([x, x**2], axis=1)
     constant = np.ones((y.size, 1))

@@ -123,10 +123,10 @@ def information_criteria(
             f"parameters must not be negative and observations at least 1, got {p}, {observations}."
         )
     reasons = tuple(_undetermined(x, int(q), observations) for x, q in zip(value, p, strict=True))
-    known = np.array([not reason for reason in reasons])
-    twice = np.where(known, -2.0 * value, np.nan)
+    determined = np.array([not reason for reason in reasons])
+    twice = np.where(determined, -2.0 * value, np.nan)
     n = float(observations)
-    small = 2.0 * p * (p + 1.0) / np.where(known, n - p - 1.0, np.nan)
+    small = 2.0 * p * (p + 1.0) / np.where(determined, n - p - 1.0, np.nan)
     loglog = np.log(np.log(n)) if n > 1.0 else np.nan
     return Criteria(
         names=named,

@@ -26,7 +26,7 @@ from .uncertainty import inverse, value_and_slopes
 
 
 class Inputs(NamedTuple):
-    """What a fit is made from; or derivatives in it."""
+    """The inputs of a fit, or derivatives in them."""
 
     prices: Real  # (2, T, K) normalised
     weights: Real  # (2, T, K)
@@ -163,7 +163,7 @@ def _laid_out(
 
 
 def _singular(fit: Fit) -> str:
-    """Why the fit does not follow its quotes: it is no strict minimum; "" where it is."""
+    """A reason where the fit is no strict minimum, so that it does not follow its quotes; else ""."""
     curvature = np.asarray(fit.at.hessian)[np.ix_(fit.moving, fit.moving)]
     few = fit.freedom < 0 and not np.any(fit.at.prior)
     if few or (curvature.size and np.any(np.isnan(inverse(curvature)))):

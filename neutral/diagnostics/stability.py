@@ -141,7 +141,7 @@ def stability(path: Values, names: Sequence[str] | None = None, bounds: Values |
 
 
 def start_agreement(ends: Values, losses: Values, names: Sequence[str] | None = None) -> StartAgreement:
-    """How far apart fits of one surface end that started in different places.
+    """Compare the ends of fits of one surface that started in different places.
 
     Args:
         ends: Fitted parameters, natural units, (starts, n).

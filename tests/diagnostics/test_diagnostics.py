@@ -100,9 +100,13 @@ def test_solvers_share_one_linearisation(surface):
 
 def test_a_result_without_request_says_what_to_give(result, surface):
     old = dataclasses.replace(result, request=None)
-    for ask in (nt.diagnose, nt.bootstrap, lambda *fit: nt.profile(*fit, "kappa")):
-        with pytest.raises(nt.ArgumentError, match="does not keep what it was asked for.*or calibrate again"):
-            ask(old, surface)
+    message = "does not keep what it was asked for.*or calibrate again"
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.diagnose(old, surface)
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.profile(old, surface, "kappa")
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.sensitivities(old, surface, lambda model: model.kappa)
     with pytest.raises(nt.ArgumentError, match="with these arguments .*give engine, loss, prior"):
         nt.diagnose(old, surface, engine=ENGINE, loss=nt.Loss("vega"))
     chex.assert_trees_all_equal(
