@@ -71,7 +71,7 @@ def test_the_grid_of_times():
     with pytest.raises(nt.ArgumentError, match="above 0"):
         nt.time_grid([-1.0])
     scheme = nt.LocalVolatility(lambda k, t: jnp.full_like(k, 0.09))
-    with pytest.raises(nt.ArgumentError, match="hold every maturity"):
+    with pytest.raises(nt.ArgumentError, match="contain every maturity"):
         nt.monte_carlo(scheme, 0.0, 0.5, jax.random.key(0), grid=np.array([0.0, 1.0]))
     with pytest.raises(nt.ArgumentError, match="kind"):
         nt.monte_carlo(scheme, 0.0, 0.5, jax.random.key(0), kind="both")

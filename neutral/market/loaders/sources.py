@@ -71,15 +71,12 @@ class Source:
     """A file of market data, read once."""
 
     path: Path
+    kind: str
+    """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
     snapshots: tuple[tuple[str, datetime | None], ...]
     """Each asset with each of its dates (UTC), in time order; the date is None where the file has none."""
-    _kind: SourceKind
+    _reader: SourceKind
     _content: Content
-
-    @property
-    def kind(self) -> str:
-        """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
-        return self._kind.name
 
     def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
         """The quotes of one asset on one date.
@@ -94,14 +91,14 @@ class Source:
             ArgumentError: The loader has no such option, or refuses an argument.
             DataError: The file has no such quotes, or they cannot be used.
         """
-        accepted = [field.name for field in dataclasses.fields(self._kind.options)]
+        accepted = [field.name for field in dataclasses.fields(self._reader.options)]
         unknown = sorted(set(options) - set(accepted))
         if unknown:
             raise ArgumentError(
                 f"{self.path}: {', '.join(unknown)}: a file of kind {self.kind!r} has no such option; "
                 f"it takes {', '.join(accepted) or 'none'}."
             )
-        return self._kind.quotes(self._content, asset, date, self._kind.options(**options))
+        return self._reader.quotes(self._content, asset, date, self._reader.options(**options))
 
 
 def open_source(path: str | Path | FileContent) -> Source:
@@ -119,7 +116,9 @@ def open_source(path: str | Path | FileContent) -> Source:
     content = read_content(path)
     kind = _kind_of(content)
     listing = kind.read(content)
-    return Source(content.path, listing.snapshots, kind, listing)
+    return Source(
+        path=content.path, kind=kind.name, snapshots=listing.snapshots, _reader=kind, _content=listing
+    )
 
 
 @cache

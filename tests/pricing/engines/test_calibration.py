@@ -53,7 +53,8 @@ def test_svcj_is_the_same_by_every_engine(engine):
     assert_same(fit(nt.SVCJ, "levenberg_marquardt", engine), fit(nt.SVCJ, "levenberg_marquardt", "lewis"))
 
 
-@pytest.mark.parametrize("engine", ["carr_madan", pytest.param("cos", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["carr_madan", "cos"])
 def test_a_batch_is_a_loop_and_follows_the_quotes(engine):
     """`calibrate_batch` takes every engine, and so does the derivative of a fit in a quote."""
     surface, options = snapshot(), {"engine": ENGINES[engine], "solver": SOLVERS["levenberg_marquardt"]}

@@ -168,7 +168,12 @@ def test_one_compiled_call_prices_many_models_on_the_whole_grid():
         rho=-0.8 + 0.5 * share,
     )
     t = np.array([0.1, 0.25, 0.5, 1.0, 2.0])
-    many = jax.jit(chex.assert_max_traces(jax.vmap(engine.on_grid, in_axes=(0, None)), n=1))
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def many(models, t):
+        return jax.vmap(engine.on_grid, in_axes=(0, None))(models, t)
+
     found = many(models, t)
     chex.assert_shape(tuple(found), (sets, 5, 512))
     many(jax.tree.map(lambda x: 1.01 * x, models), t)
