@@ -42,6 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests that pass wrong types on purpose where the runtime type checker would refuse them."""
+    if config.getoption("jaxtyping_packages", None):
+        mistyped = [item for item in items if item.get_closest_marker("mistyped")]
+        config.hook.pytest_deselected(items=mistyped)
+        items[:] = [item for item in items if item not in mistyped]
+
+
 @pytest.fixture(scope="session")
 def reference() -> Callable[[str], Any]:
     """`reference("heston")` is the list of records of tests/reference/heston.json."""

@@ -18,6 +18,10 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from ..typing import Real
 
+Decimals = np.ndarray | np.floating
+"""Real numbers of any shape; numpy gives a single one as a scalar of its own."""
+
+
 STEPS = 100
 HIGHEST = 10.0  # volatility, decimal
 DELTA_TOLERANCE = 1e-14  # of log strike
@@ -74,7 +78,7 @@ def delta_of_strike(
     is_call: ArrayLike,
     conventions: FxConventions | None = None,
     foreign_discount: ArrayLike = 1.0,
-) -> np.ndarray:
+) -> Decimals:
     """Delta of an option: phi N(phi d1), or phi (K / F) N(phi d2) premium-adjusted, phi = 1 call, -1 put.
 
     Args:
@@ -108,7 +112,7 @@ def strike_from_delta(
     is_call: ArrayLike,
     conventions: FxConventions | None = None,
     foreign_discount: ArrayLike = 1.0,
-) -> np.ndarray:
+) -> Decimals:
     """Strike of an option of given delta, the inverse of `delta_of_strike`.
 
     Two strikes have the same premium-adjusted call delta; the result is the larger one, as in the market.
@@ -155,7 +159,7 @@ def strike_from_delta(
 
 def at_the_money(
     vol: ArrayLike, forward: ArrayLike, maturity: ArrayLike, conventions: FxConventions | None = None
-) -> np.ndarray:
+) -> Decimals:
     """Strike at the money; arguments as for `strike_from_delta`.
 
     With s = vol sqrt(t) it is F e^{s^2 / 2} for a straddle, F e^{-s^2 / 2} for a premium-adjusted one, or F.
@@ -226,7 +230,7 @@ def fx_smile(
             foreign_discount=foreign_discount,
         )
 
-    def points(b: np.ndarray) -> FxSmile:
+    def points(b: Decimals) -> FxSmile:
         puts = atm + b - 0.5 * reversals
         calls = atm + b + 0.5 * reversals
         strike = np.append(strikes_of(puts, calls), at_the_money(atm, forward, maturity, conventions))
@@ -247,8 +251,8 @@ def _smile_strangle(
     k: np.ndarray,
     forward: float,
     maturity: float,
-    points: Callable[[np.ndarray], FxSmile],
-) -> np.ndarray:
+    points: Callable[[Decimals], FxSmile],
+) -> Decimals:
     """The b of `fx_smile` with which market strangles cost as much on the smile as quoted, shape (n,).
 
     Args:
@@ -267,7 +271,7 @@ def _smile_strangle(
     is_call = np.arange(len(k)) >= len(quotes)
     root = math.sqrt(maturity)
 
-    def strangles(values: Real) -> np.ndarray:
+    def strangles(values: Real) -> Decimals:
         return np.asarray(values).reshape(2, -1).sum(axis=0)
 
     broker = np.tile(atm + quotes, 2) * root
@@ -287,14 +291,14 @@ def _smile_strangle(
     )
 
 
-def _clark(smile: FxSmile, k: np.ndarray, forward: float, stdev: float) -> np.ndarray:
+def _clark(smile: FxSmile, k: Decimals, forward: float, stdev: float) -> Decimals:
     """Volatility at log-moneyness k: the exponential of Clark's polynomial in a delta of fixed volatility."""
     nodes = _normal(-np.log(smile.strike / forward) / stdev)
     coefficients = np.linalg.solve(np.vander(nodes), np.log(smile.vol))
     return np.exp(np.polyval(coefficients, _normal(-k / stdev)))
 
 
-def _adjusted_k(log_size: np.ndarray, sign: np.ndarray, stdev: np.ndarray, k: np.ndarray) -> np.ndarray:
+def _adjusted_k(log_size: Decimals, sign: Decimals, stdev: Decimals, k: Decimals) -> Decimals:
     """Log-moneyness of premium-adjusted deltas, by Newton steps on k + ln N(phi d2) - ln |delta|.
 
     That function is concave in k, so steps from where it is negative never pass the root. For calls the
@@ -318,16 +322,16 @@ def _adjusted_k(log_size: np.ndarray, sign: np.ndarray, stdev: np.ndarray, k: np
     return k
 
 
-def _hedge(conventions: FxConventions, foreign_discount: ArrayLike) -> np.ndarray:
+def _hedge(conventions: FxConventions, foreign_discount: ArrayLike) -> Decimals:
     """The factor from a forward delta to the delta of the conventions."""
     return np.asarray(foreign_discount if conventions.delta == "spot" else 1.0)
 
 
-def _normal(x: np.ndarray) -> np.ndarray:
+def _normal(x: Decimals) -> Decimals:
     """Normal distribution function, accurate in relative terms far below 0 too."""
     return _map(lambda y: 0.5 * math.erfc(-y / math.sqrt(2)), x)
 
 
-def _map(function: Callable[[float], float], x: np.ndarray) -> np.ndarray:
+def _map(function: Callable[[float], float], x: Decimals) -> Decimals:
     """The values of a function of one number at each entry."""
     return cast(np.ndarray, np.vectorize(function, otypes=[float])(x))

@@ -61,11 +61,11 @@ def interpolation_error(theta: Real, v: Real, alpha: Real, interpolation: str) -
 
 
 def interpolate(
-    values: Float[Numbers, "*lanes T N"],
-    k: Float[Numbers, "*lanes T K"],
-    start: Float[Numbers, "*lanes T"],
-    spacing: Float[Numbers, "*lanes T"],
-    alpha: Float[Numbers, "*lanes T"],
+    values: Float[Numbers, "... T N"],
+    k: Float[Numbers, "... T K"],
+    start: Float[Numbers, "... T"],
+    spacing: Float[Numbers, "... T"],
+    alpha: Float[Numbers, "... T"],
     interpolation: str,
 ) -> tuple[Real, Flags]:
     """Interpolate damped prices between the nodes of each maturity's grid.

@@ -100,6 +100,7 @@ def test_priors_pull_and_are_reported_apart(noisy):
     assert plain.model.feller_ratio < feller.model.feller_ratio < 1.0 + 1e-6
 
 
+@pytest.mark.mistyped
 def test_refusals(surface):
     with pytest.raises(nt.ArgumentError, match="recipe must be a model class"):
         nt.calibrate("heston", surface)

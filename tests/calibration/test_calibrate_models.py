@@ -49,6 +49,7 @@ def test_breakpoints_are_kept_and_compile_nothing_anew(surfaces):
     assert "sigma_v[0]" in held[0].bounds_hit
 
 
+@pytest.mark.mistyped
 def test_arguments_that_name_no_parameter_are_refused(surfaces):
     with pytest.raises(
         nt.ArgumentError, match=r"give an instance, such as neutral.PiecewiseHeston\(breakpoints"

@@ -173,6 +173,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG.items(), ids=WRONG.keys())
+@pytest.mark.mistyped
 def test_filters_check_themselves(name, value):
     with pytest.raises(ArgumentError, match=name):
         Filters(**{name: value})

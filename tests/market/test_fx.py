@@ -136,6 +136,7 @@ def test_deltas_that_no_strike_has_are_refused(delta, is_call):
         strike_from_delta(delta, 0.2, 1.0, 1.0, is_call, FxConventions(), 0.95)
 
 
+@pytest.mark.mistyped
 def test_unknown_conventions_are_refused():
     with pytest.raises(ArgumentError, match="delta='fwd' is unknown; expected 'spot' or 'forward'"):
         FxConventions(delta="fwd")  # pyright: ignore[reportArgumentType]

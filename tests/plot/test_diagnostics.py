@@ -105,6 +105,7 @@ def ladder(vols: Any, surface: Any, reason: str = "") -> Sensitivities:
     return Sensitivities(value, vols, vols, vols, vols, {}, surface, reason)
 
 
+@pytest.mark.mistyped
 def test_a_ladder_adds_call_and_put_and_sums_expiries(surface, tmp_path):
     vols = np.arange(12.0).reshape(2, 2, 3)
     figure = nt.plot.vega_ladder(ladder(vols, surface))
@@ -140,6 +141,7 @@ def test_history_has_paths_with_intervals(tmp_path):
     assert list(panels(numbered)[0].get_lines()[0].get_xdata()) == [1, 2]
 
 
+@pytest.mark.mistyped
 def test_what_cannot_be_determined_says_why(surface):
     lost = diagnosis(
         identifiability=Identifiability(reason=WHY),

@@ -111,6 +111,7 @@ def test_settlements_and_spot_agree():
         ({"maturity": np.float32(1.0)}, "maturity is float32"),
     ],
 )
+@pytest.mark.mistyped
 def test_wrong_arguments_name_the_fix(change, told):
     arguments = {"model": HESTON, "forward": 100.0, "strike": 90.0, "maturity": 1.0} | change
     with pytest.raises(nt.NeutralError) as error:

@@ -341,8 +341,8 @@ def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
 
 def _from_swaps(swaps: _Swaps, tenors: pd.Series, maturity: np.ndarray, spot: float) -> Market:
     """Forwards and discount factors from swap rates, swap points and basis."""
-    domestic = swap_discounts(swaps.maturity, swaps.domestic, maturity)
-    foreign = swap_discounts(swaps.maturity, swaps.foreign, maturity)
+    domestic = np.asarray(swap_discounts(swaps.maturity, swaps.domestic, maturity))
+    foreign = np.asarray(swap_discounts(swaps.maturity, swaps.foreign, maturity))
     forward = spot * foreign / domestic
     if swaps.points is not None:
         points = dict(zip(swaps.tenor.str.lower(), swaps.points, strict=True))

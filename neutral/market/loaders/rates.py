@@ -111,7 +111,7 @@ def discount_factors(
     return history.discount(date, maturity)
 
 
-def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray) -> np.ndarray:
+def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray) -> np.ndarray | np.floating:
     """Discount factors bootstrapped from par rates of overnight swaps.
 
     A swap of up to a year pays once, a longer one every year: 1 - D(n) = coupon x (D(1) + ... + D(n)). Par

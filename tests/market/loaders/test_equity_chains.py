@@ -149,6 +149,7 @@ def test_several_dates_are_named(write):
 @pytest.mark.parametrize(
     "options", [{"day_count": "360"}, {"exercise": "bermudan"}, {"date": "soon"}], ids=lambda o: next(iter(o))
 )
+@pytest.mark.mistyped
 def test_wrong_arguments_are_told(write, options):
     with pytest.raises(ArgumentError, match=f"{next(iter(options))}="):
         load_equity_chain(write(LONG), **options)

@@ -95,6 +95,7 @@ def test_a_refused_maturity_leaves_its_neighbours_alone():
         ({"interpolation": "septic"}, "linear, cubic, quintic"),
     ],
 )
+@pytest.mark.mistyped
 def test_wrong_options_name_the_fix(options, told):
     with pytest.raises(nt.ArgumentError) as error:
         CarrMadan(**options)

@@ -101,6 +101,7 @@ def test_far_strikes_one_strike_and_no_time():
         ({"tail": 2.0}, "probability"),
     ],
 )
+@pytest.mark.mistyped
 def test_wrong_options_name_the_fix(options, told):
     with pytest.raises(nt.ArgumentError) as error:
         COS(**options)

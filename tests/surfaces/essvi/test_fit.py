@@ -189,6 +189,7 @@ def test_isotonic_regression():
     assert np.all(np.cumsum(weight * (x - best)) >= -1e-12)
 
 
+@pytest.mark.mistyped
 def test_wrong_arguments(truth):
     quotes = quotes_of(truth)
     with pytest.raises(nt.ArgumentError, match="fit_essvi_batch"):

@@ -147,6 +147,7 @@ def test_three_components_have_room_for_more_than_two(mixture):
     assert three.loss < 0.5 * two.loss
 
 
+@pytest.mark.mistyped
 def test_wrong_arguments(mixture):
     quotes = quoted(mixture)
     for name in ("method", "components", "cap"):
