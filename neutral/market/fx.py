@@ -210,7 +210,7 @@ def fx_smile(
     conventions = conventions or FxConventions()
     deltas, reversals, quotes = (np.asarray(x, float) for x in (deltas, risk_reversals, butterflies))
 
-    def strikes_of(put_vols: np.ndarray, call_vols: np.ndarray) -> np.ndarray:
+    def strikes_of(put_vols: np.ndarray, call_vols: np.ndarray) -> Decimals:
         calls = np.arange(2 * len(deltas)) >= len(deltas)
         vols = np.concatenate([put_vols, call_vols])
         if not (min(atm, *vols) > 0 and max(atm, *vols) < HIGHEST):
@@ -327,11 +327,11 @@ def _hedge(conventions: FxConventions, foreign_discount: ArrayLike) -> Decimals:
     return np.asarray(foreign_discount if conventions.delta == "spot" else 1.0)
 
 
-def _normal(x: Decimals) -> Decimals:
+def _normal(x: ArrayLike) -> Decimals:
     """Normal distribution function, accurate in relative terms far below 0 too."""
     return _map(lambda y: 0.5 * math.erfc(-y / math.sqrt(2)), x)
 
 
-def _map(function: Callable[[float], float], x: Decimals) -> Decimals:
+def _map(function: Callable[[float], float], x: ArrayLike) -> Decimals:
     """The values of a function of one number at each entry."""
     return cast(np.ndarray, np.vectorize(function, otypes=[float])(x))

@@ -128,6 +128,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.mistyped
 @pytest.mark.parametrize("text, error, message", FAULTS.values(), ids=FAULTS)
 def test_faults_are_told(write, text, error, message):
     with pytest.raises(error) as caught:
