@@ -58,7 +58,8 @@ def test_a_tenor_becomes_a_priced_smile(write):
     assert month["strike"].iloc[1] == month["futures_price"].iloc[1]  # at the money is the forward
     conventions = FxConventions("forward", premium_adjusted=True)
     sides = (month["option_type"] == "call").to_numpy()
-    delta = delta_of_strike(month["strike"], vol, month["futures_price"], t, sides, conventions)
+    strike, forward = month["strike"].to_numpy(), month["futures_price"].to_numpy()
+    delta = delta_of_strike(strike, vol.to_numpy(), forward, t, sides, conventions)
     np.testing.assert_allclose(delta[[0, 2]], [-0.25, 0.25], atol=1e-12, rtol=0)
     assert vol.iloc[2] - vol.iloc[0] == pytest.approx(-0.01, abs=1e-15)
 
@@ -98,10 +99,10 @@ def test_conventions_where_the_file_says_nothing(write):
     frame: Any = load_fx_vols(path, spot=1.08).frame
     foreign = frame["futures_price"] * frame["discount"] / 1.08
     for rows, kind in ((frame.iloc[:5], "spot"), (frame.iloc[5:], "forward")):
-        delta = delta_of_strike(
-            rows["strike"], rows["implied_volatility"], rows["futures_price"], rows["maturity"],
-            rows["option_type"] == "call", FxConventions(kind), foreign[rows.index],  # pyright: ignore
-        )  # fmt: skip
+        columns = ("strike", "implied_volatility", "futures_price", "maturity")
+        numbers = [rows[name].to_numpy() for name in columns]
+        is_call = (rows["option_type"] == "call").to_numpy()
+        delta = delta_of_strike(*numbers, is_call, FxConventions(kind), foreign[rows.index].to_numpy())
         np.testing.assert_allclose(delta[[0, 1, 3, 4]], [-0.1, -0.25, 0.25, 0.1], atol=1e-12, rtol=0)
     smile = load_fx_vols(path, spot=1.08, conventions=FxConventions(butterfly="smile")).frame
     assert smile["implied_volatility"].iloc[3] == pytest.approx(0.05 - 0.001 + 0.0007, rel=1e-14)
