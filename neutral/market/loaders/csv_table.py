@@ -118,6 +118,24 @@ class CsvTable:
             )
         return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
+    def refuse_blanks(self, values: pd.Series, name: str) -> None:
+        """Refuse a column that says which snapshot a row belongs to and leaves rows blank.
+
+        Args:
+            values: The column.
+            name: The file's name of the column, for the error.
+
+        Raises:
+            DataError: A value is missing; the message names the first line.
+        """
+        blank = values.isna().to_numpy()
+        if blank.any():
+            raise DataError(
+                f"{self.path}: line {int(blank.argmax()) + 2}: {name} is blank (in {int(blank.sum())} of "
+                f"{len(blank)} rows), so it is unknown which snapshot the row belongs to. Fill it in, or "
+                "remove such rows."
+            )
+
 
 def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> CsvTable:
     """Read a CSV file, plain or gzip; the separator is `;` if the header has one, else a comma.

@@ -47,7 +47,7 @@ class Listing:
     frame: pd.DataFrame  # columns underlying and date (UTC or NaT), and those that the layout has
     path: Path
     sha256: str
-    named: bool  # whether the file states its underlying; otherwise the name of the file stands for it
+    named: bool  # whether the rows state their underlying; otherwise the name of the file stands for it
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
@@ -75,25 +75,32 @@ class Listing:
         rows = self.frame.reset_index(drop=True)
         day = as_date(date)
         if self.named or name is None:
-            names = sorted(column(rows, "underlying").dropna().unique())
+            names = sorted(column(rows, "underlying").unique())
             name = str(choose(self.path, word, name, names))
             rows = rows_where(rows, column(rows, "underlying") == name)
         days = column(rows, "date").dt.normalize()
         if days.notna().any():
-            present = [one.to_pydatetime() for one in sorted(days.dropna().unique())]
+            present = [one.to_pydatetime() for one in sorted(days.unique())]
             day = choose(self.path, "date", day, present)
             rows = rows_where(rows, days == day)
         return rows, name, day
 
 
 def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
-    """A listing of typed columns. The name of the file stands in for an underlying or a date it lacks."""
+    """A listing of typed columns. The name of the file stands in for an underlying or a date that no row has.
+
+    Raises:
+        DataError: A date has no accepted form, or a row has no underlying or date though others have.
+    """
     for key in ("date", "expiry"):
         if key in frame:
             frame[key] = table.dates(column(frame, key), table.name_of(key, names) or key)
+    for key in ("date", "underlying"):
+        if key in frame and frame[key].notna().any():
+            table.refuse_blanks(column(frame, key), table.name_of(key, names) or key)
     if "date" not in frame:
         frame["date"] = pd.Series(date_in(table.path), index=frame.index, dtype="datetime64[us, UTC]")
-    named = "underlying" in frame
+    named = "underlying" in frame and bool(frame["underlying"].notna().any())
     if not named:
         frame["underlying"] = name_in(table.path)
     return Listing(frame, table.path, table.sha256, named)
