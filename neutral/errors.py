@@ -10,7 +10,7 @@ class ArgumentError(NeutralError, ValueError):
 
 
 class DataError(NeutralError, ValueError):
-    """A file or a table cannot be used. The message names the file, and the line or column if one is wrong."""
+    """A file or a table cannot be used. The message names the file, and the wrong line or column if any."""
 
 
 class PrecisionError(NeutralError, RuntimeError):

@@ -104,10 +104,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["format"] not in READABLE:
-            accepted = ", ".join(str(number) for number in READABLE)
-            raise DataError(
-                f"{path}: format {content['format']!r} cannot be read; expected one of {accepted}."
-            )
+            accepted = " or ".join(map(str, READABLE))
+            raise DataError(f"{path}: format {content['format']!r} cannot be read; expected {accepted}.")
         return _decode(content["object"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
@@ -122,9 +120,7 @@ def _encode(x: Any) -> Any:
     if isinstance(x, type) and _MODELS.get(x.__name__) is x:
         return {"class": x.__name__}
     if isinstance(x, Tracer):
-        raise ArgumentError(
-            "Arrays have no values inside a JAX transformation; call neutral.save outside it."
-        )
+        raise ArgumentError("Arrays have no values in a JAX transformation; call neutral.save outside of it.")
     if isinstance(x, jax.Array | np.ndarray | np.generic):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}

@@ -1,4 +1,4 @@
-"""Replaces American quotes by European equivalents, computed jointly with the forwards from put-call parity."""
+"""Replaces American quotes by European equivalents, jointly with the forwards from put-call parity."""
 
 import numpy as np
 import pandas as pd

@@ -308,7 +308,16 @@ def _forward(pairs: _Pairs, discount: float, discount_sd: float, agreement: floa
 
 
 def _in_band(values: np.ndarray, among: np.ndarray, width: float) -> np.ndarray:
-    """Mark the values, bool, shape (n,), in the interval of a width that holds most of those `among`, bool."""
+    """Mark the values in the interval of a width that holds the most values of a subset.
+
+    Args:
+        values: Numbers, shape (n,).
+        among: The subset, bool, shape (n,).
+        width: Width of the interval.
+
+    Returns:
+        Booleans, shape (n,).
+    """
     if not among.any():
         return among
     ordered = np.sort(values[among])

@@ -5,7 +5,7 @@ K / F. Call prices C(x, T) are free of arbitrage if they are convex and decreasi
 equal x. So the bid of a quote must not exceed the ask price of the mixture of two quotes, one to its left and
 one to its right, of the same or a later expiry, that pays at least as much (Carr and Madan 2005; Cousot
 2007). One leg may be the forward itself (x = 0, price 1) or worthless (x without bound). Spread, butterfly,
-parity and calendar conditions all have this form. Nothing is interpolated: each violation is a possible trade.
+parity and calendar conditions all have this form. Nothing is interpolated; a violation is a possible trade.
 """
 
 from typing import NamedTuple

@@ -66,7 +66,7 @@ class Filters:
     """Width of the band, relative to the forward, in which the call-put pairs of a European cash-settled
     expiry must agree on its forward; an expiry with more than 15 % of its pairs outside is refused."""
     arbitrage: bool = False
-    """Whether quotes that take part in static arbitrage at bid and ask are refused; see `arbitrage_reasons`."""
+    """Whether to refuse quotes that take part in static arbitrage at bid and ask; see `arbitrage_reasons`."""
     min_quotes: int = 50
     """Smallest number of quotes of a surface; with fewer the whole surface is refused."""
     max_expiries: int | None = None
@@ -96,7 +96,7 @@ Rule = tuple[str, np.ndarray]
 
 
 def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
-    """Return the reason of the first rule that each row breaks, or ""; rules that need a forward are not used.
+    """Return the reason of the first rule that each row breaks, or "", of the rules that need no forward.
 
     Args:
         frame: `Quotes.frame`.

@@ -222,8 +222,8 @@ def fx_smile(
         if not (min(atm, *vols) > 0 and max(atm, *vols) < HIGHEST):
             raise ArgumentError(
                 f"atm={atm:g}, risk_reversals={reversals.tolist()}, butterflies={quotes.tolist()} give "
-                f"volatilities of {min(atm, *vols):g} to {max(atm, *vols):g}; expected values above 0 and below "
-                f"{HIGHEST:g}. Volatilities are decimals: 0.2 is 20 %."
+                f"volatilities of {min(atm, *vols):g} to {max(atm, *vols):g}; expected values above 0 and "
+                f"below {HIGHEST:g}. Volatilities are decimals: 0.2 is 20 %."
             )
         signed = np.concatenate([-deltas, deltas])
         return strike_from_delta(
@@ -259,7 +259,7 @@ def _smile_strangle(
     maturity: float,
     points: Callable[[Decimals], FxSmile],
 ) -> Decimals:
-    """Solve for the b of `fx_smile`, shape (n,), with which the smile reproduces the prices of market strangles.
+    """Solve for the b of `fx_smile`, shape (n,), with which the smile prices market strangles as quoted.
 
     Args:
         atm: Volatility at the money.
@@ -292,24 +292,25 @@ def _smile_strangle(
         if np.abs(step).max() < STRANGLE_TOLERANCE:
             return b
     raise ArgumentError(
-        f"No smile reproduces the market strangles {quotes.tolist()} with atm={atm:g} and maturity={maturity:g} "
-        "years. If they are smile strangles, pass FxConventions(butterfly='smile')."
+        f"No smile reproduces the market strangles {quotes.tolist()} with atm={atm:g} and a maturity of "
+        f"{maturity:g} years. If they are smile strangles, pass FxConventions(butterfly='smile')."
     )
 
 
 def _clark(smile: FxSmile, k: Decimals, forward: float, stdev: float) -> Decimals:
-    """Return the volatility at log-moneyness k: e to Clark's polynomial in the delta at constant volatility."""
+    """Return the volatility at log-moneyness k: exp of Clark's polynomial in a constant-volatility delta."""
     nodes = _normal(-np.log(smile.strike / forward) / stdev)
     coefficients = np.linalg.solve(np.vander(nodes), np.log(smile.vol))
     return np.exp(np.polyval(coefficients, _normal(-k / stdev)))
 
 
 def _adjusted_k(log_size: Decimals, sign: Decimals, stdev: Decimals, k: Decimals) -> Decimals:
-    """Solve for the log-moneyness of premium-adjusted deltas by Newton steps on k + ln N(phi d2) - ln |delta|.
+    """Solve k + ln N(phi d2) = ln |delta|, for premium-adjusted deltas, for the log-moneyness k.
 
-    This function is concave in k, so steps from a point where it is negative never pass the root. For calls
-    the strike of the unadjusted delta is such a point, above the larger root; for puts the first step leads
-    to such a point. If the slope of a call turns positive, there is no root and the result is nan.
+    The left less the right side is concave in k, so Newton steps from a point where it is negative never pass
+    the root. For calls the strike of the unadjusted delta is such a point, above the larger root; for puts
+    the first step leads to such a point. If the slope of a call turns positive, there is no root and the
+    result is nan.
 
     Args:
         log_size: ln |delta| of the forward delta. Arguments may have any shapes that broadcast.

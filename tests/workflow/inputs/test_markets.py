@@ -66,7 +66,7 @@ def test_markets_are_read_with_forward_and_discount(folder):
     assert [(market.underlying, market.frame is None) for market in markets] == [
         ("SPX", False), ("SPX", False), ("NDX", False), ("-", True)
     ]  # fmt: skip
-    assert markets[3].reason.startswith("c.csv: not known by its header")
+    assert markets[3].reason.startswith("c.csv: the header (fruit, colour) fits no kind of file")
     frame = markets[0].frame
     assert frame is not None
     t = frame["maturity"].to_numpy()
