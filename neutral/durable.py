@@ -70,7 +70,7 @@ def writing(path: Path) -> Iterator[None]:
         cause = os.strerror(error.errno) if error.errno else str(error)
         raise WriteError(
             f"cannot write {path}: {cause}. Files that were complete before are intact. Free disk space or "
-            "allow writing there, and run the same command again; it continues from these files."
+            "allow writing there, and try again."
         ) from error
 
 

@@ -100,7 +100,7 @@ def test_what_is_accepted_is_said(opened, text):
     ("row", "name"), [("2020-01-03,,2020-02-01,9,C,1,2", "under"), (",A,2020-02-01,9,C,1,2", "date")]
 )
 def test_a_row_of_an_unknown_snapshot_is_refused(opened, row, name):
-    with pytest.raises(DataError, match=rf"line 5: {name} is blank \(in 1 of 4 rows\).* Fill it in"):
+    with pytest.raises(DataError, match=rf"line 5: {name} is blank \(in 1 of 4 rows\).* Fill the column"):
         opened(CHAIN + row + "\n")
 
 

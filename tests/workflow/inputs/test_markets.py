@@ -57,7 +57,7 @@ def test_every_date_of_every_file_has_a_place(folder):
 def test_nothing_to_read_is_told(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         market_files([tmp_path / "none"])
-    with pytest.raises(DataError, match="no .csv"):
+    with pytest.raises(DataError, match="expected files named"):
         market_files([tmp_path])
 
 
