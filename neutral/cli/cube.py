@@ -42,7 +42,7 @@ def cube(
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the random history.")] = 0,
 ) -> None:
-    """Fit surfaces to files and read them on one grid of dates, channels, maturities and moneyness.
+    """Fit surfaces to market data, and store them on one grid of dates, channels, maturities and moneyness.
 
     The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
     is wrong or its input cannot be read.

@@ -51,7 +51,7 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
 
 
 def _check_discounts(frame: pd.DataFrame) -> None:
-    """Refuse live expiries without a discount factor."""
+    """Refuse quotes of which an expiry after the quote date has no discount factor."""
     dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0)
     stated = frame["discount"].notna() if "discount" in frame else pd.Series(False, index=frame.index)
     missing = (dated & ~stated).to_numpy(bool)

@@ -95,6 +95,7 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> n
 
 
 def _normalised(frame: pd.DataFrame, settlement: Settlement) -> _Quotes:
+    """Convert quotes to those of calls, undiscounted and divided by the forward."""
     from ..options.terms import unit as price_unit  # loads JAX
 
     strike, forward, bid, ask = (

@@ -78,6 +78,7 @@ class Split:
         return np.where(np.isin(expiry, train), "train", "test").astype(object)
 
     def _random(self, frame: pd.DataFrame) -> np.ndarray:
+        """Assign single quotes at random."""
         labels = np.full(len(frame), "extra", dtype=object)
         has_future = frame["forward_source"].to_numpy(object) == "futures"
         drawn = np.flatnonzero(has_future if has_future.any() else np.ones(len(frame), bool))
@@ -89,6 +90,7 @@ class Split:
         return labels
 
     def _strikes(self, expiry: np.ndarray, strike: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Assign blocks of neighbouring strikes at random, expiry by expiry."""
         labels = np.full(len(strike), "test", dtype=object)
         for code in np.unique(expiry):
             rows = np.flatnonzero(expiry == code)

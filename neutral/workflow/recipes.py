@@ -253,8 +253,8 @@ def _value(recipe: Recipe, field: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def _own_columns(recipes: Iterable[Recipe]) -> dict[str, str]:
-    return {column: one.kind(name) for one in recipes for name, column in one.columns.items()}
+    return {column: recipe.kind(name) for recipe in recipes for name, column in recipe.columns.items()}
 
 
 def _error_columns(recipes: Iterable[Recipe]) -> dict[str, str]:
-    return {column: one.kind(name) for one in recipes for name, column in one.errors.items()}
+    return {column: recipe.kind(name) for recipe in recipes for name, column in recipe.errors.items()}

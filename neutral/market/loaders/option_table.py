@@ -84,8 +84,8 @@ class Listing:
             rows = rows_where(rows, column(rows, "underlying") == name)
         days = column(rows, "date").dt.normalize()
         if days.notna().any():
-            present = [quote_day.to_pydatetime() for quote_day in sorted(days.unique())]
-            day = choose(self.path, "date", day, present)
+            available = [quote_day.to_pydatetime() for quote_day in sorted(days.unique())]
+            day = choose(self.path, "date", day, available)
             rows = rows_where(rows, days == day)
         return rows, name, day
 
@@ -164,33 +164,33 @@ def whole_days(expiry: pd.Series, date: pd.Timestamp) -> np.ndarray:
     return ((expiry.dt.normalize() - date.normalize()) / DAY).to_numpy(float)
 
 
-def choose(path: Path, name: str, wanted: Choice | None, present: Sequence[Choice]) -> Choice:
+def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Choice]) -> Choice:
     """Return the value that the caller wants, or the only one in the file.
 
     Args:
         path: The file, for messages.
         name: The argument by which the caller chooses, for messages.
-        wanted: The caller's choice; None takes the only value.
-        present: The values in the file.
+        choice: The caller's choice; None takes the only value.
+        available: The values in the file.
 
     Raises:
-        ArgumentError: There are several values and `wanted` is None.
+        ArgumentError: There are several values and `choice` is None.
         DataError: The value is not in the file, or the file has no value.
     """
-    if not present:
+    if not available:
         raise DataError(f"{path}: no row has a {name}; fill the column, or remove it.")
-    if wanted is None and len(present) > 1:
+    if choice is None and len(available) > 1:
         raise ArgumentError(
-            f"{path}: the file holds {_listed(present)}; say which one, for example "
-            f"{name}={_shown(present[0])!r}."
+            f"{path}: the file holds {_listed(available)}; say which one, for example "
+            f"{name}={_shown(available[0])!r}."
         )
-    if wanted is None:
-        return present[0]
-    if wanted not in present:
+    if choice is None:
+        return available[0]
+    if choice not in available:
         raise DataError(
-            f"{path}: there are no rows for {name}={_shown(wanted)!r}; the file has {_listed(present)}."
+            f"{path}: there are no rows for {name}={_shown(choice)!r}; the file has {_listed(available)}."
         )
-    return wanted
+    return choice
 
 
 def as_date(value: str | Date | None) -> datetime | None:

@@ -225,7 +225,7 @@ def _forward_discount(
 
 
 def _kinds(rows: pd.DataFrame, forward: np.ndarray) -> np.ndarray:
-    """Return the kind of each row, "call" or "put", shape (rows,), dtype object."""
+    """Return the kind of each row, shape (rows,), dtype object."""
     if "option_type" in rows:
         return option_types(column(rows, "option_type")).to_numpy(object)
     calls = True if "price" in rows else rows["strike"].to_numpy() >= forward

@@ -73,6 +73,7 @@ def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
 
 
 def _configuration(files: Sequence[Path], config: Config | str | Path | None) -> Config:
+    """Return or read the configuration, or choose a shipped one by the kind of the files."""
     if isinstance(config, Config):
         return config
     if config is not None:
@@ -114,6 +115,7 @@ class BlockReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, block: int) -> "Future[list[LoadedSnapshot]]":
+        """Start to read a block, unless it is in memory or being read."""
         with self._lock:
             if block not in self._futures:
                 self._futures[block] = self._pool.submit(self._read, block)

@@ -112,6 +112,7 @@ def digest(state: Mapping[str, Parameters]) -> str:
 
 
 def _check_none_missing(store: Store, part: Part, block: int, files: Sequence[SnapshotFile]) -> None:
+    """Refuse inputs that lack a file of a committed block."""
     positions = {file.position for file in files}
     missing = [name for position, name, _ in part.inputs if position not in positions]
     if missing:
@@ -122,6 +123,7 @@ def _check_none_missing(store: Store, part: Part, block: int, files: Sequence[Sn
 
 
 def _what_changed(file: SnapshotFile, name: str) -> str:
+    """Describe how a file differs from the calibrated file of this name."""
     if file.path.name == name:
         return f"{name} has changed since it was calibrated (its SHA-256 differs)."
     return (

@@ -125,9 +125,9 @@ def sheet_columns(model: str) -> list[str]:
     """Return the columns of the sheet of a model's parameters."""
     recipe = RECIPES[model]
     rank = {name: i for i, name in enumerate(FIRST)}
-    own = sorted(recipe.columns.values(), key=lambda name: rank.get(name, len(FIRST)))
+    parameters = sorted(recipe.columns.values(), key=lambda name: rank.get(name, len(FIRST)))
     shift = SHIFT if recipe.shifted else ()
-    return [*COMMON, *(RENAMED.get(name, name) for name in own), *shift]
+    return [*COMMON, *(RENAMED.get(name, name) for name in parameters), *shift]
 
 
 def quote_sheet_columns(models: Sequence[str]) -> list[str]:

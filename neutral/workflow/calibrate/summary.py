@@ -75,8 +75,8 @@ def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summ
         fitted: Number of pairs of snapshot and underlying that were fitted in this time.
     """
     table: Any = fits  # type checkers cannot follow the types of pandas
-    tried = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
-    reasons = (tried["model"] + " " + tried["status"] + ": " + tried["message"]).value_counts()
+    failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
+    reasons = (failed["model"] + " " + failed["status"] + ": " + failed["message"]).value_counts()
     return Summary(
         lines=tuple(_line(underlying, model, rows) for underlying, model, rows in by_model(fits)),
         snapshots=int(table["snapshot_ts"].nunique()),

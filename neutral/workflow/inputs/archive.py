@@ -93,6 +93,7 @@ def open_file(path: Path) -> OpenedFile:
 
 @lru_cache(maxsize=4)
 def _open_state(path: Path, modified: int, size: int) -> OpenedFile:
+    """Open a file; the cache keys on time of modification and size, so a changed file is read again."""
     return _open(path)
 
 

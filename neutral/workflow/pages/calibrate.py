@@ -101,9 +101,9 @@ def _convergence(fits: pd.DataFrame) -> str:
         "most often",
     ]
     rows: list[list[html.Cell]] = []
-    tried: Any = fits[fits["status"] != REFUSED]
+    attempted: Any = fits[fits["status"] != REFUSED]
     group: Any
-    for underlying, model, group in by_model(tried):
+    for underlying, model, group in by_model(attempted):
         bounds = group["at_bound"].replace("", np.nan).dropna()
         names = bounds.str.split(", ").explode()
         common = (names.str.replace(r"\[\d+\]", "", regex=True)).value_counts().index[:3]

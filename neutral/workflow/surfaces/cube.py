@@ -61,10 +61,10 @@ def _place(row: dict[str, Any]) -> tuple[str, bool, Any]:
     return row["currency"], bool(pd.isna(row["snapshot_ts"])), row["snapshot_ts"]
 
 
-def _positions(present: list[bool]) -> pd.Series:
+def _positions(in_cube: list[bool]) -> pd.Series:
     """Number the rows that are in the cube from 0; the others are <NA>."""
-    count = pd.Series(np.cumsum(np.array(present, bool)) - 1, dtype="Int64")
-    return count.where(np.array(present, bool), pd.NA)
+    count = pd.Series(np.cumsum(np.array(in_cube, bool)) - 1, dtype="Int64")
+    return count.where(np.array(in_cube, bool), pd.NA)
 
 
 def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> CubeBuild:
