@@ -14,7 +14,7 @@ from .forwards import MIN_PAIRS, SPREAD_TO_SD, call_put_pairs, has_futures, hube
 from .quotes import column
 
 WINDOW = 0.07  # largest |strike / forward - 1| of the pairs used
-MAX_REJECTED = 0.15  # largest share of rejected pairs; beyond it the expiry mixes settlement series
+MAX_REJECTED = 0.15  # largest share of rejected pairs; beyond it an expiry gets no forward
 LEAST_HALF_SPREAD = 1e-5  # relative to the strike; the half-spread assumed where bid and ask agree
 MAX_ROUNDS = 20
 # The curve of rates: standard deviations of its level, and of its change while the maturity grows e-fold.

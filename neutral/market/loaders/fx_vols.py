@@ -91,9 +91,10 @@ def load_fx_vols(
     - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365.
     - Rates: `r_domestic` and `r_foreign` of the file, continuously compounded. Otherwise a second file gives,
       by tenor, par rates of overnight swaps in percent (annual, act/360), swap points and the cross-currency
-      basis, which is added to the foreign rate. Discount factors are bootstrapped as in `swap_discounts`. The
-      forward is spot plus points, or without points spot x foreign / domestic discount factor. The foreign
-      discount factor is then set to agree with the forward.
+      basis, which is added to the foreign rate. Discount factors are bootstrapped; par rates are linear
+      between tenors, and log discount factors between tenors of up to a year and between whole years beyond.
+      The forward is spot plus points, or without points spot x foreign / domestic discount factor. The
+      foreign discount factor is then set to agree with the forward.
     - Conventions: those of the columns `delta`, `premium_adjusted` and `atm_convention`. By default deltas
       are spot deltas up to a year and forward deltas beyond, premium-adjusted unless the pair is quoted in
       USD; at the money is the delta-neutral straddle. Strangles are market strangles.

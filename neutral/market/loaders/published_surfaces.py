@@ -45,7 +45,7 @@ VOL_SIDES = ("bid_vol", "ask_vol")
 CASH_MID = ("price",)
 VOL_MID = ("vol",)
 QUOTED = (CASH_SIDES, VOL_SIDES, CASH_MID, VOL_MID)  # the first group that a file has is used
-LONGEST = 200.0  # years; longer maturities have no expiry, because the calendar of pandas ends
+LONGEST = 200.0  # years; longer maturities have no expiry, because pandas limits the length of time spans
 
 
 @dataclasses.dataclass(frozen=True)

@@ -55,7 +55,7 @@ def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
     return np.asarray(unit(discount, forward, "cash")) * np.asarray(black.price(k, stdev, is_call))
 
 
-@np.errstate(all="ignore")  # as above
+@np.errstate(all="ignore")  # impossible quotes give nan, which becomes 0
 def cash_vega(price: np.ndarray, terms: OptionTerms) -> np.ndarray:
     """Return the vega of prices, 0 where a price has no volatility, for example below intrinsic value.
 

@@ -26,7 +26,12 @@ from .stages import Metrics
 
 NEAR = 1.0  # strikes up to this many standard deviations from the forward count as liquid
 CHANGES = ("kappa", "rho")  # parameters whose daily changes are metrics
-EARLIER = ("converged", "hit_max_steps", "least_quotes_per_maturity", "weight_ratio")  # of earlier stages
+EARLIER = (
+    "converged",
+    "hit_max_steps",
+    "least_quotes_per_maturity",
+    "weight_ratio",
+)  # metrics of earlier stages
 
 
 def preprocess(market: Market) -> tuple[Metrics, pd.DataFrame]:
