@@ -92,10 +92,9 @@ def _european(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: flo
     dividend = rate - np.log(forward[rows] / spot) / t[rows]
     is_call = (frame["option_type"] == "call").to_numpy(bool)
     premium = np.full(len(frame), np.nan)
+    # in the order of the arguments of `european_equivalent`
     columns = (mid[rows], spot, strike[rows], t[rows], rate, dividend, is_call[rows])
-    premium[rows] = mid[rows] - _european_prices(
-        *columns
-    )  # the order of the arguments of `european_equivalent`
+    premium[rows] = mid[rows] - _european_prices(*columns)
     return frame.assign(bid_price=bid - premium, ask_price=ask - premium)
 
 

@@ -129,7 +129,7 @@ class Config(Document[ArchiveRules]):
             return self
         if not underlyings:
             raise DataError(
-                'the underlyings of the files are unknown; list them in data.currencies, not "all"'
+                'the underlyings of the files are unknown; list them in data.currencies, not "all".'
             )
         return self.replaced(data={"currencies": list(underlyings)})
 

@@ -120,9 +120,8 @@ class BlockReader:
             if block not in self._futures:
                 self._futures[block] = self._pool.submit(self._read, block)
             self._futures.move_to_end(block)
-            while (
-                len(self._futures) > KEPT_BLOCKS
-            ):  # for an underlying that is far behind a block is read again
+            # an underlying that is far behind needs a dropped block again, which is then read again
+            while len(self._futures) > KEPT_BLOCKS:
                 self._futures.popitem(last=False)
             return self._futures[block]
 
