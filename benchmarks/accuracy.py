@@ -19,9 +19,16 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 DOCS, KEPT = ROOT / "docs" / "accuracy.md", ROOT / "tests" / "reference" / "accuracy.json"
 TITLES = {
-    "heston": "Heston", "bates": "Bates", "svcj": "SVCJ", "merton": "Merton", "kou": "Kou",
-    "vg": "Variance Gamma", "nig": "NIG", "double_heston": "Double Heston", "pw_heston": "Piecewise Heston",
-}  # fmt: skip
+    "heston": "Heston",
+    "bates": "Bates",
+    "svcj": "SVCJ",
+    "merton": "Merton",
+    "kou": "Kou",
+    "vg": "Variance Gamma",
+    "nig": "NIG",
+    "double_heston": "Double Heston",
+    "pw_heston": "Piecewise Heston",
+}
 COLUMNS = {
     "price, Contour": "price",
     "relative": "relative",

@@ -45,9 +45,18 @@ FAMILIES = {  # engines joined by a line, cheapest first
     "Certify": ["Certify()"],
 }
 COLOURS = (
-    "tab:blue", "tab:orange", "gold", "tab:green", "tab:red", "tab:purple", "black", "tab:pink", "0.55",
-    "tab:olive", "tab:cyan",
-)  # fmt: skip
+    "tab:blue",
+    "tab:orange",
+    "gold",
+    "tab:green",
+    "tab:red",
+    "tab:purple",
+    "black",
+    "tab:pink",
+    "0.55",
+    "tab:olive",
+    "tab:cyan",
+)
 
 
 def engines() -> dict[str, Any]:

@@ -113,8 +113,10 @@ def one_currency(found: list[tuple[Any, np.ndarray]]) -> dict:
             fits["all"].append(finished(fitted(surface, name, surface.mask)))
         seconds = (time.perf_counter() - start) / len(found)
         fits["train"] = [fitted(surface, name) for surface, _ in found]
-        values = {key: np.concatenate([on_grid(f, s) for f, s in zip(fits[key], surfaces, strict=True)])
-                  for key in fits}  # fmt: skip
+        values = {
+            key: np.concatenate([on_grid(f, s) for f, s in zip(fits[key], surfaces, strict=True)])
+            for key in fits
+        }
         answer[name] = {
             "in_sample": judged(values["all"], surfaces, everything, everything)["in_sample"],
             "held_back": judged(values["train"], surfaces, train, ~train)["held_back"],
@@ -137,8 +139,10 @@ def judged(values: np.ndarray, surfaces: list[Any], seen: np.ndarray, unseen: np
     error = np.abs(values - mid)
     inside = error <= 0.5 * spread
     sides = {"in_sample": seen, "held_back": unseen}
-    return {name: {"inside": float(inside[at].mean()), "mae": float(error[at].mean())}
-            for name, at in sides.items()}  # fmt: skip
+    return {
+        name: {"inside": float(inside[at].mean()), "mae": float(error[at].mean())}
+        for name, at in sides.items()
+    }
 
 
 def numbers(fit: Any) -> int:
@@ -201,9 +205,13 @@ def slices() -> dict:
         for label, options in ({**METHODS, "three": {"components": 3}}).items():
             errors[label] = vol_errors(nt.fit_surface(surface, **options), quotes)
         vega = np.asarray(black.vega(quotes.k, quotes.vol * np.sqrt(quotes.t)))
-        answer[name] = {label: {"rmse": float(np.sqrt(np.mean(e**2))),
-                                "rmse_vega_weighted": float(np.sqrt(np.sum(vega * e**2) / np.sum(vega)))}
-                        for label, e in errors.items()}  # fmt: skip
+        answer[name] = {
+            label: {
+                "rmse": float(np.sqrt(np.mean(e**2))),
+                "rmse_vega_weighted": float(np.sqrt(np.sum(vega * e**2) / np.sum(vega))),
+            }
+            for label, e in errors.items()
+        }
         answer[name]["two_over_best_svi"] = answer[name]["two"]["rmse"] / answer[name]["best_raw_svi"]["rmse"]
     return answer
 
@@ -280,11 +288,13 @@ def sx5e() -> dict:
         worst = int(np.argmax(error))
         by_expiry = {f"{t:.3g}": float(error[quotes.t == t].max()) for t in np.unique(quotes.t)}
         answer[name] = {
-            "max": float(error.max()), "mean": float(error.mean()), "free": bool(fit.certificate.free),
+            "max": float(error.max()),
+            "mean": float(error.mean()),
+            "free": bool(fit.certificate.free),
             "status": nt.CalibrationStatus(int(fit.status)).name,
             "worst": {"t": float(quotes.t[worst]), "moneyness": float(np.exp(quotes.k[worst]))},
             "max_by_expiry": by_expiry,
-        }  # fmt: skip
+        }
     return answer
 
 
@@ -340,8 +350,15 @@ def synthetic() -> dict:
             errors = vol_errors(fit, quotes)
             ratios[name].append(float(np.sqrt(np.nanmean(errors**2)) / floor))
             unfree[name] += not bool(fit.certificate.free)
-    return {name: {"rmse_over_floor_mean": float(np.mean(r)), "rmse_over_floor_max": float(np.max(r)),
-                   "not_free": unfree[name], "chains": CHAINS} for name, r in ratios.items()}  # fmt: skip
+    return {
+        name: {
+            "rmse_over_floor_mean": float(np.mean(r)),
+            "rmse_over_floor_max": float(np.max(r)),
+            "not_free": unfree[name],
+            "chains": CHAINS,
+        }
+        for name, r in ratios.items()
+    }
 
 
 def speed() -> dict:

@@ -14,6 +14,10 @@ from references import load_reference
 from neutral.calibration import batch
 
 ROOT = Path(__file__).resolve().parent.parent
+FAST_COMPILATION = (
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+    " --xla_cpu_parallel_codegen_split_count=1"
+)
 MAPS = Path("/proc/self/maps")
 MOST_MAPS = 40_000  # of 65,530 that Linux grants a process: where they run out the compiler crashes
 
@@ -32,14 +36,14 @@ hypothesis.settings.load_profile("neutral")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile with XLA's older code generator where jax has both, but for the slow tests.
+    """Compile quickly where jax still has its older code generator, but for the slow tests.
 
-    It compiles a third faster and its programs are as exact; `make slow`, and `.ci/run` on a newer Python,
-    compile as users do.
+    The suite spends its time in the compiler, and these programs are as exact. `make slow`, and `.ci/run` on
+    a newer Python, compile as users do; so does `XLA_FLAGS= make test`, in twice the time.
     """
-    both = importlib.metadata.version("jaxlib").startswith("0.10.")
-    if both and "not slow" in config.option.markexpr:
-        os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+    older = importlib.metadata.version("jaxlib").startswith("0.10.")
+    if older and "not slow" in config.option.markexpr:
+        os.environ.setdefault("XLA_FLAGS", FAST_COMPILATION)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -17,10 +17,16 @@ import neutral as nt
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 MODELS = {
-    "heston": nt.Heston, "bates": nt.Bates, "svcj": nt.SVCJ, "merton": nt.Merton,
-    "kou": nt.Kou, "vg": nt.VarianceGamma, "nig": nt.NIG, "double_heston": nt.DoubleHeston,
+    "heston": nt.Heston,
+    "bates": nt.Bates,
+    "svcj": nt.SVCJ,
+    "merton": nt.Merton,
+    "kou": nt.Kou,
+    "vg": nt.VarianceGamma,
+    "nig": nt.NIG,
+    "double_heston": nt.DoubleHeston,
     "pw_heston": nt.PiecewiseHeston,
-}  # fmt: skip
+}
 RENAMED = {"mu_j": "mu_y", "sigma_j": "sigma_y", "ell_y": "mu_y", "ell_v": "mu_v"}
 TORTURE = {
     "heston": {"torture_rho99", "btc_torture", "tiny_v0", "small_kappa", "near_black"},

@@ -7,6 +7,7 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "neutral"
@@ -61,6 +62,7 @@ def unformatted(text: str) -> Iterator[int]:
     yield from (i for i, line in enumerate(text.splitlines(), 1) if re.search(r"# fmt: (skip|off)", line))
 
 
+@cache
 def sources(folder: str = "") -> dict[Path, ast.Module]:
     """Parsed files of the package, or of one folder of it."""
     return {path: ast.parse(path.read_text()) for path in sorted((PACKAGE / folder).rglob("*.py"))}

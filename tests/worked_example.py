@@ -60,11 +60,21 @@ def chain(date):
     kinds = np.where(is_call, "call", "put")
     if date == VIOLATED:
         mid, kinds = planted(mid, half, kinds, unit, strike / forward, strike * discount)
-    return pd.DataFrame({
-        "date": date, "underlying": "SPX", "spot": spot, "T": t, "forward": forward, "discount": discount,
-        "strike": strike, "type": kinds, "bid": np.round(mid - half, 4), "ask": np.round(mid + half, 4),
-        "open_interest": rng.integers(150, 5000, vol.size),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "date": date,
+            "underlying": "SPX",
+            "spot": spot,
+            "T": t,
+            "forward": forward,
+            "discount": discount,
+            "strike": strike,
+            "type": kinds,
+            "bid": np.round(mid - half, 4),
+            "ask": np.round(mid + half, 4),
+            "open_interest": rng.integers(150, 5000, vol.size),
+        }
+    )
 
 
 def planted(mid, half, kinds, unit, moneyness, worth):

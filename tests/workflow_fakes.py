@@ -84,8 +84,16 @@ def fake_fit(
                 parameters["shift_times"] = sorted(set(frame["maturity"]))
                 parameters["shift_increments"] = [sigma**2 / 3] * len(parameters["shift_times"])
             by_model[model] = ModelFit(
-                "converged", True, "The gradient vanishes.", mid + 1e-3 * sigma, parameters,
-                steps=7, loss=sigma**2, prior_loss=0.0, gradient_norm=1e-9, condition_number=10.0,
-            )  # fmt: skip
+                "converged",
+                True,
+                "The gradient vanishes.",
+                mid + 1e-3 * sigma,
+                parameters,
+                steps=7,
+                loss=sigma**2,
+                prior_loss=0.0,
+                gradient_norm=1e-9,
+                condition_number=10.0,
+            )
         fits.append(by_model)
     return fits

@@ -31,16 +31,28 @@ def test_breakpoints_are_kept_and_compile_nothing_anew(surfaces):
     assert np.all(fits.converged) and fits.model.kappa.shape == (2, 2)
     np.testing.assert_array_equal(fits.model.breakpoints, [[0.4], [0.4]])
     assert fits.names == (
-        "breakpoints[0]", "v0", "kappa[0]", "kappa[1]", "theta[0]", "theta[1]", "sigma_v[0]", "sigma_v[1]",
-        "rho[0]", "rho[1]",
-    )  # fmt: skip
+        "breakpoints[0]",
+        "v0",
+        "kappa[0]",
+        "kappa[1]",
+        "theta[0]",
+        "theta[1]",
+        "sigma_v[0]",
+        "sigma_v[1]",
+        "rho[0]",
+        "rho[1]",
+    )
     before = programs()
     other = nt.PiecewiseHeston(breakpoints=(1.0,))
     held = nt.calibrate_batch(
-        other, surfaces, engine=ENGINE, workers=1,
-        fixed={"rho": -0.5, "kappa[1]": 2.0}, bounds={"sigma_v[0]": (0.0, 0.3)},
+        other,
+        surfaces,
+        engine=ENGINE,
+        workers=1,
+        fixed={"rho": -0.5, "kappa[1]": 2.0},
+        bounds={"sigma_v[0]": (0.0, 0.3)},
         prior=nt.Tikhonov(1e-3, weights={"theta": 1.0}),
-    )  # fmt: skip
+    )
     assert programs() == before
     np.testing.assert_array_equal(held.model.breakpoints, [[1.0], [1.0]])
     np.testing.assert_allclose(held.model.rho, -0.5, rtol=1e-13)

@@ -123,11 +123,17 @@ def quantlib_minimum(ql, rows, name):
         engine = ql.BatesEngine(model, 64)
     helpers = [
         ql.HestonModelHelper(
-            ql.Period(int((row.days + 3) // 7), ql.Weeks), ql.TARGET(), row.spot, row.strike,
-            ql.QuoteHandle(ql.SimpleQuote(row.iv)), curve, flat, ql.BlackCalibrationHelper.ImpliedVolError,
+            ql.Period(int((row.days + 3) // 7), ql.Weeks),
+            ql.TARGET(),
+            row.spot,
+            row.strike,
+            ql.QuoteHandle(ql.SimpleQuote(row.iv)),
+            curve,
+            flat,
+            ql.BlackCalibrationHelper.ImpliedVolError,
         )
         for row in rows.itertuples()
-    ]  # fmt: skip
+    ]
     for helper in helpers:
         helper.setPricingEngine(engine)
     model.calibrate(helpers, ql.LevenbergMarquardt(), ql.EndCriteria(400, 40, 1e-8, 1e-8, 1e-8))

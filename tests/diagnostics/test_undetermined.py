@@ -40,7 +40,9 @@ TABLE = {
     "comparison, one day": (lambda: nt.diebold_mariano([1.0], [2.0]), "it takes 3", "statistic"),
     "comparison, nan": (lambda: nt.diebold_mariano([NAN] * 9, LOSSES.repeat(3)[:9]), "it takes 3", "mean"),
     "comparison, no variation": (
-        lambda: nt.diebold_mariano(LOSSES, LOSSES - 0.1), "do not vary", "statistic probability",
+        lambda: nt.diebold_mariano(LOSSES, LOSSES - 0.1),
+        "do not vary",
+        "statistic probability",
     ),
     "mean, one day": (lambda: nt.bootstrap_mean([1.0]), "", "0 1"),
     "mean, no variation": (lambda: nt.bootstrap_mean([1.0, 1.0, NAN]), "", "0 1"),
@@ -50,24 +52,37 @@ TABLE = {
     "stability, nothing moves": (lambda: stability([0.3] * 5), "", "roughness drift z_scores"),
     "stability, from zero": (lambda: stability([0.0, 0.1]), "", "relative_changes"),
     "starts, ends not finite": (
-        lambda: start_agreement([[NAN], [NAN]], [1.0, 1.0]), "takes 2", "spread share",
+        lambda: start_agreement([[NAN], [NAN]], [1.0, 1.0]),
+        "takes 2",
+        "spread share",
     ),
     "level, one day": (lambda: local_level([0.3], 0.1), "takes 2", "smoothed state_variance"),
     "level, errors not known": (lambda: local_level([0.3, 0.4], NAN), "takes 2", "filtered innovations"),
     "recommendation, a perfect score": (
-        lambda: recommend([Candidate("a", -INF), Candidate("b", 1.0)]), "is not known", "",
+        lambda: recommend([Candidate("a", -INF), Candidate("b", 1.0)]),
+        "is not known",
+        "",
     ),
     "gate, infinite": (lambda: gate("feller_ratio", INF), "tells nothing", ""),
     "gate, one start": (lambda: gate("start_spread", NAN), "not a number", "number"),
-    "Jacobian, nan": (lambda: from_jacobian(NAN * SINGULAR, np.ones(3), ("a", "b", "c")), "not finite",
-                      "condition_number"),
-    "Jacobian, zero": (lambda: from_jacobian(0.0 * SINGULAR, np.ones(3), ("a", "b", "c")), "no parameter",
-                       "condition_number"),
-    "Jacobian, one direction": (lambda: from_jacobian(SINGULAR, np.ones(3), ("a", "b", "c")), "",
-                                "correlation information"),
+    "Jacobian, nan": (
+        lambda: from_jacobian(NAN * SINGULAR, np.ones(3), ("a", "b", "c")),
+        "not finite",
+        "condition_number",
+    ),
+    "Jacobian, zero": (
+        lambda: from_jacobian(0.0 * SINGULAR, np.ones(3), ("a", "b", "c")),
+        "no parameter",
+        "condition_number",
+    ),
+    "Jacobian, one direction": (
+        lambda: from_jacobian(SINGULAR, np.ones(3), ("a", "b", "c")),
+        "",
+        "correlation information",
+    ),
     "covariance, singular": (lambda: inverse(SINGULAR.T @ SINGULAR), "", "0 1 2"),
     "walk forward, one day": (lambda: nt.walk_forward([nt.Heston], [heston_surface()]), "takes 2", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", TABLE)
@@ -91,9 +106,10 @@ REFUSED = {
     "average, no weight": (lambda: model_average([1.0, 2.0], 0.1, [0.0, 0.0]), "weights must not be"),
     "average, no deviation": (lambda: model_average([1.0, 2.0], 0.0, 0.5), "deviations must be above 0"),
     "folds, one maturity": (
-        lambda: nt.cross_validate([nt.Black], heston_surface(), folds=5, kind="expiries"), "as many groups",
+        lambda: nt.cross_validate([nt.Black], heston_surface(), folds=5, kind="expiries"),
+        "as many groups",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

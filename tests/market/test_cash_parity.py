@@ -281,11 +281,15 @@ def test_without_pairs_the_forward_is_that_of_the_spot_where_rates_are_known():
     expiry = pd.to_datetime(["2026-07-02", "2026-07-02"], utc=True)
     quotes = pd.DataFrame(
         {
-            "expiry_datetime": expiry, "maturity": 0.5, "option_type": ["call", "put"],
-            "strike": [110.0, 90.0], "bid_price": [1.0, 1.0], "ask_price": [1.1, 1.1],
+            "expiry_datetime": expiry,
+            "maturity": 0.5,
+            "option_type": ["call", "put"],
+            "strike": [110.0, 90.0],
+            "bid_price": [1.0, 1.0],
+            "ask_price": [1.1, 1.1],
             "futures_price": np.nan,
         }
-    )  # fmt: skip
+    )
     stated = implied_forwards(quotes.assign(discount=0.98), 100.0).table.iloc[0]
     assert stated["forward"] == pytest.approx(100.0 / 0.98) and stated["source"] == "spot"
     assert np.isnan(stated["forward_sd"])

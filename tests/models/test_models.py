@@ -55,9 +55,17 @@ def test_limits_to_black():
     same(nt.VarianceGamma(0.3, -0.2, 1e-9), black, 1e-5)
     same(nt.NIG(1e7, 0.0, 0.09 * 1e7), black, 1e-8)
     still = nt.DoubleHeston(
-        v01=0.04, kappa1=2.0, theta1=0.04, sigma_v1=0.0, rho1=0.0,
-        v02=0.05, kappa2=1.0, theta2=0.05, sigma_v2=0.0, rho2=0.0,
-    )  # fmt: skip
+        v01=0.04,
+        kappa1=2.0,
+        theta1=0.04,
+        sigma_v1=0.0,
+        rho1=0.0,
+        v02=0.05,
+        kappa2=1.0,
+        theta2=0.05,
+        sigma_v2=0.0,
+        rho2=0.0,
+    )
     same(still, black, 1e-13)
 
 

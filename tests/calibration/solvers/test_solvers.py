@@ -59,10 +59,14 @@ class Curves(NamedTuple):
         r, j = self.residuals(y), jax.vmap(jax.jacfwd(curve))(y)
         size = jnp.sum(r * r, axis=-1)
         return Evaluation(
-            size, jnp.einsum("bij,bi->bj", j, r), jnp.einsum("bij,bik->bjk", j, j),
-            jnp.sqrt(jnp.sum(j * j, axis=1)), jnp.sqrt(size), jnp.sqrt(size / X.size),
+            size,
+            jnp.einsum("bij,bi->bj", j, r),
+            jnp.einsum("bij,bik->bjk", j, j),
+            jnp.sqrt(jnp.sum(j * j, axis=1)),
+            jnp.sqrt(size),
+            jnp.sqrt(size / X.size),
             jnp.einsum("bij,bi,bik->bjk", j, r * r, j),
-        )  # fmt: skip
+        )
 
 
 def curves(

@@ -17,10 +17,19 @@ from neutral.pricing import COS, CarrMadan, PriceStatus
 
 STRIKES = 5
 RANGES = {  # logarithmic unless the lower end is negative
-    "v0": (1e-4, 1.5), "kappa": (1e-2, 10.0), "theta": (1e-4, 1.5), "sigma_v": (1e-2, 5.0),
-    "rho": (-0.99, 0.99), "sigma": (0.02, 1.5), "lam": (1e-3, 10.0), "mu_y": (-1.0, 0.5),
-    "sigma_y": (1e-2, 0.6), "mu_v": (1e-3, 1.0), "rho_j": (-1.5, 1.5), "t": (1 / 8760, 15.0),
-}  # fmt: skip
+    "v0": (1e-4, 1.5),
+    "kappa": (1e-2, 10.0),
+    "theta": (1e-4, 1.5),
+    "sigma_v": (1e-2, 5.0),
+    "rho": (-0.99, 0.99),
+    "sigma": (0.02, 1.5),
+    "lam": (1e-3, 10.0),
+    "mu_y": (-1.0, 0.5),
+    "sigma_y": (1e-2, 0.6),
+    "mu_v": (1e-3, 1.0),
+    "rho_j": (-1.5, 1.5),
+    "t": (1 / 8760, 15.0),
+}
 DAMPINGS = {f"CarrMadan(alpha={a})": CarrMadan(alpha=a) for a in (1.5, 0.4, 4.0, 12.0, -0.5, -2.0)}
 ENGINES = DAMPINGS | {
     "CarrMadan(fractional)": CarrMadan(512, fractional=True),

@@ -64,8 +64,11 @@ def test_nothing_to_read_is_told(tmp_path):
 def test_markets_are_read_with_forward_and_discount(folder):
     markets = list(read_markets(market_files([folder]), shipped_config))
     assert [(market.underlying, market.frame is None) for market in markets] == [
-        ("SPX", False), ("SPX", False), ("NDX", False), ("-", True)
-    ]  # fmt: skip
+        ("SPX", False),
+        ("SPX", False),
+        ("NDX", False),
+        ("-", True),
+    ]
     assert markets[3].reason.startswith("c.csv: the header (fruit, colour) fits no kind of file")
     frame = markets[0].frame
     assert frame is not None
@@ -80,10 +83,12 @@ def test_a_run_has_rows_for_what_is_there_and_for_what_is_not(folder):
     summary = run(folder, folder / "out", config_for(folder).replaced(models=["black"]), fit=fakes.fake_fit)
     fits = open_store(folder / "out").read("fits").to_pandas()
     assert sorted(zip(fits["currency"], fits["snapshot_ts"].str[:10], fits["status"], strict=True)) == [
-        ("NDX", "1970-01-01", "refused"), ("NDX", "2015-01-05", "converged"),
-        ("SPX", "1970-01-01", "refused"), ("SPX", "2015-01-05", "converged"),
+        ("NDX", "1970-01-01", "refused"),
+        ("NDX", "2015-01-05", "converged"),
+        ("SPX", "1970-01-01", "refused"),
+        ("SPX", "2015-01-05", "converged"),
         ("SPX", "2015-01-06", "converged"),
-    ]  # fmt: skip
+    ]
     assert summary.complete
     assert run(folder, folder / "by default", fit=fakes.fake_fit).lines[0].underlying == "NDX"
     quotes = open_store(folder / "out").read("quotes").to_pandas()
