@@ -5,6 +5,7 @@ A file is written under a temporary name, flushed to the disk and renamed; then 
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from .errors import NeutralError
 
 PARTIAL = ".partial"
+LONGEST_NAME = 120  # bytes of a part of a file name; file systems take 255 for all parts together
 
 
 class WriteError(NeutralError, OSError):
@@ -53,6 +55,23 @@ def write_text(path: Path, text: str) -> str:
         WriteError: The disk is full, or writing is not allowed.
     """
     return replace(path, lambda partial: _write(partial, text))
+
+
+def file_name(text: str) -> str:
+    """Return text as a part of a file name, which cannot leave the folder and differs for different texts.
+
+    Letters, digits, `-`, `_`, `+` and inner dots stand for themselves. Any other character becomes `%` and
+    the hexadecimal digits of its bytes in UTF-8, as in a web address. Long text ends in its SHA-256.
+    """
+    name = re.sub(r"[^A-Za-z0-9_.+-]|^\.|\.$", _percent, text) or "%"
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{name[: LONGEST_NAME - 33]}%{digest[:32]}"
+
+
+def _percent(character: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.group().encode("utf-8", "surrogatepass"))
 
 
 @contextmanager

@@ -1,12 +1,9 @@
 """Reads CSV files as tables of typed columns; every fault of a file is an error that names the place."""
 
 import dataclasses
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -15,8 +12,8 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import column
+from .file_content import FileContent, read_content
 
-GZIP_MAGIC = b"\x1f\x8b"
 ISO = "YYYY-MM-DD"
 DATE_FORMATS = {  # for each form its regular expression, and the format as pandas writes it
     ISO: (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", "ISO8601"),
@@ -25,28 +22,6 @@ DATE_FORMATS = {  # for each form its regular expression, and the format as pand
 
 Names = Mapping[str, tuple[str, ...]]
 """The names that files use for each column, in lower case; if a file has two of them, the first counts."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class FileContent:
-    """A file read into memory once, so that the bytes that are hashed are the bytes that are parsed."""
-
-    path: Path
-    stored: bytes  # as on the disk, plain or gzip
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 of the stored bytes, hexadecimal."""
-        return hashlib.sha256(self.stored).hexdigest()
-
-    @cached_property
-    def text(self) -> bytes:
-        """The uncompressed bytes, which are UTF-8 text.
-
-        Raises:
-            DataError: The file is empty, is damaged, or is not UTF-8 text.
-        """
-        return _checked_text(self.path, self.stored)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,45 +136,6 @@ def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> Csv
     return CsvTable(frame, path, hashlib.sha256(data).hexdigest())
 
 
-def read_content(file: str | Path | FileContent) -> FileContent:
-    """Read a file into memory; content that has been read already is returned unchanged.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    if isinstance(file, FileContent):
-        return file
-    path = Path(file)
-    try:
-        return FileContent(path, path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
-
-
-def _checked_text(path: Path, data: bytes) -> bytes:
-    """Uncompress the bytes of a file if they are gzip, and check that they are UTF-8 text."""
-    try:
-        if data.startswith(GZIP_MAGIC):
-            data = gzip.decompress(data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: this is a damaged gzip file: {error}. Copy the file again.") from error
-    if not data.strip():
-        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows.")
-    nul = data.find(b"\0")
-    if nul >= 0:
-        raise DataError(
-            f"{path}: line {_line(data, nul)} has zero bytes, so this is not a CSV file; expected UTF-8 "
-            "text, plain or gzip."
-        )
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path}: line {_line(data, error.start)} is not UTF-8 text; save the file in UTF-8."
-        ) from error
-    return data
-
-
 def header_of(data: bytes) -> str:
     """Return the first line, without the byte order mark."""
     return data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")
@@ -283,8 +219,3 @@ def _finite(values: pd.Series) -> pd.Series:
 def _plain(name: str) -> str:
     words = name.strip().strip('"').strip().strip("[]").lower().split()
     return " ".join(words)  # on one line, even if a stray quotation mark extends a name over several lines
-
-
-def _line(data: bytes, position: int) -> int:
-    """Return the line of a byte, counted from 1."""
-    return data.count(b"\n", 0, position) + 1

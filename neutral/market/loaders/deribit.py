@@ -15,15 +15,14 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ..quotes import DAY_COUNTS, SECONDS_A_DAY, Quotes, column
 from .csv_table import (
-    FileContent,
     check_rows,
     check_unique,
     header_of,
     numbers,
     parse,
-    read_content,
     texts,
 )
+from .file_content import FileContent, read_content
 from .option_table import SHOWN, as_date, choose, midnight, rows_where
 from .sources import SourceKind
 

@@ -12,7 +12,8 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..quotes import DAY_COUNTS, Exercise, Quotes, column
-from .csv_table import CsvTable, FileContent, read_csv
+from .csv_table import CsvTable, read_csv
+from .file_content import FileContent
 from .option_table import (
     Listing,
     listing,

@@ -13,7 +13,8 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ..fx import FxConventions, FxSmile, fx_smile
 from ..quotes import DAYS_A_YEAR, UNKNOWN_DATE, Quotes, column
-from .csv_table import FileContent, read_csv
+from .csv_table import read_csv
+from .file_content import FileContent
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
 from .rates import swap_discounts
 from .sources import SourceKind

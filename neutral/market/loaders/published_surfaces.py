@@ -11,7 +11,8 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import DAYS_A_YEAR, SECONDS_A_DAY, UNKNOWN_DATE, Quotes, column
-from .csv_table import FileContent, read_csv
+from .csv_table import read_csv
+from .file_content import FileContent
 from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of
 from .rates import Rates, discount_factors
 from .sources import SourceKind

@@ -15,7 +15,8 @@ from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes
-from .csv_table import FileContent, header_names, read_content
+from .csv_table import header_names
+from .file_content import FileContent, read_content
 from .option_table import SHOWN
 
 LOADERS = (

@@ -173,7 +173,7 @@ class Store:
         return schema_of(kind, self.models)
 
     def _path(self, kind: str, underlying: str, block: int) -> Path:
-        return self.folder / PARTS / f"{kind}-{_key(underlying, block)}.parquet"
+        return self.folder / PARTS / f"{kind}-{durable.file_name(_key(underlying, block))}.parquet"
 
 
 def open_store(folder: str | Path) -> Store:

@@ -1,5 +1,6 @@
 """Lists an archive: input files, the snapshots in them with their positions, and blocks of snapshots."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,8 +11,8 @@ from typing import NamedTuple
 from ...durable import sha256
 from ...errors import DataError, NeutralError
 from ...market import list_snapshots
-from ...market.loaders.csv_table import read_content
 from ...market.loaders.deribit import NAME, snapshot_time
+from ...market.loaders.file_content import read_content
 from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
@@ -58,8 +59,8 @@ class SnapshotFile:
         """The SHA-256 of the bytes that were read, or of those on the disk if the file was never opened."""
         if self.digest is not None:
             return self.digest
-        try:
-            return sha256(self.path)
+        try:  # a pipe could be waited for without end
+            return sha256(self.path) if self.path.is_file() else UNREADABLE
         except OSError:  # the file is refused when its block is loaded
             return UNREADABLE
 
@@ -110,7 +111,7 @@ def _open(path: Path) -> OpenedFile:
 
 def without_folder(error: NeutralError, path: Path) -> str:
     """Return the message without the folder of the file, so that results do not depend on the folder."""
-    return str(error).replace(str(path.resolve()), path.name).replace(str(path), path.name)
+    return str(error).replace(os.path.realpath(path), path.name).replace(str(path), path.name)
 
 
 def is_deribit(files: Iterable[Path]) -> bool:

@@ -152,9 +152,9 @@ def as_plain(x: object) -> Any:
 
 def _name(record: Mapping[str, Any]) -> str:
     """Make a file name of underlying, time (or file), model and configuration; equal work has equal names."""
-    when = record["timestamp"] or record["file"]
-    name = f"{record['asset']}_{when}_{record['model']}_{record['config_hash'][:8]}"
-    return "".join(c if c.isalnum() or c in "-_.+" else "" for c in name) + ".json"
+    when = record["timestamp"].replace(":", "") or durable.file_name(record["file"])
+    asset = durable.file_name(record["asset"])
+    return f"{asset}_{when}_{durable.file_name(record['model'])}_{record['config_hash'][:8]}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:

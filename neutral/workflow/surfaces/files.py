@@ -1,5 +1,6 @@
 """Writes the files of `neutral surface`: tables of surfaces, parameters and certificates, and JSON files."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,14 +53,32 @@ def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]
         path = folder / f"{name}.csv"
         durable.write_text(path, frame.to_csv(index=False, date_format=TIME))
         paths.append(path)
-    for result in results:
-        if isinstance(result.surface, STORED):
-            name = title(result).replace(" ", "_").replace(":", "")
-            path = folder / "surfaces" / f"{name}.json"
-            with durable.writing(path):
-                save(result.surface, path)
-            paths.append(path)
+    stored = [result for result in results if isinstance(result.surface, STORED)]
+    for result, name in zip(stored, _file_names(stored), strict=True):
+        path = folder / "surfaces" / f"{name}.json"
+        with durable.writing(path):
+            save(result.surface, path)
+        paths.append(path)
     return paths
+
+
+def _file_names(results: Sequence[MarketSurface]) -> list[str]:
+    """Return a name for each surface: underlying and time, and a number from the second one of these on.
+
+    Names that differ in capital letters alone count as equal, because some file systems do not tell them
+    apart.
+    """
+    counts: Counter[str] = Counter()
+    names = []
+    for result in results:
+        market = result.market
+        time = minute_text(market.timestamp).replace(" ", "_").replace(":", "")
+        when = time or durable.file_name(market.file.split(".")[0])
+        name = f"{durable.file_name(market.underlying)}_{when}"
+        counts[name.casefold()] += 1
+        count = counts[name.casefold()]
+        names.append(name if count == 1 else f"{name}-{count}")
+    return names
 
 
 def summary(results: Sequence[MarketSurface]) -> str:

@@ -130,7 +130,7 @@ def test_damage_is_one_line_with_the_file(write, content, message):
 
 def test_what_cannot_be_opened(tmp_path):
     assert "No such file" in refused(tmp_path / NAME)
-    assert "directory" in refused(tmp_path).lower()
+    assert "it is a folder" in refused(tmp_path)
 
 
 @pytest.mark.parametrize("value", ["n/a", "", "True", "-", "0x10"])

@@ -128,3 +128,13 @@ def test_the_shipped_configuration_states_every_key():
     assert shown | set(tables) | {"breakpoints"} == set(PipelineConfig.model_fields)
     assert set(plain.loss.model_dump()) == tables["loss"]
     assert set(plain.search.model_dump()) == tables["search"]
+
+
+def test_records_of_different_underlyings_have_different_files(tmp_path):
+    records = Records(tmp_path)
+    common = {"timestamp": "2024-05-01T00:00:00Z", "file": "f", "config_hash": "0" * 64, "code_version": "1"}
+    names = ["A/B", "AB", "../../AB", "A B"]
+    for name in names:
+        records.store({"asset": name, "model": "heston", "status": "refused", "converged": False} | common)
+    assert sorted(record["asset"] for record in Records(tmp_path).all.values()) == sorted(names)
+    assert [path.name for path in tmp_path.iterdir()] == ["records"]

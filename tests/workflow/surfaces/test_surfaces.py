@@ -16,6 +16,9 @@ from neutral.cli import options  # noqa: E402
 from neutral.market import list_snapshots
 from neutral.ml import VolCube, summarise_cube  # noqa: E402
 from neutral.shipped import sample_folder  # noqa: E402
+from neutral.workflow.inputs.markets import Market  # noqa: E402
+from neutral.workflow.surfaces.files import write_surfaces  # noqa: E402
+from neutral.workflow.surfaces.fit import MarketSurface  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +93,19 @@ def test_a_random_history_needs_no_files(call, tmp_path, capsys):
     assert "days='x': expected first:last:step" in capsys.readouterr().err
     assert call("cube", "--synthetic", 5, "--out", out, "--test-from", "soon") == 2
     assert "expected a date" in capsys.readouterr().err
+
+
+def test_each_surface_has_a_file_of_its_own_inside_the_folder(tmp_path):
+    names = ["../../ESCAPED", "BRK/B", "brk/b", "A B", "AB", "AB", str(tmp_path / "absolute")]
+    results = [
+        MarketSurface(
+            Market("f.csv", name, pd.Timestamp("2026-01-14T15:34", tz="UTC")),
+            surface=nt.ESSVI(*np.array([[1.0], [0.04 + 0.01 * i], [0.1], [0.0]])),
+            row={"currency": name},
+        )
+        for i, name in enumerate(names)
+    ]
+    paths = write_surfaces(results, tmp_path / "out")[3:]
+    assert [path.parent for path in paths] == [tmp_path / "out" / "surfaces"] * len(names)
+    assert {float(nt.load(path).theta[0]) for path in paths} == {0.04 + 0.01 * i for i in range(7)}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
