@@ -4,15 +4,18 @@ A file is written under a temporary name, flushed to the disk and renamed; then 
 """
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from .errors import NeutralError
+from .errors import DataError, NeutralError
 
 PARTIAL = ".partial"
+DIGEST = "digest"
 LONGEST_NAME = 120  # bytes of a part of a file name; file systems take 255 for all parts together
 
 
@@ -95,6 +98,30 @@ def writing(path: Path) -> Iterator[None]:
 
 def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return content for a JSON file with its own SHA-256 under the key `DIGEST`; see `check_seal`."""
+    return {**content, DIGEST: _digest(content)}
+
+
+def check_seal(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse the content of a file that has changed since `sealed` made it; content without a digest passes.
+
+    Raises:
+        DataError: The digest is not that of the content.
+    """
+    if DIGEST in content and content[DIGEST] != _digest(content):
+        raise DataError(
+            f"{path}: is damaged: its content is not that of its SHA-256. Restore the file from a copy, or "
+            "move it away and write it again."
+        )
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of content apart from its digest, whatever the layout and order of its text."""
+    plain = {key: value for key, value in content.items() if key != DIGEST}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def append_line(path: Path, line: str) -> None:

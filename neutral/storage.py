@@ -36,9 +36,12 @@ from .pricing.engines.base import AbstractEngine
 from .quotes.surface import QuoteSurface
 from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
 
-FORMAT = 2
+FORMAT = 3
 Kind = TypeVar("Kind")
-READABLE = (1, 2)  # in format 1 results have no request and history, and Python numbers are arrays
+# format 2 has no digest; in format 1 results have no request and history, and Python numbers are arrays
+READABLE = (1, 2, 3)
+# what the content of a file that `save` did not write, or that has changed, can raise
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, SyntaxError)
 _MODELS = {
     name: cls
     for name, cls in vars(models).items()
@@ -84,7 +87,7 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
         ArgumentError: Objects of this type cannot be saved, or the call is inside a JAX transformation.
         WriteError: The disk is full, or writing is not allowed.
     """
-    text = json.dumps({"format": FORMAT, "object": _encode(obj)}, indent=1)
+    text = json.dumps(durable.sealed({"format": FORMAT, "object": _encode(obj)}), indent=1)
     durable.write_text(Path(path), text + "\n")
 
 
@@ -98,18 +101,20 @@ def load(path: str | os.PathLike[str]) -> Any:
         An object of the class that was saved.
 
     Raises:
-        DataError: The file is damaged, or its format cannot be read.
-        OSError: The file does not exist, or reading is not allowed.
+        DataError: The file cannot be read, is damaged, or has a format that cannot be read.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["format"] not in READABLE:
             accepted = " or ".join(map(str, READABLE))
             raise DataError(f"{path}: format {content['format']!r} cannot be read; expected {accepted}.")
+        durable.check_seal(Path(path), content)
         return _decode(content["object"])
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, DataError):
-            raise
+    except OSError as error:
+        raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
+    except DataError:
+        raise
+    except _DAMAGE as error:
         raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
 
 
@@ -203,5 +208,7 @@ def _unchecked(cls: type[Kind], fields: dict[str, Any]) -> Kind:
     instance = object.__new__(cls)
     for field in dataclasses.fields(cls):  # pyright: ignore[reportArgumentType]
         value = fields.get(field.name, field.default)
+        if value is dataclasses.MISSING:
+            raise DataError(f"{cls.__name__} without its {field.name} cannot be read.")
         object.__setattr__(instance, field.name, value)
     return instance

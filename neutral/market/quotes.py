@@ -58,7 +58,8 @@ class Quotes:
 
         Deribit file names drop the fraction of the second, so gaps below one second are normal.
         """
-        gap = (self.frame["timestamp"] - pd.Timestamp(self.snapshot_ts)).abs().max()
+        times = pd.to_datetime(self.frame["timestamp"], utc=True)
+        gap = (times - pd.Timestamp(self.snapshot_ts)).abs().max()
         return float(gap.total_seconds()) if gap is not pd.NaT else float("nan")
 
 

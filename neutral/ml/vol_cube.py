@@ -25,6 +25,19 @@ from ..typing import Numbers, Real
 CHANNELS = ("ttm", "iv", "spot", "rate", "strike")
 DAYS_A_YEAR = 365.0
 _FORMAT = 1
+# what a file that `save` did not write, or that has changed, can raise
+_DAMAGE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    SyntaxError,
+    NotImplementedError,
+    BadZipFile,
+    zlib.error,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,10 +164,20 @@ class VolCube:
                 if int(file["format"]) != _FORMAT:
                     raise DataError(f"{path}: format {file['format']} is not known here, {_FORMAT} is.")
                 grid = CubeGrid(tuple(file["moneyness"].tolist()), tuple(file["days"].tolist()))
-                return cls(values=file["values"], dates=file["dates"], assets=file["assets"], grid=grid)
+                cube = cls(values=file["values"], dates=file["dates"], assets=file["assets"], grid=grid)
+                dates = len(cube.dates)
+                shape = (dates, len(CHANNELS), len(grid.days), len(grid.moneyness))
+                if cube.values.shape != shape or cube.assets.shape != (dates,):
+                    raise DataError(
+                        f"{path}: is damaged: values of shape {cube.values.shape} and assets of shape "
+                        f"{cube.assets.shape} do not fit its axes, which are {shape}."
+                    )
+                return cube
         except FileNotFoundError:
             raise DataError(f"{path}: no such file.") from None
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        except DataError:
+            raise
+        except _DAMAGE as error:
             raise DataError(f"{path}: is not a cube that neutral wrote, or is damaged: {error}") from error
 
 

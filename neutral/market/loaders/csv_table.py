@@ -208,6 +208,8 @@ def numbers(values: pd.Series) -> pd.Series:
         return values
     if pd.api.types.is_bool_dtype(values):
         return pd.Series(np.nan, index=values.index)
+    if values.dtype == object:  # whole numbers of more digits than a number has
+        values = texts(values)
     return cast(pd.Series, pd.to_numeric(values, errors="coerce")).astype("float64")
 
 

@@ -271,7 +271,13 @@ def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
             )
         count, unit = match.groups()
         span: dict[str, Any] = {UNITS[unit.lower()]: int(count)}
-        expiries.append(start + pd.DateOffset(**span))
+        try:
+            expiries.append(start + pd.DateOffset(**span))
+        except (ValueError, OverflowError) as error:
+            raise DataError(
+                f"{path}: row {line}: tenor {tenor!r} from {start:%Y-%m-%d} on ends beyond the year 9999; "
+                "correct the tenor or the date."
+            ) from error
     return pd.Series(expiries, dtype="datetime64[us, UTC]")
 
 

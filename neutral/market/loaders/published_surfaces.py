@@ -254,7 +254,7 @@ def _vols(rows: pd.DataFrame) -> pd.Series | float:
         return column(rows, "vol")
     if "vol_percent" in rows:
         return column(rows, "vol_percent") / 100
-    if "bid_vol" in rows:
+    if {"bid_vol", "ask_vol"} <= set(rows):
         return 0.5 * (column(rows, "bid_vol") + column(rows, "ask_vol"))
     return np.nan
 

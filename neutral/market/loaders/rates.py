@@ -57,7 +57,7 @@ def flat_rate(rate: float) -> Rates:
     Raises:
         ArgumentError: The rate is not a finite number.
     """
-    if not np.isfinite(rate):
+    if not isinstance(rate, int | float | np.number) or not np.isfinite(rate):
         raise ArgumentError(f"rate={rate!r} is not a finite number; write 0.03 for 3 %.")
     percent = 100 * DAYS_A_MONEY_MARKET_YEAR * np.expm1(rate / DAYS_A_YEAR)
     return Rates(np.zeros(1), np.array([percent]))
@@ -104,7 +104,7 @@ def discount_factors(
     """Return discount factors on a date, of the shape of `maturity`; nan if the rates are None.
 
     Args:
-        rates: A history of rates, or one continuously compounded rate.
+        rates: A history of rates, or one continuously compounded rate; None gives nan.
         date: The date whose rate in the history is used.
         maturity: Years of 365 days, any shape.
     """

@@ -12,6 +12,7 @@ import pandas as pd
 from ... import durable
 from ...errors import ArgumentError, NeutralError
 from ...times import TIME
+from ..csv_files import as_text
 from ..recipes import RECIPES, SHIFT, in_order, price_columns, standard_models
 from .rows import columns_of
 from .store import Store
@@ -65,7 +66,6 @@ QUOTE_FRONT = (
     "random_seed",
 )  # columns of a sheet of quotes before the prices of models
 LAST_ROW = 1_048_576  # rows of a sheet in Excel
-FORMULA = ("=", "+", "-", "@")  # with which text begins that Excel might read as a formula
 
 
 def write_reports(store: Store, kinds: list[str]) -> list[Path]:
@@ -107,18 +107,27 @@ def write_xlsx(store: Store, path: Path) -> None:
     """Write the workbook: a sheet of parameters for each model, the train quotes and the test quotes."""
     try:
         import xlsxwriter
+        import xlsxwriter.exceptions
     except ModuleNotFoundError:
         raise NeutralError("the workbook needs xlsxwriter; run pip install 'neutral[excel]'.") from None
     fits = store.read("fits").to_pandas()
     options = {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
-    with xlsxwriter.Workbook(str(path), options) as book:
-        kinds = kinds_of(store.models)
-        for model in in_order([*standard_models(), *store.models]):
-            title = RECIPES[model].sheet
-            _write_sheet(book, title, sheet_columns(model), [_parameters(fits, model)], kinds)
-        columns = quote_sheet_columns(store.models)
-        for split in ("train", "test"):
-            _write_sheet(book, f"{split}_data", columns, _quotes(store, fits, split), kinds)
+    try:
+        with xlsxwriter.Workbook(str(path), options) as book:
+            _write_sheets(book, store, fits)
+    except xlsxwriter.exceptions.XlsxWriterException as error:
+        raise durable.WriteError(f"cannot write {path}: {error}") from error
+
+
+def _write_sheets(book: "xlsxwriter.Workbook", store: Store, fits: pd.DataFrame) -> None:
+    """Write a sheet of each model's parameters, then one for each split of the quotes."""
+    kinds = kinds_of(store.models)
+    for model in in_order([*standard_models(), *store.models]):
+        title = RECIPES[model].sheet
+        _write_sheet(book, title, sheet_columns(model), [_parameters(fits, model)], kinds)
+    columns = quote_sheet_columns(store.models)
+    for split in ("train", "test"):
+        _write_sheet(book, f"{split}_data", columns, _quotes(store, fits, split), kinds)
 
 
 def sheet_columns(model: str) -> list[str]:
@@ -217,8 +226,7 @@ def _write_cell(sheet: "Worksheet", row: int, column: int, value: Cell) -> None:
     elif isinstance(value, int | float) and math.isfinite(value):
         sheet.write_number(row, column, value)
     else:
-        text = str(value)
-        sheet.write_string(row, column, f"'{text}" if text.startswith(FORMULA) else text)
+        sheet.write_string(row, column, str(as_text(str(value))))
 
 
 def _write_table(connection: sqlite3.Connection, kind: str, columns: dict[str, str], store: Store) -> None:

@@ -16,7 +16,8 @@ from ..inputs.archive import Entry, SnapshotFile
 from .config import Config
 from .parquet import KINDS, StoredFile, read_parquet, schema_of, write_parquet
 
-FORMAT = 3
+FORMAT = 4
+READABLE = (3, 4)  # manifests of format 3 have no digest
 MANIFEST = "manifest.json"
 PARTS = "parts"
 LOG = "run_log.jsonl"
@@ -163,8 +164,8 @@ class Store:
 
     def save(self, **changes: object) -> None:
         """Write the manifest with some entries changed."""
-        manifest = self._manifest | changes | {"code_version": CODE_VERSION}
-        text = json.dumps(manifest, indent=1, sort_keys=True)
+        manifest = self._manifest | changes | {"code_version": CODE_VERSION, "format": FORMAT}
+        text = json.dumps(durable.sealed(manifest), indent=1, sort_keys=True)
         durable.write_text(self.folder / MANIFEST, text + "\n")
         self._manifest = json.loads(text)
 
@@ -189,13 +190,16 @@ def open_store(folder: str | Path) -> Store:
         raise DataError(
             f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         raise DataError(
             f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
             "another --out, or --no-resume, which moves the folder aside."
         )
+    durable.check_seal(path, manifest)
+    if manifest["format"] == FORMAT and durable.DIGEST not in manifest:
+        raise DataError(f"{path}: is damaged: its digest is missing.")
     return Store(Path(folder), manifest)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from ... import durable
 from ...errors import DataError
 from ...times import TIME
+from ..csv_files import write_csv
 from ..outcome import REFUSED
 
 FOLDER = "records"
@@ -31,7 +32,15 @@ OF_A_FIT = (
     "steps",
 )
 NESTED = ("parameters", "standard_errors")
-UNLISTED = ("covariance", "covariance_names", "stages", "gates", "log", *NESTED)  # not in the table
+UNLISTED = (
+    "covariance",
+    "covariance_names",
+    "stages",
+    "gates",
+    "log",
+    durable.DIGEST,
+    *NESTED,
+)  # not in the table
 
 
 class Records:
@@ -95,10 +104,10 @@ class Records:
         Raises:
             WriteError: The disk is full, or writing is not allowed.
         """
-        plain = as_plain(record)
+        plain = durable.sealed(as_plain(record))
         path = self.folder / _name(plain)
         if refused is not None and len(refused):
-            durable.write_text(path.with_suffix(".refused.csv"), refused.to_csv(index=False))
+            write_csv(path.with_suffix(".refused.csv"), refused)
         durable.write_text(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
         now = time.time()
         written = path.stat().st_mtime
@@ -124,7 +133,7 @@ class Records:
         if len(frame):
             frame = frame.sort_values(["asset", "timestamp", "model"], kind="stable")
         path = self.folder.parent / "records.csv"
-        durable.write_text(path, frame.to_csv(index=False))
+        write_csv(path, frame)
         return path
 
 
@@ -161,8 +170,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         missing = [name for name in ALWAYS if name not in record]
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: is damaged: {error}; move it out of the folder.") from error
+    durable.check_seal(path, record)
     if missing:
         raise DataError(
             f"{path}: is not a record of the pipeline, because it lacks {', '.join(missing)}; move it out of "

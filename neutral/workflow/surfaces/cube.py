@@ -12,11 +12,12 @@ import pandas as pd
 from ... import durable
 from ...errors import ArgumentError
 from ...ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
-from ...times import TIME
+from ..csv_files import write_csv
 from ..inputs.markets import Market
 from .fit import MarketSurface, fit_markets
 
 SYNTHETIC = "SYN"
+LONGEST_AXIS = 10_000  # values
 SHOWN_REASONS = 5  # number of reasons in the summary
 UNDATED = np.datetime64("NaT", "s")
 
@@ -121,7 +122,7 @@ def write_cube(built: CubeBuild, path: Path) -> list[Path]:
     with durable.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         built.cube.save(path)
-    durable.write_text(rows, built.rows.to_csv(index=False, date_format=TIME))
+    write_csv(rows, built.rows)
     return [path, rows]
 
 
@@ -161,8 +162,14 @@ def _axis(name: str, text: str) -> tuple[float, ...]:
             return tuple(float(part) for part in text.split(","))
         first, last, step = (float(part) for part in text.split(":"))
         count = int((last - first) / step + 1e-9) + 1
+        if count > LONGEST_AXIS:
+            raise ArgumentError(
+                f"{name}={text!r} has {count:,} values; at most {LONGEST_AXIS:,} are accepted."
+            )
         return tuple(round(first + step * i, 12) for i in range(count))
-    except (ValueError, ZeroDivisionError) as error:
+    except ArgumentError:
+        raise
+    except (ValueError, ArithmeticError) as error:
         raise ArgumentError(
             f"{name}={text!r}: expected first:last:step, or numbers separated by commas."
         ) from error

@@ -11,7 +11,8 @@ import pandas as pd
 from ... import durable
 from ...storage import save
 from ...surfaces import ESSVI, ESSVIMixture
-from ...times import TIME, minute_text
+from ...times import minute_text
+from ..csv_files import write_csv
 from .fit import MarketSurface
 
 STORED = (ESSVI, ESSVIMixture)
@@ -51,7 +52,7 @@ def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]
     paths = []
     for name, frame in frames.items():
         path = folder / f"{name}.csv"
-        durable.write_text(path, frame.to_csv(index=False, date_format=TIME))
+        write_csv(path, frame)
         paths.append(path)
     stored = [result for result in results if isinstance(result.surface, STORED)]
     for result, name in zip(stored, _file_names(stored), strict=True):
