@@ -1,7 +1,7 @@
-"""Differentiable pricing and calibration of option models in JAX; see `neutral.price`, `neutral.Heston`.
+"""Differentiable pricing and calibration of option models in JAX; start with `neutral.price`.
 
-The public names stand in `__init__.pyi`, each with its home; they load on first use, so that the command line
-starts without JAX.
+`__init__.pyi` lists the public names and the modules that define them. Each name is imported on first use, so
+that the command line starts without JAX.
 """
 
 import lazy_loader

@@ -1,6 +1,6 @@
-"""Files that are either complete or absent, also after a crash.
+"""Writes files so that each is either complete or unchanged, even after a crash.
 
-A file is written under a temporary name, flushed to the disk, renamed, and its folder is flushed too.
+A file is written under a temporary name, flushed to the disk and renamed; then its folder is flushed as well.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ PARTIAL = ".partial"
 
 
 class WriteError(NeutralError, OSError):
-    """A file could not be written; what was there before is still there."""
+    """A file could not be written. A file that existed before is unchanged."""
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> str:
-    """Write a file through a temporary one beside it.
+    """Write a file under a temporary name beside it, and rename that file when it is complete.
 
     Args:
         path: The file to create or to replace.
-        write: Writes the content to the temporary path that it is called with.
+        write: A function that writes the content to the temporary path, its argument.
 
     Returns:
         The SHA-256 of the content, hexadecimal.
@@ -47,13 +47,21 @@ def replace(path: Path, write: Callable[[Path], object]) -> str:
 
 
 def write_text(path: Path, text: str) -> str:
-    """Write a text file with `replace` and return its SHA-256."""
+    """Write a text file in UTF-8 with `replace`, and return its SHA-256.
+
+    Raises:
+        WriteError: The disk is full, or writing is not allowed.
+    """
     return replace(path, lambda partial: _write(partial, text))
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an error of the operating system into one line that names the file and the remedy."""
+    """Turn an error of the operating system into a message that names the file and the remedy.
+
+    Raises:
+        WriteError: The body of the `with` statement raised an `OSError`.
+    """
     try:
         yield
     except WriteError:
@@ -61,8 +69,8 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         cause = os.strerror(error.errno) if error.errno else str(error)
         raise WriteError(
-            f"cannot write {path}: {cause}. What was committed before is kept; "
-            "once there is room, the same command continues from there."
+            f"cannot write {path}: {cause}. Files that were complete before are intact. Free disk space or "
+            "allow writing there, and try again."
         ) from error
 
 
@@ -71,13 +79,17 @@ def _write(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to the end of a text file."""
+    """Append a line to a text file.
+
+    Raises:
+        WriteError: The disk is full, or writing is not allowed.
+    """
     with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file's bytes, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -85,7 +97,7 @@ def sha256(path: Path) -> str:
 def sync_folder(folder: Path) -> None:
     """Flush a folder to the disk, so that a rename in it survives a crash.
 
-    Where the system does not let a folder be opened, nothing is done.
+    Nothing is done on systems that do not allow a folder to be opened.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)

@@ -1,21 +1,21 @@
-"""Every error that the package raises on purpose descends from `NeutralError`."""
+"""Defines the errors that the package raises on purpose; all are subclasses of `NeutralError`."""
 
 
 class NeutralError(Exception):
-    """The root of the package's own errors. The message is one line: what is wrong, and how to fix it."""
+    """The base class of the package's errors. The message says what is wrong, and how to fix it."""
 
 
 class ArgumentError(NeutralError, ValueError):
-    """An argument is wrong. The message names it and says what was given and what is accepted."""
+    """An argument is wrong. The message names it, and says what it was and what is accepted."""
 
 
 class DataError(NeutralError, ValueError):
-    """A file or a table cannot be used. The message names the file and the column."""
+    """A file or a table cannot be used. The message names the file, and the wrong line or column if any."""
 
 
 class PrecisionError(NeutralError, RuntimeError):
-    """The answer needs double precision, and single precision is in use."""
+    """The computation needs double precision, and single precision is in use."""
 
 
 class CalibrationError(NeutralError):
-    """A calibration that had to converge did not converge."""
+    """A calibration that was called with `throw=True` did not converge."""

@@ -1,4 +1,4 @@
-"""Double precision: the switch, and the refusal to compute without it."""
+"""Switches on double precision, and refuses to compute in single precision unless the caller accepts it."""
 
 from typing import Literal
 
@@ -10,24 +10,25 @@ Precision = Literal["float64", "float32"]
 
 
 def enable_x64() -> None:
-    """Switch JAX to double precision for the whole process. Call it before any array is made."""
+    """Switch JAX to double precision for the whole process. Call it before creating any array."""
     import jax
 
     jax.config.update("jax_enable_x64", True)
 
 
 def require_precision(precision: Precision, **arrays: object) -> type:
-    """Return the dtype to compute in; refuse to lose digits silently.
+    """Return the dtype to compute in, and refuse inputs that have already lost digits.
 
     Args:
         precision: "float64", or "float32" where its error of about 1e-6 of the forward is acceptable.
-        arrays: Inputs by name. A float32 array is refused in double precision.
+        arrays: Inputs by name. Arrays of float32 or float16 are refused in double precision.
 
     Returns:
         `numpy.float64` or `numpy.float32`.
 
     Raises:
-        PrecisionError: double precision is requested and JAX runs without it, or an input is float32 already.
+        PrecisionError: `precision` is unknown, or it is "float64" and JAX runs without double precision or an
+            input is float32 or float16.
     """
     import jax
 
@@ -44,7 +45,7 @@ def require_precision(precision: Precision, **arrays: object) -> type:
         dtype = getattr(value, "dtype", None)
         if dtype is not None and np.dtype(dtype) in (np.float32, np.float16):
             raise PrecisionError(
-                f"{name} is {dtype}: its digits are lost already. Pass float64 "
+                f"{name} is {dtype} and has already lost digits. Pass float64 "
                 "(after neutral.enable_x64()), or set precision='float32'."
             )
     return np.float64

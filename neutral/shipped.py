@@ -1,4 +1,4 @@
-"""What ships with the package: its version, its configurations, its market data."""
+"""Locates what ships with the package: its version, its configurations and its market data."""
 
 from importlib import resources
 from pathlib import Path
@@ -12,17 +12,19 @@ _PACKAGE = Path(str(resources.files("neutral")))
 
 
 def configuration(name: str) -> Path:
-    """A shipped configuration: `configs/<name>.toml` of the repository, in a wheel inside the package.
+    """Return the path of a shipped configuration.
+
+    It is in `configs/` of the repository, or in `neutral/configs/` of an installed wheel.
 
     Args:
-        name: Without folder and suffix, such as "deribit".
+        name: The name of the file without folder and suffix, such as "deribit".
     """
     installed = _PACKAGE / "configs" / f"{name}.toml"
     return installed if installed.is_file() else _PACKAGE.parent / "configs" / f"{name}.toml"
 
 
 def sample_folder(name: Literal["deribit", "index"] = "deribit") -> Path:
-    """A folder of shipped market data; the README above it states source, dates and licence.
+    """Return a folder of shipped market data; the README in its parent folder states source and licence.
 
     Args:
         name: "deribit": consecutive real snapshots; "index": three days of a generated index chain.

@@ -1,4 +1,4 @@
-"""Save and load: models, quotes, surfaces and results as JSON, read back bit for bit."""
+"""Saves models, quotes, surfaces and results as JSON, and loads them bit for bit."""
 
 import dataclasses
 import json
@@ -38,7 +38,7 @@ from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFi
 
 FORMAT = 2
 Kind = TypeVar("Kind")
-READABLE = (1, 2)  # 1: results without request and history, Python numbers as arrays
+READABLE = (1, 2)  # in format 1 results have no request and history, and Python numbers are arrays
 _MODELS = {
     name: cls
     for name, cls in vars(models).items()
@@ -76,13 +76,13 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
     Args:
         obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
-            `SANOS`, `SSVI` or `SVI`. A result is saved without its `request` where that holds an engine, a
-            loss, a prior or a solver that is not of this package.
-        path: File to write; replaced if it exists.
+            `SANOS`, `SSVI` or `SVI`, or the fit of a surface. A result is saved without its `request` if
+            that holds an engine, a loss, a prior or a solver that is not of this package.
+        path: The file to write; an existing file is replaced.
 
     Raises:
-        ArgumentError: objects of this type cannot be stored.
-        WriteError: the disk is full, or writing is not allowed.
+        ArgumentError: Objects of this type cannot be saved, or the call is inside a JAX transformation.
+        WriteError: The disk is full, or writing is not allowed.
     """
     text = json.dumps({"format": FORMAT, "object": _encode(obj)}, indent=1)
     durable.write_text(Path(path), text + "\n")
@@ -91,29 +91,36 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Any:
     """Read an object that `save` wrote; every number comes back bit for bit.
 
+    Args:
+        path: The file to read.
+
+    Returns:
+        An object of the class that was saved.
+
     Raises:
-        DataError: the file is not of this format, or damaged.
+        DataError: The file is damaged, or its format cannot be read.
+        OSError: The file does not exist, or reading is not allowed.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["format"] not in READABLE:
-            accepted = ", ".join(str(number) for number in READABLE)
-            raise DataError(f"{path}: format {content['format']!r} cannot be read; {accepted} can.")
+            accepted = " or ".join(map(str, READABLE))
+            raise DataError(f"{path}: format {content['format']!r} cannot be read; expected {accepted}.")
         return _decode(content["object"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} was not written by neutral.save, or is damaged: {error}") from error
+        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
 
 
 def _encode(x: Any) -> Any:
-    """The object as what JSON holds: a dictionary whose keys tell the kind of thing."""
+    """Encode an object as a dictionary for JSON; its keys say what kind of object it is."""
     if _TYPES.get(type(x).__name__) is type(x):
         return {"type": type(x).__name__, "fields": _fields(x)}
     if isinstance(x, type) and _MODELS.get(x.__name__) is x:
         return {"class": x.__name__}
     if isinstance(x, Tracer):
-        raise ArgumentError("Inside a jax transformation there are no numbers to save; save outside of it.")
+        raise ArgumentError("Arrays have no values in a JAX transformation; call neutral.save outside of it.")
     if isinstance(x, jax.Array | np.ndarray | np.generic):
         array = np.asarray(x)
         return {"dtype": str(array.dtype), "shape": list(array.shape), "data": array.ravel().tolist()}
@@ -128,13 +135,13 @@ def _encode(x: Any) -> Any:
     if isinstance(x, Weights):
         return {"weights": dict(x)}
     raise ArgumentError(
-        f"Only the package's own {', '.join(sorted(_SAVED))} can be saved, got {type(x).__name__}; "
-        "keep the parameters of a model of your own, for example with equinox.tree_serialise_leaves."
+        f"Got {type(x).__name__}; only {', '.join(sorted(_SAVED))} of this package can be saved. "
+        "Save the parameters of a custom model with equinox.tree_serialise_leaves, for example."
     )
 
 
 def _fields(x: Any) -> dict[str, Any]:
-    """The fields of an object, encoded; those fixed at compile time as plain numbers."""
+    """Encode the fields of an object; numbers that are fixed at compile time become plain Python numbers."""
     encoded = {}
     for field in dataclasses.fields(x):
         value = getattr(x, field.name)
@@ -148,7 +155,7 @@ def _fields(x: Any) -> dict[str, Any]:
 
 
 def _encode_request(request: Request) -> Any:
-    """The request of a result; nothing where a part of it is not of this package."""
+    """Encode the request of a result, or None if a part of it is not of this package."""
     try:
         return _encode(request)
     except ArgumentError:
@@ -156,7 +163,13 @@ def _encode_request(request: Request) -> Any:
 
 
 def _decode(x: Any, typed: bool = True) -> Any:
-    """The object; models inside of others may have leading axes and are not checked as typed ones."""
+    """Decode an object that `_encode` encoded.
+
+    Args:
+        x: The dictionary.
+        typed: Whether a model is built by its constructor, with its checks. A model inside another object may
+            have leading axes, which the checks do not accept.
+    """
     if "none" in x:
         return None
     for kind in ("text", "number"):
@@ -171,7 +184,7 @@ def _decode(x: Any, typed: bool = True) -> Any:
     if "type" not in x:
         return _array(np.asarray(x["data"], x["dtype"]).reshape(x["shape"]))
     if x["type"] not in _TYPES:
-        raise DataError(f"Type {x['type']!r} cannot be read; {', '.join(sorted(_SAVED))} can.")
+        raise DataError(f"type {x['type']!r} cannot be read; expected one of {', '.join(sorted(_SAVED))}.")
     cls = _TYPES[x["type"]]
     checked = typed and x["type"] in _MODELS
     fields = {name: _decode(value, checked) for name, value in x["fields"].items()}
@@ -179,16 +192,16 @@ def _decode(x: Any, typed: bool = True) -> Any:
 
 
 def _array(x: np.ndarray) -> Any:
-    """An array as the package keeps it: of JAX where that does not halve its precision."""
+    """Return an array of JAX, or of numpy where JAX would halve its precision."""
     if np.issubdtype(x.dtype, np.floating):
         return as_parameter(x)
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _unchecked(cls: type[Kind], fields: dict[str, Any]) -> Kind:
-    """An object of these fields, defaults for others, without the checks meant for typed numbers."""
-    made = object.__new__(cls)
+    """Create an object from its fields, or their defaults, without the checks of its constructor."""
+    instance = object.__new__(cls)
     for field in dataclasses.fields(cls):  # pyright: ignore[reportArgumentType]
         value = fields.get(field.name, field.default)
-        object.__setattr__(made, field.name, value)
-    return made
+        object.__setattr__(instance, field.name, value)
+    return instance

@@ -1,11 +1,11 @@
-"""Array aliases; where axes are fixed, annotations name them, as in `Float[Numbers, "2 T K"]`."""
+"""Defines type aliases of arrays. Annotations of fixed axes name them, as in `Float[Numbers, "2 T K"]`."""
 
 import numpy as np
 import numpy.typing as npt
 from jaxtyping import Array, Bool, Complex, Float, Int
 
 Numbers = Array | np.ndarray
-"""An array of JAX or of numpy; functions of the package take either."""
+"""An array of JAX or of numpy; functions of the package accept both."""
 
 Values = npt.ArrayLike
 """Whatever `numpy.asarray` takes: numbers, nested lists, arrays, columns of a table."""

@@ -96,7 +96,7 @@ def test_without_typer_the_remedy_is_named():
     code = "import sys; sys.modules['typer'] = None; import neutral.cli"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == "neutral: the command line needs typer: pip install 'neutral[cli]'\n"
+    assert done.stderr == "neutral: the command line needs typer; run pip install 'neutral[cli]'.\n"
 
 
 def test_the_module_is_the_command():

@@ -1,4 +1,7 @@
-"""The command line: each command parses its options, calls the library and prints. Help loads no JAX."""
+"""Defines the command line: each command parses its options, calls the library and prints its result.
+
+Printing help does not import JAX.
+"""
 
 import sys
 from importlib.metadata import version
@@ -11,7 +14,7 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "typer":
         raise
-    print("neutral: the command line needs typer: pip install 'neutral[cli]'", file=sys.stderr)
+    print("neutral: the command line needs typer; run pip install 'neutral[cli]'.", file=sys.stderr)
     raise SystemExit(2) from None
 
 from . import calibrate, cube, demo, pipeline, report, surface
@@ -22,7 +25,7 @@ for command in (demo.demo, calibrate.calibrate, surface.surface, cube.cube, pipe
 
 
 def main() -> None:
-    """Run the command line. One of the package's own errors becomes one line, with exit code 2."""
+    """Run the command line. An error of the package is printed in one line, and the exit code is 2."""
     try:
         app()
     except NeutralError as error:

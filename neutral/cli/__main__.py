@@ -1,4 +1,4 @@
-"""`python -m neutral.cli` is the command `neutral`."""
+"""Runs the command `neutral` as `python -m neutral.cli`."""
 
 from . import main
 

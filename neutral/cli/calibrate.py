@@ -1,4 +1,4 @@
-"""`neutral calibrate`."""
+"""Defines the command `neutral calibrate`."""
 
 import sys
 from pathlib import Path
@@ -19,46 +19,47 @@ def calibrate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Fit this model. Give the option once for each model. The models are {', '.join(RECIPES)}."
+            help=f"Fit this model. Repeat the option for several models. The models are {', '.join(RECIPES)}."
         ),
     ] = None,
     underlying: options.Underlyings = None,
     config: Annotated[
         Path | None,
         typer.Option(
-            help="A TOML file of settings. The default is the one shipped for Deribit snapshots, or "
-            "else the one for all other files."
+            help="A TOML file of settings. The default is the shipped file for Deribit snapshots, or the "
+            "shipped file for all other data."
         ),
     ] = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Calibrate only so many snapshots, the first ones.")
+        int | None, typer.Option(min=1, help="The number of snapshots to calibrate, from the first one.")
     ] = None,
     first_index: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="The position of the first snapshot in its archive, if earlier ones are not given. "
+            help="The position in the archive of the first snapshot, if the inputs leave earlier ones out. "
             "Positions seed the splits into train and test.",
         ),
     ] = None,
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume/--no-resume", help="Continue the run in the folder of the results, or move it aside."
+            "--resume/--no-resume",
+            help="Continue the run in the folder of the results, or move the folder aside and start afresh.",
         ),
     ] = True,
     report: Annotated[
         list[str] | None,
-        typer.Option(help="Also write the results as xlsx or sqlite. Give the option once for each format."),
+        typer.Option(help="Also write the results as xlsx or sqlite. Repeat the option for both formats."),
     ] = None,
 ) -> None:
     """Calibrate models to every snapshot of an archive, and write the results as Parquet files.
 
-    Exit code 0: every fit that was tried converged. 1: some fit did not converge. 2: the command is wrong, or
-    its input cannot be read. 130: it was interrupted; what was finished is stored, and the same command
-    continues.
+    The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, 2 if the command is
+    wrong or its input cannot be read, and 130 if the run was interrupted. Finished blocks are then stored,
+    and the same command continues the run.
     """
     from ..workflow import make_plan, open_store, run_plan
     from ..workflow.calibrate.sinks import check_kinds, write_reports
@@ -81,7 +82,7 @@ def calibrate(
             print(path)
     except KeyboardInterrupt:
         print(
-            "neutral: interrupted; what was finished is stored, and the same command continues.",
+            "neutral: interrupted; finished blocks are stored, and the same command continues the run.",
             file=sys.stderr,
         )
         raise typer.Exit(130) from None

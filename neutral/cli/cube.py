@@ -1,4 +1,4 @@
-"""`neutral cube`."""
+"""Defines the command `neutral cube`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,26 +32,27 @@ def cube(
     test_from: Annotated[
         str | None,
         typer.Option(
-            help="A date. The summary describes the days before it and the days from it on separately."
+            help="A date such as 2026-02-01. The summary describes the days before it separately from the "
+            "other days."
         ),
     ] = None,
     synthetic: Annotated[
         int | None,
-        typer.Option(min=1, help="Generate a random history of so many days instead of reading files."),
+        typer.Option(min=1, help="Instead of reading files, generate a random history of this many days."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of the random history.")] = 0,
 ) -> None:
-    """Fit surfaces to files and read them on one grid of dates, channels, maturities and moneyness.
+    """Fit surfaces to market data, and store them on one grid of dates, channels, maturities and moneyness.
 
-    Exit code 0: every fit that was tried converged. 1: some fit did not converge. 2: the command is wrong, or
-    its input cannot be read.
+    The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
+    is wrong or its input cannot be read.
     """
     options.start_jax()
     from ..workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
 
     grid = cube_grid(moneyness, days)
     if (synthetic is None) == (not inputs):
-        raise ArgumentError("give files, or --synthetic with a number of days, but not both.")
+        raise ArgumentError("the command takes either files or --synthetic with a number of days; give one.")
     if synthetic:
         built = synthetic_cube(synthetic, seed, grid)
     else:

@@ -1,4 +1,4 @@
-"""`neutral demo`."""
+"""Defines the command `neutral demo`."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from . import options
 
 
 def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
-    """Calibrate four models to twelve real Deribit snapshots, and write a page of tables and pictures."""
+    """Calibrate four models to twelve real Deribit snapshots, and write a page of tables and figures."""
     options.start_jax()
     from ..workflow.demo import demonstrate
     from ..workflow.progress import shown

@@ -1,4 +1,4 @@
-"""The options that commands share, and how their values are read."""
+"""Defines the options that commands share, and reads their values."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -31,35 +31,36 @@ Underlyings = Annotated[
     typer.Option(
         "--currency",
         "--underlying",
-        help="Use only this underlying, such as BTC, ETH or SPX. Give the option once for each.",
+        help="Use only this underlying, such as BTC, ETH or SPX. Repeat the option for several underlyings.",
     ),
 ]
 FileConfig = Annotated[
     Path | None,
     typer.Option(
         "--config",
-        help="A TOML file of settings. By default each file is read with the settings shipped for its kind.",
+        help="A TOML file of settings. By default each data file is read with the settings for its kind.",
     ),
 ]
 Rates = Annotated[
     str | None,
     typer.Option(
-        help="The interest rate as a decimal, or a file with its history. American quotes need one."
+        help="The interest rate as a decimal, or a file with its history. American quotes need a rate."
     ),
 ]
 Spot = Annotated[
     float | None,
-    typer.Option(help="The spot price. Foreign-exchange volatilities whose file has no spot need it."),
+    typer.Option(help="The spot price. It is required for foreign-exchange files that state none."),
 ]
 FileLimit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Read only so many files, the first ones.")
+    int | None, typer.Option("--limit", min=1, help="The number of files to read, from the first one.")
 ]
 
 
 def start_jax() -> None:
-    """Switch on double precision, and keep compiled programs in a folder.
+    """Switch on double precision, and cache compiled programs in a folder.
 
-    The folder is `JAX_COMPILATION_CACHE_DIR`, or the user's cache folder if that variable is not set.
+    The folder is `JAX_COMPILATION_CACHE_DIR`, or `neutral/jax` in the user's cache folder if that environment
+    variable is not set.
     """
     import jax
 
@@ -74,7 +75,7 @@ def start_jax() -> None:
 
 
 def number_or_path(text: str | None) -> float | str | None:
-    """Read a rate: a number, or the path of a file of rates."""
+    """Read the value of the option for rates: a number, or the path of a file of rates."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -92,10 +93,13 @@ def read_inputs(
 
     Args:
         inputs: Files and folders.
-        config: A TOML file; None takes the settings shipped for the kind of each file.
-        underlyings: Only these; None reads all.
-        limit: Only so many files.
-        data: Keys of the section `[data]` to replace.
+        config: A TOML file of settings; None takes the shipped settings for the kind of each file.
+        underlyings: The underlyings to read; None reads all.
+        limit: The number of files to read, from the first one; None reads all.
+        data: Values that replace those of the section `[data]`, by key; None replaces nothing.
+
+    Returns:
+        The markets in order, as `read_markets` gives them.
     """
     from ..workflow.calibrate.config import load_config, shipped_config
     from ..workflow.inputs.archive import market_files
@@ -103,9 +107,9 @@ def read_inputs(
     from ..workflow.progress import counted
 
     files = market_files(inputs)[:limit]
-    given = load_config(config) if config else None
+    settings = load_config(config) if config else None
 
     def config_of(kind: str) -> "Document":
-        return (given or shipped_config(kind)).replaced(data=data)
+        return (settings or shipped_config(kind)).replaced(data=data)
 
     return read_markets(counted(files, "files"), config_of, underlyings)

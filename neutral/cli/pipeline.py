@@ -1,4 +1,4 @@
-"""`neutral pipeline`."""
+"""Defines the command `neutral pipeline`."""
 
 import sys
 from pathlib import Path
@@ -20,15 +20,16 @@ def pipeline(
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Files of market data, or folders of such files. The default is what the settings name, "
-            "or else the shipped example.",
+            help="Files of market data, or folders of such files. The default is the files that the settings "
+            "name, or else the shipped example.",
             exists=True,
         ),
     ] = None,
     out: Annotated[
         Path,
         typer.Option(
-            help="The folder of the results. The records that it holds are the history.", file_okay=False
+            help="The folder of the results. Records in it from earlier runs are the history.",
+            file_okay=False,
         ),
     ] = Path("neutral-pipeline"),
     model: Annotated[
@@ -38,7 +39,7 @@ def pipeline(
     application: Annotated[
         str | None,
         typer.Option(
-            help="What the fits are for: market_making, vanilla_hedging or exotics. It sets the limits."
+            help="The use of the fits, which sets the limits: market_making, vanilla_hedging or exotics."
         ),
     ] = None,
     underlying: options.Underlyings = None,
@@ -46,7 +47,7 @@ def pipeline(
     spot: options.Spot = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
-        int, typer.Option(min=0, help="How many markets to draw on the page, the last ones.")
+        int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
     ] = 4,
 ) -> None:
     """Take markets through five stages with gates: preprocess, configure, optimise, validate and store.
@@ -54,8 +55,8 @@ def pipeline(
     The files may hold market data of any kind. The results are a record of each market, a table of all
     records, and a page.
 
-    Exit code 0: every market was fitted and passes its gates. 1: some market fails a gate or was refused. 2:
-    the command is wrong. 130: it was interrupted.
+    The exit code is 0 if every market was fitted and fails no gate, 1 if some market fails a gate or was
+    refused, 2 if the command is wrong, and 130 if the run was interrupted.
     """
     from ..workflow.pipeline.config import load_pipeline_config
     from ..workflow.progress import counted

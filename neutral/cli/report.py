@@ -1,4 +1,4 @@
-"""`neutral report`."""
+"""Defines the command `neutral report`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,7 @@ def report(
         Path | None, typer.Option(help="The page to write. By default it is report.html in the folder.")
     ] = None,
 ) -> None:
-    """Write an HTML page about results: tables, smiles, residuals and the paths of parameters."""
+    """Write an HTML page about results, with tables, smiles, residuals and parameters over time."""
     options.start_jax()
     from ..workflow import open_store
     from ..workflow.pages.calibrate import write_report

@@ -1,4 +1,4 @@
-"""`neutral surface`."""
+"""Defines the command `neutral surface`."""
 
 from typing import Annotated
 
@@ -17,7 +17,7 @@ def surface(
     spot: options.Spot = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
-        int, typer.Option(min=0, help="How many surfaces to draw on the page, the first ones.")
+        int, typer.Option(min=0, help="The number of surfaces to draw on the page; the first ones are drawn.")
     ] = 4,
 ) -> None:
     """Fit an arbitrage-free surface to each set of quotes, and write parameters, certificates and a page.
@@ -25,8 +25,8 @@ def surface(
     The files may be Deribit snapshots, option chains of equities, published surfaces or foreign-exchange
     volatilities.
 
-    Exit code 0: every fit that was tried converged. 1: some fit did not converge. 2: the command is wrong, or
-    its input cannot be read.
+    The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
+    is wrong or its input cannot be read.
     """
     options.start_jax()
     from ..workflow.pages.surfaces import write_page

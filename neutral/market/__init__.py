@@ -1,4 +1,4 @@
-"""The market side: files to tables, tables to surfaces."""
+"""Reads files of market data into tables of quotes, filters them, and builds surfaces of quotes."""
 
 from ..shipped import sample_folder as sample_folder
 from .american_quotes import european_quotes as european_quotes

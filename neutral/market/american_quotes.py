@@ -1,4 +1,4 @@
-"""European equivalents of American quotes, computed jointly with the forwards from put-call parity."""
+"""Replaces American quotes by European equivalents, jointly with the forwards from put-call parity."""
 
 import numpy as np
 import pandas as pd
@@ -8,29 +8,29 @@ from .cash_parity import WINDOW, implied_forwards
 from .quotes import column
 
 MAX_ROUNDS = 20
-TOLERANCE = 1e-6  # over the forward, in its change from one round to the next
-CHUNK = 512  # options priced at once: one shape, compiled once
+TOLERANCE = 1e-6  # relative change of the forward from one round to the next
+CHUNK = 512  # options priced at a time, so that a single shape is compiled
 
 
 def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Replace American quotes by those of European options with the same volatilities.
 
     Put-call parity holds for the European options, so the forward depends on their prices. These depend in
-    turn on the forward, through the yield. Both are iterated to a fixed point over the strikes near the
-    money. The early-exercise premium of the mid price is subtracted from bid and ask, so the spread stays.
-    The yield of an expiry is constant and stands for dividends and borrow cost; discrete dividends are not
-    modelled. Near a discrete dividend the forwards of the pairs drift along the strikes, and no average
-    removes that: no pair is rejected, the average is robust, and the uncertainty of the forward counts the
-    scatter of the pairs in full.
+    turn on the forward, through the dividend yield. Both are iterated to a fixed point over the strikes near
+    the money. The early-exercise premium of the mid price is subtracted from bid and ask, so the spread is
+    unchanged. The yield of an expiry is constant and includes dividends and borrow cost; discrete dividends
+    are not modelled. Near a discrete dividend the forwards of the call-put pairs drift along the strikes, and
+    no average removes that. Therefore no pair is rejected, the average is robust, and the uncertainty of the
+    forward includes the scatter of the pairs in full.
 
     Args:
         frame: As for `implied_forwards`, with `discount` for every expiry.
         spot: Price of the underlying; nan takes the discounted forward of the earliest expiry.
 
     Returns:
-        Two tables: the frame with European bid_price and ask_price and the quotes themselves in american_bid
+        Two tables: the frame with European bid_price and ask_price and the American quotes in american_bid
         and american_ask, and the table of `ImpliedForwards`. European prices are nan where no volatility
-        explains the mid, as at or below exercise value, and where the expiry has no forward.
+        explains the mid, for example at or below exercise value, and where the expiry has no forward.
 
     Raises:
         DataError: An expiry has no discount factor.
@@ -51,7 +51,7 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
 
 
 def _check_discounts(frame: pd.DataFrame) -> None:
-    """Refuse live expiries without a discount factor."""
+    """Refuse quotes of which an expiry after the quote date has no discount factor."""
     dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0)
     stated = frame["discount"].notna() if "discount" in frame else pd.Series(False, index=frame.index)
     missing = (dated & ~stated).to_numpy(bool)
@@ -65,20 +65,20 @@ def _check_discounts(frame: pd.DataFrame) -> None:
 
 
 def _spot(table: pd.DataFrame) -> float:
-    """The discounted forward of the first expiry that has one, as if nothing were paid before it."""
+    """Return the discounted forward of the first expiry that has one, which neglects dividends before it."""
     first = np.flatnonzero(table["forward"].notna())[:1]
     spot = (table["forward"] * table["discount"]).to_numpy()[first]
     return float(spot[0]) if len(spot) else np.nan
 
 
 def _european(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: float) -> pd.DataFrame:
-    """The frame with European quotes where |strike / forward - 1| <= window, nan elsewhere.
+    """Return the frame with European quotes where |strike / forward - 1| <= window, and nan elsewhere.
 
     Args:
-        frame: The quotes.
-        forwards: Forward of each expiry, indexed by it.
+        frame: The quotes, with the columns american_bid and american_ask.
+        forwards: Forward of each expiry, indexed by `expiry_datetime`.
         spot: Price of the underlying.
-        window: Largest distance from the money.
+        window: Largest distance from the money; inf replaces all quotes.
     """
     forward = forwards.reindex(frame["expiry_datetime"]).to_numpy(float)
     bid = frame["american_bid"].to_numpy()
@@ -92,13 +92,14 @@ def _european(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: flo
     dividend = rate - np.log(forward[rows] / spot) / t[rows]
     is_call = (frame["option_type"] == "call").to_numpy(bool)
     premium = np.full(len(frame), np.nan)
+    # in the order of the arguments of `european_equivalent`
     columns = (mid[rows], spot, strike[rows], t[rows], rate, dividend, is_call[rows])
-    premium[rows] = mid[rows] - _european_prices(*columns)  # in the order of `european_equivalent`
+    premium[rows] = mid[rows] - _european_prices(*columns)
     return frame.assign(bid_price=bid - premium, ask_price=ask - premium)
 
 
 def _european_prices(*columns: np.ndarray | float) -> np.ndarray:
-    """Prices of `american.european_equivalent`, whose arguments these are, computed chunk by chunk."""
+    """Compute the prices of `american.european_equivalent` chunk by chunk; the arguments are the same."""
     from ..options.american import european_equivalent  # loads JAX
 
     arrays = np.broadcast_arrays(*columns)

@@ -1,4 +1,4 @@
-"""From quotes to a surface: prices, forwards, filters and the split, with every refused row kept."""
+"""Turns quotes into a surface: computes forwards, filters and splits, and lists every rejected row."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -14,7 +14,7 @@ from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
 from .split import Split
 
-_LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of none is not infinite
+_LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of zero open interest is finite
 
 if TYPE_CHECKING:
     from ..quotes.surface import QuoteSurface
@@ -31,7 +31,7 @@ SHOWN_REASONS = 3
 def build_surface(
     quotes: Quotes, filters: Filters | None = None, split: Split | None = None, rate: float | None = None
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
-    """The surface of a snapshot's liquid quotes, and the rows that are not in it.
+    """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
     Args:
         quotes: The result of a loader.
@@ -43,7 +43,7 @@ def build_surface(
         The surface, with all weights 1, and the rejected rows with the column `reason`.
 
     Raises:
-        DataError: As `prepare`.
+        DataError: As for `prepare`.
         PrecisionError: Double precision is off.
     """
     kept, rejected = prepare(quotes, filters, split, rate)
@@ -51,7 +51,7 @@ def build_surface(
 
 
 def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
-    """The surface of a prepared table; arguments as for `surface_table`."""
+    """Build the surface of a prepared table; the arguments are those of `surface_table`."""
     from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
@@ -59,15 +59,15 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
-    """The columns of a prepared table that make a surface, with the names of `QuoteSurface.from_quotes`.
+    """Select the columns of a prepared table that `QuoteSurface.from_quotes` reads, under its names.
 
     Args:
         kept: The kept rows of `prepare`.
         open_interest_power: The weight of a quote is this power of its open interest; all weights are equal
-            where the source has no open interest.
+            if the source has no open interest.
     """
     interest = kept["open_interest"] if "open_interest" in kept else 1.0
-    # crossed quotes that the filters let through are a mid price without a spread
+    # a crossed quote that passes the filters counts as a mid price without bid and ask
     crossed = kept["ask_price"] < kept["bid_price"]
     return pd.DataFrame(
         {
@@ -110,7 +110,8 @@ def prepare(
         the order expiry, strike, type. The rejected rows have `reason` and the order of the file.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes have no rate.
+        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes have neither discount
+            factors nor a rate.
         PrecisionError: The quotes are American, and double precision is off.
     """
     filters = filters or Filters()
@@ -138,7 +139,7 @@ def prepare(
 def _with_derived(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """The table with kind, prices and forward, and the rows of mixed expiries, bool."""
+    """Add kind, prices and forwards to the quotes, and mark the rows of mixed expiries, bool."""
     frame, table = _with_forwards(quotes, passed, filters, rate)
     bid = frame["bid_price"].to_numpy()
     ask = frame["ask_price"].to_numpy()
@@ -160,7 +161,7 @@ def _with_derived(
 def _with_forwards(
     quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The quotes, American ones as European equivalents, and the forward of each expiry."""
+    """Return the quotes, American ones as European equivalents, and the table of forwards by expiry."""
     if quotes.settlement == "coin":
         return quotes.frame, forward_table(quotes.frame, passed)
     frame = quotes.frame
@@ -179,7 +180,7 @@ def _refuse(reason: np.ndarray, new: np.ndarray) -> None:
 
 
 def _too_few(quotes: Quotes, reason: np.ndarray, needed: int) -> str:
-    """The message of a surface with too few quotes, with the most frequent reasons."""
+    """Return the message for a surface with too few quotes, with the most frequent reasons."""
     counts = pd.Series(reason[reason != ""]).value_counts()
     worst = "; ".join(f"{count} x {name}" for name, count in counts.head(SHOWN_REASONS).items())
     left = int((reason == "").sum())

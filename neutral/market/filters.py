@@ -1,4 +1,4 @@
-"""Liquidity rules: the quotes that take part in a calibration, and the reasons why others do not."""
+"""Filters quotes by liquidity, and gives the reason for each quote that is refused."""
 
 import dataclasses
 import math
@@ -9,14 +9,14 @@ import pandas as pd
 from ..errors import ArgumentError
 from .quotes import DAYS_A_YEAR, column
 
-SYNTHETIC = "SYN."
+SYNTHETIC = "SYN."  # with which names of synthetic forwards begin
 
 # Reasons that loaders give.
 NON_STANDARD = "the contract is not standard"
 EXPIRED = "the option expired before the quote date"
 EXPIRES_TODAY = "the option expires on the quote date"
 
-# The beginnings of the reasons for which a quote without fault is left out.
+# The beginnings of the reasons that refuse a quote although nothing is wrong with it.
 _CHOICES = (
     "the maturity ",
     "the open interest ",
@@ -36,8 +36,8 @@ _CHOICES = (
 class Filters:
     """Rules that a quote must pass; a missing or non-numeric value breaks the rule that needs it.
 
-    The defaults are the rules behind the published fits of Deribit snapshots. A quote needs bid and ask under
-    all settings, as without both there is no mid price. Rules on open interest, vega or the name of the
+    The defaults are the rules of the published fits of Deribit snapshots. A quote needs bid and ask whatever
+    the settings, because without both there is no mid price. Rules on open interest, vega or the name of the
     underlying do not apply to a source that has no such column.
 
     Raises:
@@ -45,34 +45,34 @@ class Filters:
     """
 
     min_price: float = 0.0
-    """Bid and ask must be above it, in the unit of the prices."""
+    """Bid and ask must be above this price, in the unit of the quotes."""
     allow_crossed: bool = False
     """Whether a quote whose ask is below its bid passes."""
     min_maturity: float = 1 / DAYS_A_YEAR
-    """Years, in the day count of the quotes; the bound itself passes."""
+    """Shortest maturity that passes, in years of the day count of the quotes."""
     max_maturity: float | None = None
-    """Years; None sets no bound."""
+    """Longest maturity that passes, in years; None sets no bound."""
     min_open_interest: float = 1.0
-    """Contracts."""
+    """Smallest open interest that passes, in contracts."""
     min_vega: float = 0.0
-    """Payment currency per volatility point."""
+    """Smallest vega that passes, in payment currency per volatility point."""
     max_relative_spread: float = 0.5
-    """(ask - bid) / mid."""
+    """Largest (ask - bid) / mid that passes."""
     moneyness: tuple[float, float] = (0.5, 2.0)
-    """Lowest and highest strike / forward."""
+    """Lowest and highest strike / forward that pass."""
     drop_synthetic: bool = False
     """Whether options priced against a synthetic forward (underlying named `SYN.`) are left out."""
     forward_agreement: float = 2e-4
-    """Width of the band, over the forward, in which the call-put pairs of a European cash-settled expiry must
-    agree on its forward; an expiry of which more than 15 % do not is refused."""
+    """Width of the band, relative to the forward, in which the call-put pairs of a European cash-settled
+    expiry must agree on its forward; an expiry with more than 15 % of its pairs outside is refused."""
     arbitrage: bool = False
-    """Whether quotes are refused that take part in static arbitrage at bid and ask (`arbitrage_reasons`)."""
+    """Whether to refuse quotes that take part in static arbitrage at bid and ask; see `arbitrage_reasons`."""
     min_quotes: int = 50
-    """Fewest quotes of a surface; with fewer the whole surface is refused."""
+    """Smallest number of quotes of a surface; with fewer the whole surface is refused."""
     max_expiries: int | None = None
     """Largest number of expiries; those with the largest open interest are kept. None keeps all."""
     max_quotes: int | None = None
-    """Largest number of quotes; that many are drawn at random. None keeps all."""
+    """Largest number of quotes; if there are more, this many are drawn at random. None keeps all."""
     sample_seed: int = 123
     """Seed of the draw of `max_quotes`."""
 
@@ -92,11 +92,11 @@ class Filters:
 
 
 Rule = tuple[str, np.ndarray]
-"""A reason, and the rows that it refuses: bool, shape (rows,)."""
+"""A reason, and whether it refuses each row: bool, shape (rows,)."""
 
 
 def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
-    """The reason of the first rule that each row breaks, or ""; only rules that need no forward.
+    """Return the reason of the first rule that each row breaks, or "", of the rules that need no forward.
 
     Args:
         frame: `Quotes.frame`.
@@ -117,15 +117,15 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
 
 
 def _loader_rules(frame: pd.DataFrame) -> list[Rule]:
-    """One rule for each reason that the loader gave."""
+    """Return one rule for each reason that the loader gave."""
     if "refused" not in frame:
         return []
-    given = frame["refused"].fillna("").to_numpy(object)
-    return [(reason, given == reason) for reason in pd.unique(given) if reason]
+    reasons = frame["refused"].fillna("").to_numpy(object)
+    return [(reason, reasons == reason) for reason in pd.unique(reasons) if reason]
 
 
 def _term_rules(frame: pd.DataFrame) -> list[Rule]:
-    """The rules on the terms of the option."""
+    """Return the rules on the terms of the option."""
     strike = frame["strike"].to_numpy()
     return [
         ("the option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
@@ -136,7 +136,7 @@ def _term_rules(frame: pd.DataFrame) -> list[Rule]:
 
 
 def _price_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
-    """The rules on bid and ask."""
+    """Return the rules on bid and ask."""
     bid = frame["bid_price"].to_numpy()
     ask = frame["ask_price"].to_numpy()
     return [
@@ -149,7 +149,7 @@ def _price_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
 
 
 def _liquidity_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
-    """The rules on maturity, open interest, vega, spread and underlying."""
+    """Return the rules on maturity, open interest, vega, spread and underlying."""
     maturity = frame["maturity"].to_numpy()
     longest = math.inf if filters.max_maturity is None else filters.max_maturity
     spread = relative_spread(frame["bid_price"].to_numpy(), frame["ask_price"].to_numpy())
@@ -172,7 +172,7 @@ def _liquidity_rules(frame: pd.DataFrame, filters: Filters) -> list[Rule]:
 
 
 def _at_least(name: str, frame: pd.DataFrame, bound: float) -> list[Rule]:
-    """The rule on a column; none where the source has no such column."""
+    """Return the rule that a column is at least a bound, or no rule if the source has no such column."""
     key = name.replace(" ", "_")
     if key not in frame:
         return []
@@ -180,31 +180,31 @@ def _at_least(name: str, frame: pd.DataFrame, bound: float) -> list[Rule]:
 
 
 def is_choice(reason: str) -> bool:
-    """Whether a reason leaves out a quote without fault: too short, far, wide or little held."""
+    """Whether a reason refuses a quote that has no fault, for example because its open interest is small."""
     return reason.startswith(_CHOICES)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # infinite prices, which are refused
 def relative_spread(bid: np.ndarray, ask: np.ndarray) -> np.ndarray:
-    """(ask - bid) / mid, shape (rows,); nan where there is no positive mid."""
+    """Return (ask - bid) / mid, shape (rows,); nan where the mid is not positive and finite."""
     mid = 0.5 * (bid + ask)
     return np.divide(ask - bid, mid, out=np.full(len(mid), np.nan), where=(mid > 0) & np.isfinite(mid))
 
 
 def moneyness_reasons(moneyness: np.ndarray, filters: Filters) -> np.ndarray:
-    """The reason of each row whose strike / forward (shape (rows,)) is out of range, or ""."""
+    """Return the reason for each row whose strike / forward (shape (rows,)) is out of range, or ""."""
     low, high = filters.moneyness
     outside = ~((moneyness >= low) & (moneyness <= high))
     return first_reason([(f"strike / forward is outside {low:g} to {high:g}", outside)], len(moneyness))
 
 
 def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> np.ndarray:
-    """The reason of each row that is left out to limit the size of a surface, or "".
+    """Return the reason for each row that is refused to limit the size of a surface, or "".
 
     Args:
         frame: Columns expiry_datetime, strike, option_type and, if the source has it, open_interest. Without
             open interest the expiries with the most quotes count as the largest.
-        passed: Positions of the rows that have no reason yet, shape (passed,).
+        passed: Positions of the rows that no other rule refuses, shape (passed,).
         filters: The rules.
 
     Returns:
@@ -214,28 +214,28 @@ def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> 
     if filters.max_expiries is None and filters.max_quotes is None:
         return reasons
     # sorted, so that the draw does not depend on the order of the file
-    left = frame.iloc[passed].reset_index(drop=True)
-    left = left.iloc[sorted_rows(left, np.arange(len(left)))]
+    quotes = frame.iloc[passed].reset_index(drop=True)
+    quotes = quotes.iloc[sorted_rows(quotes, np.arange(len(quotes)))]
     if filters.max_expiries is not None:
-        expiries = left.groupby("expiry_datetime")
-        interest = expiries["open_interest"].sum() if "open_interest" in left else expiries.size()
-        # ties go to the earlier expiry
+        expiries = quotes.groupby("expiry_datetime")
+        interest = expiries["open_interest"].sum() if "open_interest" in quotes else expiries.size()
+        # the sort is stable: of equal expiries the earlier one comes first
         largest = interest.sort_values(ascending=False, kind="stable").index[: filters.max_expiries]
-        small = ~left["expiry_datetime"].isin(largest)
-        reasons[left.index[small]] = (
+        small = ~quotes["expiry_datetime"].isin(largest)
+        reasons[quotes.index[small]] = (
             f"the expiry is not among the {filters.max_expiries} with the largest open interest"
         )
-        left = left[~small]
-    if filters.max_quotes is not None and len(left) > filters.max_quotes:
-        drawn = left.index.to_series().sample(n=filters.max_quotes, random_state=filters.sample_seed)
-        reasons[left.index.difference(drawn)] = (
+        quotes = quotes[~small]
+    if filters.max_quotes is not None and len(quotes) > filters.max_quotes:
+        sample = quotes.index.to_series().sample(n=filters.max_quotes, random_state=filters.sample_seed)
+        reasons[quotes.index.difference(sample)] = (
             f"the quote is not among the {filters.max_quotes} drawn at random"
         )
     return reasons
 
 
 def first_reason(rules: list[Rule], rows: int) -> np.ndarray:
-    """The reason of the first rule that each row breaks, or ""; shape (rows,), dtype object."""
+    """Return the reason of the first rule that each row breaks, or ""; shape (rows,), dtype object."""
     reasons = np.full(rows, "", dtype=object)
     for reason, broken in reversed(rules):
         reasons[broken] = reason
@@ -243,27 +243,27 @@ def first_reason(rules: list[Rule], rows: int) -> np.ndarray:
 
 
 def _repeats(frame: pd.DataFrame, passed: np.ndarray) -> np.ndarray:
-    """The positions among `passed` whose expiry, strike and type an earlier one has."""
+    """Return the positions among `passed` that repeat expiry, strike and type of an earlier one."""
     order = sorted_rows(frame, passed)
     keys = [key[order] for key in _option_keys(frame)]
     same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
-    return order[1:][same]  # the sort is stable: of equal options the first in the file comes first
+    return order[1:][same]  # the sort is stable: of equal options the one earlier in the file comes first
 
 
 def sorted_rows(frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
-    """The positions `rows` by expiry, strike and type, call before put."""
+    """Sort the positions `rows` by expiry, strike and type, call before put."""
     return rows[np.lexsort([key[rows] for key in reversed(_option_keys(frame))])]
 
 
 def _option_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Expiry, strike and type (true for a put) of each row."""
+    """Return expiry, strike and type (true for a put) of each row."""
     # expiries as integers: an array of dates with a time zone holds Python objects
     expiry = pd.DatetimeIndex(frame["expiry_datetime"]).asi8
     return expiry, frame["strike"].to_numpy(), (frame["option_type"] != "call").to_numpy(bool)
 
 
 def _check(name: str, value: object, low: float = -math.inf) -> None:
-    """Refuse what is not a finite number of at least `low`."""
+    """Refuse a value that is not a finite number of at least `low`."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < low:  # pyright: ignore
         at_least = "" if low == -math.inf else f" of at least {low:g}"
@@ -271,13 +271,13 @@ def _check(name: str, value: object, low: float = -math.inf) -> None:
 
 
 def _check_count(name: str, value: object, low: int) -> None:
-    """Refuse what is not a whole number of at least `low`."""
+    """Refuse a value that is not a whole number of at least `low`."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < low:
         raise ArgumentError(f"{name}={value!r} is not accepted; expected a whole number of at least {low}.")
 
 
 def _check_range(moneyness: object) -> None:
-    """Refuse what is not a lowest and a highest moneyness."""
+    """Refuse a value that is not a pair of a lowest and a highest moneyness."""
     if not isinstance(moneyness, tuple | list) or len(moneyness) != 2:
         raise ArgumentError(
             f"moneyness={moneyness!r} is not accepted; expected the lowest and the highest strike / forward."

@@ -1,4 +1,4 @@
-"""The forward of each expiry: from the quoted future, or recovered from put-call parity."""
+"""Takes the forward of each expiry from futures prices, or recovers it from put-call parity."""
 
 from typing import NamedTuple
 
@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 
 MIN_PAIRS = 2
-HALF_TICK = 5e-5  # coin; the rounding error of a price whose bid and ask agree
-# One standard deviation of C - P, in half-spreads of the pair. Measured against the quoted futures of real
-# snapshots: with this value the recovered forwards are about one stated uncertainty off, root mean square.
+HALF_TICK = 5e-5  # coin; the half-spread assumed where bid and ask agree, for the rounding of prices
+# Standard deviation of C - P, in half-spreads of the pair. Measured against the futures prices of real
+# snapshots: with this value the root mean square error of the recovered forwards is about their uncertainty.
 SPREAD_TO_SD = 0.5
-# Standard deviation, over the forward, of the error that all pairs of an expiry share, because they and the
-# future are not read at one instant. Measured: with it 96 % of the recovered forwards lie within 1.96 stated
-# uncertainties.
+# Standard deviation, relative to the forward, of the error that all pairs of an expiry share because options
+# and future are not quoted at the same instant. Measured: with this value 96 % of the recovered forwards lie
+# within 1.96 of their uncertainties.
 SHARED_SD = 1e-4
-HUBER = 1.345  # standard deviations; 95 % as efficient as the mean on normal errors (Huber 1964)
+HUBER = 1.345  # standard deviations; 95 % as efficient as the mean for normal errors (Huber 1964)
 ITERATIONS = 50
 TOLERANCE = 1e-12
 
 
 class Parity(NamedTuple):
-    """A forward recovered from put-call parity; nan where there are fewer than two pairs."""
+    """A forward recovered from put-call parity; nan if there are fewer than two call-put pairs."""
 
     forward: float
     sd: float  # standard uncertainty, in the unit of the forward
@@ -34,11 +34,11 @@ def parity_forward(
     put_bid: np.ndarray,
     put_ask: np.ndarray,
 ) -> Parity:
-    """Forward of one expiry of coin-settled options from C - P = 1 - K / F.
+    """Compute the forward of one expiry of coin-settled options from C - P = 1 - K / F.
 
-    Each strike gives 1 / F = (1 - (C - P)) / K. The forward is the reciprocal of a Huber estimate of their
-    centre, with weights from the spreads; it starts at the weighted median, so a few stale quotes do not move
-    it.
+    Each strike gives a value 1 / F = (1 - (C - P)) / K. The forward is the reciprocal of a Huber estimate of
+    their centre, with weights from the spreads. The estimate starts at the weighted median, so a few stale
+    quotes do not move it.
 
     Args:
         strike: Strikes with both a call and a put, USD, shape (pairs,).
@@ -62,11 +62,11 @@ def parity_forward(
 
 
 def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
-    """Forward of each expiry.
+    """Determine the forward of each expiry of coin-settled options.
 
     It is the median `futures_price` over the rows that passed the quote rules, or over all rows if none of
-    those has one. An expiry without any futures price takes its forward from parity, over every strike whose
-    call and put both have a bid and an ask.
+    those has one. The forward of an expiry without any futures price comes from put-call parity, over every
+    strike whose call and put both have a bid and an ask.
 
     Args:
         frame: Columns expiry_datetime, option_type, strike, bid_price, ask_price, futures_price.
@@ -79,17 +79,17 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
     """
     codes, expiries = pd.factorize(frame["expiry_datetime"], sort=True)
     futures = frame["futures_price"].to_numpy()
-    has_own = has_futures(frame)
+    has_future = has_futures(frame)
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(expiries) + 1))
     rows = []
     for first, last in zip(bounds[:-1], bounds[1:], strict=True):
         members = order[first:last]
-        quoted = members[has_own[members]]
+        quoted = members[has_future[members]]
         liquid = quoted[passed[quoted]]
-        readings = futures[liquid if len(liquid) else quoted]
-        if len(readings):
-            rows.append((float(np.median(readings)), float(np.std(readings)), "futures", 0))
+        prices = futures[liquid if len(liquid) else quoted]
+        if len(prices):
+            rows.append((float(np.median(prices)), float(np.std(prices)), "futures", 0))
         else:
             parity = parity_forward(*call_put_pairs(frame.iloc[members]))
             rows.append((parity.forward, parity.sd, "parity" if parity.forward > 0 else "", parity.pairs))
@@ -106,12 +106,12 @@ def has_futures(frame: pd.DataFrame) -> np.ndarray:
 
 
 def forward_columns(frame: pd.DataFrame, table: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The forward of each row with what follows from it, arrays of shape (rows,).
+    """Return the forward of each row and the columns that follow from it, arrays of shape (rows,).
 
     Args:
         frame: The quotes.
-        table: The result of `forward_table` or `cash_parity.implied_forwards`. Without discount factors they
-            are 1, as for coin-settled options.
+        table: The result of `forward_table`, or the table of `cash_parity.implied_forwards`. Discount factors
+            that it does not have are 1, as for coin-settled options.
 
     Returns:
         forward, forward_sd, forward_source, discount, discount_sd, moneyness and log_moneyness.
@@ -125,17 +125,17 @@ def forward_columns(frame: pd.DataFrame, table: pd.DataFrame) -> dict[str, np.nd
     numbers = {name: np.append(table[name].to_numpy(float), np.nan)[position] for name in names}
     source = np.append(table["source"].to_numpy(object), "")[position]
     source = np.where((source == "futures") & ~has_futures(frame), "expiry", source)
-    with np.errstate(all="ignore"):  # strikes <= 0 and numbers that no market has, which are refused
+    with np.errstate(all="ignore"):  # strikes <= 0 and impossible forwards, whose rows are refused
         moneyness = frame["strike"].to_numpy() / numbers["forward"]
         log_moneyness = np.log(moneyness)
     return numbers | {"forward_source": source, "moneyness": moneyness, "log_moneyness": log_moneyness}
 
 
 def call_put_pairs(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Strike, call bid, call ask, put bid and put ask of one expiry, shape (pairs,) each.
+    """Return strike, call bid, call ask, put bid and put ask of one expiry, shape (pairs,) each.
 
-    Pairs are the strikes at which both call and put have a bid and an ask. Open interest does not matter
-    here, and a wide spread gets a small weight, so this uses more rows than a calibration does.
+    Pairs are the strikes at which both call and put have a bid and an ask. Quotes with small open interest
+    count here, and those with wide spreads have small weights, so more rows are used than in a calibration.
 
     Args:
         frame: The quotes of one expiry.
@@ -152,14 +152,15 @@ def call_put_pairs(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def huber(values: np.ndarray, sd: np.ndarray) -> tuple[float, float]:
-    """Huber's estimate of the centre of values, and its standard uncertainty.
-
-    It is found by iterated reweighting from the weighted median. If the values scatter more than their
-    standard deviations allow, the uncertainty grows by that ratio (Birge 1932).
+    """Compute Huber's estimate of the centre of values, by iterated reweighting from the weighted median.
 
     Args:
         values: Shape (n,), n >= 2.
         sd: Standard deviation of each value, > 0, shape (n,).
+
+    Returns:
+        The centre and its standard uncertainty. If the values scatter more than their standard deviations
+        allow, the uncertainty grows by that ratio (Birge 1932).
     """
     weight = sd**-2
     order = np.argsort(values)

@@ -1,9 +1,9 @@
-"""Foreign-exchange smiles: from quotes by delta to strikes and volatilities.
+"""Converts foreign-exchange volatilities quoted by delta to strikes and volatilities.
 
 Deltas are those of Reiswich and Wystup (2010), "FX volatility smile construction": amounts of foreign
 currency per unit of foreign notional. Market strangles are those of the same paper and of Clark (2011),
-"Foreign exchange option pricing", chapter 3: one volatility for put and call, whose joint price the smile has
-to meet.
+"Foreign exchange option pricing", chapter 3: put and call are priced with one volatility, and their joint
+price on the smile has to be the same.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from ..errors import ArgumentError
 from ..typing import Real
 
 Decimals = np.ndarray | np.floating
-"""Real numbers of any shape; numpy gives a single one as a scalar of its own."""
+"""Real numbers of any shape; a single number is a numpy scalar."""
 
 
 STEPS = 100
-HIGHEST = 10.0  # volatility, decimal
-DELTA_TOLERANCE = 1e-14  # of log strike
-STRANGLE_TOLERANCE = 1e-13  # of volatility
+HIGHEST = 10.0  # upper bound of volatilities, decimal
+DELTA_TOLERANCE = 1e-14  # of the log strike
+STRANGLE_TOLERANCE = 1e-13  # of the volatility
 _CHOICES = {
     "delta": ("spot", "forward"),
     "premium_adjusted": (False, True),
@@ -44,15 +44,16 @@ class FxConventions:
     """
 
     delta: Literal["spot", "forward"] = "spot"
-    """Whether the hedge is in spot or forward; a spot delta is the forward delta x the foreign discount."""
+    """Whether deltas are hedges in spot or in the forward. A spot delta is the forward delta x the foreign
+    discount factor."""
     premium_adjusted: bool = False
     """Whether the premium is paid in foreign currency and is part of the hedge."""
     atm: Literal["delta_neutral_straddle", "unadjusted_straddle", "forward"] = "delta_neutral_straddle"
-    """The strike at the money: where the deltas of call and put cancel, where their unadjusted deltas cancel,
-    or the forward."""
+    """The strike at the money: where the deltas of call and put cancel, where their deltas without premium
+    adjustment cancel, or the forward."""
     butterfly: Literal["market_strangle", "smile"] = "market_strangle"
-    """Whether a strangle quote is that of brokers, one volatility for both options, or the mean volatility of
-    the two on the smile; both are quoted less the volatility at the money."""
+    """What a strangle quote is, plus the volatility at the money: the one volatility at which brokers price
+    put and call, or the mean of their two volatilities on the smile."""
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -63,11 +64,11 @@ class FxConventions:
 
 
 class FxSmile(NamedTuple):
-    """The options of a smile by ascending strike, shape (points,) each."""
+    """The options of a smile in order of ascending strike, shape (points,) each."""
 
     strike: np.ndarray
     vol: np.ndarray  # decimal
-    is_call: np.ndarray  # bool; the option at the money is taken as a call
+    is_call: np.ndarray  # bool; the option at the money counts as a call
 
 
 def delta_of_strike(
@@ -79,19 +80,22 @@ def delta_of_strike(
     conventions: FxConventions | None = None,
     foreign_discount: ArrayLike = 1.0,
 ) -> Decimals:
-    """Delta of an option: phi N(phi d1), or phi (K / F) N(phi d2) premium-adjusted, phi = 1 call, -1 put.
+    """Compute the delta of an option.
+
+    The forward delta is phi N(phi d1), or phi (K / F) N(phi d2) if premium-adjusted, with phi = 1 for a call
+    and -1 for a put.
 
     Args:
-        strike: Domestic currency per unit of foreign, > 0; any shape, all broadcast.
-        vol: Decimal, > 0.
-        forward: In the unit of the strike, > 0.
+        strike: Domestic currency per unit of foreign, > 0. Arguments may have any shapes that broadcast.
+        vol: Volatility, decimal, > 0.
+        forward: Forward in the unit of the strike, > 0.
         maturity: Years, > 0.
         is_call: False for a put.
         conventions: None takes the defaults of `FxConventions`.
         foreign_discount: Discount factor of the foreign currency, by which spot deltas are multiplied.
 
     Returns:
-        Negative for puts, broadcast shape.
+        Deltas of the broadcast shape, negative for puts.
     """
     conventions = conventions or FxConventions()
     sign = np.where(is_call, 1.0, -1.0)
@@ -113,13 +117,14 @@ def strike_from_delta(
     conventions: FxConventions | None = None,
     foreign_discount: ArrayLike = 1.0,
 ) -> Decimals:
-    """Strike of an option of given delta, the inverse of `delta_of_strike`.
+    """Compute the strike of an option from its delta; the inverse of `delta_of_strike`.
 
     Two strikes have the same premium-adjusted call delta; the result is the larger one, as in the market.
 
     Args:
-        delta: In the convention of `delta_of_strike`, negative for puts. Any shape, all broadcast.
-        vol: Decimal, > 0.
+        delta: In the convention of `delta_of_strike`, negative for puts. Arguments may have any shapes that
+            broadcast.
+        vol: Volatility, decimal, > 0.
         forward: Domestic currency per unit of foreign, > 0.
         maturity: Years, > 0.
         is_call: False for a put.
@@ -127,10 +132,10 @@ def strike_from_delta(
         foreign_discount: Discount factor of the foreign currency, for spot deltas.
 
     Returns:
-        Strikes in the unit of the forward, broadcast shape.
+        Strikes in the unit of the forward, of the broadcast shape.
 
     Raises:
-        ArgumentError: A delta is that of no strike.
+        ArgumentError: No strike has the delta.
     """
     conventions = conventions or FxConventions()
     stdev = np.asarray(vol) * np.sqrt(maturity)
@@ -151,8 +156,8 @@ def strike_from_delta(
         k = _adjusted_k(np.log(size), sign, stdev, np.where(size < 1, k, np.log(size)))
     if np.isnan(k).any():
         raise ArgumentError(
-            f"delta={delta!r} is not possible: no premium-adjusted call of that volatility reaches it. Lower "
-            "the delta."
+            f"delta={delta!r} is not possible: no premium-adjusted call of this volatility has so large a "
+            "delta. Lower the delta."
         )
     return forward * np.exp(k)
 
@@ -160,9 +165,10 @@ def strike_from_delta(
 def at_the_money(
     vol: ArrayLike, forward: ArrayLike, maturity: ArrayLike, conventions: FxConventions | None = None
 ) -> Decimals:
-    """Strike at the money; arguments as for `strike_from_delta`.
+    """Compute the strike at the money; the arguments are those of `strike_from_delta`.
 
-    With s = vol sqrt(t) it is F e^{s^2 / 2} for a straddle, F e^{-s^2 / 2} for a premium-adjusted one, or F.
+    With s = vol sqrt(t) it is F e^{s^2 / 2} for a straddle, F e^{-s^2 / 2} for the delta-neutral straddle of
+    premium-adjusted deltas, or F for the forward.
     """
     conventions = conventions or FxConventions()
     if conventions.atm == "forward":
@@ -182,15 +188,15 @@ def fx_smile(
     conventions: FxConventions | None = None,
     foreign_discount: float = 1.0,
 ) -> FxSmile:
-    """Strikes and volatilities of one expiry from volatility at the money, risk reversals and strangles.
+    """Compute strikes and volatilities of one expiry from volatility at the money, risk reversals, strangles.
 
     Call and put volatilities are atm + b + rr / 2 and atm + b - rr / 2. For a smile strangle b is the quote.
-    For a market strangle b is such that the put and the call of that delta at the volatility atm + quote cost
-    together as much as at their volatilities on the smile. Between its points the smile is Clark's: the
+    For a market strangle b is such that the put and the call with this delta at the volatility atm + quote
+    together cost as much at that volatility as on the smile. Between its points the smile is Clark's: the
     logarithm of the volatility is the polynomial through all points in N(ln(F / K) / (atm sqrt(t))).
 
     Args:
-        atm: Volatility at the money; decimal, like all volatilities here.
+        atm: Volatility at the money, decimal like all volatilities here.
         deltas: Absolute deltas such as [0.25, 0.1], > 0, shape (n,).
         risk_reversals: Volatility of each call less that of the put, shape (n,).
         butterflies: Strangle quotes, shape (n,).
@@ -203,9 +209,9 @@ def fx_smile(
         The smile of 2 n + 1 points.
 
     Raises:
-        ArgumentError: A volatility is not between 0 and 10, a delta has no strike, or no smile meets the
-            strangles.
-        PrecisionError: Double precision is off, and market strangles have to be met.
+        ArgumentError: A volatility is not between 0 and 10, a delta has no strike, or no smile reproduces the
+            market strangles.
+        PrecisionError: Double precision is off, and strangles are market strangles.
     """
     conventions = conventions or FxConventions()
     deltas, reversals, quotes = (np.asarray(x, float) for x in (deltas, risk_reversals, butterflies))
@@ -215,9 +221,9 @@ def fx_smile(
         vols = np.concatenate([put_vols, call_vols])
         if not (min(atm, *vols) > 0 and max(atm, *vols) < HIGHEST):
             raise ArgumentError(
-                f"atm={atm:g}, risk_reversals={reversals.tolist()}, butterflies={quotes.tolist()}: give "
-                f"volatilities {min(atm, *vols):g} to {max(atm, *vols):g}, expected 0 to {HIGHEST:g}. "
-                "Volatilities are decimals: 0.2 is 20 %."
+                f"atm={atm:g}, risk_reversals={reversals.tolist()}, butterflies={quotes.tolist()} give "
+                f"volatilities of {min(atm, *vols):g} to {max(atm, *vols):g}; expected values above 0 and "
+                f"below {HIGHEST:g}. Volatilities are decimals: 0.2 is 20 %."
             )
         signed = np.concatenate([-deltas, deltas])
         return strike_from_delta(
@@ -253,7 +259,7 @@ def _smile_strangle(
     maturity: float,
     points: Callable[[Decimals], FxSmile],
 ) -> Decimals:
-    """The b of `fx_smile` with which market strangles cost as much on the smile as quoted, shape (n,).
+    """Solve for the b of `fx_smile`, shape (n,), with which the smile prices market strangles as quoted.
 
     Args:
         atm: Volatility at the money.
@@ -261,10 +267,10 @@ def _smile_strangle(
         k: Log-moneyness of their puts, then of their calls, shape (2 n,).
         forward: Domestic currency per unit of foreign.
         maturity: Years.
-        points: The smile with a given b.
+        points: Returns the smile of a b.
 
     Raises:
-        ArgumentError: The iteration finds no such smile.
+        ArgumentError: The iteration does not converge.
     """
     from ..options import black
 
@@ -286,30 +292,31 @@ def _smile_strangle(
         if np.abs(step).max() < STRANGLE_TOLERANCE:
             return b
     raise ArgumentError(
-        f"No smile meets the market strangles {quotes.tolist()} at the money {atm:g} in {maturity:g} years. "
-        "If they are smile strangles, pass FxConventions(butterfly='smile')."
+        f"No smile reproduces the market strangles {quotes.tolist()} with atm={atm:g} and a maturity of "
+        f"{maturity:g} years. If they are smile strangles, pass FxConventions(butterfly='smile')."
     )
 
 
 def _clark(smile: FxSmile, k: Decimals, forward: float, stdev: float) -> Decimals:
-    """Volatility at log-moneyness k: the exponential of Clark's polynomial in a delta of fixed volatility."""
+    """Return the volatility at log-moneyness k: exp of Clark's polynomial in a constant-volatility delta."""
     nodes = _normal(-np.log(smile.strike / forward) / stdev)
     coefficients = np.linalg.solve(np.vander(nodes), np.log(smile.vol))
     return np.exp(np.polyval(coefficients, _normal(-k / stdev)))
 
 
 def _adjusted_k(log_size: Decimals, sign: Decimals, stdev: Decimals, k: Decimals) -> Decimals:
-    """Log-moneyness of premium-adjusted deltas, by Newton steps on k + ln N(phi d2) - ln |delta|.
+    """Solve k + ln N(phi d2) = ln |delta|, for premium-adjusted deltas, for the log-moneyness k.
 
-    That function is concave in k, so steps from where it is negative never pass the root. For calls the
-    strike of the unadjusted delta is such a start, above the larger root; for puts the first step leads to
-    such a start. A slope of a call that turns positive means that there is no root: nan.
+    The left less the right side is concave in k, so Newton steps from a point where it is negative never pass
+    the root. For calls the strike of the unadjusted delta is such a point, above the larger root; for puts
+    the first step leads to such a point. If the slope of a call turns positive, there is no root and the
+    result is nan.
 
     Args:
-        log_size: ln |delta| of the forward delta, any shape, all broadcast.
+        log_size: ln |delta| of the forward delta. Arguments may have any shapes that broadcast.
         sign: phi, 1 for a call and -1 for a put.
-        stdev: Volatility times the root of the maturity.
-        k: Start.
+        stdev: Volatility times the square root of the maturity.
+        k: Log-moneyness from which the steps start.
     """
     for _ in range(STEPS):
         d2 = sign * (-k / stdev - 0.5 * stdev)
@@ -323,15 +330,15 @@ def _adjusted_k(log_size: Decimals, sign: Decimals, stdev: Decimals, k: Decimals
 
 
 def _hedge(conventions: FxConventions, foreign_discount: ArrayLike) -> Decimals:
-    """The factor from a forward delta to the delta of the conventions."""
+    """Return the factor from a forward delta to the delta of the conventions."""
     return np.asarray(foreign_discount if conventions.delta == "spot" else 1.0)
 
 
 def _normal(x: ArrayLike) -> Decimals:
-    """Normal distribution function, accurate in relative terms far below 0 too."""
+    """Return the normal distribution function, with relative accuracy also far below 0."""
     return _map(lambda y: 0.5 * math.erfc(-y / math.sqrt(2)), x)
 
 
 def _map(function: Callable[[float], float], x: ArrayLike) -> Decimals:
-    """The values of a function of one number at each entry."""
+    """Apply a function of one number to each entry."""
     return cast(np.ndarray, np.vectorize(function, otypes=[float])(x))

@@ -1,4 +1,4 @@
-"""The split of quotes into those that a model is fitted to and those that it is tested on."""
+"""Splits quotes into those to which a model is fitted and those on which it is tested."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,14 +17,22 @@ SEEDS_PER_CURRENCY = 10_000
 class Split:
     """A split of quotes into train and test, the same for the same quotes and seed.
 
-    - "random": quotes are shuffled and the first floor(train_share n) train. A call can then be tested while
-      the put of its strike trains, although put-call parity makes the two one number. Only quotes with a
-      futures price in their own row are drawn, as in the published fits; the others are "extra", in neither
-      set. If no quote has one, all are drawn.
+    The kinds of split are:
+
+    - "random": n quotes are shuffled, and the first floor(train_share n) are train. A call can then be test
+      while the put of its strike is train, although put-call parity makes the two one number. Only quotes
+      with a futures price in their own row are drawn, as in the published fits; the others are "extra", in
+      neither set. If no quote has one, all are drawn.
     - "strikes": neighbouring strikes of an expiry form blocks, calls and puts together; blocks are drawn.
     - "expiries": whole expiries are drawn.
 
     The last two draw from all quotes. With two or more blocks or expiries each side gets at least one.
+
+    Attributes:
+        kind: "random", "strikes" or "expiries".
+        seed: Seed of the draw, >= 0.
+        train_share: Share of train, above 0 and below 1.
+        block: Strikes per block of "strikes", >= 1.
 
     Raises:
         ArgumentError: A field is out of its range; the message names it and what is accepted.
@@ -33,7 +41,7 @@ class Split:
     kind: str = "random"
     seed: int = BASE_SEED
     train_share: float = 0.7
-    block: int = 3  # strikes per block of "strikes"
+    block: int = 3
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -52,7 +60,7 @@ class Split:
             )
 
     def labels(self, frame: pd.DataFrame) -> np.ndarray:
-        """The side of each row: "train", "test" or "extra".
+        """Assign each row to "train", "test" or "extra".
 
         Args:
             frame: Columns expiry_datetime, strike, forward_source, sorted by expiry, strike and type.
@@ -70,6 +78,7 @@ class Split:
         return np.where(np.isin(expiry, train), "train", "test").astype(object)
 
     def _random(self, frame: pd.DataFrame) -> np.ndarray:
+        """Assign single quotes at random."""
         labels = np.full(len(frame), "extra", dtype=object)
         has_future = frame["forward_source"].to_numpy(object) == "futures"
         drawn = np.flatnonzero(has_future if has_future.any() else np.ones(len(frame), bool))
@@ -81,6 +90,7 @@ class Split:
         return labels
 
     def _strikes(self, expiry: np.ndarray, strike: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Assign blocks of neighbouring strikes at random, expiry by expiry."""
         labels = np.full(len(strike), "test", dtype=object)
         for code in np.unique(expiry):
             rows = np.flatnonzero(expiry == code)
@@ -92,19 +102,19 @@ class Split:
         return labels
 
     def _draw(self, groups: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The groups that train: about `train_share` of them; of two or more groups, neither none nor all."""
+        """Draw about `train_share` of the groups; of two or more groups at least one, and not all."""
         n_train = round(self.train_share * len(groups))
         n_train = max(1, min(n_train, len(groups) - 1))
         return generator.permutation(groups)[:n_train]
 
 
 def split_seed(currency: str, position: int, currencies: Sequence[str] = ("BTC", "ETH")) -> int:
-    """Seed of a snapshot's split: 123 + 10000 (index of the currency) + position.
+    """Compute the seed of a snapshot's split: 123 + 10000 x (index of the currency) + position.
 
     Args:
         currency: One of `currencies`.
-        position: Place of the snapshot in its collection, from 0.
-        currencies: Currencies in the order that numbers them; append new ones, so that seeds stay.
+        position: Position of the snapshot in its archive, from 0.
+        currencies: Currencies in the order of their indices; append new ones, so that seeds do not change.
 
     Raises:
         ArgumentError: The currency is not among them, or the position is negative.

@@ -1,6 +1,6 @@
-"""From a folder of snapshots to a store of calibrated models, and from the store to reports.
+"""Calibrates models to folders of snapshots, stores the results, and writes reports about them.
 
-The public names stand in `__init__.pyi`, each with its home; they load on first use.
+`__init__.pyi` lists the public names and the modules that define them. Each name is imported on first use.
 """
 
 import lazy_loader

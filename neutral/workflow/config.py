@@ -1,7 +1,7 @@
-"""What configuration files share: common sections, reading from TOML, and a hash of what changes results.
+"""Defines what configuration files share: sections, reading from TOML, and a hash of what changes results.
 
-Each section of a file is a class whose name ends in Rules; its method `build` makes the object of the library
-that the section describes.
+Each section of a file is a class whose name ends in Rules. Its method `build`, if it has one, makes the
+object that the section describes.
 """
 
 import hashlib
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from ..calibration import Loss
 
 ModelName = Annotated[str, AfterValidator(known_model)]
-"""The name of a model of the registry."""
+"""The name of a model in the registry `RECIPES`."""
 
 R = TypeVar("R", bound="DataRules")
 D = TypeVar("D", bound="Document")
 
 
 class DataRules(Section):
-    """`[data]`: how files are read. The shipped configurations explain the keys."""
+    """`[data]`: how files are read. Comments in the shipped configurations explain the keys."""
 
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
@@ -42,7 +42,7 @@ class DataRules(Section):
 
     @cached_property
     def interest(self) -> float | Rates | None:
-        """The interest rate for loaders: None, a flat rate, or the history in a file, which is read once."""
+        """The interest rate for loaders: None, a flat rate, or the history in a file that is read once."""
         return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
 
 
@@ -66,13 +66,13 @@ class FilterRules(Section):
     sample_seed: Annotated[int, Field(ge=0)] = 123
 
     def build(self) -> Filters:
-        """The liquidity rules that `neutral.market.prepare` takes."""
+        """Make the liquidity rules for `neutral.market.prepare`."""
         low, high = self.moneyness
         return Filters(**self.model_dump(exclude={"moneyness"}), moneyness=(low, high))
 
 
 class LossRules(Section):
-    """`[loss]`: the fields of `neutral.Loss`, and the power of open interest with which quotes count."""
+    """`[loss]`: the fields of `neutral.Loss`, and the power of open interest that weights quotes."""
 
     weight: Literal["default", "spread", "vega", "price", "relative"] = "spread"
     robust: Literal["none", "soft_l1", "huber", "cauchy"] = "soft_l1"
@@ -82,42 +82,46 @@ class LossRules(Section):
     open_interest_power: float = 0.0
 
     def build(self) -> "Loss":
-        """The loss that `neutral.calibrate` minimises."""
+        """Make the loss that `neutral.calibrate` minimises."""
         from ..calibration import Loss  # loads JAX
 
         return Loss(**self.model_dump(exclude={"open_interest_power"}))
 
 
 class Document(Section, Generic[R]):
-    """A whole file. Each kind of file adds sections to these two."""
+    """A whole configuration file. Each kind of file adds sections to these two."""
 
     data: R
     filters: FilterRules = FilterRules()
 
     def replaced(self, **sections: Any) -> Self:
-        """A copy with some keys changed, checked again.
+        """Return a copy with some settings changed, which is checked again.
 
         Args:
-            sections: `models=[...]`, or `data={"limit": 3}`; a key whose value is None stays as it is. A
-                solver or engine of another kind gets the given settings only.
+            sections: New values by key, such as `models=[...]` or `data={"limit": 3}`. A value of None
+                changes nothing. For a solver or engine of another kind the new settings replace all others.
+
+        Raises:
+            ArgumentError: A key is unknown, or a value is not accepted.
         """
         content = self.model_dump()
         for name, value in sections.items():
             if isinstance(value, Mapping):
-                given = {key: entry for key, entry in value.items() if entry is not None}
-                content[name] = given if another_kind(name, content[name], given) else content[name] | given
+                changes = {key: entry for key, entry in value.items() if entry is not None}
+                replaces_all = another_kind(name, content[name], changes)
+                content[name] = changes if replaces_all else content[name] | changes
             elif value is not None:
                 content[name] = value
-        return validated(content, "the options given", type(self))
+        return validated(content, "the changed settings", type(self))
 
     @property
     def content(self) -> dict[str, Any]:
-        """The keys that change results, by section."""
+        """The settings that change results, by section."""
         return self.model_dump(mode="json")
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of `content` as canonical JSON."""
+        """The SHA-256 of `content` as canonical JSON, hexadecimal."""
         text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -127,10 +131,10 @@ def read_document(path: Path, kind: type[D]) -> D:
 
     Args:
         path: A TOML file.
-        kind: The kind of configuration that the file is.
+        kind: The class of the configuration.
 
     Raises:
-        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+        ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
     try:
@@ -138,15 +142,21 @@ def read_document(path: Path, kind: type[D]) -> D:
     except OSError as error:
         raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # includes tomllib.TOMLDecodeError and text that is not UTF-8
-        raise ArgumentError(f"{path}: not a TOML file: {error}") from error
+        raise ArgumentError(f"{path}: is not a TOML file: {error}") from error
     return validated(content, str(path), kind)
 
 
 def validated(content: Mapping[str, Any], source: str, kind: type[D]) -> D:
-    """Make a configuration of its content.
+    """Make a configuration from its content.
+
+    Args:
+        content: Values by key, and sections as mappings.
+        source: Where the content is from, for the message.
+        kind: The class of the configuration.
 
     Raises:
-        ArgumentError: The message names the source and the key, and says what was given and what is accepted.
+        ArgumentError: A key is unknown or a value is not accepted. The message names the source and the key,
+            and says what the value was and what is accepted.
     """
     try:
         return kind.model_validate(content)
@@ -155,11 +165,11 @@ def validated(content: Mapping[str, Any], source: str, kind: type[D]) -> D:
 
 
 def ascending(times: list[float]) -> list[float]:
-    """Return the times, which must ascend.
+    """Return the times after checking that they ascend.
 
     Raises:
         ValueError: There is no time, or a time is not later than the one before it.
     """
     if not times or sorted(set(times)) != times:
-        raise ValueError("expected one time or more, ascending")
+        raise ValueError("expected one or more times in ascending order")
     return times

@@ -1,4 +1,4 @@
-"""The demonstration: `neutral calibrate` on the shipped snapshots, and a page about its results."""
+"""Runs the demonstration: calibrates models to the shipped snapshots, and writes a page about the results."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,11 +22,11 @@ class Demonstration(NamedTuple):
 
 
 def demonstrate(out: Path, progress: Callable[[Progress], None] = lambda event: None) -> Demonstration:
-    """Calibrate Black, Heston, SVCJ and SVCJ++ to twelve real Deribit snapshots, and write a page about it.
+    """Calibrate Black, Heston, SVCJ and SVCJ++ to twelve real Deribit snapshots, and write a page about them.
 
     Args:
-        out: Folder of the results; results that it holds already are not calculated again.
-        progress: Called with every block.
+        out: Folder of the results; results that it already holds are not calculated again.
+        progress: Called with every committed block.
     """
     config = load_config().replaced(data={"first_index": FIRST_INDEX})
     summary = run(sample_folder(), out, config, progress=progress)

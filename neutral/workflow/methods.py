@@ -1,6 +1,6 @@
-"""How a fit is computed: the sections `[solver]` and `[engine]`, of which `kind` chooses one of several.
+"""Defines the sections `[solver]` and `[engine]`, whose key `kind` chooses how a fit is computed.
 
-Each kind has the settings of its own class, and `build` makes the object that calibration takes.
+Each kind has the settings of its class, and `build` makes the object for the calibration.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ Terms = Annotated[int, Field(ge=8)]
 
 
 class MarquardtSolver(Section):
-    """`[solver] kind = "levenberg_marquardt"`: the fields of `neutral.LevenbergMarquardt`."""
+    """`[solver]` with `kind = "levenberg_marquardt"`: the fields of `neutral.LevenbergMarquardt`."""
 
     kind: Literal["levenberg_marquardt"] = "levenberg_marquardt"
     gtol: Positive = 1e-6
@@ -26,18 +26,18 @@ class MarquardtSolver(Section):
     damping: Positive = 1e-2
 
     def build(self, steps: int = 1) -> "AbstractSolver":
-        """The solver, with `steps` times as many steps as are set."""
+        """Make the solver, with `steps` times `max_steps`."""
         from ..calibration import LevenbergMarquardt  # loads JAX
 
         return LevenbergMarquardt(gtol=self.gtol, max_steps=steps * self.max_steps, damping=self.damping)
 
     def other(self, steps: int = 1) -> "AbstractSolver":
-        """A solver of the other kind, as exact, with `steps` times as many steps as are set."""
+        """Make a solver of the other kind with the same `gtol`, and `steps` times `max_steps`."""
         return AdamSolver(gtol=self.gtol, max_steps=self.max_steps).build(steps)
 
 
 class AdamSolver(Section):
-    """`[solver] kind = "adam_lbfgs"`: the fields of `neutral.AdamLBFGS`."""
+    """`[solver]` with `kind = "adam_lbfgs"`: the fields of `neutral.AdamLBFGS`."""
 
     kind: Literal["adam_lbfgs"] = "adam_lbfgs"
     gtol: Positive = 1e-6
@@ -48,36 +48,36 @@ class AdamSolver(Section):
     memory: Count = 20
 
     def build(self, steps: int = 1) -> "AbstractSolver":
-        """The solver, with `steps` times as many steps as are set."""
+        """Make the solver, with `steps` times `max_steps`."""
         from ..calibration import AdamLBFGS  # loads JAX
 
         settings = self.model_dump(exclude={"kind"}) | {"max_steps": steps * self.max_steps}
         return AdamLBFGS(**settings)
 
     def other(self, steps: int = 1) -> "AbstractSolver":
-        """A solver of the other kind, as exact, with `steps` times as many steps as are set."""
+        """Make a solver of the other kind with the same `gtol`, and `steps` times `max_steps`."""
         return MarquardtSolver(gtol=self.gtol, max_steps=self.max_steps).build(steps)
 
 
 class LewisEngine(Section):
-    """`[engine] kind = "lewis"`: the nodes of `neutral.Lewis`; the engine's own choice where None."""
+    """`[engine]` with `kind = "lewis"`: the nodes of `neutral.Lewis`; None takes the engine's default."""
 
     kind: Literal["lewis"] = "lewis"
     nodes: Terms | None = None
 
     def build(self) -> "AbstractEngine":
-        """The engine."""
+        """Make the engine."""
         from ..pricing import Lewis  # loads JAX
 
         return Lewis() if self.nodes is None else Lewis(nodes=self.nodes)
 
 
 class CarrMadanEngine(Section):
-    """`[engine] kind = "carr_madan"`: the fields of `neutral.CarrMadan`."""
+    """`[engine]` with `kind = "carr_madan"`: the fields of `neutral.CarrMadan`."""
 
     kind: Literal["carr_madan"] = "carr_madan"
     N: Terms = 1024
-    alpha: float = -0.5  # needs no moments; a damping like 1.5 is refused where they are infinite
+    alpha: float = -0.5  # needs no moments; a damping such as 1.5 is refused where moments are infinite
     eta: Positive | None = None
     weights: Literal["trapezoid", "simpson"] = "trapezoid"
     interpolation: Literal["linear", "cubic", "quintic"] = "quintic"
@@ -85,14 +85,14 @@ class CarrMadanEngine(Section):
     control: bool = True
 
     def build(self) -> "AbstractEngine":
-        """The engine."""
+        """Make the engine."""
         from ..pricing import CarrMadan  # loads JAX
 
         return CarrMadan(**self.model_dump(exclude={"kind"}))
 
 
 class CosEngine(Section):
-    """`[engine] kind = "cos"`: the fields of `neutral.COS`; `range` is a rule, or its two ends."""
+    """`[engine]` with `kind = "cos"`: the fields of `neutral.COS`; `range` is a rule, or two ends."""
 
     kind: Literal["cos"] = "cos"
     N: Terms | None = None
@@ -105,11 +105,11 @@ class CosEngine(Section):
     @classmethod
     def _ascends(cls, ends: str | list[float]) -> str | list[float]:
         if isinstance(ends, list) and (len(ends) != 2 or not ends[0] < ends[1]):
-            raise ValueError("expected 'tail', 'cumulants', or two ends that ascend")
+            raise ValueError("expected 'tail', 'cumulants', or two numbers in ascending order")
         return ends
 
     def build(self) -> "AbstractEngine":
-        """The engine."""
+        """Make the engine."""
         from ..pricing import COS  # loads JAX
 
         settings = self.model_dump(exclude={"kind", "range"})
@@ -120,7 +120,7 @@ class CosEngine(Section):
 
 
 def _kind_of(standard: str) -> Callable[[object], str | None]:
-    """The function that reads the kind of a section: its key `kind`, or the standard one without that key."""
+    """Make the function that reads the kind of a section from its key `kind`; the default is `standard`."""
 
     def kind(content: object) -> str | None:
         if isinstance(content, Mapping):
@@ -131,7 +131,7 @@ def _kind_of(standard: str) -> Callable[[object], str | None]:
 
 
 def _one_of(standard: str, *kinds: str) -> Discriminator:
-    """The rule by which pydantic chooses among kinds of a section."""
+    """Make the rule by which pydantic chooses among the kinds of a section."""
     accepted = ", ".join(kinds)
     return Discriminator(
         _kind_of(standard),
@@ -160,9 +160,9 @@ def another_kind(name: str, section: Mapping[str, Any], changes: Mapping[str, An
 
 
 def without_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of a configuration without the kinds of solver and engine that are standard.
+    """Return the content of a configuration without the kinds of solver and engine that are the default.
 
-    Configurations that name no kind keep the hash that they had before there was a choice.
+    The hash of a configuration with the default kinds is the same as before there were other kinds.
     """
     result = dict(content)
     for name, standard in _STANDARD.items():

@@ -1,4 +1,4 @@
-"""What became of a snapshot: the statuses in tables of results, and the errors of fitted prices."""
+"""Defines the statuses in tables of results, and computes the errors of fitted prices."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,16 +16,16 @@ LOST = "error"
 """Status of a fit that an error prevented."""
 
 BEYOND_ENGINE = "engine_refused"
-"""Status of a fit that ends at a model which the engine cannot price."""
+"""Status of a fit that ends at a model that the engine cannot price."""
 
-ENOUGH_PRICES = 0.8  # share of finite prices below which errors are not stated
+ENOUGH_PRICES = 0.8  # share of finite prices below which errors are nan
 
 
 def status_text(status: "CalibrationStatus") -> str:
-    """The status of a fit as tables of results write it.
+    """Return the status of a fit as tables of results write it.
 
-    It is the name of the status, except for a model that the engine refuses to price: in tables "refused" is
-    said of a snapshot that was not fitted.
+    It is the name of the status, except for a model that the engine refuses to price, because "refused" in
+    tables means a snapshot that was not fitted.
     """
     return BEYOND_ENGINE if status.name == REFUSED else status.name
 
@@ -39,16 +39,16 @@ class PriceErrors(NamedTuple):
 
 
 def price_errors(error: np.ndarray, half_spread: np.ndarray, rows: np.ndarray) -> PriceErrors:
-    """Errors of the prices of some quotes; nan where less than four fifths of the prices are finite.
+    """Compute the errors of the prices of some quotes; nan if less than four fifths of the prices are finite.
 
     Args:
         error: Model price less mid price, in the unit of the quotes, shape (n,).
         half_spread: Half of ask less bid, in the same unit, shape (n,).
-        rows: Which quotes count, shape (n,).
+        rows: Whether each quote counts, bool, shape (n,).
     """
     finite = rows & np.isfinite(error)
     if not rows.any() or finite.sum() < ENOUGH_PRICES * rows.sum():
         return PriceErrors(np.nan, np.nan, np.nan)
     size = np.abs(error[finite])
-    inside = np.sum(size <= half_spread[finite]) / rows.sum()  # a price that is not finite is not inside
+    inside = np.sum(size <= half_spread[finite]) / rows.sum()  # a price that is not finite counts as outside
     return PriceErrors(root_mean_square(size), float(np.mean(size)), float(inside))

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, a line per block in a log."""
+"""Shows progress to people: a bar on a terminal, a line per block in a log."""
 
 import sys
 import time
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 @contextmanager
 def shown(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that `run` takes as `progress` and that shows each block on a stream.
+    """Provide a function that shows each block on a stream, for the argument `progress` of `run`.
 
     Args:
-        stream: Where to show it; standard error by default.
+        stream: Where blocks are shown; standard error by default.
     """
     target = stream or sys.stderr
     if not target.isatty():
@@ -32,12 +32,12 @@ def shown(stream: TextIO | None = None) -> Iterator[Callable[[Progress], None]]:
 
 
 def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iterator[T]:
-    """Give items one after another and count them on a stream.
+    """Yield items one after another, and count them on a stream.
 
     Args:
-        items: What to go through.
+        items: The items.
         what: What the items are, in the plural.
-        stream: Where to count them, standard error by default: with a bar on a terminal, with a line for
+        stream: Where they are counted, standard error by default: by a bar on a terminal, and by a line for
             every tenth part in a log.
     """
     target = stream or sys.stderr
@@ -55,7 +55,7 @@ def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iter
 
 
 def line(event: Progress) -> str:
-    """Write one block in one line."""
+    """Describe one block in one line."""
     failed = f", {event.not_converged} fits failed" if event.not_converged else ""
     refused = f", {event.refused} snapshots refused" if event.refused else ""
     spent = f"{event.snapshots / event.seconds:.2f} snapshots/s" if event.seconds else "done before"
@@ -63,7 +63,7 @@ def line(event: Progress) -> str:
 
 
 class _Tally:
-    """What has become of the snapshots of one underlying so far."""
+    """The counts of the snapshots and fits of one underlying so far."""
 
     def __init__(self) -> None:
         self.fitted = 0
@@ -71,7 +71,7 @@ class _Tally:
         self.refused = 0
 
     def add(self, event: Progress) -> None:
-        """Count one more block."""
+        """Add the counts of a block."""
         self.fitted += event.snapshots if event.seconds else 0
         self.failed += event.not_converged
         self.refused += event.refused
@@ -79,7 +79,7 @@ class _Tally:
 
 @contextmanager
 def _bars(console: "Console") -> Iterator[Callable[[Progress], None]]:
-    """A bar per underlying with its rate and its failures so far."""
+    """Show a bar for each underlying, with its rate and its failures so far."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 

@@ -1,7 +1,7 @@
-"""The registry of recipes: every model that the workflow calibrates, and all that follows from it.
+"""Registers a recipe for every model that the workflow calibrates, and derives columns and classes from it.
 
-An entry names the model's class as text, so that the command line and the configuration load no JAX; the
-class is imported when a fit, a table or a figure needs it.
+A recipe names the class of the model as text, so that the command line and the configuration do not load JAX;
+the class is imported when a fit, a table or a figure needs it.
 """
 
 import importlib
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..models import AbstractFourierModel
 
 PIPELINE_MODEL = "heston"
-"""Model of a pipeline whose configuration names none."""
+"""The model of a pipeline whose configuration names no model."""
 
 SHIFT = ("shift_times", "shift_increments")
 """Columns of a variance shift: its maturities, and the total variance added between consecutive ones."""
@@ -25,14 +25,14 @@ class Recipe:
     """A model as the workflow calibrates it.
 
     Attributes:
-        name: Name in configurations, on the command line and in tables.
-        home: Where its class is, as "module:Class".
-        nested: Name of the simpler model that it contains, from whose fit it also starts; "" where none is.
+        name: The name in configurations, on the command line and in tables.
+        home: The location of the class, as "module:Class".
+        nested: The name of the simpler model that it contains, whose fit is a further start; "" for none.
         shifted: Whether a variance shift at the expiries is calibrated with it.
-        settings: Keys of the configuration that the class is built with.
-        standard: Whether it is fitted where a configuration names no models. Every table of results has the
-            columns of the standard models; others add theirs where they are configured.
-        colour: Colour in figures, as matplotlib names it.
+        settings: The keys of the configuration with which the class is built.
+        standard: Whether it is fitted if a configuration names no models. Every table of results has the
+            columns of the standard models; other models add theirs if they are configured.
+        colour: The colour in figures, as matplotlib names it.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Recipe:
 
     @property
     def price_column(self) -> str:
-        """Column of the model's prices in the table of quotes."""
+        """The column of the model's prices in the table of quotes."""
         return f"price_{self._plain_name}"
 
     @property
     def sheet(self) -> str:
-        """Sheet of the model's parameters in the workbook."""
+        """The sheet of the model's parameters in the workbook."""
         return f"{self._plain_name}_params"
 
     @property
@@ -65,7 +65,7 @@ class Recipe:
 
     @cached_property
     def columns(self) -> dict[str, str]:
-        """For each parameter of the class its column in the table of fits."""
+        """The column in the table of fits of each parameter of the class."""
         from ..models.parameters import domains
 
         cls = self.model_class
@@ -74,38 +74,38 @@ class Recipe:
 
     @cached_property
     def errors(self) -> dict[str, str]:
-        """For each calibrated parameter of the class the column of its standard error."""
+        """The column of the standard error of each calibrated parameter of the class."""
         given = self.model_class.given
         return {name: f"{column}_se" for name, column in self.columns.items() if name not in given}
 
     def kind(self, parameter: str) -> str:
-        """Kind of a parameter's columns: "real", or "reals" of one with an axis."""
+        """Return the kind of a parameter's columns: "real", or "reals" if the parameter has an axis."""
         return "reals" if self.model_class.field_ndim(parameter) else "real"
 
     def build(
         self, settings: Mapping[str, Sequence[float]]
     ) -> "type[AbstractFourierModel] | AbstractFourierModel":
-        """What `neutral.calibrate` takes for the model.
+        """Make the class or model that `neutral.calibrate` takes as its first argument.
 
         Args:
-            settings: Values by key of the configuration; others than the recipe's own are passed over.
+            settings: Values by key of the configuration; keys that the recipe does not list are ignored.
         """
         from ..models import Shifted
 
-        given = {name: tuple(settings[name]) for name in self.settings}
-        inner = self.model_class(**given) if given else self.model_class
-        return Shifted(inner) if self.shifted else inner
+        arguments = {name: tuple(settings[name]) for name in self.settings}
+        model = self.model_class(**arguments) if arguments else self.model_class
+        return Shifted(model) if self.shifted else model
 
     def lengths(self, settings: Mapping[str, Sequence[float]]) -> dict[str, tuple[int, ...]]:
-        """The shape of each parameter of the class with an axis.
+        """Return the shape of each parameter of the class that has an axis.
 
         Args:
-            settings: As of `build`.
+            settings: As for `build`.
         """
         if not self.settings:
             return {}
-        given = {name: tuple(settings[name]) for name in self.settings}
-        return {name: (count,) for name, count in self.model_class(**given).entries().items()}
+        arguments = {name: tuple(settings[name]) for name in self.settings}
+        return {name: (count,) for name, count in self.model_class(**arguments).entries().items()}
 
 
 RECIPES: dict[str, Recipe] = {
@@ -146,19 +146,19 @@ RECIPES: dict[str, Recipe] = {
         Recipe("svcj++", "neutral.models:SVCJ", "svcj", shifted=True, standard=True, colour="C3"),
     )
 }
-"""Every model that can be calibrated, simpler ones first: the order of fits, of rows and of figures."""
+"""Every model that can be calibrated, simpler ones first; fits, rows and figures have this order."""
 
 
 def standard_models() -> list[str]:
-    """Names of the models that are fitted where a configuration names none."""
+    """Return the names of the models that are fitted if a configuration names no models."""
     return [recipe.name for recipe in RECIPES.values() if recipe.standard]
 
 
 def known_model(name: str) -> str:
-    """The name itself.
+    """Return the name after checking that it is the name of a model.
 
     Raises:
-        ValueError: there is no such model; lists those that there are.
+        ValueError: There is no such model; the message lists the models.
     """
     if name not in RECIPES:
         raise ValueError(f"expected one of {', '.join(RECIPES)}")
@@ -166,17 +166,20 @@ def known_model(name: str) -> str:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Names of models in the order of the registry."""
+    """Sort names of models in the order of the registry."""
     chosen = set(names)
     return [name for name in RECIPES if name in chosen]
 
 
 def nearest_nested(name: str, among: Iterable[str]) -> str | None:
-    """The richest simpler model that a model contains, among some; None where there is none.
+    """Find the simpler model nearest to a model along the chain of nested models.
 
     Args:
         name: Name of the model.
-        among: Names of the models that have been fitted.
+        among: Names of the models that may be chosen.
+
+    Returns:
+        The name of the simpler model; None if there is none.
     """
     fitted = set(among)
     simpler = RECIPES[name].nested
@@ -186,12 +189,12 @@ def nearest_nested(name: str, among: Iterable[str]) -> str | None:
 
 
 def settings_of(names: Iterable[str]) -> set[str]:
-    """Keys of a configuration that some models are built with."""
+    """Return the keys of a configuration with which some models are built."""
     return {key for name in names for key in RECIPES[name].settings}
 
 
 def parameter_columns(models: Iterable[str]) -> dict[str, str]:
-    """Columns of the parameters of some models with their kinds, those of the standard models first."""
+    """Return the columns of the parameters of some models with their kinds, the standard models first."""
     standard = [RECIPES[name] for name in standard_models()]
     columns = _own_columns(standard) | dict.fromkeys(SHIFT, "reals") | _error_columns(standard)
     further = [RECIPES[name] for name in in_order(models) if not RECIPES[name].standard]
@@ -199,30 +202,30 @@ def parameter_columns(models: Iterable[str]) -> dict[str, str]:
 
 
 def value_columns(models: Iterable[str]) -> dict[str, str]:
-    """Columns of the parameters of some models with their kinds, without those of standard errors."""
+    """Return the columns of the parameters of some models with their kinds, without standard errors."""
     recipes = [RECIPES[name] for name in in_order([*standard_models(), *models])]
     errors = _error_columns(recipes)
     return {name: kind for name, kind in parameter_columns(models).items() if name not in errors}
 
 
 def number_columns(models: Iterable[str]) -> list[str]:
-    """Columns of the parameters of some models that are one number each."""
+    """Return the columns of the parameters of some models that hold a single number."""
     return [name for name, kind in value_columns(models).items() if kind == "real"]
 
 
 def price_columns(models: Iterable[str]) -> dict[str, str]:
-    """Columns of the prices of the standard models and of some others, by model."""
+    """Return the columns of the prices of the standard models and of some other models, by model."""
     further = [name for name in in_order(models) if not RECIPES[name].standard]
     return {name: RECIPES[name].price_column for name in [*standard_models(), *further]}
 
 
 def model_of(name: str, parameters: Mapping[str, Any]) -> "AbstractFourierModel":
-    """The model that parameters describe, with a shift where they hold one.
+    """Make the model that parameters describe, with its shift if they include one.
 
     Args:
         name: Name of the model.
-        parameters: Values by column of the table of fits, or entry by entry (`kappa[0]`); others are passed
-            over.
+        parameters: Values by column of the table of fits, or entry by entry (`kappa[0]`); other keys are
+            ignored.
     """
     import numpy as np
 
@@ -238,7 +241,7 @@ def model_of(name: str, parameters: Mapping[str, Any]) -> "AbstractFourierModel"
 
 
 def _value(recipe: Recipe, field: str, parameters: Mapping[str, Any]) -> Any:
-    """A parameter's number, or its numbers along its axis."""
+    """Return the number of a parameter, or its numbers along its axis."""
     import numpy as np
 
     column = recipe.columns[field]
@@ -250,8 +253,8 @@ def _value(recipe: Recipe, field: str, parameters: Mapping[str, Any]) -> Any:
 
 
 def _own_columns(recipes: Iterable[Recipe]) -> dict[str, str]:
-    return {column: one.kind(name) for one in recipes for name, column in one.columns.items()}
+    return {column: recipe.kind(name) for recipe in recipes for name, column in recipe.columns.items()}
 
 
 def _error_columns(recipes: Iterable[Recipe]) -> dict[str, str]:
-    return {column: one.kind(name) for one in recipes for name, column in one.errors.items()}
+    return {column: recipe.kind(name) for recipe in recipes for name, column in recipe.errors.items()}

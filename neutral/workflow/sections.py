@@ -1,4 +1,4 @@
-"""Sections of configuration files: how they are checked, and how what is wrong is explained."""
+"""Defines how sections of configuration files are checked, and explains their errors."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, get_args, get_origin
@@ -14,26 +14,26 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Section(BaseModel):
-    """A table of the file: no unknown keys, finite numbers, no conversion of one type to another."""
+    """A table of a configuration file. Unknown keys, nan, inf and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
 
 
-def explained(document: type[Section], wrong: "ErrorDetails") -> str:
-    """One line on something that is wrong: the key, what came and what is accepted."""
-    where = [str(step) for step in wrong["loc"]] or [""]
+def explained(document: type[Section], error: "ErrorDetails") -> str:
+    """Explain an error in one line, with the key, its value and what is accepted."""
+    where = [str(step) for step in error["loc"]] or [""]
     *table, key = [name for name, _ in _steps(document, where)]
-    if wrong["type"] == "extra_forbidden":
+    if error["type"] == "extra_forbidden":
         *_, (_, section) = [("", document), *_steps(document, where[:-1])]
         accepted = ", ".join(section.model_fields)
         return f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {accepted}"
-    cause = wrong.get("ctx", {}).get("error") or wrong["msg"]
+    cause = error.get("ctx", {}).get("error") or error["msg"]
     name = ".".join([*table, key])
-    return f"{name} = {wrong['input']!r}: {cause}" if name else str(cause)
+    return f"{name} = {error['input']!r}: {cause}" if name else str(cause)
 
 
 def _steps(section: object, where: Sequence[str]) -> Iterator[tuple[str, object]]:
-    """Keys on the way to a place, each with the section that it opens; tags are no keys."""
+    """Yield the keys of a location, each with the section that it opens; pydantic's tags are not keys."""
     name = ""
     for step in where:
         kinds = _kinds(section)
@@ -49,8 +49,8 @@ def _steps(section: object, where: Sequence[str]) -> Iterator[tuple[str, object]
 
 
 def _kinds(section: object) -> dict[str, object]:
-    """Sections by tag where a key takes one of several."""
-    tagged = [get_args(one) for one in get_args(section) if get_origin(one) is Annotated]
+    """Return the sections by tag if a key accepts one of several sections."""
+    tagged = [get_args(part) for part in get_args(section) if get_origin(part) is Annotated]
     return {tag.tag: kind for kind, *notes in tagged for tag in notes if isinstance(tag, Tag)}
 
 

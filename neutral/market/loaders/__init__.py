@@ -1,1 +1,1 @@
-"""Loaders: market files of every layout to quotes."""
+"""Loaders, which read market data files of every layout into tables of quotes."""

@@ -1,4 +1,4 @@
-"""CSV files as tables of typed columns; every fault of a file is one error that names the place."""
+"""Reads CSV files as tables of typed columns; every fault of a file is an error that names the place."""
 
 import dataclasses
 import gzip
@@ -18,7 +18,7 @@ from ..quotes import column
 
 GZIP_MAGIC = b"\x1f\x8b"
 ISO = "YYYY-MM-DD"
-DATE_FORMATS = {  # regular expression, and the name of the format for pandas
+DATE_FORMATS = {  # for each form its regular expression, and the format as pandas writes it
     ISO: (r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?", "ISO8601"),
     "YYYYMMDD": (r"\d{8}", "%Y%m%d"),
 }
@@ -32,7 +32,7 @@ class FileContent:
     """A file read into memory once, so that the bytes that are hashed are the bytes that are parsed."""
 
     path: Path
-    stored: bytes  # as they are on the disk, plain or gzip
+    stored: bytes  # as on the disk, plain or gzip
 
     @property
     def sha256(self) -> str:
@@ -51,20 +51,23 @@ class FileContent:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CsvTable:
-    """A file as read. Column names are in lower case, without surrounding blanks and brackets."""
+    """A parsed CSV file. Column names are in lower case, without surrounding blanks and brackets."""
 
-    frame: pd.DataFrame  # the types of its columns are those that pandas finds
+    frame: pd.DataFrame  # pandas infers the types of its columns
     path: Path
     sha256: str  # of the uncompressed bytes
 
     def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
-        """The columns of `names` that the file has, under the keys of `names`.
+        """Select the columns of `names` that the file has, under the keys of `names`.
 
         Args:
             names: Accepted names of each column.
             required: Keys of the columns that the file must have.
             text: Keys of the columns that become text. All others become float64, nan where the file has no
                 finite number.
+
+        Returns:
+            A new table; columns that the file does not have are absent.
 
         Raises:
             DataError: A required column is missing.
@@ -74,8 +77,8 @@ class CsvTable:
             plural = "s" if len(missing) > 1 else ""
             raise DataError(
                 f"{self.path}: required column{plural} missing: {', '.join(missing)}. "
-                f"The file has the columns {', '.join(self.frame)}. Add what is missing, or rename the "
-                "column that holds it."
+                f"The file has the columns {', '.join(self.frame)}. Add each missing column, or rename the "
+                "column that holds its values."
             )
         columns = {}
         for key in names:
@@ -86,21 +89,21 @@ class CsvTable:
         return pd.DataFrame(columns)
 
     def name_of(self, key: str, names: Names) -> str | None:
-        """The file's own name of the column `key`, None where it has no such column."""
+        """Return the file's name of the column `key`, or None if it has no such column."""
         return next((name for name in names[key] if name in self.frame), None)
 
     def dates(self, values: pd.Series, name: str) -> pd.Series:
-        """A column of dates in UTC; a blank becomes NaT.
+        """Parse a column of dates as UTC times; a blank becomes NaT.
 
         Args:
             values: Dates as text, all in the same one of `DATE_FORMATS`.
             name: The file's name of the column, for the error.
 
         Raises:
-            DataError: A value is in none of the accepted forms, or in another one than the rest.
+            DataError: A value has no accepted form, or another form than the others.
         """
-        codes, distinct = pd.factorize(texts(values))  # a file repeats a handful of dates
-        # pandas reads whole numbers beside blanks as floats
+        codes, distinct = pd.factorize(texts(values))  # a file repeats few dates, so each is parsed once
+        # pandas reads a column of whole numbers and blanks as floats
         text = pd.Series(distinct, dtype="str").str.strip().str.removesuffix(".0")
         style = next(
             (name for name, (pattern, _) in DATE_FORMATS.items() if text.str.fullmatch(pattern).any()), ISO
@@ -119,7 +122,7 @@ class CsvTable:
         return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
     def refuse_blanks(self, values: pd.Series, name: str) -> None:
-        """Refuse a column that says which snapshot a row belongs to and leaves rows blank.
+        """Refuse blanks in a column that says to which snapshot each row belongs.
 
         Args:
             values: The column.
@@ -132,8 +135,8 @@ class CsvTable:
         if blank.any():
             raise DataError(
                 f"{self.path}: line {int(blank.argmax()) + 2}: {name} is blank (in {int(blank.sum())} of "
-                f"{len(blank)} rows), so it is unknown which snapshot the row belongs to. Fill it in, or "
-                "remove such rows."
+                f"{len(blank)} rows), so it is unknown which snapshot the row belongs to. Fill the column, "
+                "or remove these rows."
             )
 
 
@@ -141,11 +144,11 @@ def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> Csv
     """Read a CSV file, plain or gzip; the separator is `;` if the header has one, else a comma.
 
     Args:
-        file: The file, or its content where it has been read already.
-        decimal_comma: Whether numbers between semicolons have a decimal comma.
+        file: The file, or its content if it has been read already.
+        decimal_comma: Whether numbers have a decimal comma where the separator is `;`.
 
     Raises:
-        DataError: The file cannot be read, is damaged, is empty, is no CSV file, or names a column twice.
+        DataError: The file cannot be read, is damaged, is empty, is not a CSV file, or names a column twice.
     """
     content = read_content(file)
     path = content.path
@@ -159,7 +162,7 @@ def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> Csv
 
 
 def read_content(file: str | Path | FileContent) -> FileContent:
-    """Read a file into memory; a file that has been read already is returned as it is.
+    """Read a file into memory; content that has been read already is returned unchanged.
 
     Raises:
         DataError: The file cannot be read.
@@ -174,7 +177,7 @@ def read_content(file: str | Path | FileContent) -> FileContent:
 
 
 def _checked_text(path: Path, data: bytes) -> bytes:
-    """The uncompressed bytes of a file, which are UTF-8 text."""
+    """Uncompress the bytes of a file if they are gzip, and check that they are UTF-8 text."""
     try:
         if data.startswith(GZIP_MAGIC):
             data = gzip.decompress(data)
@@ -198,12 +201,12 @@ def _checked_text(path: Path, data: bytes) -> bytes:
 
 
 def header_of(data: bytes) -> str:
-    """The first line, without the byte order mark."""
+    """Return the first line, without the byte order mark."""
     return data.split(b"\n", 1)[0].decode("utf-8-sig").strip("\r")
 
 
 def header_names(data: bytes) -> tuple[str, list[str]]:
-    """The separator of a file, and its column names in the form that `CsvTable` gives them."""
+    """Return the separator of a file, and its column names as `CsvTable` writes them."""
     header = header_of(data)
     separator = ";" if ";" in header else ","
     return separator, [_plain(name) for name in header.split(separator)]
@@ -213,7 +216,7 @@ def check_unique(path: Path, names: list[str]) -> None:
     """Refuse a header that names a column twice.
 
     Raises:
-        DataError: Names the columns.
+        DataError: A name occurs twice; the message lists such names.
     """
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -233,19 +236,25 @@ def check_rows(path: Path, frame: pd.DataFrame) -> None:
 
 
 def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> pd.DataFrame:
-    """The rows of a CSV file, with columns of the types that pandas finds.
+    """Parse the rows of a CSV file; pandas infers the types of the columns.
+
+    Args:
+        path: The file, for messages.
+        data: Its uncompressed bytes.
+        separator: Between fields.
+        decimal: The decimal point or comma.
 
     Raises:
-        DataError: The bytes are no CSV file, or rows have more fields than the header.
+        DataError: The bytes are not a CSV file, or rows have more fields than the header.
     """
-    try:  # not in chunks of memory, which could give one column several types
+    try:  # low_memory would read in chunks, which could give one column several types
         frame = pd.read_csv(io.BytesIO(data), sep=separator, decimal=decimal, low_memory=False)
     except ValueError as error:  # the base class of pandas' ParserError
         raise DataError(
             f"{path}: this is not a readable CSV file: {str(error).strip()}. Every row needs the fields that "
             "the header names, and quotation marks in pairs."
         ) from error
-    if not isinstance(frame.index, pd.RangeIndex):  # what pandas makes of one field too many in every row
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas makes an index of a field too many in every row
         raise DataError(
             f"{path}: line 2 has more fields than the header has columns; name every column in the header."
         )
@@ -253,12 +262,12 @@ def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> 
 
 
 def texts(values: pd.Series) -> pd.Series:
-    """A column as text; the same object if it is text already."""
+    """Convert a column to text; a column of text is returned unchanged."""
     return values if isinstance(values.dtype, pd.StringDtype) else values.astype("str")
 
 
 def numbers(values: pd.Series) -> pd.Series:
-    """A column as float64, the same object if it is that already; nan where there is no number."""
+    """Convert a column to float64, nan where it has no number; a float64 column is returned unchanged."""
     if values.dtype == np.float64:
         return values
     if pd.api.types.is_bool_dtype(values):
@@ -273,9 +282,9 @@ def _finite(values: pd.Series) -> pd.Series:
 
 def _plain(name: str) -> str:
     words = name.strip().strip('"').strip().strip("[]").lower().split()
-    return " ".join(words)  # one line, even if a stray quotation mark draws a name over several
+    return " ".join(words)  # on one line, even if a stray quotation mark extends a name over several lines
 
 
 def _line(data: bytes, position: int) -> int:
-    """The line of a byte, counted from 1."""
+    """Return the line of a byte, counted from 1."""
     return data.count(b"\n", 0, position) + 1

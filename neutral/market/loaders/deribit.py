@@ -72,14 +72,14 @@ REQUIRED = (
     "vega",
     "open_interest",
 )
-FILE = "file"  # the day count of the file's own maturities
+FILE = "file"  # the day count that keeps the maturities that the file states
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One file as read, with all its currencies, before a day count is chosen."""
+    """A parsed file with all its currencies, before a day count is chosen."""
 
     frame: pd.DataFrame  # one row per listed option, in the order of the file
     path: Path
@@ -88,7 +88,7 @@ class Snapshot:
 
     @property
     def currencies(self) -> tuple[str, ...]:
-        """The currencies in the file, in alphabetical order."""
+        """The currencies in the file in alphabetical order."""
         return tuple(sorted(self.frame["currency"].unique()))
 
     @property
@@ -118,46 +118,46 @@ class DeribitOptions:
 def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
     """Read the quotes of one currency from a Deribit option snapshot.
 
-    Columns that calibration does not need may be absent; they come back empty. A cell that is not a number
-    becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with the
-    reason.
+    Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
+    number becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with
+    the reason.
 
     Args:
         path: CSV file, plain or gzip (recognised by its first bytes), UTF-8, one row per instrument.
         currency: "BTC", "ETH", ...; None takes the only one in the file.
-        day_count: Maturity in years: "file" keeps `time_to_maturity` (years of 365.25 days), "365" and
-            "365.25" divide the days from `timestamp` to `expiry_datetime`.
+        day_count: How maturities in years are computed. "file" keeps `time_to_maturity` (years of 365.25
+            days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
 
     Returns:
-        Every row of that currency, with prices in coin.
+        Every row of the currency, with prices in coin.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, or has no row of
-            that currency. The message names the file, and the line or column.
+            the currency. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
     return quotes_of(read_snapshot(path), currency, day_count)
 
 
 def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = FILE) -> Quotes:
-    """The quotes of one currency of a snapshot that has been read; arguments as in `load_deribit`."""
+    """Return the quotes of one currency of a parsed snapshot; the arguments are those of `load_deribit`."""
     return deribit_quotes(snapshot, currency, None, DeribitOptions(day_count))
 
 
 def deribit_quotes(
     snapshot: Snapshot, currency: str | None, date: str | Date | None, options: DeribitOptions
 ) -> Quotes:
-    """The quotes of one currency of a snapshot.
+    """Return the quotes of one currency of a snapshot.
 
     Args:
-        snapshot: The file as read.
+        snapshot: The parsed file.
         currency: None takes the only one.
         date: None, or the day of the snapshot.
         options: How the snapshot is read.
 
     Raises:
-        DataError: The snapshot has no row of that currency, or is of another day.
-        ArgumentError: The snapshot has several currencies and `currency` is None, or `date` is no date.
+        DataError: The snapshot has no row of the currency, or is of another day.
+        ArgumentError: The snapshot has several currencies and `currency` is None, or `date` is not a date.
     """
     choose(snapshot.path, "date", as_date(date), [midnight(snapshot.snapshot_ts)])
     currency = choose(snapshot.path, "currency", currency, snapshot.currencies)
@@ -177,7 +177,7 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
     """Read a snapshot file once, for `quotes_of` on each of its currencies.
 
     Raises:
-        DataError: As `load_deribit`.
+        DataError: As for `load_deribit`.
     """
     content = read_content(file)
     path = content.path
@@ -190,18 +190,18 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
     unnamed = frame["currency"].isna().to_numpy()
     if unnamed.any():
         raise DataError(
-            f"{path}: line {int(unnamed.argmax()) + 2}: no currency. The file may have been cut off; copy it "
-            "again, or remove the line."
+            f"{path}: line {int(unnamed.argmax()) + 2}: the currency is missing. The file may have been cut "
+            "off; copy it again, or remove the line."
         )
     try:
-        taken = snapshot_time(path)
+        snapshot_ts = snapshot_time(path)
     except DataError:
-        taken = _earliest(path, column(frame, "timestamp"))
-    return Snapshot(frame, path, taken, hashlib.sha256(data).hexdigest())
+        snapshot_ts = _earliest(path, column(frame, "timestamp"))
+    return Snapshot(frame, path, snapshot_ts, hashlib.sha256(data).hexdigest())
 
 
 def snapshot_time(path: str | Path) -> datetime:
-    """The UTC time in the name `deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv` or `.csv.gz`.
+    """Read the UTC time in the name `deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv` or `.csv.gz`.
 
     Raises:
         DataError: The name has no such time.
@@ -210,21 +210,21 @@ def snapshot_time(path: str | Path) -> datetime:
     try:
         if match:
             return datetime.strptime(match[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-    except ValueError:  # digits that are no date
+    except ValueError:  # the digits are not a date
         pass
-    raise DataError(f"{path}: the name tells no time; rename the file to {NAME_PATTERN}.")
+    raise DataError(f"{path}: the file name states no time; rename the file to {NAME_PATTERN}.")
 
 
 def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
-    """Snapshot files in order of the time in their names.
+    """List snapshot files in order of the time in their names.
 
     Args:
         source: A folder, of which every `.csv` and `.csv.gz` file is taken, or the files themselves. Names
             that begin with `._`, companion files of macOS, are skipped.
 
     Raises:
-        DataError: There is no such folder or no snapshot, a name has no time, or two files have the same
-            time.
+        DataError: The folder does not exist, there is no snapshot, a name has no time, or two files have the
+            same time.
     """
     if isinstance(source, str | Path):
         folder = Path(source)
@@ -238,7 +238,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
         raise DataError(f"{source}: there is no snapshot in it; expected files named {NAME_PATTERN}.")
     for (earlier, first), (later, second) in pairwise(times):
         if earlier == later:
-            raise DataError(f"{first} and {second}: two snapshots of the same time; remove one of them.")
+            raise DataError(f"{first} and {second} are two snapshots of the same time; remove one of them.")
     return [path for _, path in times]
 
 
@@ -250,13 +250,14 @@ def _check_header(path: Path, data: bytes) -> None:
         plural = "s" if len(missing) > 1 else ""
         raise DataError(
             f"{path}: required column{plural} missing: {', '.join(missing)}. The file has the columns "
-            f"{', '.join(names[:SHOWN])}. Add what is missing, or give a file of another kind to its loader."
+            f"{', '.join(names[:SHOWN])}. Add each missing column, or read a file of another kind with the "
+            "loader of that kind."
         )
     check_unique(path, [name for name in names if name in COLUMNS])
 
 
 def _parse(path: Path, data: bytes) -> pd.DataFrame:
-    """The rows as a table with all of `COLUMNS`: text, or float64."""
+    """Parse the rows into a table that has all `COLUMNS`, each as text or float64."""
     frame = parse(path, data)
     for name in COLUMNS:
         if name not in frame:  # the header has been checked, so this is an optional column
@@ -269,7 +270,7 @@ def _parse(path: Path, data: bytes) -> pd.DataFrame:
 
 
 def _dates(values: pd.Series) -> pd.Series:
-    """ISO dates as UTC times, NaT where there is no date; each distinct text is parsed once."""
+    """Parse ISO dates as UTC times, NaT where there is no date; each distinct text is parsed once."""
     codes, distinct = pd.factorize(values)
     text = pd.Series(distinct, dtype="str")
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
@@ -277,7 +278,7 @@ def _dates(values: pd.Series) -> pd.Series:
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:
-    """The first timestamp of the rows, for a file whose name has no time."""
+    """Return the first timestamp of the rows, for a file whose name has no time."""
     first = timestamps.min()
     if first is pd.NaT:
         raise DataError(
@@ -288,11 +289,11 @@ def _earliest(path: Path, timestamps: pd.Series) -> datetime:
 
 
 def _maturity(frame: pd.DataFrame, snapshot_ts: datetime, day_count: str) -> pd.Series:
-    """Years to expiry by the day count, shape (rows,); nan where a date is missing."""
+    """Return the years to expiry by the day count, shape (rows,); nan where a date is missing."""
     if day_count == FILE:
         return column(frame, "time_to_maturity")
-    taken = column(frame, "timestamp").fillna(pd.Timestamp(snapshot_ts))
-    seconds = (column(frame, "expiry_datetime") - taken).dt.total_seconds()
+    quoted_at = column(frame, "timestamp").fillna(pd.Timestamp(snapshot_ts))
+    seconds = (column(frame, "expiry_datetime") - quoted_at).dt.total_seconds()
     return seconds / (SECONDS_A_DAY * DAY_COUNTS[day_count])
 
 

@@ -1,4 +1,4 @@
-"""Reads end-of-day chains of listed equity and index options, in the layouts in which they circulate."""
+"""Reads end-of-day chains of listed equity and index options, in the layouts that vendors use."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -45,11 +45,11 @@ TEXTS = ("date", "underlying", "contract", "expiry", "option_type")
 REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
 SIDES = {"c_": "call", "p_": "put"}  # prefixes of the wide layout
 EUROPEAN = frozenset("SPX SPXW XSP XEO VIX NDX NDXP XND RUT RUTW MRUT DJX DAX SX5E".split())
-"""The indices whose options can be exercised at expiry only."""
+"""The indices whose options can be exercised only at expiry."""
 # A volatility that so many rows share to the last digit was filled in, not computed.
 PLACEHOLDER_ROWS = 20
 PLACEHOLDER_SHARE = 0.05
-REPORTED_SHARE = 0.05  # of rows with open interest; with fewer the column was not filled in
+REPORTED_SHARE = 0.05  # share of rows with open interest below which the column was not filled in
 OCC_SUFFIX = 15  # characters of expiry, kind and strike, at the end of an OCC symbol
 
 
@@ -91,29 +91,32 @@ def load_equity_chain(
     `put/call`, `strike`, `bid`, `ask`), or one row per strike with the call in `[C_BID]`, `[C_ASK]`, ... and
     the put in `[P_BID]`, ... . `NAMES` lists every accepted name; case, blanks and brackets around the names
     do not matter. A cell that is not a number becomes nan; such rows stay, and `prepare` rejects them with
-    the reason. The column `refused` marks rows that are no quote of a live standard option: contracts whose
-    root ends in a digit (minis, adjusted ones), options that have expired, and those that expire on the day.
+    the reason. The column `refused` marks rows that do not quote a live standard option: contracts whose root
+    ends in a digit (mini and adjusted contracts), options that have expired, and options that expire on the
+    quote date.
 
     Args:
         path: CSV file, plain or gzip, UTF-8. Dates are YYYY-MM-DD or YYYYMMDD.
-        date: Quote date; None takes the only one. It dates a file that has no dates. For such a file None
-            takes the first expiry, the last day on which all listed options lived: `timestamp` is NaT then,
-            and maturities are too short by the days between.
-        symbol: Underlying; None takes the only one. It names a file that states no underlying; for such a
-            file None takes the file name up to the first `_`.
-        rates: Discount factors exp(-r t): a continuously compounded rate, or a history of rates, whose rate
-            on the quote date holds for all maturities. None leaves them unknown.
-        day_count: "365" or "365.25" days a year; maturities are whole calendar days.
-        exercise: None takes "european" for the indices in `EUROPEAN` and "american" for all else.
+        date: Quote date; None takes the only one. A file with dates in neither its rows nor its name has this
+            date. For such a file None takes the first expiry, the last day on which all listed options were
+            alive; `timestamp` is then NaT, and maturities are too short by the days in between.
+        symbol: Underlying; None takes the only one. A file that states no underlying has this one; for such a
+            file None takes the file name up to the first `_` or dot.
+        rates: Rate r of the discount factors exp(-r t): a continuously compounded rate, or a history of
+            rates, whose rate on the quote date is used for all maturities. None leaves the discount factors
+            unknown.
+        day_count: "365" or "365.25" days per year; maturities are whole calendar days.
+        exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
+            "american" for all other underlyings.
 
     Returns:
-        Every row of that date, with prices in cash. An implied volatility that a twentieth of the rows share
-        to the last digit is a placeholder and becomes nan. Open interest that all but a twentieth of the rows
-        lack was not reported and is left out.
+        Every row of the date, with prices in cash. An implied volatility that at least 20 rows and more than
+        a twentieth of all rows share to the last digit is a placeholder and becomes nan. Open interest that
+        fewer than a twentieth of the rows have was not reported, and the column is left out.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, has a date in a form
-            that is not accepted, or has no row of that date or symbol. The message names the file, and the
+            that is not accepted, or has no row of the date or symbol. The message names the file, and the
             line or column.
         ArgumentError: The day count or the exercise is unknown, or the file has several dates or symbols and
             the argument that chooses one is None.
@@ -126,7 +129,7 @@ def read_chain(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `chain_quotes` on each of its dates.
 
     Raises:
-        DataError: As `load_equity_chain`.
+        DataError: As for `load_equity_chain`.
     """
     table = _one_row_per_option(read_csv(file))
     frame = table.select(NAMES, REQUIRED, TEXTS)
@@ -137,32 +140,33 @@ def read_chain(file: str | Path | FileContent) -> Listing:
 def chain_quotes(
     chain: Listing, symbol: str | None, date: str | Date | None, options: ChainOptions
 ) -> Quotes:
-    """The quotes of one underlying on one date of a chain.
+    """Return the quotes of one underlying on one date of a chain.
 
     Args:
-        chain: The file as read.
+        chain: The parsed file.
         symbol: As for `load_equity_chain`.
         date: As for `load_equity_chain`.
         options: How the chain is read.
 
     Raises:
         DataError: The file has no such rows, or neither quote dates nor expiries.
-        ArgumentError: The file has several underlyings or dates and None is given, or `date` is no date.
+        ArgumentError: The file has several underlyings or dates and the argument that chooses one is None, or
+            `date` is not a date.
     """
     rows, name, day = chain.pick("symbol", symbol, date)
     expiry = column(rows, "expiry")
-    taken = day or _last_day(chain.path, expiry)
-    maturity = whole_days(expiry, timestamp_of(taken)) / DAY_COUNTS[options.day_count]
-    stated = column(rows, "date")
+    quote_date = day or _last_day(chain.path, expiry)
+    maturity = whole_days(expiry, timestamp_of(quote_date)) / DAY_COUNTS[options.day_count]
+    stated_dates = column(rows, "date")
     columns = {
-        "timestamp": stated if date is None else stated.fillna(timestamp_of(taken)),
+        "timestamp": stated_dates if date is None else stated_dates.fillna(timestamp_of(quote_date)),
         "expiry_datetime": expiry,
         "option_type": column(rows, "option_type"),
         "strike": column(rows, "strike"),
         "maturity": maturity,
         "bid_price": column(rows, "bid"),
         "ask_price": column(rows, "ask"),
-        "discount": discount_factors(options.rates, taken, maturity),
+        "discount": discount_factors(options.rates, quote_date, maturity),
         "implied_volatility": _vendor_vols(rows),
         "underlying_name": name,
     }
@@ -171,7 +175,7 @@ def chain_quotes(
     return Quotes(
         frame=option_table(columns, len(rows), _non_standard(rows, name)),
         currency=name,
-        snapshot_ts=taken,
+        snapshot_ts=quote_date,
         path=chain.path,
         day_count=options.day_count,
         sha256=chain.sha256,
@@ -182,7 +186,7 @@ def chain_quotes(
 
 
 def _one_row_per_option(table: CsvTable) -> CsvTable:
-    """The wide layout unfolded to one row per option; a table in the other layout as it is."""
+    """Convert the wide layout to one row per option; a table in the other layout is returned unchanged."""
     wide = table.frame
     if "c_bid" not in wide:
         return table
@@ -198,7 +202,7 @@ def _one_row_per_option(table: CsvTable) -> CsvTable:
 
 
 def _last_day(path: Path, expiries: pd.Series) -> datetime:
-    """The last day on which all options were alive."""
+    """Return the last day on which all options were alive."""
     first = expiries.min()
     if first is pd.NaT:
         raise DataError(
@@ -208,7 +212,7 @@ def _last_day(path: Path, expiries: pd.Series) -> datetime:
 
 
 def _non_standard(rows: pd.DataFrame, name: str) -> np.ndarray | bool:
-    """Contracts whose root differs from the underlying and ends in a digit, bool, shape (rows,)."""
+    """Mark contracts whose root differs from the underlying and ends in a digit, bool, shape (rows,)."""
     if "contract" not in rows:
         return False
     root = column(rows, "contract").str[:-OCC_SUFFIX].str.strip()
@@ -216,18 +220,18 @@ def _non_standard(rows: pd.DataFrame, name: str) -> np.ndarray | bool:
 
 
 def _is_reported(rows: pd.DataFrame, key: str) -> bool:
-    """Whether the file has a column, and its open interest is more than zeros in place of numbers."""
+    """Whether the file has a column; a column of open interest that is almost all zeros does not count."""
     if key not in rows:
         return False
     return key != "open_interest" or bool((column(rows, key) > 0).mean() >= REPORTED_SHARE)
 
 
 def _vendor_vols(rows: pd.DataFrame) -> pd.Series | float:
-    """The vendor's volatilities, nan where they are not positive or a placeholder."""
+    """Return the vendor's volatilities, nan where they are not positive or are placeholders."""
     if "implied_volatility" not in rows:
         return np.nan
-    stated = column(rows, "implied_volatility")
-    vols = stated.where(stated > 0)
+    vendor_vols = column(rows, "implied_volatility")
+    vols = vendor_vols.where(vendor_vols > 0)
     repeats = cast(pd.Series, vols.groupby(vols).transform("size"))
     return vols.mask((repeats >= PLACEHOLDER_ROWS) & (repeats > PLACEHOLDER_SHARE * len(vols)))
 

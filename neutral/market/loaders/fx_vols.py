@@ -45,15 +45,15 @@ RATE_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 TENOR = re.compile(r"([1-9]\d{0,2})([dwmy])", re.IGNORECASE)
 UNITS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
-SPOT_DELTAS_UNTIL = 1.01  # years: the tenor of a year and what is shorter
+SPOT_DELTAS_UNTIL = 1.01  # years; a tenor of one year may be a day longer
 
 
 class Market(NamedTuple):
-    """Forward and discount factors of each tenor, shape (tenors,) each; nan where a market has none such."""
+    """Forward and discount factors of each tenor, shape (tenors,) each; nan where they cannot be computed."""
 
-    forward: np.ndarray
-    domestic: np.ndarray
-    foreign: np.ndarray
+    forward: np.ndarray  # domestic currency per unit of foreign
+    domestic: np.ndarray  # discount factor of the domestic currency
+    foreign: np.ndarray  # discount factor of the foreign currency
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FxOptions:
     """The arguments of `load_fx_vols` that say how volatilities are read.
 
     Raises:
-        ArgumentError: The spread is no volatility.
+        ArgumentError: The spread is negative or not finite.
     """
 
     spread: float = SPREAD
@@ -84,29 +84,30 @@ def load_fx_vols(
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
-    Each tenor gives a call and a put of 25 delta, the same of 10 delta if the file has them, and a call at
-    the money: see `fx_smile`. A tenor with a number missing gives the same rows without strikes and prices.
+    Each tenor gives a call and a put of 25 delta, a call and a put of 10 delta if the file has them, and a
+    call at the money; see `fx_smile`. A tenor in which a number is missing gives the same rows without
+    strikes and prices.
 
     - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365.
     - Rates: `r_domestic` and `r_foreign` of the file, continuously compounded. Otherwise a second file gives,
       by tenor, par rates of overnight swaps in percent (annual, act/360), swap points and the cross-currency
-      basis. Discount factors are bootstrapped, with par rates linear between annual tenors and factors
-      log-linear between those. The forward is spot plus points; without points it is spot x foreign /
-      domestic discount, with the basis added to the foreign rate. Foreign discount factors agree with the
-      forward.
-    - Conventions: those of the columns `delta`, `premium_adjusted` and `atm_convention`. Without them deltas
+      basis, which is added to the foreign rate. Discount factors are bootstrapped; par rates are linear
+      between tenors, and log discount factors between tenors of up to a year and between whole years beyond.
+      The forward is spot plus points, or without points spot x foreign / domestic discount factor. The
+      foreign discount factor is then set to agree with the forward.
+    - Conventions: those of the columns `delta`, `premium_adjusted` and `atm_convention`. By default deltas
       are spot deltas up to a year and forward deltas beyond, premium-adjusted unless the pair is quoted in
-      USD; at the money is the delta-neutral straddle; strangles are market strangles.
+      USD; at the money is the delta-neutral straddle. Strangles are market strangles.
 
     Args:
         path: CSV file, plain or gzip, with columns pair, tenor, atm, rr25, bf25 or ms25, and optional others.
-        pair: Such as "EURUSD", domestic currency last; None takes the only one.
-        date: Quote date; None takes the only one. Without any date expiries count from `UNKNOWN_DATE`.
-        spread: Distance between the bid and ask volatility laid around the quoted mid; decimal.
-        rates: File of rates. None takes the file beside the volatilities whose name has `_rates` in place of
+        pair: Currency pair such as "EURUSD", domestic currency last; None takes the only one.
+        date: Quote date; None takes the only one. If there is no date, expiries count from `UNKNOWN_DATE`.
+        spread: Distance between bid and ask volatility, around the quoted mid; decimal.
+        rates: File of rates. None takes the file in the same folder whose name has `_rates` in place of
             `_vol`.
-        spot: Needed if the file does not state it.
-        conventions: For all tenors, instead of those above.
+        spot: Spot rate, domestic currency per unit of foreign; required if the file does not state it.
+        conventions: Conventions of all tenors, in place of those above.
 
     Returns:
         A row for each option, ordered by tenor and strike; European, with prices in domestic currency per
@@ -114,10 +115,10 @@ def load_fx_vols(
 
     Raises:
         DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor
-            or volatilities that no smile meets, or has no row of that pair or date. The message names the
+            or volatilities that no smile reproduces, or has no row of the pair or date. The message names the
             file, and the line, column or tenor.
-        ArgumentError: There is no spot, the spread is wrong, or the file has several pairs or dates and the
-            argument that chooses one is None.
+        ArgumentError: There is no positive spot, the spread is negative or not finite, or the file has
+            several pairs or dates and the argument that chooses one is None.
         PrecisionError: Double precision is off.
     """
     options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
@@ -128,28 +129,28 @@ def read_fx_vols(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `fx_quotes` on each of its pairs and dates.
 
     Raises:
-        DataError: As `load_fx_vols`.
+        DataError: As for `load_fx_vols`.
     """
     table = read_csv(file)
     return listing(table, table.select(NAMES, REQUIRED, TEXTS), NAMES)
 
 
 def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options: FxOptions) -> Quotes:
-    """The quotes of one pair on one date.
+    """Return the quotes of one pair on one date.
 
     Args:
-        vols: The file as read.
+        vols: The parsed file.
         pair: As for `load_fx_vols`.
         date: As for `load_fx_vols`.
         options: How the volatilities are read.
 
     Raises:
-        DataError: As `load_fx_vols`.
-        ArgumentError: As `load_fx_vols`.
+        DataError: As for `load_fx_vols`.
+        ArgumentError: As for `load_fx_vols`.
         PrecisionError: Double precision is off.
     """
-    rows, pair, taken = vols.pick("pair", pair, date)
-    snapshot_ts = taken or UNKNOWN_DATE
+    rows, pair, quote_date = vols.pick("pair", pair, date)
+    snapshot_ts = quote_date or UNKNOWN_DATE
     start = timestamp_of(snapshot_ts)
     tenors = column(rows, "tenor")
     expiry = _expiries(vols.path, tenors, start)
@@ -179,7 +180,7 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
     vol = np.concatenate([smile.vol for smile in smiles])
     bid, ask = bid_ask_around(vol, options.spread, terms)
     columns = {
-        "timestamp": pd.NaT if taken is None else start,
+        "timestamp": pd.NaT if quote_date is None else start,
         "expiry_datetime": expiry.iloc[row].reset_index(drop=True),
         "option_type": np.where(terms.is_call, "call", "put"),
         "strike": terms.strike,
@@ -212,13 +213,13 @@ def _smiles(
     market: Market,
     conventions: FxConventions | None,
 ) -> list[FxSmile]:
-    """The smile of each tenor."""
+    """Return the smile of each tenor."""
     smiles = []
     records = rows.to_dict("records")
     for row, t, forward, foreign in zip(records, maturity, market.forward, market.foreign, strict=True):
         try:
-            stated = conventions or _stated_conventions(row, t, pair)
-            smiles.append(_smile(row, t, forward, foreign, stated))
+            chosen = conventions or _stated_conventions(row, t, pair)
+            smiles.append(_smile(row, t, forward, foreign, chosen))
         except ArgumentError as error:
             raise DataError(f"{path}: tenor {row['tenor']}: {error}") from error
     return smiles
@@ -227,7 +228,7 @@ def _smiles(
 def _smile(
     row: Mapping[str, Any], maturity: float, forward: float, foreign: float, conventions: FxConventions
 ) -> FxSmile:
-    """The options of one tenor; their strikes and volatilities are nan if a number is missing."""
+    """Return the options of one tenor; their strikes and volatilities are nan if a number is missing."""
     deltas = [delta for delta in DELTAS if f"rr{delta}" in row and f"bf{delta}" in row]
     atm = row["atm"] / 100
     reversals, butterflies = (np.array([row[f"{q}{d}"] for d in deltas]) / 100 for q in ("rr", "bf"))
@@ -247,18 +248,18 @@ def _smile(
 
 
 def _stated_conventions(row: Mapping[str, object], maturity: float, pair: str) -> FxConventions:
-    """The conventions that the row states, and those of the market where it states none."""
+    """Return the conventions that a row states, and the usual ones of the market where it states none."""
     adjusted = str(row.get("premium_adjusted", not pair.endswith("USD"))).strip().lower()
     stated = {
         "delta": row.get("delta", "spot" if maturity < SPOT_DELTAS_UNTIL else "forward"),
         "premium_adjusted": {"true": True, "1": True, "false": False, "0": False}.get(adjusted, adjusted),
         "atm": row.get("atm_convention", "delta_neutral_straddle"),
     }
-    return FxConventions(**stated)  # pyright: ignore[reportArgumentType]  # it checks its fields itself
+    return FxConventions(**stated)  # pyright: ignore[reportArgumentType]  # the class checks its fields
 
 
 def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
-    """Quote date plus tenor, shape (tenors,)."""
+    """Return the quote date plus each tenor, shape (tenors,)."""
     expiries = []
     for line, tenor in enumerate(tenors, start=2):
         match = TENOR.fullmatch(str(tenor).strip())
@@ -273,27 +274,27 @@ def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
     return pd.Series(expiries, dtype="datetime64[us, UTC]")
 
 
-def _spot(path: Path, rows: pd.DataFrame, given: float | None) -> float:
-    """The caller's spot, or else the file's."""
+def _spot(path: Path, rows: pd.DataFrame, callers_spot: float | None) -> float:
+    """Return the caller's spot, or else the file's."""
     stated = column(rows, "spot").median() if "spot" in rows else np.nan
-    spot = float(stated if given is None else given)
+    spot = float(stated if callers_spot is None else callers_spot)
     if not (np.isfinite(spot) and spot > 0):
         raise ArgumentError(
-            f"{path}: the file has no spot that is positive; pass spot=, in domestic currency per unit of "
-            "foreign."
+            f"{path}: the spot is {spot:g}; expected a positive number. Fill the column spot, or pass spot=, "
+            "in domestic currency per unit of foreign."
         )
     return spot
 
 
 def _from_rates(rows: pd.DataFrame, maturity: np.ndarray, spot: float) -> Market:
-    """Forwards and discount factors from the continuous rates of both currencies."""
-    with np.errstate(all="ignore"):  # rates that are no numbers, refused later
+    """Compute forwards and discount factors from the continuously compounded rates of both currencies."""
+    with np.errstate(all="ignore"):  # rates may be missing; the rows are refused later
         domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
         return _market(spot * foreign / domestic, domestic, spot)
 
 
 def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
-    """Foreign discount factors that agree with the forward; nan where a number is not finite and positive."""
+    """Set foreign discount factors that agree with the forward; nan unless all are finite and positive."""
     numbers = (forward, domestic, forward * domestic / spot)
     usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in numbers])
     forward, domestic, foreign = (np.where(usable, x, np.nan) for x in numbers)
@@ -301,34 +302,34 @@ def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
 
 
 def _beside(path: Path, rates: str | Path | None) -> Path:
-    """The file of rates that belongs to one of volatilities."""
+    """Return the file of rates that belongs to a file of volatilities."""
     file = Path(rates) if rates is not None else path.with_name(path.name.replace("_vol", "_rates"))
     if file == path or not file.exists():
         raise DataError(
-            f"{path}: the file has no columns r_domestic and r_foreign, and {file} is no file of rates; pass "
-            "rates=, the path of such a file."
+            f"{path}: the file has no columns r_domestic and r_foreign, and there is no file of rates at "
+            f"{file}; pass rates=, the path of such a file."
         )
     return file
 
 
 class _Swaps(NamedTuple):
-    """A file of rates, shape (quoted tenors,) each."""
+    """The columns of a file of rates, shape (quoted tenors,) each."""
 
     tenor: pd.Series
     maturity: np.ndarray  # years
     domestic: np.ndarray  # par rates, percent
     foreign: np.ndarray  # par rates with the cross-currency basis, percent
-    points: np.ndarray | None  # forward less spot, None where the file has no such column
+    points: np.ndarray | None  # forward less spot; None if the file has no such column
 
 
 def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
-    """Reads a file of swap rates, swap points (in units of `pip`) and basis."""
+    """Read a file of swap rates, swap points (in units of `pip`) and cross-currency basis."""
     frame = read_csv(path).select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
     tenor = column(frame, "tenor")
     maturity = ((_expiries(path, tenor, start) - start) / DAY).to_numpy() / DAYS_A_YEAR
     basis = column(frame, "basis") if "basis" in frame else pd.Series(np.nan, index=frame.index)
     quoted = basis.notna().to_numpy()
-    # a basis is quoted at few tenors: linear between, constant outside
+    # a basis is quoted at few tenors; it is linear in between and constant outside
     spread = np.interp(maturity, maturity[quoted], basis[quoted]) / 100 if quoted.any() else 0.0
     return _Swaps(
         tenor=tenor,
@@ -340,7 +341,7 @@ def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
 
 
 def _from_swaps(swaps: _Swaps, tenors: pd.Series, maturity: np.ndarray, spot: float) -> Market:
-    """Forwards and discount factors from swap rates, swap points and basis."""
+    """Compute forwards and discount factors from swap rates, swap points and cross-currency basis."""
     domestic = np.asarray(swap_discounts(swaps.maturity, swaps.domestic, maturity))
     foreign = np.asarray(swap_discounts(swaps.maturity, swaps.foreign, maturity))
     forward = spot * foreign / domestic

@@ -1,4 +1,4 @@
-"""The table in which files of listed options end, whatever their layout: columns, dates, refused rows."""
+"""Builds the common table of options from files of any layout: its columns, dates and refused rows."""
 
 import dataclasses
 import re
@@ -32,22 +32,22 @@ ALWAYS = (
 WHERE_PRESENT = ("open_interest", "volume", "vega")
 KINDS = {"c": "call", "call": "call", "calls": "call", "p": "put", "put": "put", "puts": "put"}
 DAY = pd.Timedelta(days=1)
-SHOWN = 10  # most values that a message lists
-ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are no asset: their options are on their futures
+SHOWN = 10  # largest number of values that a message lists
+ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
 
 Value = pd.Series | np.ndarray | str | float | pd.Timestamp | pd.api.typing.NaTType
-"""A column of a table: one value for each row, or one for all of them."""
+"""A column of a table: one value for each row, or one value for all rows."""
 Choice = TypeVar("Choice", str, datetime)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Listing:
-    """One file as read, with every underlying and date in it."""
+    """A parsed file with every underlying and date in it."""
 
-    frame: pd.DataFrame  # columns underlying and date (UTC or NaT), and those that the layout has
+    frame: pd.DataFrame  # columns underlying and date (UTC or NaT), and those of the layout
     path: Path
-    sha256: str
-    named: bool  # whether the rows state their underlying; otherwise the name of the file stands for it
+    sha256: str  # of the uncompressed bytes
+    named: bool  # whether the rows state their underlying; otherwise the file name gives it
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
@@ -61,15 +61,19 @@ class Listing:
     def pick(
         self, word: str, name: str | None, date: str | Date | None
     ) -> tuple[pd.DataFrame, str, datetime | None]:
-        """The rows of one underlying on one date, the underlying, and the date, None where it is unknown.
+        """Select the rows of one underlying on one date.
 
         Args:
             word: The caller's name of the argument `name`, for messages.
-            name: The underlying. None takes the only one. It names a file that does not state its underlying.
-            date: The quote date. None takes the only one. It dates a file that has no date.
+            name: The underlying; None takes the only one. A file that states no underlying has this one.
+            date: The quote date; None takes the only one. A file that states no date has this one.
+
+        Returns:
+            The rows, the underlying, and the date, None if it is unknown.
 
         Raises:
-            ArgumentError: The file has several and none is chosen, or `date` is no date.
+            ArgumentError: The file has several underlyings or dates and the argument that chooses one is
+                None, or `date` is not a date.
             DataError: There are no such rows.
         """
         rows = self.frame.reset_index(drop=True)
@@ -80,17 +84,22 @@ class Listing:
             rows = rows_where(rows, column(rows, "underlying") == name)
         days = column(rows, "date").dt.normalize()
         if days.notna().any():
-            present = [one.to_pydatetime() for one in sorted(days.unique())]
-            day = choose(self.path, "date", day, present)
+            available = [quote_day.to_pydatetime() for quote_day in sorted(days.unique())]
+            day = choose(self.path, "date", day, available)
             rows = rows_where(rows, days == day)
         return rows, name, day
 
 
 def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
-    """A listing of typed columns. The name of the file stands in for an underlying or a date that no row has.
+    """Make a listing of typed columns. The file name gives an underlying or a date that no row has.
+
+    Args:
+        table: The parsed file.
+        frame: Its typed columns.
+        names: The accepted names of each column.
 
     Raises:
-        DataError: A date has no accepted form, or a row has no underlying or date though others have.
+        DataError: A date has no accepted form, or a row has no underlying or date although others have.
     """
     for key in ("date", "expiry"):
         if key in frame:
@@ -109,12 +118,13 @@ def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
 def option_table(
     columns: Mapping[str, Value], rows: int, non_standard: np.ndarray | bool = False
 ) -> pd.DataFrame:
-    """The frame of `Quotes`, with the reasons of refused rows; a column that is not given is nan.
+    """Make the frame of `Quotes`, with the reasons of refused rows.
 
     Args:
-        columns: Arrays of shape (rows,) or single values, by names of `ALWAYS` and `WHERE_PRESENT`.
+        columns: Arrays of shape (rows,) or single values, by the names in `ALWAYS` and `WHERE_PRESENT`. A
+            missing column of `ALWAYS` is nan.
         rows: Number of rows.
-        non_standard: Rows that are contracts on another number of shares, bool, shape (rows,).
+        non_standard: Whether each row is a contract on another number of shares, bool, shape (rows,).
     """
     names = [*ALWAYS, *(name for name in WHERE_PRESENT if name in columns)]
     frame = pd.DataFrame({name: columns.get(name, np.nan) for name in names}, index=pd.RangeIndex(rows))
@@ -131,7 +141,7 @@ def option_table(
 
 
 def spot_of(rows: pd.DataFrame, name: str) -> float:
-    """The price of the underlying, the median over rows; nan if it is unknown or the index is no asset."""
+    """Return the median price of the underlying; nan if it is unknown or not the price of an asset."""
     if "spot" not in rows or name in ON_FUTURES:
         return np.nan
     stated = rows["spot"].dropna().to_numpy(float)
@@ -139,53 +149,55 @@ def spot_of(rows: pd.DataFrame, name: str) -> float:
 
 
 def option_types(values: pd.Series) -> pd.Series:
-    """Kinds such as C or Put as call and put; other text stays as it is, and the filters refuse it."""
+    """Convert kinds such as C or Put to call and put; other text stays, and the filters refuse it."""
     plain = values.str.strip().str.lower()
     return plain.map(KINDS).fillna(plain)
 
 
 def rows_where(frame: pd.DataFrame, chosen: pd.Series | np.ndarray) -> pd.DataFrame:
-    """The rows where `chosen` (bool, shape (rows,)) is true, with an index that counts from 0."""
+    """Return the rows where `chosen` (bool, shape (rows,)) is true, with an index that counts from 0."""
     return cast(pd.DataFrame, frame[chosen]).reset_index(drop=True)
 
 
 def whole_days(expiry: pd.Series, date: pd.Timestamp) -> np.ndarray:
-    """Calendar days from date to expiry, shape (rows,); nan where one is missing."""
+    """Return the calendar days from date to expiry, shape (rows,); nan where an expiry is missing."""
     return ((expiry.dt.normalize() - date.normalize()) / DAY).to_numpy(float)
 
 
-def choose(path: Path, name: str, wanted: Choice | None, present: Sequence[Choice]) -> Choice:
-    """The value that is wanted, or the only one that is present.
+def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Choice]) -> Choice:
+    """Return the value that the caller wants, or the only one in the file.
 
     Args:
         path: The file, for messages.
         name: The argument by which the caller chooses, for messages.
-        wanted: The choice; None takes the only value.
-        present: The values in the file.
+        choice: The caller's choice; None takes the only value.
+        available: The values in the file.
 
     Raises:
-        ArgumentError: There are several values and `wanted` is None.
-        DataError: The value is not in the file, or the file has none at all.
+        ArgumentError: There are several values and `choice` is None.
+        DataError: The value is not in the file, or the file has no value.
     """
-    if not present:
+    if not available:
         raise DataError(f"{path}: no row has a {name}; fill the column, or remove it.")
-    if wanted is None and len(present) > 1:
+    if choice is None and len(available) > 1:
         raise ArgumentError(
-            f"{path}: the file holds {_listed(present)}; say which one, for example "
-            f"{name}={_shown(present[0])!r}."
+            f"{path}: the file holds {_listed(available)}; say which one, for example "
+            f"{name}={_shown(available[0])!r}."
         )
-    if wanted is None:
-        return present[0]
-    if wanted not in present:
-        raise DataError(f"{path}: no rows for {name}={_shown(wanted)!r}; the file has {_listed(present)}.")
-    return wanted
+    if choice is None:
+        return available[0]
+    if choice not in available:
+        raise DataError(
+            f"{path}: there are no rows for {name}={_shown(choice)!r}; the file has {_listed(available)}."
+        )
+    return choice
 
 
 def as_date(value: str | Date | None) -> datetime | None:
-    """Midnight UTC of a date in any form that pandas reads; None if the value is None.
+    """Return midnight UTC of a date in any form that pandas reads; None if the value is None.
 
     Raises:
-        ArgumentError: The value is no date.
+        ArgumentError: The value is not a date.
     """
     if value is None:
         return None
@@ -199,28 +211,28 @@ def as_date(value: str | Date | None) -> datetime | None:
 
 
 def timestamp_of(when: str | Date) -> pd.Timestamp:
-    """A date or time as pandas has it; it is not NaT, which the type of `pd.Timestamp(when)` allows."""
+    """Convert a date or time to pandas; the type of `pd.Timestamp(when)` would allow a missing time."""
     return cast(pd.Timestamp, pd.Timestamp(when))
 
 
 def midnight(when: str | Date) -> datetime:
-    """Midnight UTC of a date or time; a time without a zone is one in UTC."""
+    """Return midnight UTC of a date or time; a time without a time zone is in UTC."""
     time = timestamp_of(when)
     utc = cast(pd.Timestamp, time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC"))
     return utc.normalize().to_pydatetime()
 
 
 def name_in(path: Path) -> str:
-    """The underlying in the name of a file: the part before the first `_` or dot, in upper case."""
+    """Return the underlying in a file name: the part before the first `_` or dot, in upper case."""
     return re.split(r"[_.]", path.name, maxsplit=1)[0].upper()
 
 
 def date_in(path: Path) -> datetime | None:
-    """The date of eight digits in the name of a file, None if there is none."""
+    """Return the date of eight digits in a file name, or None if there is none."""
     for digits in re.findall(r"(?<!\d)\d{8}(?!\d)", path.name):
         try:
             return datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC)
-        except ValueError:  # digits that are no date
+        except ValueError:  # the digits are not a date
             continue
     return None
 

@@ -44,8 +44,8 @@ CASH_SIDES = ("bid", "ask")
 VOL_SIDES = ("bid_vol", "ask_vol")
 CASH_MID = ("price",)
 VOL_MID = ("vol",)
-QUOTED = (CASH_SIDES, VOL_SIDES, CASH_MID, VOL_MID)  # the first that a file has is used
-LONGEST = 200.0  # years
+QUOTED = (CASH_SIDES, VOL_SIDES, CASH_MID, VOL_MID)  # the first group that a file has is used
+LONGEST = 200.0  # years; longer maturities have no expiry, because pandas limits the length of time spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SurfaceOptions:
     """The arguments of `load_surface` that say how a surface is read.
 
     Raises:
-        ArgumentError: The spread is no volatility.
+        ArgumentError: The spread is negative or not finite.
     """
 
     spread: float = SPREAD
@@ -72,40 +72,40 @@ def load_surface(
 ) -> Quotes:
     """Read a published surface.
 
-    A file has a strike, a maturity (`T`, `expiry_years` or `days`) and one kind of quotes. The first of these
-    that it has is used: `bid` and `ask` in cash, `bid_iv` and `ask_iv`, `price` in cash, `iv`. `NAMES` lists
-    every accepted name. Volatilities become prices: discount x forward x Black. Where the file has only a
-    mid, bid and ask are laid half of `spread` in volatility below and above it, and `Quotes.assumed_spread`
-    is that spread.
+    A file has a strike, a maturity (`T`, `expiry_years` or `days`) and at least one of the following kinds of
+    quotes, of which the first is used: `bid` and `ask` in cash, `bid_iv` and `ask_iv`, `price` in cash, `iv`.
+    `NAMES` lists every accepted name. Volatilities become prices: discount x forward x Black. If the file has
+    only a mid, bid and ask lie half of `spread` in volatility below and above it, and
+    `Quotes.assumed_spread` is this spread.
 
-    - Forward: the file's, or else spot e^{(rate - dividend) t} with the file's rate, that of `rates`, or no
-      rate at all, as sources without rates mean it. For files of bid and ask prices it stays open: put-call
+    - Forward: the file's, or else spot e^{(rate - dividend) t} with the file's rate, that of `rates`, or 0,
+      which sources without rates imply. For files of bid and ask prices without a forward it is nan: put-call
       parity determines it better, and options on a volatility index are not written on its spot.
-    - Discount: the file's, that of its rate, or that of `rates`. Without any of them it is 1, for sources of
-      volatilities and of single prices do not discount then; for files of bid and ask prices it stays open.
+    - Discount: the file's, that of its rate, or that of `rates`. Without any of them it is 1, because sources
+      of volatilities or mid prices then do not discount; for files of bid and ask prices it is nan.
     - Kind: the file's. Without such a column, quotes of `price` are calls, and a volatility is that of the
-      option out of the money.
+      out-of-the-money option.
 
     Args:
         path: CSV file, plain or gzip, UTF-8.
-        name: Underlying; None takes the only one. It names a file that states no underlying; for such a file
-            None takes the file name up to the first `_`.
-        date: Quote date; None takes the file's, or the one in the file name (eight digits). Without any date
-            `timestamp` is NaT and expiries count from `UNKNOWN_DATE`: maturities are right, dates are not.
-        spread: Distance between bid and ask volatility where the file has only a mid; decimal, 0.005 is half
+        name: Underlying; None takes the only one. A file that states no underlying has this one; for such a
+            file None takes the file name up to the first `_` or dot.
+        date: Quote date; None takes the file's, or the one in the file name (eight digits). If there is no
+            date, `timestamp` is NaT and expiries count from `UNKNOWN_DATE`, but maturities are right.
+        spread: Distance between bid and ask volatility if the file has only a mid; decimal, so 0.005 is half
             a volatility point.
         rates: A continuously compounded rate or a history of rates, for files without discount factors.
 
     Returns:
-        Every row of that underlying, European, with prices in cash. `implied_volatility` is the file's, the
-        mean of bid and ask where it has both. Maturities are the file's, in its day count.
+        Every row of the underlying, European, with prices in cash. `implied_volatility` is the file's, or the
+        mean of bid and ask volatility. Maturities are the file's, in its day count.
 
     Raises:
         DataError: The file cannot be read, is damaged or empty, lacks a required column, has a date in a form
-            that is not accepted, or has no row of that underlying. The message names the file, and the line
+            that is not accepted, or has no row of the underlying. The message names the file, and the line
             or column.
-        ArgumentError: The spread is negative, or the file has several underlyings or dates and the argument
-            that chooses one is None.
+        ArgumentError: The spread is negative or not finite, or the file has several underlyings or dates and
+            the argument that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
     return surface_quotes(read_surface(path), name, date, SurfaceOptions(spread=spread, rates=rates))
@@ -115,13 +115,14 @@ def read_surface(file: str | Path | FileContent) -> Listing:
     """Read a file once, for `surface_quotes` on each of its underlyings.
 
     Raises:
-        DataError: As `load_surface`.
+        DataError: As for `load_surface`.
     """
     table = read_csv(file)
     frame = table.select(NAMES, ("strike",), TEXTS)
     if not {"maturity", "days"} & set(frame):
         raise DataError(
-            f"{table.path}: the file has no maturity; expected a column T or expiry_years, in years, or days."
+            f"{table.path}: the file has no maturities; expected a column T or expiry_years, in years, or a "
+            "column days."
         )
     if _quoted(frame) is None:
         raise DataError(
@@ -134,21 +135,22 @@ def read_surface(file: str | Path | FileContent) -> Listing:
 def surface_quotes(
     surface: Listing, name: str | None, date: str | Date | None, options: SurfaceOptions
 ) -> Quotes:
-    """The quotes of one underlying of a surface.
+    """Return the quotes of one underlying of a surface.
 
     Args:
-        surface: The file as read.
+        surface: The parsed file.
         name: As for `load_surface`.
         date: As for `load_surface`.
         options: How the surface is read.
 
     Raises:
         DataError: The file has no such rows.
-        ArgumentError: The file has several underlyings or dates and None is given, or `date` is no date.
-        PrecisionError: As `load_surface`.
+        ArgumentError: The file has several underlyings or dates and the argument that chooses one is None, or
+            `date` is not a date.
+        PrecisionError: As for `load_surface`.
     """
-    rows, name, taken = surface.pick("name", name, date)
-    snapshot_ts = taken or UNKNOWN_DATE
+    rows, name, quote_date = surface.pick("name", name, date)
+    snapshot_ts = quote_date or UNKNOWN_DATE
     start = timestamp_of(snapshot_ts)
     years = column(rows, "maturity") if "maturity" in rows else column(rows, "days") / DAYS_A_YEAR
     maturity = years.to_numpy()
@@ -164,7 +166,7 @@ def surface_quotes(
     )
     bid, ask = _bid_ask(rows, options.spread, terms)
     columns = {
-        "timestamp": pd.NaT if taken is None else start,
+        "timestamp": pd.NaT if quote_date is None else start,
         "expiry_datetime": column(rows, "expiry") if "expiry" in rows else start + _days(maturity),
         "option_type": kind,
         "strike": strike,
@@ -192,30 +194,30 @@ def surface_quotes(
 
 
 def _quoted(rows: pd.DataFrame) -> tuple[str, ...] | None:
-    """The columns that the prices come from, None where the file has none that can give them."""
+    """Return the columns from which prices are computed, or None if the file does not have what they need."""
     quoted = next((names for names in QUOTED if set(names) <= set(rows)), None)
     return quoted if quoted == CASH_SIDES or {"spot", "forward"} & set(rows) else None
 
 
 def _forward_discount(
-    rows: pd.DataFrame, maturity: np.ndarray, given: np.ndarray
+    rows: pd.DataFrame, maturity: np.ndarray, callers_discount: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Forward and discount factor, shape (rows,) each, as `load_surface` describes them.
+    """Return forward and discount factor, shape (rows,) each, as `load_surface` describes them.
 
     Args:
         rows: The rows of one underlying.
         maturity: Years, shape (rows,).
-        given: The discount factors of the caller's rates, nan without any; shape (rows,).
+        callers_discount: The discount factors of the caller's rates, nan if there are none; shape (rows,).
     """
-    prices = _quoted(rows) == CASH_SIDES
-    with np.errstate(all="ignore"):  # rates and maturities that are no numbers, refused later
-        stated = np.exp(-rows["rate"].to_numpy() * maturity) if "rate" in rows else given
-        discount = rows["discount"].to_numpy() if "discount" in rows else stated
-        if not prices and np.isnan(discount).all():
+    has_bid_ask = _quoted(rows) == CASH_SIDES
+    with np.errstate(all="ignore"):  # rates and maturities may be missing; the rows are refused later
+        from_rate = np.exp(-rows["rate"].to_numpy() * maturity) if "rate" in rows else callers_discount
+        discount = rows["discount"].to_numpy() if "discount" in rows else from_rate
+        if not has_bid_ask and np.isnan(discount).all():
             discount = np.ones(len(rows))
         if "forward" in rows:
             return rows["forward"].to_numpy(), discount
-        if prices:
+        if has_bid_ask:
             return np.full(len(rows), np.nan), discount
         carry = np.exp(-rows["dividend"].to_numpy() * maturity) if "dividend" in rows else 1.0
         forward = rows["spot"].to_numpy() * carry / discount
@@ -223,16 +225,16 @@ def _forward_discount(
 
 
 def _kinds(rows: pd.DataFrame, forward: np.ndarray) -> np.ndarray:
-    """The kind of each row, shape (rows,), dtype object."""
+    """Return the kind of each row, shape (rows,), dtype object."""
     if "option_type" in rows:
         return option_types(column(rows, "option_type")).to_numpy(object)
     calls = True if "price" in rows else rows["strike"].to_numpy() >= forward
     return np.where(np.broadcast_to(calls, len(rows)), "call", "put").astype(object)
 
 
-@np.errstate(all="ignore")  # numbers that no market has, refused later
+@np.errstate(all="ignore")  # impossible quotes give nan; the rows are refused later
 def _bid_ask(rows: pd.DataFrame, spread: float, terms: OptionTerms) -> tuple[np.ndarray, np.ndarray]:
-    """Bid and ask price in cash, shape (rows,) each."""
+    """Return bid and ask price in cash, shape (rows,) each."""
     quoted = _quoted(rows)
     if quoted == CASH_SIDES:
         return rows["bid"].to_numpy(), rows["ask"].to_numpy()
@@ -246,7 +248,7 @@ def _bid_ask(rows: pd.DataFrame, spread: float, terms: OptionTerms) -> tuple[np.
 
 
 def _vols(rows: pd.DataFrame) -> pd.Series | float:
-    """The file's volatilities, decimal; nan where it has none."""
+    """Return the file's volatilities, decimal; nan if it has none."""
     if "vol" in rows:
         return column(rows, "vol")
     if "vol_percent" in rows:
@@ -257,7 +259,7 @@ def _vols(rows: pd.DataFrame) -> pd.Series | float:
 
 
 def _days(maturity: np.ndarray) -> pd.Series:
-    """Maturities as time spans, to the second; NaT where there is none, or one beyond the calendar."""
+    """Convert maturities to time spans, to the second; NaT where a maturity is missing or too long."""
     years = pd.Series(maturity).where(np.abs(maturity) < LONGEST)
     spans = pd.to_timedelta((years * DAYS_A_YEAR * SECONDS_A_DAY).round(), unit="s")
     return cast(pd.Series, spans).dt.as_unit("us")

@@ -1,4 +1,4 @@
-"""Interest rates by date: money-market histories and flat rates, as continuous rates and discount factors."""
+"""Reads histories of money-market rates, and turns rates of all kinds into discount factors."""
 
 import dataclasses
 from datetime import date as Date
@@ -13,7 +13,7 @@ from ..quotes import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY, colum
 from .csv_table import CsvTable, read_csv
 from .option_table import midnight
 
-LONGEST_SINGLE_PAYMENT = 1.01  # years: a tenor of a year may have a day more
+LONGEST_SINGLE_PAYMENT = 1.01  # years; a tenor of one year may be a day longer
 NAMES = {
     "date": ("date", "observation_date"),
     "percent": ("fed_funds_pct", "rate", "dff", "percent", "value"),
@@ -24,15 +24,15 @@ NAMES = {
 class Rates:
     """An overnight rate on every calendar day, linear in time between the dates of its history.
 
-    Before the first date the first rate holds, after the last date the last one; `covers` tells the dates
-    that are inside.
+    Before the first date the rate is the first one, and after the last date the last one. `covers` says
+    whether a date is between them.
     """
 
     day: np.ndarray  # days since 1970-01-01, ascending, shape (dates,)
     percent: np.ndarray  # overnight money-market rate, act/360, shape (dates,)
 
     def rate(self, date: str | Date | pd.Timestamp) -> float:
-        """Continuously compounded rate per year of 365 days, decimal.
+        """Return the continuously compounded rate per year of 365 days, decimal.
 
         The overnight rate of r percent compounds daily: exp(rate / 365) = 1 + r / 36000.
         """
@@ -40,7 +40,7 @@ class Rates:
         return DAYS_A_YEAR * float(np.log1p(percent / 100 / DAYS_A_MONEY_MARKET_YEAR))
 
     def discount(self, date: str | Date | pd.Timestamp, maturity: ArrayLike) -> np.ndarray:
-        """Discount factors exp(-rate(date) t) for maturities of any shape, in years of 365 days."""
+        """Return discount factors exp(-rate(date) t) for maturities t of any shape, in years of 365 days."""
         return np.exp(-self.rate(date) * np.asarray(maturity, float))
 
     def covers(self, date: str | Date | pd.Timestamp) -> bool:
@@ -49,7 +49,10 @@ class Rates:
 
 
 def flat_rate(rate: float) -> Rates:
-    """The same continuously compounded rate (decimal) on all dates.
+    """Make rates that are the same on all dates.
+
+    Args:
+        rate: Continuously compounded rate per year of 365 days, decimal.
 
     Raises:
         ArgumentError: The rate is not a finite number.
@@ -65,11 +68,11 @@ def load_rates(path: str | Path) -> Rates:
 
     Args:
         path: CSV file, plain or gzip, with a date and a rate column: separated by commas with decimal points,
-            or by semicolons with decimal commas.
+            or by semicolons with decimal commas. `NAMES` lists the accepted names of the columns.
 
     Raises:
-        DataError: The file cannot be read, a column is missing, a date is wrong or comes twice, or a rate is
-            no number. The message names the file, and the line or column.
+        DataError: The file cannot be read, a column is missing, a date is wrong or occurs twice, or a rate is
+            not a number. The message names the file, and the line or column.
     """
     table = read_csv(path, decimal_comma=True)
     frame = table.select(NAMES, required=("date", "percent"), text=("date",))
@@ -81,7 +84,7 @@ def load_rates(path: str | Path) -> Rates:
     repeated = np.diff(day) == 0
     if repeated.any():
         date = dates.iloc[order[1:][repeated][0]]
-        raise DataError(f"{path}: the date {date:%Y-%m-%d} comes twice; remove one of its two lines.")
+        raise DataError(f"{path}: the date {date:%Y-%m-%d} occurs twice; remove one of its lines.")
     return Rates(day, frame["percent"].to_numpy()[order])
 
 
@@ -90,7 +93,7 @@ def _check_complete(table: CsvTable, dates: pd.Series, percent: pd.Series) -> No
     incomplete = (dates.isna() | percent.isna()).to_numpy()
     if incomplete.any():
         raise DataError(
-            f"{table.path}: line {int(incomplete.argmax()) + 2} has no date, or a rate that is no number; "
+            f"{table.path}: line {int(incomplete.argmax()) + 2} has no date, or a rate that is not a number; "
             "complete or remove the line."
         )
 
@@ -98,11 +101,11 @@ def _check_complete(table: CsvTable, dates: pd.Series, percent: pd.Series) -> No
 def discount_factors(
     rates: Rates | float | None, date: str | Date | pd.Timestamp, maturity: np.ndarray
 ) -> np.ndarray:
-    """Discount factors on a date, shape of `maturity`; nan if the rates are None.
+    """Return discount factors on a date, of the shape of `maturity`; nan if the rates are None.
 
     Args:
         rates: A history of rates, or one continuously compounded rate.
-        date: The date on which the rates of the history are taken.
+        date: The date whose rate in the history is used.
         maturity: Years of 365 days, any shape.
     """
     if rates is None:
@@ -112,7 +115,7 @@ def discount_factors(
 
 
 def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray) -> np.ndarray | np.floating:
-    """Discount factors bootstrapped from par rates of overnight swaps.
+    """Bootstrap discount factors from par rates of overnight swaps.
 
     A swap of up to a year pays once, a longer one every year: 1 - D(n) = coupon x (D(1) + ... + D(n)). Par
     rates are linear between tenors. Logarithms of discount factors are linear between the tenors of up to a
@@ -120,14 +123,14 @@ def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray
 
     Args:
         quoted: Tenors in years of 365 days, ascending, shape (tenors,).
-        percent: Par rates, act/360, shape (tenors,).
-        maturity: Years, any shape.
+        percent: Par rates in percent, act/360, shape (tenors,).
+        maturity: Years of 365 days, any shape.
 
     Returns:
-        Shape of maturity; constant beyond the last tenor.
+        Discount factors of the shape of `maturity`; constant beyond the last tenor.
     """
     count = max(1, round(float(quoted[-1])))
-    year = quoted[-1] / count  # with its leap days
+    year = quoted[-1] / count  # the average year, leap days included
     grid = year * np.arange(1, count + 1)
     factors: list[float] = []
     for rate in np.interp(grid, quoted, percent):
@@ -141,5 +144,5 @@ def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray
 
 
 def _day(date: str | Date | pd.Timestamp) -> float:
-    """Days since 1970-01-01 of the day of a date, in UTC."""
+    """Return the days from 1970-01-01 to a date in UTC."""
     return midnight(date).timestamp() / SECONDS_A_DAY

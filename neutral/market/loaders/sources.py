@@ -1,6 +1,6 @@
-"""One entrance for every file of market data: the registry of loaders, and the choice among them by header.
+"""Opens a market data file of any kind: registers the loaders, and chooses one by the header of the file.
 
-A loader is a module with one `SourceKind`. It is registered by one line in `LOADERS`.
+A loader is a module that defines one `SourceKind`. It is registered by one line in `LOADERS`.
 """
 
 import dataclasses
@@ -24,22 +24,22 @@ LOADERS = (
     "neutral.market.loaders.published_surfaces:SURFACE",
     "neutral.market.loaders.equity_chains:EQUITY_CHAIN",
 )
-"""The home `module:name` of every kind of file; the first kind whose header fits a file reads it."""
+"""Every kind of file, as `module:name`; the first kind whose columns fit a header reads the file."""
 
 
 @runtime_checkable
 class Content(Protocol):
-    """A file as its loader reads it once, with every asset and date."""
+    """The parsed content of a file, with every asset and date."""
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
-        """Each asset with each of its dates (UTC), in time order; a date is None where the file has none."""
+        """Each asset with each of its dates (UTC), in time order; the date is None if the file has none."""
         ...
 
 
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
-    """The options of a loader that takes none."""
+    """The options of a loader that has none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +48,18 @@ class SourceKind:
 
     name: str
     description: str
-    """The kind with its columns in words, for the error of a file that no kind fits."""
+    """The kind and its columns in words, for the error message about a file that fits no kind."""
     columns: tuple[tuple[str, ...], ...]
-    """Column names in lower case; a header fits if it has at least one name of every group."""
+    """Groups of column names in lower case; a header fits if it has at least one name of every group."""
     read: Callable[[FileContent], Content]
-    """Reads a file once."""
+    """Parses the content of a file; it is called once per file."""
     quotes: Callable[..., Quotes]
-    """Called as `quotes(content, asset, date, options)`: the quotes of one asset on one date of what `read`
-    returned; None stands for the only one."""
+    """Is called as `quotes(content, asset, date, options)` with the result of `read`, and returns the quotes
+    of one asset on one date; None stands for the only one."""
     options: type = NoOptions
-    """A dataclass of the loader's further arguments, all with defaults; it checks them."""
+    """A dataclass of the loader's further arguments, which checks them; all have defaults."""
     file_name: re.Pattern[str] | None = None
-    """A file whose whole name matches is of this kind, whatever its header."""
+    """A file whose whole name matches this pattern is of this kind, whatever its header."""
 
     def fits(self, header: set[str]) -> bool:
         """Whether the column names of a file are those of this kind."""
@@ -68,24 +68,24 @@ class SourceKind:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Source:
-    """A file of market data, read once."""
+    """A file of market data that has been read and parsed."""
 
     path: Path
     kind: str
     """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
     snapshots: tuple[tuple[str, datetime | None], ...]
-    """Each asset with each of its dates (UTC), in time order; the date is None where the file has none."""
+    """Each asset with each of its dates (UTC), in time order; the date is None if the file has none."""
     _reader: SourceKind
     _content: Content
 
     def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
-        """The quotes of one asset on one date.
+        """Return the quotes of one asset on one date.
 
         Args:
             asset: Underlying, currency or pair; None takes the only one.
-            date: None takes the only one. For a file without dates it is the quote date.
-            options: Further arguments of the loader: `load_deribit`, `load_equity_chain`, `load_surface` or
-                `load_fx_vols`.
+            date: Quote date; None takes the only one. A file without dates has this date.
+            options: Further arguments of the loader, which is `load_deribit`, `load_equity_chain`,
+                `load_surface` or `load_fx_vols`.
 
         Raises:
             ArgumentError: The loader has no such option, or refuses an argument.
@@ -95,8 +95,8 @@ class Source:
         unknown = sorted(set(options) - set(accepted))
         if unknown:
             raise ArgumentError(
-                f"{self.path}: {', '.join(unknown)}: a file of kind {self.kind!r} has no such option; "
-                f"it takes {', '.join(accepted) or 'none'}."
+                f"{self.path}: a file of kind {self.kind!r} has no option {', '.join(unknown)}; its options "
+                f"are: {', '.join(accepted) or 'none'}."
             )
         return self._reader.quotes(self._content, asset, date, self._reader.options(**options))
 
@@ -106,8 +106,8 @@ def open_source(path: str | Path | FileContent) -> Source:
 
     Args:
         path: CSV file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface, or
-            foreign-exchange volatilities. The header decides. The content of a file that has been read
-            already is accepted as well.
+            foreign-exchange volatilities. The file name or else the header decides. The content of a file
+            that has been read already is accepted as well.
 
     Raises:
         DataError: The header fits no kind of file, or the file cannot be read, is damaged, is empty, or lacks
@@ -122,16 +122,16 @@ def open_source(path: str | Path | FileContent) -> Source:
 
 
 @cache
-def source_kind(home: str) -> SourceKind:
-    """The kind of file at a home `module:name`; its module is imported at the first call."""
-    module, _, name = home.partition(":")
+def source_kind(location: str) -> SourceKind:
+    """Return the kind of file at a location `module:name`; its module is imported at the first call."""
+    module, _, name = location.partition(":")
     kind: SourceKind = getattr(import_module(module), name)
     return kind
 
 
 def _kind_of(content: FileContent) -> SourceKind:
-    """The kind of a file, by its name or else by its header."""
-    kinds = [source_kind(home) for home in LOADERS]
+    """Return the kind of a file, which its name or else its header decides."""
+    kinds = [source_kind(location) for location in LOADERS]
     for kind in kinds:
         if kind.file_name and kind.file_name.fullmatch(content.path.name):
             return kind
@@ -140,6 +140,6 @@ def _kind_of(content: FileContent) -> SourceKind:
         if kind.fits(set(header)):
             return kind
     raise DataError(
-        f"{content.path}: not known by its header ({', '.join(header[:SHOWN])}). The accepted kinds of files "
-        f"are: {', '.join(kind.description for kind in kinds)}. Name the columns as one of them does."
+        f"{content.path}: the header ({', '.join(header[:SHOWN])}) fits no kind of file. The accepted kinds "
+        f"are: {', '.join(kind.description for kind in kinds)}. Rename the columns to those of one kind."
     )

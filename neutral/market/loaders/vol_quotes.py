@@ -1,4 +1,4 @@
-"""Quoted volatilities become prices here, at the edge: discount x forward x Black (JAX loads when called)."""
+"""Converts quoted volatilities to prices: discount x forward x Black. JAX is loaded at the first call."""
 
 from typing import NamedTuple
 
@@ -7,21 +7,21 @@ import numpy as np
 from ...errors import ArgumentError
 
 SPREAD = 0.005
-"""Default distance in volatility, decimal, between the bid and ask laid around a quoted mid."""
+"""Default distance between bid and ask around a quoted mid, in volatility, decimal."""
 
 
 class OptionTerms(NamedTuple):
-    """What a Black price depends on besides the volatility, shape (rows,) each."""
+    """The inputs of a Black price besides the volatility, shape (rows,) each."""
 
-    forward: np.ndarray  # payment currency per unit
-    discount: np.ndarray  # 1 for prices as of expiry
-    strike: np.ndarray  # as forward
-    maturity: np.ndarray  # years; a value of 0 or less gives the intrinsic value
+    forward: np.ndarray  # payment currency per unit of the underlying
+    discount: np.ndarray  # discount factor; 1 gives undiscounted prices
+    strike: np.ndarray  # in the unit of the forward
+    maturity: np.ndarray  # years; at 0 or below the price is the intrinsic value
     is_call: np.ndarray  # bool
 
 
 def check_spread(spread: float) -> None:
-    """Refuse a spread that is no volatility.
+    """Refuse a spread that is not a volatility.
 
     Raises:
         ArgumentError: The spread is negative or not finite.
@@ -34,13 +34,13 @@ def check_spread(spread: float) -> None:
 
 
 def bid_ask_around(vol: np.ndarray, spread: float, terms: OptionTerms) -> tuple[np.ndarray, np.ndarray]:
-    """Cash prices half of a spread in volatility below and above a volatility, shape (rows,) each."""
+    """Return cash prices at half a spread in volatility below and above a volatility, shape (rows,) each."""
     return cash_price(np.maximum(vol - 0.5 * spread, 0.0), terms), cash_price(vol + 0.5 * spread, terms)
 
 
-@np.errstate(all="ignore")  # numbers that no market has, refused later
+@np.errstate(all="ignore")  # impossible quotes give nan; the rows are refused later
 def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
-    """Black price in the payment currency, nan where an input is nan or the volatility is negative.
+    """Return Black prices in the payment currency, nan where an input is nan or the volatility is negative.
 
     Args:
         vol: Decimal, per year, shape (rows,).
@@ -55,21 +55,24 @@ def cash_price(vol: np.ndarray, terms: OptionTerms) -> np.ndarray:
     return np.asarray(unit(discount, forward, "cash")) * np.asarray(black.price(k, stdev, is_call))
 
 
-@np.errstate(all="ignore")  # as above
+@np.errstate(all="ignore")  # impossible quotes give nan, which becomes 0
 def cash_vega(price: np.ndarray, terms: OptionTerms) -> np.ndarray:
-    """Derivative of a price in its own Black volatility, 0 where it has none, as below intrinsic value.
+    """Return the vega of prices, 0 where a price has no volatility, for example below intrinsic value.
 
     Args:
         price: In the payment currency, shape (rows,).
         terms: The options.
+
+    Returns:
+        Derivatives of the prices in their Black volatilities, shape (rows,).
     """
     from ...options import black
     from ...options.inversion import implied_stdev
     from ...options.terms import unit
 
     forward, discount, strike, maturity, is_call = terms
-    money = np.asarray(unit(discount, forward, "cash"))
+    price_unit = np.asarray(unit(discount, forward, "cash"))
     k = np.log(strike / forward)
-    relative = price / money
-    vega = np.asarray(black.vega(k, implied_stdev(relative, k, is_call)))
-    return np.nan_to_num(money * vega * np.sqrt(np.maximum(maturity, 0.0)))
+    normalised = price / price_unit
+    vega = np.asarray(black.vega(k, implied_stdev(normalised, k, is_call)))
+    return np.nan_to_num(price_unit * vega * np.sqrt(np.maximum(maturity, 0.0)))

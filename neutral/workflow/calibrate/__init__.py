@@ -1,1 +1,1 @@
-"""The main job, `neutral calibrate`: snapshots to a store of calibrated models."""
+"""The work of `neutral calibrate`: calibrates models to snapshots and stores the results."""

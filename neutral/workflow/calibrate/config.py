@@ -1,4 +1,4 @@
-"""The configuration of `neutral calibrate`, and which shipped configuration goes with which kind of file."""
+"""Defines the configuration of `neutral calibrate`, and chooses a shipped one by the kind of file."""
 
 import os
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from ..sections import Count, NotNegative, Positive, Section
 if TYPE_CHECKING:
     from ...calibration import Search
 
-ALL = "all"  # in the place of the underlyings: every one that the files have
+ALL = "all"  # as the only underlying: all underlyings that the files have
 
 
 class ArchiveRules(DataRules):
-    """`[data]`: how files are read, which underlyings they have, and the position of the first one."""
+    """`[data]`: how files are read, which underlyings they have, and the position of the first snapshot."""
 
     currencies: list[str] = ["BTC", "ETH"]
     first_index: Annotated[int, Field(ge=0)] = 0
@@ -33,24 +33,24 @@ class ArchiveRules(DataRules):
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
         if not names or len(set(names)) < len(names):
-            raise ValueError("expected one currency or more, none twice")
+            raise ValueError("expected one or more different currencies")
         return names
 
 
 class SplitRules(Section):
-    """`[split]`: the fields of `neutral.market.Split` but the seed, which underlying and position give."""
+    """`[split]`: the fields of `neutral.market.Split` except the seed, which follows from the position."""
 
     kind: Literal["random", "strikes", "expiries"] = "random"
     train_share: Annotated[float, Field(gt=0, lt=1)] = 0.7
     block: Count = 3
 
     def build(self, seed: int = BASE_SEED) -> Split:
-        """The split that `neutral.market.prepare` takes."""
+        """Make the split for `neutral.market.prepare`."""
         return Split(**self.model_dump(), seed=seed)
 
 
 class PriorRules(Section):
-    """`[prior]`: penalties that are added to the loss, each with its strength; 0 leaves a penalty out."""
+    """`[prior]`: the strengths of the penalties that are added to the loss; 0 leaves a penalty out."""
 
     shift: NotNegative = 1e-4
     strength: NotNegative = 0.0
@@ -60,13 +60,13 @@ class PriorRules(Section):
 
 
 class SearchRules(Section):
-    """`[search]`: the fields of `neutral.Search` that are numbers."""
+    """`[search]`: the numeric fields of `neutral.Search`."""
 
     screening: Count = 15
     finalists: Count = 2
 
     def build(self) -> "Search":
-        """The search over starting points that `neutral.calibrate` takes."""
+        """Make the search over starting points for `neutral.calibrate`."""
         from ...calibration import Search  # loads JAX
 
         return Search(**self.model_dump())
@@ -99,7 +99,7 @@ class Config(Document[ArchiveRules]):
     @classmethod
     def _in_order(cls, names: list[str]) -> list[str]:
         if not names or len(set(names)) < len(names):
-            raise ValueError("expected one model or more, none twice")
+            raise ValueError("expected one or more different models")
         return in_order(names)
 
     @field_validator("breakpoints")
@@ -114,21 +114,27 @@ class Config(Document[ArchiveRules]):
         unknown = [name for name in self.underlyings if name not in self.data.currencies]
         if unknown or not self.underlyings:
             raise ValueError(
-                f"currencies to run are {self.underlyings}; accepted are those of data.currencies: "
+                f"run.currencies = {self.underlyings}: expected one or more of data.currencies: "
                 f"{', '.join(self.data.currencies)}"
             )
         return self
 
     def resolved(self, underlyings: Sequence[str]) -> "Config":
-        """A copy in which the word "all" is replaced by the underlyings that the files have."""
+        """Return a copy in which the word "all" is replaced by the underlyings that the files have.
+
+        Raises:
+            DataError: The configuration says "all", and no underlyings are known.
+        """
         if self.data.currencies != [ALL]:
             return self
         if not underlyings:
-            raise DataError("no file tells what underlyings it has; name them with --currency")
+            raise DataError(
+                'the underlyings of the files are unknown; list them in data.currencies, not "all".'
+            )
         return self.replaced(data={"currencies": list(underlyings)})
 
     def seed(self, underlying: str, position: int) -> int:
-        """The seed of a snapshot's split, which depends on the underlying and the position alone."""
+        """Return the seed of a snapshot's split, which depends only on the underlying and the position."""
         return split_seed(underlying, position, self.data.currencies)
 
     @property
@@ -144,7 +150,7 @@ class Config(Document[ArchiveRules]):
 
     @property
     def content(self) -> dict[str, Any]:
-        """The keys that change the results of a snapshot and underlying, by section."""
+        """The settings that change the results of a snapshot and underlying, by section."""
         skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         unused = set(self.model_settings) - settings_of(self.models)
@@ -152,7 +158,7 @@ class Config(Document[ArchiveRules]):
 
     @property
     def model_settings(self) -> dict[str, list[float]]:
-        """The settings of model classes by key; `Recipe.settings` says which model is built with which."""
+        """The settings of model classes by key; `Recipe.settings` lists the keys of each model."""
         return {"breakpoints": self.breakpoints}
 
 
@@ -163,7 +169,7 @@ def load_config(path: str | Path | None = None) -> Config:
         path: A TOML file; None reads the one shipped for Deribit files.
 
     Raises:
-        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+        ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
     return shipped_config("deribit") if path is None else read_document(Path(path), Config)
@@ -171,5 +177,5 @@ def load_config(path: str | Path | None = None) -> Config:
 
 @cache
 def shipped_config(kind: str) -> Config:
-    """The shipped configuration for files of a kind: one for Deribit snapshots, one for everything else."""
+    """Return the shipped configuration for a kind of file: one for "deribit", and one for all other kinds."""
     return read_document(configuration("deribit" if kind == "deribit" else "markets"), Config)

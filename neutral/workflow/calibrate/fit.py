@@ -1,4 +1,4 @@
-"""Fits the models of a run to a block of tables: from the data, the nested model and the last block."""
+"""Fits the models of a run to a block of tables, with starts from data, simpler models and earlier blocks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,15 +41,15 @@ def fit_block(
     """Fit the models of a configuration to tables of quotes.
 
     Args:
-        frames: Tables as `neutral.market.prepare` keeps them.
-        previous: For each model parameters to start from as well.
-        config: Models, loss, prior, solver and engine.
-        check_stop: Called before each model; raises to give up the block.
-        programs: Where compiled programs are kept; by default those of the whole process.
+        frames: Tables of kept quotes, as `neutral.market.prepare` returns them.
+        previous: By model, parameters that serve as a further start.
+        config: Models, loss, prior, solver, engine and search.
+        check_stop: Called before each model; it raises to abandon the block.
+        programs: The cache of compiled programs; by default that of the whole process.
 
     Returns:
-        For each table the fits by model. A table that makes no surface, and a model whose calibration raises,
-        have the status "error" with the reason; their neighbours are fitted all the same.
+        For each table the fits by model. All fits of a table that makes no surface, and all fits of a model
+        whose calibration raises, have the status "error" with the reason; the others are not affected.
     """
     fits: list[dict[str, ModelFit]] = [{} for _ in frames]
     surfaces: dict[int, QuoteSurface] = {}
@@ -73,7 +73,7 @@ def _fit(
     check_stop: Callable[[], None],
     programs: Programs,
 ) -> list[dict[str, ModelFit]]:
-    """`fit_block` for surfaces; `sizes` are the numbers of rows of their tables."""
+    """Fit a block of surfaces as `fit_block` does; `sizes` are the numbers of rows of their tables."""
     block = stack(surfaces)
     fits: list[dict[str, ModelFit]] = [{} for _ in surfaces]
     fitted: dict[str, AbstractFourierModel] = {}
@@ -84,16 +84,16 @@ def _fit(
             simpler = nearest_nested(name, fitted)
             recipe = RECIPES[name]
             try:
-                chosen, options = _arguments(
+                model, options = _arguments(
                     recipe,
                     block,
                     nested=fitted.get(simpler or ""),
                     previous=previous.get(name),
                     config=config,
                 )
-                result = calibrate_batch(chosen, block, programs=programs, **options)
+                result = calibrate_batch(model, block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
-                # for all surfaces: a wrong setting, no memory
+                # the cause, such as a wrong setting or too little memory, concerns all surfaces
                 for by_model, size in zip(fits, sizes, strict=True):
                     by_model[name] = lost(f"{type(error).__name__}: {error}", size)
                 continue
@@ -106,18 +106,18 @@ def _fit(
 def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config, programs: Programs) -> None:
     """Compile the programs of the later models on another thread while the first is compiled and run.
 
-    Compiling needs shapes only, so the fits that the later models will start from are stood in for by nan.
-    An error in the configuration is reported where the model is fitted.
+    Compiling needs only shapes, so models of nan stand in for the fits from which the later models will
+    start. An error in the configuration is reported when the model is fitted.
     """
     for name in config.models[:0:-1]:
         pool.submit(_prepare, name, block, config, programs)
 
 
 def _prepare(name: str, block: QuoteSurface, config: Config, programs: Programs) -> None:
-    """Compile the program of one model, without fitting anything."""
+    """Compile the program of one model, without fitting the model."""
     nested = absent_nested(name, config, len(block))
-    chosen, options = _arguments(RECIPES[name], block, nested=nested, previous=None, config=config)
-    prepare_batch(chosen, block, programs=programs, **options)
+    model, options = _arguments(RECIPES[name], block, nested=nested, previous=None, config=config)
+    prepare_batch(model, block, programs=programs, **options)
 
 
 def _arguments(
@@ -128,20 +128,20 @@ def _arguments(
     previous: Parameters | None,
     config: Config,
 ) -> tuple[Any, dict[str, Any]]:
-    """The recipe and the keywords with which `calibrate_batch` fits one model to a block.
+    """Return the model and the keyword arguments with which `calibrate_batch` fits it to a block.
 
     Args:
         recipe: The model.
         block: Surfaces.
-        nested: A simpler model fitted to each of them, to start from as well.
-        previous: Parameters of the model's last converged fit, to start from as well.
+        nested: A simpler model fitted to each surface, which gives a further start.
+        previous: Parameters of the model's last converged fit, which give a further start.
         config: Loss, prior, solver, engine and search.
     """
-    chosen = recipe.build(config.model_settings)
-    starts = [] if nested is None else [nested_start(chosen, nested)]
-    # the same number of starts in the first block as in the others: one program for all
+    model = recipe.build(config.model_settings)
+    starts = [] if nested is None else [nested_start(model, nested)]
+    # the first block has as many starts as the others, so that one program serves all
     starts.append(_moved(recipe, previous, block, config))
-    return chosen, {
+    return model, {
         "engine": config.engine.build(),
         "loss": config.loss.build(),
         "prior": _prior(recipe, previous, config),
@@ -153,19 +153,22 @@ def _arguments(
 
 
 def absent_nested(name: str, config: Config, count: int) -> AbstractFourierModel | None:
-    """A stand-in, of the same shapes, for the simpler fit from which a model starts in a run; nan, no start.
+    """Make a placeholder of nan, of the same shapes, for the simpler fit from which a model starts in a run.
 
     Args:
         name: Name of the model.
         config: Models of the run and their settings.
         count: Number of surfaces.
+
+    Returns:
+        The placeholder; None if the run fits no simpler model.
     """
     simpler = nearest_nested(name, config.models)
     return absent_model(RECIPES[simpler], config, count) if simpler else None
 
 
 def absent_model(recipe: Recipe, config: Config, count: int) -> AbstractFourierModel:
-    """The model of a recipe, without its shift, whose parameters are nan: not a start, but shaped like one.
+    """Make the model of a recipe, without its shift, with parameters of nan: a placeholder that is no start.
 
     Args:
         recipe: The model.
@@ -178,7 +181,7 @@ def absent_model(recipe: Recipe, config: Config, count: int) -> AbstractFourierM
 def _repeated(
     recipe: Recipe, values: Mapping[str, float | Sequence[float]], config: Config, count: int
 ) -> AbstractFourierModel:
-    """A model whose fields repeat the values along a leading axis of surfaces."""
+    """Make a model whose fields repeat the values along a leading axis of surfaces."""
     lengths = recipe.lengths(config.model_settings)
     fields = {
         name: np.broadcast_to(np.asarray(values[name], float), (count, *lengths.get(name, ())))
@@ -190,7 +193,7 @@ def _repeated(
 def _moved(
     recipe: Recipe, previous: Parameters | None, block: QuoteSurface, config: Config
 ) -> AbstractFourierModel:
-    """The last block's fit on the maturities of each surface; nan, which is absent, where there is none."""
+    """Move the fit of the last block to the maturities of each surface; without a fit the model is nan."""
     t = np.asarray(block.t)
     if previous is None:
         model = absent_model(recipe, config, len(block))
@@ -207,7 +210,7 @@ def _moved(
 
 
 def _added_variance(t: np.ndarray, times: np.ndarray, increments: np.ndarray) -> np.ndarray:
-    """The shift's total variance at t: linear between times; beyond the last one its slope stays."""
+    """Return the shift's total variance at t, linear between times and with the last slope beyond them."""
     total = np.concatenate([[0.0], np.cumsum(increments)])
     slope = increments[-1] / (times[-1] - (times[-2] if len(times) > 1 else 0.0))
     inside = np.interp(t, np.concatenate([[0.0], times]), total)
@@ -215,33 +218,33 @@ def _added_variance(t: np.ndarray, times: np.ndarray, increments: np.ndarray) ->
 
 
 def _prior(recipe: Recipe, previous: Parameters | None, config: Config) -> list[Tikhonov | AbstractPenalty]:
-    """The pulls that are added to a model's loss."""
+    """Return the penalties that are added to a model's loss."""
     prior = config.prior
-    own = recipe.columns
-    pulls: list[Tikhonov | AbstractPenalty] = []
+    parameters = recipe.columns
+    penalties: list[Tikhonov | AbstractPenalty] = []
     shift = prior.shift if recipe.shifted else 0.0
     if prior.strength or shift:
         center = None
         if previous and prior.toward == "previous":
             center = model_of(recipe.name, {key: x for key, x in previous.items() if key not in SHIFT})
-        weights = dict.fromkeys(own, prior.strength) | {"increments": shift}
-        pulls.append(Tikhonov(1.0, center, weights))
-    if prior.feller and "sigma_v" in own:
-        pulls.append(FellerPenalty(prior.feller))
-    if prior.jump_moment and "mu_v" in own:
-        pulls.append(JumpMomentPenalty(prior.jump_moment))
-    return pulls
+        weights = dict.fromkeys(parameters, prior.strength) | {"increments": shift}
+        penalties.append(Tikhonov(1.0, center, weights))
+    if prior.feller and "sigma_v" in parameters:
+        penalties.append(FellerPenalty(prior.feller))
+    if prior.jump_moment and "mu_v" in parameters:
+        penalties.append(JumpMomentPenalty(prior.jump_moment))
+    return penalties
 
 
 def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i: int, size: int) -> ModelFit:
-    """The fit of one surface of a block, with a price for each row of its table."""
+    """Return the fit of one surface of a block, with a price for each row of its table."""
     status = CalibrationStatus(int(result.status[i]))
     prices = block[i].to_rows(np.asarray(result.prices[i]), size)
     rows = np.any(block.mask[i], axis=(0, 2))
-    hit = [
+    at_bound = [
         label.replace("increments", SHIFT[1])
-        for label, at in zip(result.names, np.asarray(result.at_bound[i]), strict=True)
-        if at
+        for label, is_hit in zip(result.names, np.asarray(result.at_bound[i]), strict=True)
+        if is_hit
     ]
     return ModelFit(
         status=status_text(status),
@@ -254,12 +257,12 @@ def _model_fit(recipe: Recipe, result: CalibrationResult, block: QuoteSurface, i
         prior_loss=float(result.prior_loss[i]),
         gradient_norm=float(result.gradient_norm[i]),
         condition_number=float(result.condition_number[i]),
-        at_bound=", ".join(hit),
+        at_bound=", ".join(at_bound),
     )
 
 
 def _parameters(recipe: Recipe, model: AbstractFourierModel, i: int, rows: np.ndarray) -> Parameters:
-    """One surface's parameters by column name; the shift on the maturities that have quotes."""
+    """Return one surface's parameters by column; its shift is on the maturities that have quotes."""
     inner = model.base
     parameters: Parameters = {
         column: np.asarray(getattr(inner, name)[i], float).tolist() for name, column in recipe.columns.items()
@@ -271,7 +274,7 @@ def _parameters(recipe: Recipe, model: AbstractFourierModel, i: int, rows: np.nd
 
 
 def _errors(recipe: Recipe, result: CalibrationResult, i: int) -> Parameters:
-    """One surface's standard errors by column name."""
+    """Return one surface's standard errors by column."""
     errors: Parameters = {}
     for label, error in zip(result.names, np.asarray(result.standard_errors[i]), strict=True):
         name, _, entry = label.partition("[")

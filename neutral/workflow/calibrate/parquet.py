@@ -1,4 +1,4 @@
-"""Parquet files with checksums: written as a whole, and read with every byte verified."""
+"""Writes Parquet files atomically with checksums, and verifies every byte when reading."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,18 +21,18 @@ _TYPES = {
     "time": pa.timestamp("us", "UTC"),
 }
 KINDS = ("fits", "quotes")
-_REMEDY = "move it away, and the same `neutral calibrate` command computes it again."
+_REMEDY = "move it away, and run the same `neutral calibrate` command to compute it again."
 
 
 class StoredFile(NamedTuple):
-    """What the manifest keeps of a file."""
+    """The entry of a file in the manifest."""
 
     sha256: str
-    rows: int
+    rows: int  # number of rows
 
 
 def schema_of(kind: str, models: Sequence[str]) -> pa.Schema:
-    """The columns of a table of results.
+    """Return the columns of a table of results.
 
     Args:
         kind: "fits" or "quotes".
@@ -42,7 +42,7 @@ def schema_of(kind: str, models: Sequence[str]) -> pa.Schema:
 
 
 def fits_table(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> pa.Table:
-    """The table of the fits of some models; a value that a row lacks is null, and so is nan."""
+    """Make the table of the fits of some models; values that a row lacks, and nan, become null."""
     schema = schema_of("fits", models)
     frame = pd.DataFrame(rows, columns=pd.Index(schema.names), dtype=object)
     columns = [pa.array(frame[field.name], type=field.type, from_pandas=True) for field in schema]
@@ -50,7 +50,7 @@ def fits_table(rows: Sequence[Mapping[str, Any]], models: Sequence[str]) -> pa.T
 
 
 def quotes_table(frames: Sequence[pd.DataFrame], models: Sequence[str]) -> pa.Table:
-    """The table of the quotes of several snapshots, with the prices of some models."""
+    """Make the table of the quotes of several snapshots, with the prices of some models."""
     schema = schema_of("quotes", models)
     if not frames:
         return schema.empty_table()
@@ -64,7 +64,13 @@ def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> 
     Args:
         path: The file.
         schema: The columns of the file.
-        tables: Tables of that schema; one at a time is in memory.
+        tables: Tables of this schema; one at a time is in memory.
+
+    Returns:
+        The entry of the file for the manifest.
+
+    Raises:
+        WriteError: The file cannot be written.
     """
     rows = 0
 
@@ -79,25 +85,31 @@ def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> 
 
 
 def read_parquet(path: Path, stored: StoredFile) -> pa.Table:
-    """Read a file and verify that it is the one that was stored.
+    """Read a file, and verify that it is unchanged since it was written.
+
+    Args:
+        path: The file.
+        stored: Its entry in the manifest.
 
     Raises:
-        DataError: The file is missing, or a byte of it has changed.
+        DataError: The file is missing, cannot be read, or has changed.
     """
     try:
         digest = durable.sha256(path)
     except FileNotFoundError:
         raise DataError(
-            f"{path}: is listed in the manifest and missing; run the same command again."
+            f"{path}: the manifest lists this file, but it is missing; run the same command again."
         ) from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest != stored.sha256:
-        raise DataError(f"{path}: is damaged, its bytes are not those written (SHA-256 differs): {_REMEDY}")
+        raise DataError(f"{path}: is damaged; its bytes have changed (the SHA-256 differs): {_REMEDY}")
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: is damaged ({error}): {_REMEDY}") from error
     if table.num_rows != stored.rows:
-        raise DataError(f"{path}: has {table.num_rows} rows, the manifest says {stored.rows}: {_REMEDY}")
+        raise DataError(
+            f"{path}: has {table.num_rows} rows, but {stored.rows} according to the manifest: {_REMEDY}"
+        )
     return table

@@ -1,4 +1,4 @@
-"""The plan of a run: the snapshots of its archive and its configuration; and the reading of its blocks."""
+"""Plans a run, which is a list of snapshots and a configuration, and reads its blocks."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from ..inputs.archive import SnapshotFile, is_deribit, list_archive, market_file
 from ..inputs.markets import Market, read_snapshot_markets
 from .config import Config, load_config, shipped_config
 
-KEPT_BLOCKS = 4
+KEPT_BLOCKS = 4  # blocks that stay in memory
 
 Inputs = str | Path | Iterable[str | Path]
 """A folder or a file, or several of them."""
@@ -22,7 +22,7 @@ class LoadedSnapshot(NamedTuple):
     """A snapshot that has been read."""
 
     file: SnapshotFile  # with the digest of the bytes that were read
-    markets: Mapping[str, Market]  # by underlying; without those that the file is known not to have
+    markets: Mapping[str, Market]  # by underlying; those that the file does not list are absent
 
 
 Load = Callable[[SnapshotFile, Config], LoadedSnapshot]
@@ -30,21 +30,21 @@ Load = Callable[[SnapshotFile, Config], LoadedSnapshot]
 
 @dataclass(frozen=True)
 class Plan:
-    """The snapshots of a run with their positions, and its configuration, in which underlyings have names."""
+    """The snapshots of a run with their positions, and its configuration, which names the underlyings."""
 
     archive: tuple[SnapshotFile, ...]
     config: Config
 
 
 def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **changes: Any) -> Plan:
-    """List the files of a run once, and settle its configuration.
+    """List the files of a run, and complete its configuration.
 
     Args:
         inputs: Folders and files.
-        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files. Where
-            it says "all", the underlyings of all files take the place of that word, also of those beyond
-            the limit, so that a limit does not change results.
-        changes: Keys to change afterwards, as for `Config.replaced`.
+        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files. The
+            underlyings "all" are replaced by those of all files, including files beyond the limit, so that a
+            limit does not change results.
+        changes: Settings to change, as for `Config.replaced`.
 
     Raises:
         DataError: A file does not exist, or there is no snapshot among the files.
@@ -60,19 +60,20 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
 
 
 def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
-    """The configuration of a run on some inputs, with the underlyings that they have where it says "all".
+    """Return the configuration of a run on some inputs; their underlyings replace the word "all".
 
     Args:
         inputs: Folders and files.
         path: A TOML file; None takes the shipped one for the kind of the files.
 
     Raises:
-        NeutralError: As `make_plan`.
+        NeutralError: As for `make_plan`.
     """
     return make_plan(inputs, path).config
 
 
 def _configuration(files: Sequence[Path], config: Config | str | Path | None) -> Config:
+    """Return or read the configuration, or choose a shipped one by the kind of the files."""
     if isinstance(config, Config):
         return config
     if config is not None:
@@ -81,7 +82,7 @@ def _configuration(files: Sequence[Path], config: Config | str | Path | None) ->
 
 
 def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:
-    """Read the markets of a snapshot; a fault of the file becomes the reason of a refusal."""
+    """Read the markets of a snapshot; a fault of the file becomes the reason why they are refused."""
     splits = {
         name: config.split.build(config.seed(name, file.position))
         for name in config.underlyings
@@ -92,7 +93,7 @@ def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:
 
 
 class BlockReader:
-    """Reads whole blocks in a thread of its own, each block once for all underlyings."""
+    """Reads whole blocks in a separate thread, each block once for all underlyings."""
 
     def __init__(self, blocks: Mapping[int, Sequence[SnapshotFile]], config: Config, load: Load):
         self._blocks = blocks
@@ -103,7 +104,7 @@ class BlockReader:
         self._lock = Lock()
 
     def snapshots(self, block: int, following: int | None = None) -> list[LoadedSnapshot]:
-        """The snapshots of a block. Meanwhile the reading of the following block begins."""
+        """Return the snapshots of a block, and start to read the following block."""
         future = self._start(block)
         if following is not None:
             self._start(following)
@@ -114,11 +115,13 @@ class BlockReader:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start(self, block: int) -> "Future[list[LoadedSnapshot]]":
+        """Start to read a block, unless it is in memory or being read."""
         with self._lock:
             if block not in self._futures:
                 self._futures[block] = self._pool.submit(self._read, block)
             self._futures.move_to_end(block)
-            while len(self._futures) > KEPT_BLOCKS:  # an underlying that is far behind reads its block again
+            # an underlying that is far behind needs a dropped block again, which is then read again
+            while len(self._futures) > KEPT_BLOCKS:
                 self._futures.popitem(last=False)
             return self._futures[block]
 

@@ -1,4 +1,4 @@
-"""Continuing an earlier run: what must agree, what is done, and what the next block starts from."""
+"""Resumes an earlier run: checks that it agrees, finds its finished blocks, and restores starting values."""
 
 import hashlib
 import json
@@ -16,13 +16,13 @@ from .rows import Parameters
 from .store import MANIFEST, Part, Store, create_store, locked, open_store
 
 State = dict[str, Parameters]
-"""By model the parameters of the last converged fit."""
+"""The parameters of the last converged fit, by model."""
 
-REMEDY = "Take another --out, or --no-resume, which moves the earlier results aside and starts afresh."
+REMEDY = "Use another --out, or --no-resume, which moves the earlier results aside and starts afresh."
 
 
 def resume_or_create(folder: Path, config: Config, archive: Sequence[SnapshotFile]) -> Store:
-    """Open the store in a folder to continue with it, or create one where there is none.
+    """Open the store in a folder to continue its run, or create a store if there is none.
 
     Raises:
         ArgumentError: The results come from another configuration, or from other files at the same positions.
@@ -31,7 +31,7 @@ def resume_or_create(folder: Path, config: Config, archive: Sequence[SnapshotFil
         return create_store(folder, config)
     store = open_store(folder)
     if store.config_hash != config.hash:
-        changes = "; ".join(_differences(store.config, config.content)) or "keys of another version"
+        changes = "; ".join(_differences(store.config, config.content)) or "it is of another version"
         raise ArgumentError(f"{folder} holds results of another configuration: {changes}. {REMEDY}")
     check_inputs(store, archive)
     return store
@@ -54,12 +54,12 @@ def move_aside(folder: Path) -> Path | None:
 
 
 def check_inputs(store: Store, archive: Sequence[SnapshotFile]) -> None:
-    """Refuse an archive in which a calibrated file has changed or has another position now.
+    """Refuse an archive in which a calibrated file has changed or now has another position.
 
     Only the calibrated files are hashed here; the others are hashed when they are read.
 
     Raises:
-        ArgumentError: The message names the file.
+        ArgumentError: A file differs; the message names it.
     """
     by_position = {file.position: file for file in archive}
     for underlying in store.underlyings:
@@ -72,10 +72,10 @@ def check_inputs(store: Store, archive: Sequence[SnapshotFile]) -> None:
 
 
 def is_done(store: Store, underlying: str, block: int, files: Sequence[SnapshotFile], state: State) -> bool:
-    """Whether a block is committed, from these files and this starting state.
+    """Whether a block is committed, with these files and this starting state.
 
     Raises:
-        DataError: It is committed with files of which some are not given now.
+        DataError: The block is committed with a file that is not among the inputs now.
     """
     part = store.part(underlying, block)
     if part is None:
@@ -87,7 +87,7 @@ def is_done(store: Store, underlying: str, block: int, files: Sequence[SnapshotF
 
 
 def last_converged(fits: pa.Table) -> State:
-    """For each model the parameters of its last converged row."""
+    """Return the parameters of each model's last converged row."""
     state: State = {}
     models = fits["model"].unique().to_pylist()
     names = [name for name in value_columns(models) if name in fits.column_names]
@@ -98,7 +98,7 @@ def last_converged(fits: pa.Table) -> State:
 
 
 def earlier_state(store: Store, underlying: str, first_block: int) -> State:
-    """The state that the blocks before the first given one end with."""
+    """Return the state at the end of the committed blocks before the first block of this run."""
     state: State = {}
     for block in store.parts(underlying):
         if block < first_block:
@@ -107,32 +107,34 @@ def earlier_state(store: Store, underlying: str, first_block: int) -> State:
 
 
 def digest(state: Mapping[str, Parameters]) -> str:
-    """SHA-256 of a state; every digit of its numbers counts."""
+    """Return the SHA-256 of a state, which depends on every digit of its numbers."""
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _check_none_missing(store: Store, part: Part, block: int, files: Sequence[SnapshotFile]) -> None:
-    given = {file.position for file in files}
-    missing = [name for position, name, _ in part.inputs if position not in given]
+    """Refuse inputs that lack a file of a committed block."""
+    positions = {file.position for file in files}
+    missing = [name for position, name, _ in part.inputs if position not in positions]
     if missing:
         raise DataError(
-            f"{store.folder}: block {block} was calibrated with {missing[0]}, which is not among the files "
-            "given now, and cannot be extended without it; give the whole archive."
+            f"{store.folder}: block {block} was calibrated with {missing[0]}, which is not among the input "
+            "files now, so the block cannot be extended; pass the whole archive."
         )
 
 
 def _what_changed(file: SnapshotFile, name: str) -> str:
+    """Describe how a file differs from the calibrated file of this name."""
     if file.path.name == name:
         return f"{name} has changed since it was calibrated (its SHA-256 differs)."
     return (
-        f"position {file.position} of the archive is {file.path.name} now and was {name} when it was "
-        "calibrated; positions seed the splits, so files must not appear or vanish before others. Give the "
-        "files as they were (--first-index says how many earlier ones are left out)."
+        f"position {file.position} of the archive is {file.path.name} now, and was {name} when it was "
+        "calibrated. Positions seed the splits, so no file may be added or removed before another. Pass the "
+        "same files as before (--first-index states how many earlier ones are left out)."
     )
 
 
 def _differences(old: object, new: object, where: str = "") -> list[str]:
-    """The keys that differ, with both values."""
+    """Return the keys that differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         changes = []
         for key in dict.fromkeys([*old, *new]):

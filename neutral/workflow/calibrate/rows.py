@@ -1,4 +1,4 @@
-"""The rows of the tables of results: their columns, and how fits and quotes become rows."""
+"""Defines the columns of the tables of results, and turns fits and quotes into rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ FIT_COLUMNS: dict[str, str] = {
     "code_version": "text",
     "data_sha256": "text",
 }
-"""Columns of `fits.parquet` and their kinds, before those of the models' parameters."""
+"""Columns of `fits.parquet` and their kinds; those of the models' parameters follow."""
 
 QUOTE_COLUMNS: dict[str, str] = {
     "snapshot_ts": "text",
@@ -86,7 +86,7 @@ QUOTE_COLUMNS: dict[str, str] = {
     "index_price": "real",
     "volume_usd": "real",
 }
-"""Columns of `quotes.parquet` and their kinds, before those of the models' prices."""
+"""Columns of `quotes.parquet` and their kinds; those of the models' prices follow."""
 
 EVIDENCE = (
     "status",
@@ -98,14 +98,14 @@ EVIDENCE = (
     "gradient_norm",
     "condition_number",
     "at_bound",
-)  # fields of a fit that its row repeats
+)  # fields of `ModelFit` that are columns of its row
 
 Parameters = dict[str, Any]
-"""Parameters by column: a number, or a list of numbers of a parameter with an axis and of the shift."""
+"""Parameters by column: a number, or a list of numbers for the shift and for parameters with an axis."""
 
 
 def columns_of(kind: str, models: Sequence[str]) -> dict[str, str]:
-    """Columns of a table of results, and their kinds.
+    """Return the columns of a table of results, and their kinds.
 
     Args:
         kind: "fits" or "quotes".
@@ -126,12 +126,12 @@ class ModelFit:
     """The result of fitting one model to one snapshot.
 
     Attributes:
-        status: As `status_text` writes the status of the calibration, or "error".
+        status: The text that `status_text` gives for the status of the calibration, or "error".
         converged: Whether the fit converged.
         message: The status in words.
-        prices: Model prices in the unit of the quotes, one for each row of the table; nan where none.
+        prices: Model prices in the unit of the quotes, shape (rows of the table,); nan where there is none.
         parameters: Parameters and their standard errors, by column.
-        steps: Evaluations, of all starting points together.
+        steps: Number of evaluations from all starting points together.
         loss: Loss without the prior.
         prior_loss: Loss of the prior.
         gradient_norm: Largest cosine between residuals and derivatives.
@@ -153,7 +153,7 @@ class ModelFit:
 
 
 def lost(message: str, n_quotes: int) -> ModelFit:
-    """A fit that an error prevented."""
+    """Make the result of a fit that an error prevented."""
     return ModelFit(status=LOST, converged=False, message=message, prices=np.full(n_quotes, np.nan))
 
 
@@ -165,7 +165,16 @@ def fit_rows(
     models: Sequence[str],
     config_hash: str,
 ) -> list[dict[str, Any]]:
-    """One row for each model, with its fit or with the reason why the snapshot was refused."""
+    """Make one row for each model, with its fit or with the reason why the snapshot was refused.
+
+    Args:
+        file: The snapshot.
+        seed: The seed of its split.
+        market: The quotes of one underlying.
+        fits: The fits by model; empty if the snapshot was refused.
+        models: Names of the models of the run.
+        config_hash: The hash of the configuration.
+    """
     common = {
         "snapshot_ts": file.timestamp,
         "currency": market.underlying,
@@ -183,14 +192,14 @@ def fit_rows(
 def quote_rows(
     file: SnapshotFile, currency: str, frame: pd.DataFrame, fits: Mapping[str, ModelFit]
 ) -> pd.DataFrame:
-    """The snapshot's quotes with the price that each model gives them."""
+    """Make one row for each quote of the snapshot, with the prices of the models."""
     prices = {RECIPES[model].price_column: fit.prices for model, fit in fits.items()}
     rows = frame.assign(snapshot_ts=file.timestamp, currency=currency, **prices)
     return rows.reindex(columns=list(columns_of("quotes", list(fits))))
 
 
 def _fit_row(fit: ModelFit, frame: pd.DataFrame) -> dict[str, Any]:
-    """The columns of one fit; `rmse_fit` and `mae_fit` cover train and test quotes together."""
+    """Return the columns of one fit; `rmse_fit` and `mae_fit` cover train and test quotes together."""
     split = frame["split"].to_numpy(object)
     train = split == "train"
     test = split == "test"

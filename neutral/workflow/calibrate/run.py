@@ -1,4 +1,4 @@
-"""The main job: every snapshot of an archive, every underlying and every model, committed block by block."""
+"""Calibrates every model to every snapshot and underlying of an archive, and commits the fits by blocks."""
 
 import logging
 import threading
@@ -36,27 +36,27 @@ FitBlock = Callable[
 
 @dataclass(frozen=True)
 class Progress:
-    """A block that is committed: counts of one underlying."""
+    """The counts of a committed block of one underlying."""
 
     underlying: str
-    block: int
-    snapshots: int  # in this block
-    done: int  # snapshots of this underlying so far
-    total: int
+    block: int  # number of the block
+    snapshots: int  # number of snapshots in this block
+    done: int  # number of snapshots of this underlying so far
+    total: int  # number of snapshots of this underlying
     not_converged: int  # fits of this block, without those of refused snapshots
     refused: int  # snapshots of this block
-    seconds: float  # 0 where the block had been committed before
+    seconds: float  # spent on the block; 0 if an earlier run committed it
 
 
 class Stopped(Exception):
-    """The run is to end, and blocks that are not committed are dropped."""
+    """The run is stopping; blocks that are not committed are dropped."""
 
 
 def model_fitter() -> FitBlock:
     """Make the function that fits the models of one run.
 
-    The programs that it compiles are its alone: every shape is compiled once, and the memory of the programs
-    is free again when the run has ended.
+    The function has its own cache of compiled programs: every shape is compiled once, and the memory of the
+    programs is freed when the run has ended.
     """
     from ...calibration.programs import Programs  # loads JAX; reading and refusing files do without it
     from .fit import fit_block
@@ -76,21 +76,26 @@ def run(
 ) -> Summary:
     """Calibrate every model to every snapshot and underlying.
 
-    Committed blocks are kept: an interrupted run continues from there and ends with the same bytes as a run
-    that was not interrupted. Ctrl-C (`KeyboardInterrupt`) leaves complete tables of what is committed.
+    Committed blocks are stored: an interrupted run continues from them, and its tables have the same bytes as
+    those of a run that was not interrupted. Ctrl-C (`KeyboardInterrupt`) leaves complete tables of the
+    committed blocks.
 
     Args:
         inputs: Folders and files of snapshots.
         out: Folder of the results: `fits.parquet`, `quotes.parquet`, `manifest.json`, `run_log.jsonl`,
             `parts/`.
-        config: What to do. None takes the configuration shipped for Deribit files, or the one for all others.
-        resume: Whether to continue with the results in `out`; False moves them aside.
-        progress: Called with every block.
+        config: The configuration. None takes the shipped one for Deribit files, or that for all other files.
+        resume: Whether to continue the run in `out`; False moves its results aside.
+        progress: Called with every committed block.
         load: Reads the markets of a snapshot.
-        fit: Fits the models to a block of tables; None takes what `model_fitter` makes.
+        fit: Fits the models to a block of tables; None takes the function that `model_fitter` makes.
+
+    Returns:
+        Counts and errors by underlying and model.
 
     Raises:
         NeutralError: The inputs or the folder cannot be used; no result is lost.
+        KeyboardInterrupt: The run was interrupted by Ctrl-C.
     """
     plan = make_plan(inputs, config)
     return run_plan(plan, out, resume=resume, progress=progress, load=load, fit=fit)
@@ -108,15 +113,19 @@ def run_plan(
     """Calibrate every model to the snapshots of a plan.
 
     Args:
-        plan: As `make_plan` makes it.
+        plan: The snapshots and the configuration, as `make_plan` returns them.
         out: As for `run`, and so are the other arguments.
         resume: As for `run`.
         progress: As for `run`.
         load: As for `run`.
         fit: As for `run`.
 
+    Returns:
+        Counts and errors by underlying and model.
+
     Raises:
         NeutralError: The folder cannot be used; no result is lost.
+        KeyboardInterrupt: The run was interrupted by Ctrl-C.
     """
     config = plan.config
     folder = Path(out)
@@ -136,7 +145,7 @@ def run_plan(
 
 
 class _Run:
-    """One run: a chain of blocks per underlying, in threads that share the store and the files read."""
+    """A run: for each underlying a chain of blocks, in threads that share the store and the files read."""
 
     def __init__(
         self, store: Store, plan: Plan, *, progress: Callable[[Progress], None], load: Load, fit: FitBlock
@@ -151,16 +160,16 @@ class _Run:
         self._writing = threading.Lock()
 
     def all(self) -> int:
-        """Run the chains and return the number of snapshots and underlyings that were fitted now.
+        """Run the chains, and return the number of pairs of snapshot and underlying that they fitted.
 
-        The first error, or Ctrl-C, stops the chains at their next fit and is raised when they have ended.
+        The first error, or Ctrl-C, stops the chains before their next fit and is raised when they have ended.
         """
         with ThreadPoolExecutor(self._config.workers, thread_name_prefix="underlying") as pool:
             chains = [pool.submit(self._chain, name) for name in self._config.underlyings]
             try:
                 wait(chains, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
-                logging.getLogger(__name__).warning("stopping once the fits in progress have ended")
+                logging.getLogger(__name__).warning("The run stops when the fits in progress have ended.")
                 self._stop_chains(chains)
                 self._store.consolidate()
                 raise
@@ -174,12 +183,12 @@ class _Run:
         wait(chains)
 
     def _check_stop(self) -> None:
-        """Raise `Stopped` once the run is to end."""
+        """Raise `Stopped` if the run is stopping."""
         if self._stop.is_set():
             raise Stopped
 
     def _chain(self, underlying: str) -> int:
-        """Fit the blocks of one underlying in order and return the number of snapshots fitted."""
+        """Fit the blocks of one underlying in order, and return the number of snapshots fitted."""
         numbers = list(self._blocks)
         state = resuming.earlier_state(self._store, underlying, numbers[0])
         total = sum(map(len, self._blocks.values()))
@@ -207,7 +216,7 @@ class _Run:
     def _block(
         self, underlying: str, number: int, following: int | None, state: State
     ) -> tuple[pa.Table, float]:
-        """The fits of one block and the seconds spent on it, 0 for a block that was committed before."""
+        """Return the fits of one block and the seconds spent on it, 0 if the block was committed before."""
         began = time.perf_counter()
         if resuming.is_done(self._store, underlying, number, self._blocks[number], state):
             return self._store.read_part("fits", underlying, number), 0.0
@@ -228,7 +237,7 @@ class _Run:
         return fits
 
     def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
-        """The fits of each snapshot; none for a snapshot whose quotes cannot be used."""
+        """Return the fits of each snapshot; a snapshot whose quotes cannot be used has none."""
         markets = [snapshot.markets.get(underlying) for snapshot in snapshots]
         frames = [None if market is None else market.frame for market in markets]
         usable = [frame for frame in frames if frame is not None]
@@ -238,13 +247,13 @@ class _Run:
     def _tables(
         self, underlying: str, snapshots: Sequence[LoadedSnapshot], fits: Sequence[ModelFits]
     ) -> tuple[pa.Table, pa.Table]:
-        """The tables of fits and of quotes of one block."""
+        """Make the tables of fits and of quotes of one block."""
         config = self._config
         rows = []
         quotes = []
         for (file, markets), by_model in zip(snapshots, fits, strict=True):
             market = markets.get(underlying)
-            if market is None:  # the file does not have it
+            if market is None:  # the file does not list this underlying
                 continue
             rows += fit_rows(
                 file=file,
@@ -267,7 +276,7 @@ class _Run:
 
 
 def _counts(fits: pa.Table) -> dict[str, int]:
-    """How many fits of a block did not converge, and how many of its snapshots were refused."""
+    """Count the fits of a block that did not converge, and its snapshots that were refused."""
     frame = fits.select(["snapshot_ts", "status", "converged"]).to_pandas()
     refused = frame["status"] == REFUSED
     return {
@@ -277,7 +286,7 @@ def _counts(fits: pa.Table) -> dict[str, int]:
 
 
 def _failed_first(chains: Sequence[Future[int]]) -> list[Future[int]]:
-    """Chains that failed by themselves, then those that were stopped because of them, then the others."""
+    """Sort chains: those that failed, then those that were stopped for this reason, then the others."""
 
     def rank(chain: Future[int]) -> int:
         error = chain.exception()

@@ -1,4 +1,4 @@
-"""Reports in other formats, rebuilt from the store's rows: a workbook and a database."""
+"""Writes the rows of a store to other formats: an Excel workbook and an SQLite database."""
 
 import math
 import sqlite3
@@ -46,7 +46,7 @@ RENAMED = {
     "mu_y": "ell_y",
     "mu_v": "ell_v",
 }  # columns that have another name in the workbook
-FIRST = ("kappa", "theta", "sigma_v", "rho", "v0")  # the published order of parameters; others follow
+FIRST = ("kappa", "theta", "sigma_v", "rho", "v0")  # parameters in the published order; all others follow
 QUOTE_FRONT = (
     "snapshot_ts",
     "currency",
@@ -64,8 +64,8 @@ QUOTE_FRONT = (
     "vega",
     "random_seed",
 )  # columns of a sheet of quotes before the prices of models
-LAST_ROW = 1_048_576
-FORMULA = ("=", "+", "-", "@")
+LAST_ROW = 1_048_576  # rows of a sheet in Excel
+FORMULA = ("=", "+", "-", "@")  # with which text begins that Excel might read as a formula
 
 
 def write_reports(store: Store, kinds: list[str]) -> list[Path]:
@@ -73,14 +73,14 @@ def write_reports(store: Store, kinds: list[str]) -> list[Path]:
 
     Args:
         store: Results of a run.
-        kinds: Of reports: "xlsx", "sqlite".
+        kinds: Kinds of reports: "xlsx", "sqlite".
 
     Returns:
-        The files that were written.
+        The paths of the files.
 
     Raises:
-        ArgumentError: an unknown kind.
-        NeutralError: a package that the report needs is not installed, or a file cannot be written.
+        ArgumentError: A kind is unknown.
+        NeutralError: A package that the report needs is not installed, or a file cannot be written.
     """
     check_kinds(kinds)
     paths = []
@@ -96,11 +96,11 @@ def check_kinds(kinds: list[str]) -> None:
     """Refuse unknown kinds of report.
 
     Raises:
-        ArgumentError: names the kind, and those that there are.
+        ArgumentError: A kind is unknown; the message names it and lists the accepted kinds.
     """
     unknown = [kind for kind in kinds if kind not in SINKS]
     if unknown:
-        raise ArgumentError(f"report {unknown[0]!r} is not known; there are {', '.join(SINKS)}.")
+        raise ArgumentError(f"report {unknown[0]!r} is unknown; expected one of {', '.join(SINKS)}.")
 
 
 def write_xlsx(store: Store, path: Path) -> None:
@@ -108,7 +108,7 @@ def write_xlsx(store: Store, path: Path) -> None:
     try:
         import xlsxwriter
     except ModuleNotFoundError:
-        raise NeutralError("the workbook needs xlsxwriter: pip install 'neutral[excel]'") from None
+        raise NeutralError("the workbook needs xlsxwriter; run pip install 'neutral[excel]'.") from None
     fits = store.read("fits").to_pandas()
     options = {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}
     with xlsxwriter.Workbook(str(path), options) as book:
@@ -122,22 +122,22 @@ def write_xlsx(store: Store, path: Path) -> None:
 
 
 def sheet_columns(model: str) -> list[str]:
-    """Columns of the sheet of a model's parameters."""
+    """Return the columns of the sheet of a model's parameters."""
     recipe = RECIPES[model]
     rank = {name: i for i, name in enumerate(FIRST)}
-    own = sorted(recipe.columns.values(), key=lambda name: rank.get(name, len(FIRST)))
+    parameters = sorted(recipe.columns.values(), key=lambda name: rank.get(name, len(FIRST)))
     shift = SHIFT if recipe.shifted else ()
-    return [*COMMON, *(RENAMED.get(name, name) for name in own), *shift]
+    return [*COMMON, *(RENAMED.get(name, name) for name in parameters), *shift]
 
 
 def quote_sheet_columns(models: Sequence[str]) -> list[str]:
-    """Columns of the sheets of quotes: the ones of interest, the prices of models, the rest by name."""
+    """Return the columns of the sheets of quotes: `QUOTE_FRONT`, the prices of models, the rest by name."""
     front = [*QUOTE_FRONT, *price_columns(models).values()]
     return [*front, *sorted(set(columns_of("quotes", models)) - set(front))]
 
 
 def kinds_of(models: Sequence[str]) -> dict[str, str]:
-    """Kinds of all columns of reports, by name."""
+    """Return the kinds of all columns of reports, by name."""
     fits = columns_of("fits", models)
     renamed = {new: fits[old] for old, new in RENAMED.items()}
     return fits | columns_of("quotes", models) | renamed
@@ -167,12 +167,12 @@ SINKS: dict[str, tuple[str, Sink]] = {
 
 
 def _parameters(fits: pd.DataFrame, model: str) -> pd.DataFrame:
-    """The rows of one model under the names of the workbook."""
+    """Return the rows of one model, with the column names of the workbook."""
     return fits.loc[fits["model"] == model].rename(columns=RENAMED)
 
 
 def _quotes(store: Store, fits: pd.DataFrame, split: str) -> Iterator[pd.DataFrame]:
-    """The train or the test quotes, a part of the store at a time, with the seed that drew them."""
+    """Read the train or the test quotes, a part of the store at a time, with the seed of their split."""
     seeds = fits.drop_duplicates(["snapshot_ts", "currency"])[["snapshot_ts", "currency", "random_seed"]]
     for part in store.batches("quotes"):
         frame = part.to_pandas()
@@ -186,7 +186,7 @@ def _write_sheet(
     frames: Iterable[pd.DataFrame],
     kinds: Mapping[str, str],
 ) -> None:
-    """Write rows of tables under one header; when a sheet is full, a further one takes the rest."""
+    """Write rows of tables under one header; when a sheet is full, another one takes the remaining rows."""
     sheet = _new_sheet(book, name, columns)
     row = 1
     number = 1
@@ -209,7 +209,7 @@ def _new_sheet(book: "xlsxwriter.Workbook", name: str, columns: Sequence[str]) -
 
 
 def _write_cell(sheet: "Worksheet", row: int, column: int, value: Cell) -> None:
-    """Write a number as a number, nothing for None, and everything else as text that is no formula."""
+    """Write a number as a number, nothing for None, and anything else as text that is not a formula."""
     if value is None:
         return
     if isinstance(value, bool):
@@ -235,14 +235,14 @@ def _write_table(connection: sqlite3.Connection, kind: str, columns: dict[str, s
 def _rows(
     frame: pd.DataFrame, columns: Sequence[str], kinds: Mapping[str, str]
 ) -> Iterable[tuple[Cell, ...]]:
-    """Rows in values that every format has: numbers, text, True and False; None where absent or nan."""
+    """Convert rows to values that every format has: numbers, text and booleans; None for nan or no value."""
     return zip(*(_plain(pd.Series(frame[name]), kinds[name]) for name in columns), strict=True)
 
 
 def _plain(column: pd.Series, kind: str) -> list[Cell]:
-    """The values of a column of some kind, as of `_rows`; several numbers become text."""
+    """Convert a column for `_rows`; times and lists of numbers become text."""
     if pd.api.types.is_datetime64_any_dtype(column):
-        codes, times = pd.factorize(column)  # a handful of times repeats
+        codes, times = pd.factorize(column)  # few times repeat, so each is formatted once
         text = [*pd.DatetimeIndex(times).strftime(TIME), None]
         return [text[code] for code in codes]
     absent = column.isna().to_numpy()

@@ -1,4 +1,4 @@
-"""The store of a run: parts in Parquet, committed one by one through a manifest, and tables made of them."""
+"""Stores a run: parts in Parquet, which a manifest commits one by one, and the tables made of them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,14 +25,14 @@ LOCK = ".lock"
 
 @dataclass(frozen=True)
 class Part:
-    """A committed block of one underlying: its inputs, the state that it started from, and its two files."""
+    """A committed block of one underlying: its inputs, its starting state, and its two files."""
 
     inputs: tuple[Entry, ...]
     warm_start: str  # digest of the starting state
-    files: Mapping[str, StoredFile]  # by kind
+    files: Mapping[str, StoredFile]  # by kind: "fits" and "quotes"
 
     def covers(self, block: Sequence[SnapshotFile]) -> bool:
-        """Whether every file of the block is in it."""
+        """Whether every file of a block is among the inputs."""
         return {file.entry for file in block} <= set(self.inputs)
 
 
@@ -45,17 +45,17 @@ class Store:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration its results were made with, by section."""
+        """The configuration of the results, by section."""
         return self._manifest["config"]
 
     @property
     def config_hash(self) -> str:
-        """The hash of that configuration."""
+        """The hash of the configuration."""
         return self._manifest["config_hash"]
 
     @property
     def models(self) -> list[str]:
-        """The names of the models of that configuration."""
+        """The names of the models of the configuration."""
         return self.config["models"]
 
     @property
@@ -64,7 +64,7 @@ class Store:
         return self._manifest["currencies"]
 
     def part(self, underlying: str, block: int) -> Part | None:
-        """A committed block, or None."""
+        """Return a committed block, or None if it is not committed."""
         content = self._manifest["parts"].get(_key(underlying, block))
         if content is None:
             return None
@@ -73,7 +73,7 @@ class Store:
         return Part(inputs, content["warm_start"], files)
 
     def parts(self, underlying: str) -> dict[int, Part]:
-        """The committed blocks of an underlying in order."""
+        """Return the committed blocks of an underlying, by number in order."""
         keys = [key.rsplit("-", 1) for key in self._manifest["parts"]]
         numbers = sorted(int(number) for name, number in keys if name == underlying)
         return {number: part for number in numbers if (part := self.part(underlying, number))}
@@ -83,17 +83,37 @@ class Store:
         return all(self._path(kind, underlying, block).exists() for kind in KINDS)
 
     def read_part(self, kind: str, underlying: str, block: int) -> pa.Table:
-        """Read and verify a part."""
+        """Read and verify a table of a committed block.
+
+        Args:
+            kind: "fits" or "quotes".
+            underlying: The underlying.
+            block: The number of the block.
+
+        Raises:
+            DataError: The block is not committed, or its file is damaged or missing.
+        """
         part = self.part(underlying, block)
         if part is None:
-            raise DataError(f"{self.folder}: has no block {block} of {underlying}")
+            raise DataError(f"{self.folder}: the store has no block {block} of {underlying}.")
         return read_parquet(self._path(kind, underlying, block), part.files[kind])
 
     def commit(self, underlying: str, block: int, part: Part, fits: pa.Table, quotes: pa.Table) -> None:
-        """Add a block, or replace it. It counts once the manifest names it."""
+        """Add or replace a block; it is committed when the manifest names it.
+
+        Args:
+            underlying: The underlying.
+            block: The number of the block.
+            part: Its inputs and starting state; `files` are replaced by those that are written.
+            fits: The table of its fits.
+            quotes: The table of its quotes.
+
+        Raises:
+            WriteError: A file cannot be written.
+        """
         key = _key(underlying, block)
         others = {name: content for name, content in self._manifest["parts"].items() if name != key}
-        if len(others) < len(self._manifest["parts"]):  # never name files that are being replaced
+        if len(others) < len(self._manifest["parts"]):  # never list files that are being replaced
             self.save(parts=others, tables={})
         files = {
             kind: write_parquet(self._path(kind, underlying, block), self._schema(kind), [table])
@@ -102,7 +122,7 @@ class Store:
         self.save(parts=others | {key: _part_content(replace(part, files=files))}, tables={})
 
     def list_underlyings(self, names: Sequence[str]) -> None:
-        """Set which underlyings the tables have, and in which order."""
+        """Set the underlyings of the tables and their order."""
         if list(names) != self.underlyings:
             self.save(currencies=list(names), tables={})
 
@@ -117,7 +137,10 @@ class Store:
         self.save(tables={kind: stored._asdict() for kind, stored in written.items()})
 
     def read(self, kind: str) -> pa.Table:
-        """Read and verify all rows of a kind, from the parts if the run was killed before it wrote the table.
+        """Read and verify all rows of a kind, from the parts if the run ended before it wrote the table.
+
+        Args:
+            kind: "fits" or "quotes".
 
         Raises:
             DataError: A file is damaged or missing; the message names it.
@@ -135,7 +158,7 @@ class Store:
                 yield self.read_part(kind, underlying, block)
 
     def log(self, **event: object) -> None:
-        """Add a line to the run log, which holds the times and counts that the tables leave out."""
+        """Add a line to the run log, which holds times and counts that are not in the tables."""
         durable.append_line(self.folder / LOG, json.dumps(event))
 
     def save(self, **changes: object) -> None:
@@ -146,7 +169,7 @@ class Store:
         self._manifest = json.loads(text)
 
     def _schema(self, kind: str) -> pa.Schema:
-        """The columns of a kind of table, which depend on the models of the run."""
+        """Return the columns of a kind of table, which depend on the models of the run."""
         return schema_of(kind, self.models)
 
     def _path(self, kind: str, underlying: str, block: int) -> Path:
@@ -157,21 +180,21 @@ def open_store(folder: str | Path) -> Store:
     """Open the store in a folder.
 
     Raises:
-        DataError: There is none, or its manifest is damaged.
+        DataError: The folder has no store, or its manifest is damaged or of another format.
     """
     path = Path(folder) / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"{folder}: holds no results of `neutral calibrate` ({MANIFEST} is missing)"
+            f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
         ) from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise DataError(
-            f"{path}: is not a manifest of format {FORMAT}, the one this version of neutral writes; "
-            "give another --out, or --no-resume, which moves what is there aside."
+            f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
+            "another --out, or --no-resume, which moves the folder aside."
         )
     return Store(Path(folder), manifest)
 
@@ -195,7 +218,12 @@ def create_store(folder: Path, config: Config) -> Store:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder while this one writes to it."""
+    """Keep other runs out of a folder while this one writes to it.
+
+    Raises:
+        DataError: Another run is writing to the folder.
+        WriteError: The folder cannot be created or written to.
+    """
     with durable.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a")
@@ -204,13 +232,13 @@ def locked(folder: Path) -> Iterator[None]:
             _lock(file)
         except OSError:
             raise DataError(
-                f"{folder}: another run is writing to it; wait for it, or take another --out"
+                f"{folder}: another run is writing to this folder; wait until it ends, or use another --out."
             ) from None
         yield
 
 
 def _lock(file: TextIO) -> None:
-    """Lock a file until it is closed or the process ends, where the system can lock files."""
+    """Lock a file until it is closed or the process ends, on systems that have `fcntl`."""
     try:
         import fcntl
     except ModuleNotFoundError:

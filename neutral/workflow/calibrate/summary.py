@@ -1,4 +1,4 @@
-"""The outcome of a run: counts and errors by underlying and model, and whether every fit converged."""
+"""Summarises a run: counts and errors by underlying and model, and whether every fit converged."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,24 +12,24 @@ from ..recipes import in_order
 
 @dataclass(frozen=True)
 class Line:
-    """One underlying and model. Errors are those of all test quotes of converged fits together."""
+    """The counts and errors of one underlying and model. Errors pool all test quotes of converged fits."""
 
     underlying: str
     model: str
     snapshots: int
-    converged: int
+    converged: int  # fits that converged
     not_converged: int  # fits that ended with another status
     refused: int  # snapshots that could not be used
     lost: int  # fits that an error prevented
-    mae: float  # in the unit of the quotes, and so are the next two
-    median_mae: float  # over snapshots
-    rmse: float
+    mae: float  # mean absolute error, in the unit of the quotes, and so are the next two
+    median_mae: float  # median over snapshots
+    rmse: float  # root mean square error
     inside: float  # share of quotes with an error of at most half the spread
-    steps: float  # median
+    steps: float  # median over converged fits
 
     @property
     def failed(self) -> int:
-        """The number of fits that were tried and did not converge."""
+        """The number of attempted fits that did not converge."""
         return self.not_converged + self.lost
 
 
@@ -38,18 +38,18 @@ class Summary:
     """The outcome of a run; printing it gives a table."""
 
     lines: tuple[Line, ...]
-    snapshots: int  # in the store
-    fitted: int  # snapshots and underlyings fitted in this run; the others were in the store before
-    seconds: float
-    reasons: dict[str, int]  # why fits did not converge or were lost, and how many
+    snapshots: int  # number of snapshots in the store
+    fitted: int  # pairs of snapshot and underlying fitted in this run; the others were in the store before
+    seconds: float  # wall time of the run
+    reasons: dict[str, int]  # number of fits by the reason why they failed
 
     @property
     def complete(self) -> bool:
-        """Whether every fit that was tried converged."""
+        """Whether every attempted fit converged."""
         return all(line.failed == 0 for line in self.lines)
 
     def __str__(self) -> str:
-        """A table, then the fits that did not converge, then the time."""
+        """Write a table, then the reasons of failed fits, then the time."""
         width = max([7, *(len(line.model) for line in self.lines)])
         header = (
             f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
@@ -62,21 +62,21 @@ class Summary:
         ]
         reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
-        work = f"{self.fitted} snapshot-currencies fitted now in {self.seconds:.1f} s{rate}"
+        work = f"{self.fitted} pairs of snapshot and currency fitted in {self.seconds:.1f} s{rate}"
         return "\n".join([header, *rows, *reasons, f"{self.snapshots} snapshots; {work}"])
 
 
 def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summary:
-    """The summary of a table of fits.
+    """Summarise a table of fits.
 
     Args:
         fits: The table in `fits.parquet`.
         seconds: Wall time of the run.
-        fitted: Snapshots and underlyings that were fitted in this time.
+        fitted: Number of pairs of snapshot and underlying that were fitted in this time.
     """
-    table: Any = fits  # pandas has no types that a checker could follow
-    tried = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
-    reasons = (tried["model"] + " " + tried["status"] + ": " + tried["message"]).value_counts()
+    table: Any = fits  # type checkers cannot follow the types of pandas
+    failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
+    reasons = (failed["model"] + " " + failed["status"] + ": " + failed["message"]).value_counts()
     return Summary(
         lines=tuple(_line(underlying, model, rows) for underlying, model, rows in by_model(fits)),
         snapshots=int(table["snapshot_ts"].nunique()),
@@ -87,7 +87,7 @@ def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summ
 
 
 def by_model(fits: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
-    """Underlying, model and their rows of a table of fits, in the order of the tables of results."""
+    """Group a table of fits by underlying and model, in the order of the tables of results."""
     table: Any = fits
     return [
         (str(underlying), model, rows)
@@ -122,7 +122,7 @@ def _line(underlying: str, model: str, rows: pd.DataFrame) -> Line:
 
 
 def _pooled(values: np.ndarray, count: np.ndarray) -> float:
-    """The mean of values weighted by counts; nan where no value is finite and counts."""
+    """Return the mean of values weighted by counts; nan if no finite value has a count above 0."""
     usable = np.isfinite(values) & (count > 0)
     if not usable.any():
         return np.nan
@@ -136,6 +136,6 @@ def _numbers(line: Line) -> str:
 
 
 def _number(value: float, form: str) -> str:
-    """A number, or a dash of the same width where there is none."""
+    """Format a number, or a dash of the same width for nan."""
     width = int(form.split(".")[0])
     return f"{value:{form}}" if np.isfinite(value) else f"{'-':>{width}}"

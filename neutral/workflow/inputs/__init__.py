@@ -1,1 +1,1 @@
-"""From files of market data to markets: the quotes of one underlying at one time each."""
+"""Reads files of market data into markets, each with the quotes of one underlying at one time."""

@@ -1,4 +1,4 @@
-"""The archive: input files, the snapshots in them with their positions, and the blocks that these form."""
+"""Lists an archive: input files, the snapshots in them with their positions, and blocks of snapshots."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
 
-UNREADABLE = "unreadable"  # in the place of the SHA-256 of a file that cannot be read
-Entry = tuple[int, str, str]  # position, file name, SHA-256 of the file
+UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
+Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file
 
 
 class OpenedFile(NamedTuple):
-    """A file that has been read once: what it holds, or the reason why it cannot be used."""
+    """A file that has been read once: its content, or the reason why it cannot be used."""
 
-    sha256: str  # of the bytes that were parsed, as they are on the disk
+    sha256: str  # of the bytes that were parsed, as on the disk
     source: Source | None
     reason: str = ""
 
@@ -34,9 +34,9 @@ class SnapshotFile:
 
     path: Path
     position: int
-    date: datetime | None = None  # UTC; None where the file's name tells the time
-    underlyings: tuple[str, ...] | None = None  # None where the file has not been opened
-    digest: str | None = None  # SHA-256 of the bytes that were read; None where the file has not been opened
+    date: datetime | None = None  # UTC; None if the file name states the time
+    underlyings: tuple[str, ...] | None = None  # None if the file has not been opened
+    digest: str | None = None  # SHA-256 of the bytes that were read; None if the file has not been opened
 
     @property
     def time(self) -> datetime:
@@ -45,12 +45,12 @@ class SnapshotFile:
 
     @property
     def timestamp(self) -> str:
-        """The time as results write it."""
+        """The time as text in the format of results."""
         return time_text(self.time)
 
     @property
     def name(self) -> str:
-        """The file's name, with the date where the file may have several."""
+        """The name of the file, with the date if the file may have several."""
         return f"{self.path.name}@{self.date:%Y-%m-%d}" if self.date else self.path.name
 
     @cached_property
@@ -65,34 +65,35 @@ class SnapshotFile:
 
     @property
     def entry(self) -> Entry:
-        """What identifies the input: equal entries mean equal work."""
+        """The identity of the input: snapshots with equal entries have equal results."""
         return self.position, self.name, self.sha256
 
 
 def market_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """List the files in folders and files: of a folder every `.csv` and `.csv.gz` file, sorted by name.
+    """List files, and the files in folders: every `.csv` and `.csv.gz` file of a folder, sorted by name.
 
     Raises:
         DataError: A file does not exist, or a folder has no such file.
     """
-    return [file for given in map(Path, inputs) for file in _files(given)]
+    return [file for path in map(Path, inputs) for file in _files(path)]
 
 
 def open_file(path: Path) -> OpenedFile:
     """Read a file of market data, hashing and parsing the same bytes.
 
     The last four files stay in memory, because the snapshots of one file are often used one after another.
-    Nothing is raised for a file that cannot be used.
+    A file that cannot be used raises no error; the result says why.
     """
     try:
         state = path.stat()
     except OSError:
-        return _open(path)  # reading it says what is wrong
+        return _open(path)  # the result says what is wrong
     return _open_state(path.resolve(), state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=4)
 def _open_state(path: Path, modified: int, size: int) -> OpenedFile:
+    """Open a file; the cache keys on time of modification and size, so a changed file is read again."""
     return _open(path)
 
 
@@ -108,29 +109,29 @@ def _open(path: Path) -> OpenedFile:
 
 
 def without_folder(error: NeutralError, path: Path) -> str:
-    """The message with the file's name alone, so that results do not tell where the file was."""
+    """Return the message without the folder of the file, so that results do not depend on the folder."""
     return str(error).replace(str(path.resolve()), path.name).replace(str(path), path.name)
 
 
 def is_deribit(files: Iterable[Path]) -> bool:
-    """Whether files are Deribit snapshots: at least one has the name of one."""
+    """Whether files are Deribit snapshots; they are if at least one has the name of a Deribit snapshot."""
     return any(NAME.fullmatch(path.name) for path in files)
 
 
 def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
-    """The snapshots in files, by time; the position of each is its place in the list.
+    """List the snapshots in files by time; the position of each is its index in the list.
 
-    Deribit snapshots are not opened, however many there are: their names carry the time, and the
-    configuration names the underlyings. Any other file has to be opened to know its dates and underlyings.
-    Each of its dates is a snapshot; a file that cannot be read is a snapshot as well, to be refused. What
-    other files hold is not kept in memory, so a file is opened once more when the block it is in is loaded;
-    the digest that is stored is then that of the bytes that were parsed.
+    Deribit snapshots are not opened, because there may be many, their names state the time, and the
+    configuration names the underlyings. Any other file is opened for its dates and underlyings, and each of
+    its dates is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
+    content of files does not stay in memory, so a file is opened again when its block is loaded; the stored
+    digest is that of the bytes that were parsed then.
 
     Args:
         files: As `market_files` lists them.
 
     Raises:
-        DataError: There is no snapshot among the files, or the name of a Deribit file tells no time.
+        DataError: There is no Deribit snapshot among the files, or the name of a file states no time.
     """
     if is_deribit(files):
         snapshots = [SnapshotFile(path, 0) for path in list_snapshots(files)]
@@ -141,32 +142,32 @@ def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
 
 
 def underlyings_of(archive: Sequence[SnapshotFile]) -> list[str]:
-    """The underlyings that the opened files have, sorted by name."""
+    """Return the underlyings in the files that have been opened, sorted by name."""
     return sorted({name for file in archive for name in file.underlyings or ()})
 
 
 def blocks_of(archive: Sequence[SnapshotFile], size: int) -> dict[int, list[SnapshotFile]]:
-    """Blocks of consecutive positions, by number; the edges lie at multiples of the size."""
+    """Divide an archive into blocks, by number; blocks begin at positions that are multiples of the size."""
     blocks: dict[int, list[SnapshotFile]] = {}
     for file in archive:
         blocks.setdefault(file.position // size, []).append(file)
     return blocks
 
 
-def _files(given: Path) -> list[Path]:
-    if given.is_file():
-        return [given]
-    if not given.is_dir():
-        raise DataError(f"{given}: no such file or folder")
-    names = [path for path in given.iterdir() if path.name.endswith((".csv", ".csv.gz"))]
-    files = sorted(path for path in names if not path.name.startswith("._"))
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise DataError(f"{path}: there is no such file or folder.")
+    tables = [file for file in path.iterdir() if file.name.endswith((".csv", ".csv.gz"))]
+    files = sorted(file for file in tables if not file.name.startswith("._"))
     if not files:
-        raise DataError(f"{given}: no snapshot in it; it holds no .csv or .csv.gz file")
+        raise DataError(f"{path}: there is no snapshot in it; expected files named *.csv or *.csv.gz.")
     return files
 
 
 def _dates(path: Path) -> list[SnapshotFile]:
-    """The dates of a file; a file that cannot be read has one unknown date."""
+    """List the dates of a file as snapshots; a file that cannot be read has one unknown date."""
     opened = open_file(path)
     if opened.source is None:
         return [SnapshotFile(path, 0, UNKNOWN_DATE, digest=opened.sha256)]

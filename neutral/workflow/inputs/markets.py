@@ -1,4 +1,4 @@
-"""Markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
+"""Reads markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ UNKNOWN = "-"  # the underlying of a file that cannot be read
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
 ConfigOf = Callable[[str], Document]
-"""The configuration of files by their kind."""
+"""Returns the configuration for a kind of file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Market:
     """The quotes of one underlying at one time in one file, prepared; or why they cannot be used."""
 
-    file: str  # its name
+    file: str  # name of the file
     underlying: str
-    timestamp: datetime  # UTC; `NO_TIME` where it is not known
+    timestamp: datetime  # UTC; `NO_TIME` if it is unknown
     frame: pd.DataFrame | None = None  # the quotes that `prepare` keeps
     rejected: pd.DataFrame | None = None  # the other quotes, with their reasons
-    spot: float = np.nan
+    spot: float = np.nan  # price of the underlying
     sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
-    file_sha256: str = ""  # of the bytes of the file as they are on the disk
-    reason: str = ""
+    file_sha256: str = ""  # of the bytes of the file as on the disk
+    reason: str = ""  # why the quotes cannot be used; "" if they can
 
     @property
     def n_rejected(self) -> int:
@@ -44,19 +44,23 @@ class Market:
 
     @property
     def data_sha256(self) -> str:
-        """The digest by which a row of results names its data."""
+        """The digest that identifies the data in a row of results."""
         return self.sha256 or self.file_sha256
 
 
 def read_markets(
     files: Iterable[Path], config_of: ConfigOf, underlyings: Sequence[str] | None = None
 ) -> Iterator[Market]:
-    """Read the markets in files, in order. Nothing is raised for a file or a time that cannot be used.
+    """Read the markets in files, in order; a file or a time that cannot be used raises no error.
 
     Args:
         files: As `market_files` lists them.
-        config_of: Gives day count, rates and filters for a kind of file, as `shipped_config` does.
-        underlyings: Only these; None reads all.
+        config_of: Returns the configuration, with day count, rates and filters, for a kind of file, as
+            `shipped_config` does.
+        underlyings: The underlyings to read; None reads all.
+
+    Returns:
+        A market for each underlying and time, and one for each file that cannot be read.
     """
     for path in files:
         opened = open_file(path)
@@ -76,9 +80,9 @@ def read_snapshot_markets(
 
     Args:
         path: The file.
-        date: The date to read, `UNKNOWN_DATE` in a file without dates; None in a file of a single time.
+        date: The date to read, `UNKNOWN_DATE` for a file without dates; None for a file of a single time.
         config: Day count, rates and filters.
-        splits: By underlying, which quotes train.
+        splits: The split of the quotes into train and test, by underlying.
 
     Returns:
         The SHA-256 of the file's bytes as they were read, and the markets by underlying.
@@ -109,10 +113,10 @@ def read_market(
     Args:
         source: The file.
         underlying: The underlying.
-        date: The date by which the source lists the market.
+        date: The date of the market in `source.snapshots`.
         config: Day count, rates and filters.
-        split: Which quotes train; None trains on all.
-        file_sha256: Of the bytes of the file.
+        split: The split into train and test; None trains on all quotes.
+        file_sha256: The SHA-256 of the bytes of the file.
     """
     name = source.path.name
     try:
@@ -134,12 +138,12 @@ def read_market(
 
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
-    """The market of a file that cannot be read."""
+    """Make the market of a file that cannot be read."""
     return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
 
 
 def _options(source: Source, config: Document) -> dict[str, Any]:
-    """The arguments of the loader for a kind of file."""
+    """Return the arguments of the loader for a kind of file."""
     data = config.data
     if source.kind == "deribit":
         return {"day_count": data.day_count}
@@ -147,7 +151,7 @@ def _options(source: Source, config: Document) -> dict[str, Any]:
 
 
 def _date(date: datetime) -> datetime | None:
-    """A date as the source lists it."""
+    """Return a date as the source lists it."""
     return None if date == UNKNOWN_DATE else date
 
 
@@ -157,7 +161,7 @@ def _timestamp(date: datetime | None) -> datetime:
 
 
 def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
-    """The spot price: that of the file, or the median of its index, or the forward of the first expiry."""
+    """Return the file's spot price, or the median of its index, or the forward of the first expiry."""
     if np.isfinite(quotes.spot):
         return float(quotes.spot)
     if "index_price" in quotes.frame:

@@ -1,1 +1,1 @@
-"""HTML pages about results: one file each, with its pictures inside."""
+"""Writes HTML pages about results; each is a single file that contains its figures."""

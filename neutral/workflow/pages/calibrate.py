@@ -1,4 +1,4 @@
-"""The page about the results of `neutral calibrate`."""
+"""Writes the page about the results of `neutral calibrate`."""
 
 from collections.abc import Sequence
 from html import escape
@@ -15,12 +15,12 @@ from ..outcome import REFUSED
 from ..recipes import in_order
 from . import html
 
-SNAPSHOTS = 2  # of each underlying, whose smiles are drawn
-SHOWN_MESSAGES = 20
+SNAPSHOTS = 2  # snapshots of each underlying whose smiles are drawn
+SHOWN_MESSAGES = 20  # rows of refused and failed fits
 
 
 def write_report(store: Store, path: str | Path | None = None) -> Path:
-    """Write the page.
+    """Write the page about the results of a run.
 
     Args:
         store: The results of `run`.
@@ -42,7 +42,7 @@ def write_report(store: Store, path: str | Path | None = None) -> Path:
 
 
 def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
         fits: The table in `fits.parquet`.
@@ -57,11 +57,12 @@ def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
         f"<p class='note'>{times.nunique()} snapshots, {escape(span)}; neutral {escape(versions)}, "
         f"configuration {config_hash[:12]}</p>",
         "<h2>Fit quality</h2>",
-        "<p class='note'>Errors of the test quotes of all converged fits together, in the unit of quotes. "
+        "<p class='note'>Errors pool the test quotes of all converged fits, in the unit of the quotes. "
         "Inside is the share of quotes priced within half the bid-ask spread of the mid price.</p>",
         _summary(fits),
         "<h2>Convergence</h2>",
-        "<p class='note'>Steps count the evaluations of prices and Jacobian from all starting points.</p>",
+        "<p class='note'>Steps is the number of evaluations of prices and Jacobian from all starting points."
+        "</p>",
         _convergence(fits),
         _messages(fits),
     ]
@@ -71,7 +72,7 @@ def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
 
 
 def _summary(fits: pd.DataFrame) -> str:
-    """Counts and errors by underlying and model."""
+    """Make the table of counts and errors by underlying and model."""
     header = ["currency", "model", "snapshots", "converged", "refused", "failed"]
     header += ["MAE", "median MAE", "RMSE", "inside"]
     rows: list[list[html.Cell]] = []
@@ -86,7 +87,7 @@ def _summary(fits: pd.DataFrame) -> str:
 
 
 def _convergence(fits: pd.DataFrame) -> str:
-    """How the fits that were tried converged, by underlying and model."""
+    """Make the table of the convergence of attempted fits, by underlying and model."""
     header = [
         "currency",
         "model",
@@ -100,9 +101,9 @@ def _convergence(fits: pd.DataFrame) -> str:
         "most often",
     ]
     rows: list[list[html.Cell]] = []
-    tried: Any = fits[fits["status"] != REFUSED]
+    attempted: Any = fits[fits["status"] != REFUSED]
     group: Any
-    for underlying, model, group in by_model(tried):
+    for underlying, model, group in by_model(attempted):
         bounds = group["at_bound"].replace("", np.nan).dropna()
         names = bounds.str.split(", ").explode()
         common = (names.str.replace(r"\[\d+\]", "", regex=True)).value_counts().index[:3]
@@ -124,25 +125,26 @@ def _convergence(fits: pd.DataFrame) -> str:
 
 
 def _messages(fits: pd.DataFrame) -> str:
-    """The snapshots that were refused and the fits that failed, with their reasons."""
-    bad: Any = fits[~fits["converged"].astype(bool)]
-    if bad.empty:
+    """Make the table of refused snapshots and failed fits, with their reasons."""
+    failed: Any = fits[~fits["converged"].astype(bool)]
+    if failed.empty:
         return ""
-    refused = bad["status"] == REFUSED
-    bad = bad.assign(model=bad["model"].where(~refused, "all")).drop_duplicates(
+    refused = failed["status"] == REFUSED
+    failed = failed.assign(model=failed["model"].where(~refused, "all")).drop_duplicates(
         ["snapshot_ts", "currency", "model"]
     )
     rows: list[list[html.Cell]] = [
         [row["snapshot_ts"], row["currency"], row["model"], row["status"], row["message"]]
-        for row in bad.head(SHOWN_MESSAGES).to_dict("records")
+        for row in failed.head(SHOWN_MESSAGES).to_dict("records")
     ]
-    more = f"<p class='note'>{len(bad) - len(rows)} more in fits.parquet.</p>" if len(bad) > len(rows) else ""
+    hidden = len(failed) - len(rows)
+    more = f"<p class='note'>fits.parquet holds {hidden} more.</p>" if hidden else ""
     header = ["snapshot", "currency", "model", "status", "message"]
     return "<h2>Refused and failed</h2>" + html.table(header, rows, texts=range(5)) + more
 
 
 def _pictures(underlying: str, fits: pd.DataFrame, quotes: pd.DataFrame) -> list[str]:
-    """The pictures of one underlying."""
+    """Draw the figures of one underlying."""
     from . import figures  # loads JAX and matplotlib
 
     body = [f"<h2>{escape(underlying)}</h2>"]
@@ -161,12 +163,12 @@ def _pictures(underlying: str, fits: pd.DataFrame, quotes: pd.DataFrame) -> list
 
 
 def _rows(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
-    """The rows with a value in a column."""
+    """Return the rows with a value in a column."""
     rows: Any = table[table[column] == value]
     return rows
 
 
 def _spaced(times: Sequence[str]) -> list[str]:
-    """The first and the last time, and others that are spaced evenly between them."""
+    """Choose `SNAPSHOTS` times, evenly spaced from the first to the last."""
     picks = np.unique(np.linspace(0, len(times) - 1, SNAPSHOTS).round().astype(int))
     return [times[int(i)] for i in picks]

@@ -1,4 +1,4 @@
-"""Figures of the results of a run, drawn from the rows of its tables."""
+"""Draws figures of the results of a run from the rows of its tables."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PANELS = 6
+PANELS = 6  # largest number of expiries drawn
 K_EDGES = (-np.inf, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4, np.inf)
 DAY_EDGES = (0.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, np.inf)
-MOST = 1.0  # spreads at the ends of the colour scale
-FEWEST = 5  # quotes below which a cell stays empty
+MOST = 1.0  # error at the ends of the colour scale, in spreads
+FEWEST = 5  # number of quotes below which a cell is empty
 
 
 def smiles(quotes: pd.DataFrame, fits: pd.DataFrame, title: str) -> "Figure":
@@ -54,7 +54,13 @@ def smiles(quotes: pd.DataFrame, fits: pd.DataFrame, title: str) -> "Figure":
 
 
 def residuals(quotes: pd.DataFrame, models: Sequence[str], title: str) -> "Figure":
-    """Draw the median of (model - mid) / spread by log-moneyness and maturity, a panel for each model."""
+    """Draw the median of (model - mid) / spread by log-moneyness and maturity, in one panel for each model.
+
+    Args:
+        quotes: Rows of `quotes.parquet`.
+        models: Names of the models.
+        title: Title of the figure.
+    """
     days = pd.cut(365 * quotes["maturity"], DAY_EDGES)
     moneyness = pd.cut(quotes["log_moneyness"], K_EDGES)
     figure, drawn = panels(len(models), 2, (5.2, 3.4))
@@ -79,7 +85,13 @@ def residuals(quotes: pd.DataFrame, models: Sequence[str], title: str) -> "Figur
 
 
 def paths(fits: pd.DataFrame, models: Sequence[str], title: str) -> "Figure":
-    """Draw each parameter over time with 90 % intervals; crosses mark fits that did not converge."""
+    """Draw each parameter over time with 90 % intervals; crosses mark fits that did not converge.
+
+    Args:
+        fits: Rows of `fits.parquet` of one underlying.
+        models: Names of the models.
+        title: Title of the figure.
+    """
     names = [name for name in number_columns(models) if np.any(fits[name].notna())]
     figure, drawn = panels(len(names), 3, (4.3, 2.3))
     times = pd.to_datetime(fits["snapshot_ts"])
@@ -102,25 +114,25 @@ def paths(fits: pd.DataFrame, models: Sequence[str], title: str) -> "Figure":
 def _draw_paths(axes: "Axes", fits: pd.DataFrame, models: Sequence[str], name: str) -> None:
     """Draw one parameter of every model that has it, over the column `time`."""
     rows = {model: fits.loc[(fits["model"] == model) & fits[name].notna()] for model in models}
-    rows = {model: some for model, some in rows.items() if len(some)}
-    for model, some in rows.items():
+    rows = {model: frame for model, frame in rows.items() if len(frame)}
+    for model, frame in rows.items():
         colour = RECIPES[model].colour
-        good = some.loc[some["converged"]]
-        bad = some.loc[~some["converged"]]
-        axes.plot(good["time"], good[name], lw=1.0, marker=".", ms=3, color=colour, label=model)
-        axes.plot(bad["time"], bad[name], "x", ms=5, color=colour)
-    limits = axes.get_ylim()  # the band of a parameter that is hardly determined would hide the paths
-    for model, some in rows.items():
-        good = some.loc[some["converged"]]
-        if len(good):
-            values = np.asarray(good[name], float)
-            errors = np.asarray(good[f"{name}_se"], float)
-            draw_band(axes, good["time"], values, errors, RECIPES[model].colour)
+        converged = frame.loc[frame["converged"]]
+        failed = frame.loc[~frame["converged"]]
+        axes.plot(converged["time"], converged[name], lw=1.0, marker=".", ms=3, color=colour, label=model)
+        axes.plot(failed["time"], failed[name], "x", ms=5, color=colour)
+    limits = axes.get_ylim()  # a wide band of a poorly determined parameter would hide the paths
+    for model, frame in rows.items():
+        converged = frame.loc[frame["converged"]]
+        if len(converged):
+            values = np.asarray(converged[name], float)
+            errors = np.asarray(converged[f"{name}_se"], float)
+            draw_band(axes, converged["time"], values, errors, RECIPES[model].colour)
     axes.set_ylim(limits)
 
 
 def _vols(rows: pd.DataFrame, column: str) -> np.ndarray:
-    """Implied volatilities of prices; nan where a price has none."""
+    """Return the implied volatilities of a column of prices; nan where a price has none."""
     prices, strikes, forwards, maturities, discounts = (
         rows[name].to_numpy(float) for name in (column, "strike", "forward", "maturity", "discount")
     )

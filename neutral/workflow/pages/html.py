@@ -1,4 +1,4 @@
-"""Pieces of pages for screens and paper; a page is one HTML file with pictures inside and no scripts."""
+"""Writes the elements of pages; a page is one HTML file for screen and paper, with figures and no scripts."""
 
 import base64
 import io
@@ -64,14 +64,14 @@ figure { margin: 1rem 0; } figure img { margin: 0 0 .3rem; } figcaption { font-s
 
 
 class Markup(str):
-    """Text that is HTML already and is not escaped again."""
+    """Text that is already HTML and is not escaped again."""
 
 
 Cell = str | tuple[float, str]  # text, or a number and its format
 
 
 def page(title: str, body: Sequence[str]) -> str:
-    """A whole page."""
+    """Return a whole page as HTML; `body` holds HTML elements."""
     return (
         f"<!doctype html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
@@ -83,12 +83,12 @@ def page(title: str, body: Sequence[str]) -> str:
 def table(
     header: Sequence[str], rows: Sequence[Sequence[Cell]], texts: Sequence[int], *, stacked: bool = False
 ) -> str:
-    """A table.
+    """Return a table as HTML.
 
     Args:
         header: Names of the columns.
         rows: Cells of each row.
-        texts: Positions of the columns whose headers are aligned to the left, as cells of text are.
+        texts: Positions of the columns of text, whose headers are aligned to the left as their cells are.
         stacked: Whether each row becomes a block of lines on a narrow screen.
     """
     head = "".join(
@@ -115,40 +115,40 @@ def _text(value: str) -> str:
 
 
 def badge(outcome: str) -> Markup:
-    """The outcome of a gate as a word on a coloured ground."""
+    """Return the outcome of a gate as a word on a coloured background."""
     kind = outcome if outcome in ("pass", "warn", "fail") else "unknown"
     return Markup(f"<span class='badge {kind}'>{escape(outcome)}</span>")
 
 
 def link(text: str, anchor: str) -> Markup:
-    """A link to another place in the page."""
+    """Return a link to another place in the page."""
     return Markup(f"<a href='#{escape(anchor)}'>{escape(text)}</a>")
 
 
 def time(text: str) -> Markup:
-    """A date and time that is not broken across lines."""
+    """Return a date and time that is not broken across lines."""
     return Markup(f"<time>{escape(text)}</time>")
 
 
 def folded(summary: str, content: str) -> str:
-    """Content behind a line that opens it. On paper it is always open."""
+    """Return content that is hidden until its summary line is clicked. On paper it is always visible."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>"
 
 
 def items(texts: Sequence[str], ordered: bool = False) -> str:
-    """A list, with numbers if it is ordered."""
+    """Return a list, with numbers if it is ordered."""
     kind = "ol" if ordered else "ul"
     return f"<{kind}>" + "".join(f"<li>{_text(text)}</li>" for text in texts) + f"</{kind}>"
 
 
 def tiles(values: Sequence[tuple[str, str]]) -> str:
-    """Names and figures, each pair in a tile."""
+    """Return names and values, each pair in a tile."""
     cells = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in values)
     return f"<dl>{''.join(cells)}</dl>"
 
 
 def image(figure: "Figure", alt: str = "") -> str:
-    """A figure as part of the page, sharp on fine screens and on paper."""
+    """Return a figure as an image inside the page, at a resolution for fine screens and paper."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=150)
     encoded = base64.b64encode(content.getvalue()).decode()
@@ -158,10 +158,10 @@ def image(figure: "Figure", alt: str = "") -> str:
 
 
 def captioned(picture: str, caption: str) -> str:
-    """A picture with words below it. Alone on a narrow screen it is scrolled and not shrunk."""
+    """Return an image with a caption. Outside of a row it scrolls on a narrow screen instead of shrinking."""
     return f"<figure><div class='scroll'>{picture}</div><figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def row(images: Sequence[str]) -> str:
-    """Pictures side by side, two to a line."""
+    """Return images side by side, two to a line."""
     return f"<div class='row'>{''.join(images)}</div>"

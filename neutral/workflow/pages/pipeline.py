@@ -1,4 +1,4 @@
-"""The page of `neutral pipeline`: the outcome of every market and its reasons, and pictures of some."""
+"""Writes the page of `neutral pipeline`: the outcome of every market with its reasons, and some figures."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -34,19 +34,19 @@ HEADER = [
     "refused",
     "seconds",
 ]
-HASH = 12  # digits of a hash that are shown
+HASH = 12  # number of digits of a hash that are shown
 
 
 def write_page(
     runs: Sequence[MarketRun], history: Sequence[Mapping[str, Any]], path: str | Path, pictures: int = 4
 ) -> Path:
-    """Write the page.
+    """Write the page about the runs of markets.
 
     Args:
         runs: Markets as the pipeline returns them, in the order of the page.
-        history: Records of earlier runs, as `MarketRun.record`; the records of these runs may be among them.
+        history: Records as in `MarketRun.record` of earlier runs; those of `runs` may be among them.
         path: The file, in an existing folder.
-        pictures: How many markets to draw, the first ones that have a diagnosis.
+        pictures: The number of markets to draw, from the first that has a diagnosis.
 
     Returns:
         The path of the page.
@@ -62,9 +62,9 @@ def write_page(
         f"neutral {escape(CODE_VERSION)}</p>",
         html.table(HEADER, [_line(i, run) for i, run in enumerate(runs)], range(5), stacked=True),
         "<p class='note'>Vol RMSE is the root mean square error of implied volatility in basis points. The "
-        "condition is the largest over the smallest singular value of the scaled Jacobian; beyond 200 the "
-        "quotes do not determine some combination of parameters. The outcome is the gravest of all gates; "
-        "what cannot be determined does not pass.</p>",
+        "condition is the ratio of the largest to the smallest singular value of the scaled Jacobian; above "
+        "200 the quotes do not determine some combination of parameters. The outcome is the worst of all "
+        "gates; a gate that cannot be determined does not pass.</p>",
     ]
     for i, run in enumerate(runs):
         drawn = _pictures(run, past(run, records)) if i in diagnosed[:pictures] else []
@@ -75,7 +75,7 @@ def write_page(
 
 
 def past(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Records of the same underlying and model up to that of the run, one per time, in order of time."""
+    """Return the records of the underlying and model of a run up to its time, one per time, in time order."""
     last = run.record
     if not last.get("timestamp"):
         return [last]
@@ -102,12 +102,12 @@ def _title(run: MarketRun) -> str:
 
 
 def _reason(run: MarketRun) -> str:
-    """Why a market has not been finished; "" if it has."""
+    """Return the reason why a market was not finished, or ""."""
     return run.market.reason or reason_of(run.stages)
 
 
 def _line(i: int, run: MarketRun) -> list[html.Cell]:
-    """The row of one market in the table of all."""
+    """Return the row of one market in the table of all markets."""
     record = run.record
     time = minute_text(run.market.timestamp)
     status = record.get("status") or ("refused" if _reason(run) else "not fitted")
@@ -127,7 +127,7 @@ def _line(i: int, run: MarketRun) -> list[html.Cell]:
 
 
 def _market(run: MarketRun) -> list[str]:
-    """The section of one market, without its pictures."""
+    """Return the section of one market, without its figures."""
     record = run.record
     reason = _reason(run)
     facts = {
@@ -157,20 +157,20 @@ class _Figure(NamedTuple):
     """A figure to be drawn, or the reason why it cannot be drawn."""
 
     draw: "Callable[[], Figure]"
-    content: str
+    content: str  # what the figure shows, for readers who cannot see it
     caption: str
     reason: str = ""
 
 
 def _pictures(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The pictures of one market."""
-    assert run.diagnosis is not None  # of the markets that are drawn
+    """Draw the figures of one market."""
+    assert run.diagnosis is not None  # only markets with a diagnosis are drawn
     wide, *others, history = (_picture(_title(run), figure) for figure in _figures(run.diagnosis, records))
     return ["<h3>Pictures</h3>", wide, html.row(others), history]
 
 
 def _figures(diagnosis: "Diagnosis", records: Sequence[Mapping[str, Any]]) -> list[_Figure]:
-    """The figures about one market."""
+    """Return the figures about one market."""
     from ... import plot  # loads matplotlib
 
     undetermined = diagnosis.identifiability.reason
@@ -178,31 +178,32 @@ def _figures(diagnosis: "Diagnosis", records: Sequence[Mapping[str, Any]]) -> li
         _Figure(
             partial(plot.smiles, diagnosis.fit.surface, diagnosis.fit.result.model),
             "smiles of the model over bid and ask of the market",
-            "Implied volatilities: bars from bid to ask of out-of-the-money quotes, and the model, where its "
-            "prices are accurate enough to be drawn.",
+            "Implied volatilities: bars show bid and ask of out-of-the-money quotes, and curves the model "
+            "where its prices are accurate enough.",
         ),
         _Figure(
             partial(plot.residual_map, diagnosis),
             "errors of volatility by moneyness and expiry",
-            "Errors of the fitted quotes: red where the model is above the market, blue where it is below.",
+            "Errors of the fitted quotes: the model is above the market where the map is red, and below the "
+            "market where it is blue.",
             diagnosis.residuals.reason,
         ),
         _Figure(
             partial(plot.correlations, diagnosis),
             "correlations of the estimates",
-            "Correlations of the estimates; a frame marks two parameters that can hardly be told apart.",
+            "Correlations of the estimates; a frame marks two parameters that the quotes hardly distinguish.",
             undetermined,
         ),
         _Figure(
             partial(plot.intervals, diagnosis),
             "90 % intervals of the parameters",
-            "How far the noise of the quotes lets each parameter move.",
+            "The 90 % interval of each parameter that follows from the noise of the quotes.",
             diagnosis.uncertainty.reason,
         ),
         _Figure(
             partial(plot.directions, diagnosis),
             "singular values and directions",
-            "A short bar is a combination of parameters that the quotes hardly determine.",
+            "A short bar shows a combination of parameters that the quotes hardly determine.",
             undetermined,
         ),
         _Figure(
@@ -214,7 +215,7 @@ def _figures(diagnosis: "Diagnosis", records: Sequence[Mapping[str, Any]]) -> li
 
 
 def _picture(name: str, figure: _Figure) -> str:
-    """A figure with its caption, or the reason why it is not drawn."""
+    """Draw a figure with its caption, or state the reason why it is not drawn."""
     reason = figure.reason
     try:
         if not reason:

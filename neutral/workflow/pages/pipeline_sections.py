@@ -1,4 +1,4 @@
-"""The sections of the page of `neutral pipeline` about one market: tables and words."""
+"""Writes the sections about one market on the page of `neutral pipeline`: tables and sentences."""
 
 import math
 from collections import Counter
@@ -13,7 +13,7 @@ from ..pipeline.stages import MarketRun
 from . import html
 
 _NUMBER = r"[+-]?\d[\d.,]*(?:e[+-]?\d+)?"
-SHOWN_ROWS = 100  # refused quotes of a market that are listed one by one
+SHOWN_ROWS = 100  # number of refused quotes of a market that are listed one by one
 TEXTS = ("instrument_name", "expiry_datetime", "option_type", "reason")
 PRICES = ("bid_price", "ask_price", "mid_price", "reason")
 NAMED = ("instrument_name", *PRICES)
@@ -31,19 +31,19 @@ TILES = {  # key of a record: name, scale, format
 
 
 def number(run: MarketRun, key: str, scale: float = 1.0) -> float:
-    """A number of the record; nan if the record does not have it."""
+    """Return a number of the record times a scale; nan if the record does not have it."""
     value = run.record.get(key)
     return math.nan if value is None else scale * float(value)
 
 
 def counted(outcomes: Iterable[str]) -> str:
-    """Count outcomes, the gravest first, such as `1 fail, 3 pass`."""
+    """Count outcomes, the worst first, such as `1 fail, 3 pass`."""
     counts = Counter(outcomes)
     return ", ".join(f"{counts[outcome]} {outcome}" for outcome in GRAVITY if counts[outcome]) or "none"
 
 
 def key_figures(run: MarketRun) -> str:
-    """The most important numbers that the record has."""
+    """Return tiles of the most important numbers that the record has."""
     figures = [
         (name, form.format(value))
         for key, (name, scale, form) in TILES.items()
@@ -53,48 +53,48 @@ def key_figures(run: MarketRun) -> str:
 
 
 def gates(run: MarketRun) -> list[str]:
-    """The gates that do not pass, the gravest first; those that pass are folded away."""
-    judged = [(stage.name, gate) for stage in run.stages for gate in stage.gates]
-    if not judged:
-        return ["<h3>Gates</h3>", "<p class='note'>None was evaluated.</p>"]
-    judged.sort(key=lambda pair: GRAVITY.index(pair[1].outcome))
-    passed = [(stage, gate) for stage, gate in judged if gate.outcome == "pass"]
-    others = judged[: len(judged) - len(passed)]
+    """Return the gates that do not pass, the worst first; those that pass are hidden until clicked."""
+    evaluated = [(stage.name, gate) for stage in run.stages for gate in stage.gates]
+    if not evaluated:
+        return ["<h3>Gates</h3>", "<p class='note'>No gate was evaluated.</p>"]
+    evaluated.sort(key=lambda pair: GRAVITY.index(pair[1].outcome))
+    passed = [(stage, gate) for stage, gate in evaluated if gate.outcome == "pass"]
+    others = evaluated[: len(evaluated) - len(passed)]
     return [
-        f"<h3>Gates: {counted(gate.outcome for _, gate in judged)}</h3>",
+        f"<h3>Gates: {counted(gate.outcome for _, gate in evaluated)}</h3>",
         _gate_table(others) if others else "",
         html.folded(f"{len(passed)} passed", _gate_table(passed)) if passed else "",
     ]
 
 
-def _gate_table(judged: Sequence[tuple[str, Gate]]) -> str:
+def _gate_table(gates: Sequence[tuple[str, Gate]]) -> str:
     rows: list[list[html.Cell]] = [
-        [gate.name, html.badge(gate.outcome), gate.reason, stage] for stage, gate in judged
+        [gate.name, html.badge(gate.outcome), gate.reason, stage] for stage, gate in gates
     ]
     return html.table(["gate", "outcome", "reason", "stage"], rows, range(4), stacked=True)
 
 
 def stages(run: MarketRun) -> list[str]:
-    """Outcome, time and measurements of each stage."""
+    """Return outcome, time and measurements of each stage."""
     rows: list[list[html.Cell]] = []
     for stage in run.stages:
         outcome = html.badge(stage.outcome) if stage.gates or stage.reason else "no gates"
         measured = " · ".join(
-            f"{name} not known" if math.isnan(value) else f"{name} {_shown(value)}"
+            f"{name} unknown" if math.isnan(value) else f"{name} {_shown(value)}"
             for name, value in stage.metrics.items()
         )
         rows.append([stage.name, outcome, (stage.seconds, ".2f"), stage.reason or measured or "-"])
-    header = ["stage", "outcome", "seconds", "measured, or why it stopped"]
+    header = ["stage", "outcome", "seconds", "measurements, or why it stopped"]
     return ["<h3>Stages</h3>", html.table(header, rows, (0, 1, 3), stacked=True)] if rows else []
 
 
 def log(run: MarketRun) -> list[str]:
-    """The attempts that were made when a fit failed."""
-    return ["<h3>What was tried</h3>", html.items(run.log, ordered=True)] if run.log else []
+    """Return the attempts to fit the market."""
+    return ["<h3>Attempts</h3>", html.items(run.log, ordered=True)] if run.log else []
 
 
 def parameters(run: MarketRun) -> list[str]:
-    """Values with standard errors, and errors of volatility by expiry."""
+    """Return parameters with standard errors, and errors of volatility by expiry."""
     values = run.record.get("parameters") or {}
     errors = run.record.get("standard_errors") or {}
     if not values:
@@ -119,45 +119,47 @@ def _by_expiry(run: MarketRun) -> str:
 
 
 def in_words(run: MarketRun) -> list[str]:
-    """What the quotes do not determine, where the model misses them, and which quotes decide the fit."""
+    """Describe what the quotes leave undetermined, where the model misses them, and which of them matter."""
     if run.diagnosis is None:
         return []
-    seen = run.diagnosis.identifiability
-    if seen.reason:
-        sentences = [f"identifiability cannot be determined: {seen.reason}"]
+    identifiability = run.diagnosis.identifiability
+    if identifiability.reason:
+        sentences = [f"identifiability cannot be determined: {identifiability.reason}"]
     else:
-        sentences = [f"{seen.effective_rank} of {len(seen.names)} directions of the parameters are seen"]
-    sentences += [f"{finding.text}: {finding.action}" for finding in seen.findings]
+        rank = identifiability.effective_rank
+        total = len(identifiability.names)
+        sentences = [f"the quotes determine {rank} of {total} directions of the parameters"]
+    sentences += [f"{finding.text}: {finding.action}" for finding in identifiability.findings]
     sentences += [
         f"{pattern.name} pattern, {pattern.share:.0%} of the variance of errors: {pattern.meaning}"
         for pattern in run.diagnosis.residuals.patterns
     ]
     sentences.append(str(run.diagnosis.influence))
-    return ["<h3>What the quotes tell, and what they do not</h3>", html.items(sentences)]
+    return ["<h3>What the quotes determine, and what they do not</h3>", html.items(sentences)]
 
 
 def refused(run: MarketRun) -> list[str]:
-    """The refused quotes by reason, and their rows."""
+    """Return the refused quotes by reason, and their rows."""
     rejected = run.rejected
     if rejected is None or rejected.empty:
         return []
     reasons: Any = rejected["reason"]
     counts = _kinds(reasons).value_counts().items()
     by_reason: list[list[html.Cell]] = [[str(reason), (count, ",d")] for reason, count in counts]
-    which = "All of them"
+    summary = "All refused quotes"
     if len(rejected) > SHOWN_ROWS:
-        which = f"The first {SHOWN_ROWS} of them; all are in the .refused.csv beside the record"
+        summary = f"The first {SHOWN_ROWS} refused quotes; the .refused.csv file beside the record holds all"
     return [
         f"<h3>Refused quotes: {len(rejected):,d}</h3>",
         html.table(["reason", "quotes"], by_reason, (0,)),
-        html.folded(which, _refused_rows(rejected)),
+        html.folded(summary, _refused_rows(rejected)),
     ]
 
 
 def _refused_rows(rejected: pd.DataFrame) -> str:
-    """A table of the first refused quotes."""
-    wanted = NAMED if "instrument_name" in rejected else UNNAMED
-    columns = [name for name in wanted if name in rejected]
+    """Return a table of the first refused quotes."""
+    candidates = NAMED if "instrument_name" in rejected else UNNAMED
+    columns = [name for name in candidates if name in rejected]
     rows: list[list[html.Cell]] = [
         [str(x) if name in TEXTS else _cell(x) for name, x in zip(columns, row, strict=True)]
         for row in rejected[columns].head(SHOWN_ROWS).itertuples(index=False)
@@ -168,12 +170,12 @@ def _refused_rows(rejected: pd.DataFrame) -> str:
 
 
 def _shown(value: float) -> str:
-    """Write counts in full and other numbers to four digits."""
+    """Format whole numbers in full and other numbers with four significant digits."""
     return f"{value:,.0f}" if value == round(value, 0) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _kinds(reasons: pd.Series) -> pd.Series:
-    """Reasons without what differs from quote to quote: the trade after a colon, and numbers."""
+    """Remove from reasons what differs between quotes: the trade after a colon, and numbers."""
     short = reasons.str.split(": ").str[0]
     blank = short.str.replace(_NUMBER, "...", regex=True)
     variants = short.groupby(blank).transform("nunique")
@@ -181,7 +183,7 @@ def _kinds(reasons: pd.Series) -> pd.Series:
 
 
 def _cell(value: object) -> html.Cell:
-    """A number, or text if the value is none."""
+    """Return a number with its format, or text if the value is not a number."""
     try:
         return float(str(value)), ".6g"
     except ValueError:

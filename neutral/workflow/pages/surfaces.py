@@ -1,4 +1,4 @@
-"""The page of `neutral surface`: evidence of every surface, and pictures of some."""
+"""Writes the page of `neutral surface`: a row of measurements of every surface, and figures of some."""
 
 from collections.abc import Sequence
 from html import escape
@@ -25,8 +25,8 @@ HEADER = [
     "free of arbitrage",
     "margin",
 ]
-TEXTS = (0, 1, 8)  # columns of text
-NOTHING: html.Cell = (np.nan, "")
+TEXTS = (0, 1, 8)  # positions of the columns of text
+NOTHING: html.Cell = (np.nan, "")  # a cell without a value
 
 
 def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4) -> Path:
@@ -35,7 +35,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
     Args:
         results: Markets with their surfaces, or with the reason why they have none.
         folder: An existing folder.
-        pictures: How many surfaces to draw, the first ones.
+        pictures: The number of surfaces to draw, from the first one.
 
     Returns:
         The path of the page.
@@ -49,10 +49,10 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
         "<h1>Volatility surfaces</h1>",
         f"<p class='note'>{len(drawable)} surfaces of {len(results)} sets of quotes, {free} of them "
         f"certified free of static arbitrage; neutral {escape(CODE_VERSION)}</p>",
-        "<p class='note'>Inside bid-ask is the share of quotes, with calls and puts counted apart, that "
+        "<p class='note'>Inside bid-ask is the share of quotes, with calls and puts counted separately, that "
         "the surface prices within half the spread of the mid price. Vol RMSE is the root mean square error "
-        "of volatility over out-of-the-money quotes. The margin is the relative margin of the no-arbitrage "
-        "condition that holds most narrowly; it is 0 if a condition binds.</p>",
+        "of volatility over out-of-the-money quotes. Margin is the smallest relative margin of the "
+        "no-arbitrage conditions; it is 0 if a condition binds.</p>",
         html.table(HEADER, [_line(result) for result in results], TEXTS),
         _reasons(results),
     ]
@@ -64,7 +64,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
 
 
 def _line(result: MarketSurface) -> list[html.Cell]:
-    """The row of one market."""
+    """Return the row of one market."""
     row = result.row
     rejected: html.Cell = (row["n_rejected"], ",d")
     if result.surface is None:
@@ -85,12 +85,14 @@ def _line(result: MarketSurface) -> list[html.Cell]:
 
 
 def _reasons(results: Sequence[MarketSurface]) -> str:
-    """A table of what was refused or did not converge, and why."""
-    bad = [result for result in results if result.surface is None or not result.row["converged"]]
-    if not bad:
+    """Return a table of the markets that were refused or did not converge, with the reasons."""
+    failed = [result for result in results if result.surface is None or not result.row["converged"]]
+    if not failed:
         return ""
     names = ("file", "status", "message")
-    rows: list[list[html.Cell]] = [[title(result), *(result.row[name] for name in names)] for result in bad]
+    rows: list[list[html.Cell]] = [
+        [title(result), *(result.row[name] for name in names)] for result in failed
+    ]
     return "<h2>Refused and failed</h2>" + html.table(["surface", *names], rows, range(4))
 
 
@@ -98,7 +100,7 @@ def _pictures(result: MarketSurface) -> list[str]:
     from ...plot import surfaces as plot_surface  # loads matplotlib
 
     surface: Any = result.surface
-    assert result.quotes is not None  # a surface has quotes
+    assert result.quotes is not None  # every surface was fitted to quotes
     name = title(result)
     certificate = escape(str(surface.certificate)).replace("\n", "<br>")
     figures = {
@@ -108,5 +110,5 @@ def _pictures(result: MarketSurface) -> list[str]:
         "densities": plot_surface.densities(surface),
     }
     body = [f"<h2>{escape(name)}</h2>", f"<p class='note'>{certificate}</p>"]
-    wide, *others = (html.image(figure, f"{name}: {what}") for what, figure in figures.items())
+    wide, *others = (html.image(figure, f"{name}: {content}") for content, figure in figures.items())
     return [*body, wide, html.row(others)]

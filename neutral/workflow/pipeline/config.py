@@ -1,4 +1,4 @@
-"""The configuration of the pipeline: one model for each market, and the limits that its fit has to keep."""
+"""Defines the configuration of the pipeline: one model for all markets, and the limits on its fits."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -34,14 +34,14 @@ class FileRules(DataRules):
 
 
 class BoundRules(Section):
-    """`[bounds]`: intervals of parameters by name, which replace the bounds from the data."""
+    """`[bounds]`: intervals of parameters by name, which replace bounds that follow from the data."""
 
     from_data: bool = True
     intervals: dict[str, tuple[float, float]] = {}
 
 
 class AnchorRules(Section):
-    """`[prior]`: the pull to the previous fit, and the pull in directions that quotes do not determine."""
+    """`[prior]`: the penalty towards the previous fit, and damping in directions that quotes leave free."""
 
     strength: NotNegative = 0.0
     weights: dict[str, NotNegative] | None = None
@@ -50,7 +50,7 @@ class AnchorRules(Section):
 
 
 class StartRules(Section):
-    """`[search]`: where a fit starts, and how many of the starts are run to the end."""
+    """`[search]`: where a fit starts, and how many of the starts are iterated to convergence."""
 
     v0: list[float] = []
     screening: Count = 15
@@ -58,10 +58,10 @@ class StartRules(Section):
     explore: Literal["none", "quasi_random", "differential_evolution"] = "none"
 
     def build(self, explore: QuasiRandom | DifferentialEvolution | None = None) -> Search:
-        """The search over starting points that `neutral.calibrate` takes.
+        """Make the search over starting points for `neutral.calibrate`.
 
         Args:
-            explore: The global search that gives further starts; none by default, because the global stage
+            explore: The global search that gives further starts; None by default, because the global stage
                 of the pipeline runs before the search.
         """
         return Search(self.screening, self.finalists, explore)
@@ -76,19 +76,19 @@ class ValidationRules(Section):
     @classmethod
     def _not_one(cls, folds: int) -> int:
         if folds == 1:
-            raise ValueError("expected 0, or 2 folds or more")
+            raise ValueError("expected 0, or at least 2 folds")
         return folds
 
 
 class GateRules(Section):
-    """`[gates]`: sets of limits beside those of the stages, and a file that replaces the shipped limits."""
+    """`[gates]`: sets of limits besides those of the stages, and a file in place of the shipped limits."""
 
     playbooks: list[Playbook] = []
     file: str | None = None
 
 
 class PipelineConfig(Document[FileRules]):
-    """The whole file. The shipped `heston_index.toml` explains the keys."""
+    """The whole configuration file. Comments in the shipped `heston_index.toml` explain the keys."""
 
     application: Literal["market_making", "vanilla_hedging", "exotics"] = "vanilla_hedging"
     model: ModelName = PIPELINE_MODEL
@@ -108,43 +108,46 @@ class PipelineConfig(Document[FileRules]):
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
         if len(set(names)) < len(names):
-            raise ValueError("expected models, none twice")
+            raise ValueError("expected different models")
         return names
 
     @model_validator(mode="after")
     def _agrees(self) -> "PipelineConfig":
         self.filters.build()
         if self.model in self.simpler:
-            raise ValueError(f"simpler names {self.model}, which is the model itself")
+            raise ValueError(
+                f"simpler = {self.simpler}: expected models other than {self.model}, the model itself"
+            )
         self._check_breakpoints()
         parameters = set().union(*(RECIPES[name].columns for name in self.models))
         unknown = sorted({*self.bounds.intervals, *(self.prior.weights or {})} - parameters)
         if unknown:
             listed = ", ".join(sorted(parameters))
-            raise ValueError(f"no parameter {', '.join(unknown)}; the models have {listed}")
+            raise ValueError(f"unknown parameter {', '.join(unknown)}; the models have {listed}")
         return self
 
     def _check_breakpoints(self) -> None:
-        """Refuse breakpoints without a model that has them, and such a model without breakpoints."""
+        """Refuse breakpoints without a model that needs them, and such a model without breakpoints."""
         if ("breakpoints" in settings_of(self.models)) != bool(self.breakpoints):
-            having = [name for name, recipe in RECIPES.items() if "breakpoints" in recipe.settings]
+            piecewise = [name for name, recipe in RECIPES.items() if "breakpoints" in recipe.settings]
             raise ValueError(
-                f"breakpoints, in years, go with the model {' or '.join(having)}, and with no other one"
+                f"breakpoints = {self.breakpoints}: expected times in years for the model "
+                f"{' or '.join(piecewise)}, and none for the other models"
             )
         if self.breakpoints:
             ascending(self.breakpoints)
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the model and of those to fall back on."""
+        """The names of the model and of the simpler models that replace it if its fit fails."""
         return (self.model, *self.simpler)
 
     @property
     def content(self) -> dict[str, Any]:
-        """The keys that change the results of a market, by section, together with the limits themselves."""
+        """The settings that change the results of a market, by section, and the limits."""
         skip = {"data": {"files", "assets", "limit"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
-        if self.engine == LewisEngine():  # as before there was a choice
+        if self.engine == LewisEngine():  # so that the hash is the same as before engines could be chosen
             del content["engine"]
         return without_defaults(content) | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
 
@@ -153,23 +156,26 @@ class PipelineConfig(Document[FileRules]):
         """The limits of all gates.
 
         Raises:
-            ArgumentError: The file of limits has none for a playbook.
-            DataError: As `load_limits`.
+            ArgumentError: The file of limits has no limits for a playbook.
+            DataError: As for `load_limits`.
         """
         limits = load_limits(self.gates.file)
         missing = sorted(set(self.gates.playbooks) - {limit.set for limit in limits})
         if missing:
-            raise ArgumentError(f"{self.gates.file}: has no limits of {', '.join(missing)}.")
+            raise ArgumentError(
+                f"{self.gates.file}: has no limits of the set {', '.join(missing)}; add them."
+            )
         return limits
 
     def recipe(self, name: str) -> type[AbstractFourierModel] | AbstractFourierModel:
-        """The argument of `calibrate` that stands for a model."""
+        """Make the class or model that `neutral.calibrate` takes as its first argument."""
         return RECIPES[name].build({"breakpoints": self.breakpoints})
 
     def starts(self, name: str, before: Mapping[str, float] | None) -> list[AbstractFourierModel]:
-        """Starts beside those from the data: an earlier fit, and typical models with the listed variances.
+        """Return starts besides those from the data: an earlier fit, and typical models with other variances.
 
-        Without an earlier fit a nan start fills its slot, so that the compiled shape stays the same.
+        The variances are those of `search.v0`. If there is no earlier fit, a start of nan takes its place, so
+        that the compiled shapes are the same.
 
         Args:
             name: Name of the model.
@@ -180,14 +186,20 @@ class PipelineConfig(Document[FileRules]):
         typical = ModelCoordinates(cls, axes).typical()
         absent = jax.tree.map(lambda x: np.full(np.shape(x), np.nan), typical)
         listed = self.search.v0 if "v0" in RECIPES[name].columns else []
-        given = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
-        return [absent if before is None else model_of(name, before), *given]
+        variances = [eqx.tree_at(lambda model: model.v0, typical, np.float64(v0)) for v0 in listed]
+        return [absent if before is None else model_of(name, before), *variances]
 
     def anchor(self, name: str, before: Mapping[str, float] | None) -> Tikhonov:
-        """The pull to the parameters of an earlier fit of the same model; without one its strength is 0."""
-        own = RECIPES[name].columns
-        given = self.prior.weights
-        weights = None if given is None else {key: x for key, x in given.items() if key in own}
+        """Make the penalty towards an earlier fit of the same model; without such a fit its strength is 0.
+
+        Args:
+            name: Name of the model.
+            before: Parameters of its last fit, as records store them; None if there is no such fit.
+        """
+        parameters = RECIPES[name].columns
+        weights = self.prior.weights
+        if weights is not None:
+            weights = {key: x for key, x in weights.items() if key in parameters}
         if before is None:
             return Tikhonov(0.0, None, weights)
         return Tikhonov(self.prior.strength, model_of(name, before), weights)
@@ -200,10 +212,10 @@ def load_pipeline_config(path: str | Path) -> PipelineConfig:
         path: A TOML file, or the name of a shipped one: "heston_index" or "heston_index.toml".
 
     Raises:
-        ArgumentError: The file does not exist, is no TOML, or has an unknown key or a value that is not
+        ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
-    inside = configuration(Path(path).stem)
-    if Path(path).exists() or not inside.is_file():
+    shipped = configuration(Path(path).stem)
+    if Path(path).exists() or not shipped.is_file():
         return read_document(Path(path), PipelineConfig)
-    return read_document(inside, PipelineConfig)
+    return read_document(shipped, PipelineConfig)

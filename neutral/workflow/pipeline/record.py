@@ -1,4 +1,4 @@
-"""What the pipeline stores of a market: identity, fit, evidence for and against it, stages and gates."""
+"""Makes the record of a market that the pipeline stores: identity, fit, diagnosis, stages and gates."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,16 @@ def record_of(
     accepted: AcceptedFit | None,
     diagnosis: Diagnosis | None,
 ) -> dict[str, Any]:
-    """The record of a market; without a fit it says why there is none."""
+    """Make the record of a market; without a fit it says why there is none.
+
+    Args:
+        market: The quotes.
+        config: The configuration of the pipeline.
+        stages: The stages that ran.
+        setup: The arguments of the fits; None if the market was not configured.
+        accepted: The accepted fit; None if there is none.
+        diagnosis: The diagnosis of the fit; None if there is none.
+    """
     record = _identity(market, config) | {
         "outcome": outcome_of(stages),
         "model": config.model,
@@ -43,11 +52,11 @@ def record_of(
     }
     if accepted is None or setup is None:
         return record
-    return record | _fit_record(setup, accepted) | (_trust_record(diagnosis) if diagnosis else {})
+    return record | _fit_record(setup, accepted) | (_diagnosis_record(diagnosis) if diagnosis else {})
 
 
 def _identity(market: Market, config: PipelineConfig) -> dict[str, Any]:
-    """Which quotes, which configuration and which version of the code."""
+    """Identify the quotes, the configuration and the version of the code."""
     return {
         "asset": market.underlying,
         "timestamp": time_text(market.timestamp),
@@ -70,7 +79,7 @@ def _stage_record(stage: Stage) -> dict[str, Any]:
 
 
 def _fit_record(setup: Setup, accepted: AcceptedFit) -> dict[str, Any]:
-    """The fit, in the units of the model."""
+    """Return the fit, in the units of the model."""
     result = accepted.result
     train = np.asarray(setup.surface.train)
     rows = np.any(train, axis=(0, 2))
@@ -93,7 +102,7 @@ def _fit_record(setup: Setup, accepted: AcceptedFit) -> dict[str, Any]:
 
 
 def _search_record(result: CalibrationResult) -> dict[str, Any]:
-    """How good the optimum is and how it was found."""
+    """Return how good the optimum is, and how the search reached it."""
     return {
         "loss": float(result.loss),
         "prior_loss": float(result.prior_loss),
@@ -104,7 +113,7 @@ def _search_record(result: CalibrationResult) -> dict[str, Any]:
 
 
 def _time_scales(model: AbstractFourierModel) -> dict[str, float]:
-    """Feller ratio and half-life of the variance; nan for models that do not have exactly one."""
+    """Return Feller ratio and half-life of the variance in years; nan unless the model has exactly one."""
     ratio = getattr(model, "feller_ratio", None)
     kappa = getattr(model, "kappa", None)
     return {
@@ -114,7 +123,7 @@ def _time_scales(model: AbstractFourierModel) -> dict[str, float]:
 
 
 def _parameters(model: AbstractFourierModel) -> dict[str, float]:
-    """Parameters by name in natural units, and each entry of those with an axis, such as `kappa[0]`."""
+    """Return parameters by name in natural units; those with an axis entry by entry, such as `kappa[0]`."""
     parameters: dict[str, float] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(model):
         name = jax.tree_util.keystr(path[-1:]).strip(".")
@@ -123,8 +132,8 @@ def _parameters(model: AbstractFourierModel) -> dict[str, float]:
     return parameters
 
 
-def _trust_record(diagnosis: Diagnosis) -> dict[str, Any]:
-    """How far the fit is to be trusted."""
+def _diagnosis_record(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return the errors, identifiability and uncertainty of the fit."""
     errors = diagnosis.residuals.vol
     used = np.asarray(diagnosis.fit.lane.used)
     rows = np.flatnonzero(np.any(used, axis=(0, 2)))
@@ -141,6 +150,6 @@ def _trust_record(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def largest_error(diagnosis: Diagnosis) -> float:
-    """The largest error of volatility; nan if no error is finite."""
+    """Return the largest absolute error of volatility, decimal; nan if no error is finite."""
     sizes = np.abs(diagnosis.residuals.vol)
     return float(np.nanmax(sizes)) if np.isfinite(sizes).any() else np.nan

@@ -1,4 +1,4 @@
-"""Records of the pipeline: one JSON file for each fit of a market, and a table of all of them."""
+"""Stores the records of the pipeline: one JSON file for each fit of a market, and a table of all records."""
 
 import json
 import time
@@ -35,13 +35,13 @@ UNLISTED = ("covariance", "covariance_names", "stages", "gates", "log", *NESTED)
 
 
 class Records:
-    """The records in a folder, in order of underlying and time."""
+    """The records in a folder, by file name."""
 
     def __init__(self, folder: Path) -> None:
         """Read the records in a folder of results.
 
         Args:
-            folder: The folder of the results, created if missing.
+            folder: The folder of the results, which is created if it is missing.
 
         Raises:
             DataError: A record is damaged.
@@ -53,13 +53,16 @@ class Records:
         self.all = {path.name: _read(path) for path in sorted(self.folder.glob("*.json"))}
 
     def before(self, underlying: str, timestamp: str, model: str, days: float) -> Mapping[str, Any] | None:
-        """The last converged fit of a model to an underlying in the days before a time, if there is one.
+        """Find the last converged fit of a model to an underlying in the days before a time.
 
         Args:
             underlying: The underlying.
-            timestamp: The time as `time_text` writes it; "" if it is unknown, and then no fit is earlier.
-            model: The model's name.
-            days: How far to look back.
+            timestamp: The time as `time_text` writes it; no fit is earlier than "", an unknown time.
+            model: The name of the model.
+            days: Number of days to look back.
+
+        Returns:
+            The record of the fit; None if there is none.
         """
         if not timestamp:
             return None
@@ -73,16 +76,21 @@ class Records:
         return max(earlier, key=lambda record: record["timestamp"], default=None)
 
     def history(self) -> list[Mapping[str, Any]]:
-        """All records with a fit, in order of time."""
+        """Return all records with a fit, in order of time."""
         fits = [record for record in self.all.values() if record.get("parameters")]
         return sorted(fits, key=lambda record: (record["timestamp"], record["asset"]))
 
     def store(self, record: Mapping[str, Any], refused: pd.DataFrame | None = None) -> dict[str, float]:
-        """Write a record and read it back, and write beside it the refused quotes with their reasons.
+        """Write a record, read it back, and write the refused quotes with their reasons beside it.
+
+        Args:
+            record: The record.
+            refused: The refused quotes with their column `reason`; None writes no such file.
 
         Returns:
-            `write_failures`, `missing_fields`, and `clock_skew_seconds`: how far the clock of the disk is
-            from that of this machine, or how far the market's time lies ahead of it.
+            Metrics: `write_failures`, `missing_fields`, and `clock_skew_seconds`, which is the larger of two
+            times: by how much the clocks of the disk and of this machine differ, and by how much the time of
+            the market is ahead of this machine.
 
         Raises:
             WriteError: The disk is full, or writing is not allowed.
@@ -104,10 +112,13 @@ class Records:
         }
 
     def write_table(self) -> Path:
-        """Write `records.csv`, with a row per record and parameters and their standard errors as columns.
+        """Write `records.csv`, with a row for each record and columns of parameters and standard errors.
 
         Returns:
             The path of the file.
+
+        Raises:
+            WriteError: The file cannot be written.
         """
         frame = pd.DataFrame([_row(record) for record in self.all.values()])
         if len(frame):
@@ -118,14 +129,14 @@ class Records:
 
 
 def _row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record as a row of the table."""
+    """Return the record as a row of the table."""
     errors = {f"{name}_se": error for name, error in (record.get("standard_errors") or {}).items()}
     plain = {key: x for key, x in record.items() if key not in UNLISTED and not isinstance(x, list)}
     return plain | (record.get("parameters") or {}) | errors
 
 
 def as_plain(x: object) -> Any:
-    """Turn a value into numbers, texts, lists and dictionaries as JSON has them; nan and inf into None."""
+    """Convert a value to the numbers, texts, lists and dictionaries of JSON; nan and inf become None."""
     if isinstance(x, Mapping):
         return {str(key): as_plain(value) for key, value in x.items()}
     if isinstance(x, list | tuple | np.ndarray):
@@ -140,7 +151,7 @@ def as_plain(x: object) -> Any:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """A file name of underlying, time (or file), model and configuration: the same work has the same name."""
+    """Make a file name of underlying, time (or file), model and configuration; equal work has equal names."""
     when = record["timestamp"] or record["file"]
     name = f"{record['asset']}_{when}_{record['model']}_{record['config_hash'][:8]}"
     return "".join(c if c.isalnum() or c in "-_.+" else "" for c in name) + ".json"
@@ -151,14 +162,17 @@ def _read(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
         missing = [name for name in ALWAYS if name not in record]
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: damaged: {error}; move it out of the folder.") from error
+        raise DataError(f"{path}: is damaged: {error}; move it out of the folder.") from error
     if missing:
-        raise DataError(f"{path}: no record of the pipeline: it lacks {', '.join(missing)}; move it away.")
+        raise DataError(
+            f"{path}: is not a record of the pipeline, because it lacks {', '.join(missing)}; move it out of "
+            "the folder."
+        )
     return record
 
 
 def _ahead(timestamp: str, now: float) -> float:
-    """The seconds by which a market's time lies in the future."""
+    """Return the seconds by which the time of a market is in the future."""
     if not timestamp:
         return 0.0
     return max(0.0, datetime.fromisoformat(timestamp).timestamp() - now)

@@ -1,6 +1,6 @@
-"""The pipeline: each market goes through five stages, each with its metrics, time, limits and failure.
+"""Runs the pipeline: each market goes through five stages, each with metrics, limits and a wall time.
 
-The stages are preprocess, configure, optimise, validate and store. Whatever fails, a record says so.
+The stages are preprocess, configure, optimise, validate and store. If a stage fails, the record says why.
 """
 
 import time
@@ -29,20 +29,20 @@ SETS = {  # the set of limits of each stage
 
 
 class PipelineResult(NamedTuple):
-    """The markets in order, and every record with a fit that the folder holds, in order of time."""
+    """The results of a run of the pipeline."""
 
-    runs: list[MarketRun]
-    history: list[Mapping[str, Any]]
+    runs: list[MarketRun]  # in the order of the markets
+    history: list[Mapping[str, Any]]  # every record with a fit in the folder, in order of time
 
 
 def pipeline_files(inputs: Sequence[str | Path], config: PipelineConfig) -> list[Path]:
-    """The files to read: those given, or those of the configuration, or the shipped example.
+    """List the files to read: those of `inputs`, or else of the configuration, or else the shipped example.
 
     Raises:
-        DataError: A file does not exist.
+        DataError: A file does not exist, or a folder has no file of market data.
     """
-    given = list(inputs) or list(config.data.files) or [sample_folder("index")]
-    return market_files(given)[: config.data.limit]
+    paths = list(inputs) or list(config.data.files) or [sample_folder("index")]
+    return market_files(paths)[: config.data.limit]
 
 
 def run_pipeline(
@@ -56,14 +56,14 @@ def run_pipeline(
 
     Args:
         files: Files of market data of any kind, as `pipeline_files` lists them.
-        out: Folder of the results: `records/` and `records.csv`. The records of earlier days in it are the
+        out: Folder of the results: `records/` and `records.csv`. Records of earlier days in it are the
             history.
-        config: As `load_pipeline_config` reads it.
-        progress: Called with every market.
-        keep: How many markets, the last ones, keep their surface and diagnosis in memory.
+        config: The configuration, as `load_pipeline_config` returns it.
+        progress: Called with every finished market.
+        keep: The number of markets, the last ones, whose surface and diagnosis stay in memory.
 
     Returns:
-        A run per market. Nothing is raised for a market that cannot be used.
+        A run for each market, and the history. A market that cannot be used raises no error.
 
     Raises:
         DataError: A record in the folder, or the file of limits, is damaged.
@@ -86,9 +86,9 @@ def run_market(market: Market, config: PipelineConfig, records: Records, seconds
 
     Args:
         market: The quotes, or the reason why there are none.
-        config: What to do.
-        records: Where the record is stored, and where those of earlier days are.
-        seconds: The time that reading the market took.
+        config: The configuration.
+        records: The records of earlier days, to which that of the market is added.
+        seconds: The time that was spent on reading the market.
     """
     stages: list[Stage] = []
 
@@ -124,7 +124,7 @@ def run_market(market: Market, config: PipelineConfig, records: Records, seconds
 
 
 def _timed(markets: Iterable[Market]) -> Iterator[tuple[Market, float]]:
-    """Markets, and the seconds that each took to come."""
+    """Yield markets, each with the seconds that reading it took."""
     began = time.perf_counter()
     for market in markets:
         yield market, time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""What is tried when a fit fails: new starts, more steps, another solver, a simpler model, then people."""
+"""Fits a market, and if a fit fails tries new starts, more steps, another solver and simpler models."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from ...quotes.surface import QuoteSurface
 from ...times import seconds_text
 from .config import PipelineConfig
 
-MORE = 10  # factor on the number of steps in the attempt with more steps
+MORE = 10  # factor by which the attempts "more steps" and "other solver" increase the number of steps
 EXPLORE = {"none": None, "quasi_random": QuasiRandom(), "differential_evolution": DifferentialEvolution()}
 ESCALATE = "escalate: no attempt has converged; look at the quotes, the bounds that are hit and the residuals"
 
@@ -33,9 +33,9 @@ class Setup:
 
     Attributes:
         surface: The quotes.
-        options: By model the arguments of `calibrate`: loss, prior, bounds, and `starts`, further starting
+        options: The arguments of `calibrate` by model, among them `starts`, which are further starting
             models.
-        before: By model the parameters of the previous fit; None if there is none.
+        before: The parameters of the previous fit by model; None if there is none.
     """
 
     surface: QuoteSurface
@@ -45,22 +45,22 @@ class Setup:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One way to fit."""
+    """An attempt to fit a market."""
 
-    step: str
+    step: str  # its name in the log
     model: str
-    options: dict[str, Any]
+    options: dict[str, Any]  # arguments of `calibrate` that replace those of the setup
 
 
 @dataclass(frozen=True, eq=False)
 class AcceptedFit:
-    """The fit that is accepted for a market, and what was tried."""
+    """The fit that is accepted for a market, and the log of all attempts."""
 
     result: CalibrationResult
     model: str
-    options: dict[str, Any]
-    log: list[str] = field(default_factory=list)
-    global_loss: float = np.nan  # the loss at the end of the global stage; nan without one
+    options: dict[str, Any]  # arguments of `calibrate`, without `starts`
+    log: list[str] = field(default_factory=list)  # a line for each attempt
+    global_loss: float = np.nan  # the loss at the end of the global stage; nan if there is no such stage
 
 
 def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
@@ -71,11 +71,11 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
         setup: The market and the options of its fits.
 
     Returns:
-        The first fit that converged. If none did, the fit of the first attempt, with a last line of the log
-        that calls for people.
+        The first fit that converged. If none did, the fit of the first attempt that raised no error; the last
+        line of its log then says what a person should check.
 
     Raises:
-        NeutralError: The attempt that the configuration describes cannot be made.
+        NeutralError: Every attempt raised an error.
     """
     first: AcceptedFit | None = None
     log: list[str] = []
@@ -93,49 +93,49 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
             return replace(accepted, log=log)
         first = first or accepted
         if int(accepted.result.status) == CalibrationStatus.bad_quotes:
-            break  # neither another start nor another solver mends quotes
+            break  # neither another start nor another solver helps with bad quotes
     if first is None:
         raise NeutralError("; ".join([*log, ESCALATE])) from error
     return replace(first, log=[*log, ESCALATE])
 
 
 def _attempts(config: PipelineConfig) -> Iterator[Attempt]:
-    """The attempts in order."""
-    plan = config.search
-    usual = {"solver": config.solver.build(), "search": plan.build()}
-    yield Attempt("as configured", config.model, usual)
-    new_starts = plan.build(explore=QuasiRandom(keep=plan.finalists, seed=1))
-    yield Attempt("new starts", config.model, usual | {"search": new_starts})
-    yield Attempt("more steps", config.model, usual | {"solver": config.solver.build(MORE)})
-    yield Attempt("other solver", config.model, usual | {"solver": config.solver.other(MORE)})
+    """Yield the attempts in order."""
+    rules = config.search
+    configured = {"solver": config.solver.build(), "search": rules.build()}
+    yield Attempt("as configured", config.model, configured)
+    new_starts = rules.build(explore=QuasiRandom(keep=rules.finalists, seed=1))
+    yield Attempt("new starts", config.model, configured | {"search": new_starts})
+    yield Attempt("more steps", config.model, configured | {"solver": config.solver.build(MORE)})
+    yield Attempt("other solver", config.model, configured | {"solver": config.solver.other(MORE)})
     for name in config.simpler:
-        yield Attempt("simpler model", name, usual)
+        yield Attempt("simpler model", name, configured)
 
 
 def _try(
     config: PipelineConfig, surface: QuoteSurface, attempt: Attempt, options: dict[str, Any]
 ) -> AcceptedFit:
-    """Run the global stage if there is one, then the local one from its end and from all other starts."""
+    """Run the global stage if there is one, then the local stage from its end and from all other starts."""
     recipe = config.recipe(attempt.model)
     arguments = options | attempt.options
     starts = list(arguments.pop("starts"))
     explore = EXPLORE[config.search.explore]
     global_loss = np.nan
     if explore is not None:
-        once = {
+        exploration = {
             "solver": LevenbergMarquardt(max_steps=1),
             "search": Search(1, 1, explore),
             "on_degenerate": "keep",
         }
-        wide = calibrate(recipe, surface, **arguments | once)
-        global_loss = float(wide.loss)
-        starts.append(wide.model)
+        global_result = calibrate(recipe, surface, **arguments | exploration)
+        global_loss = float(global_result.loss)
+        starts.append(global_result.model)
     result = calibrate(recipe, surface, starts=starts, **arguments)
     return AcceptedFit(result, attempt.model, arguments, global_loss=global_loss)
 
 
 def _line(attempt: Attempt, result: CalibrationResult, seconds: float) -> str:
-    """One attempt in one line of the log."""
+    """Describe one attempt in one line of the log."""
     status = CalibrationStatus(int(result.status)).name
     outcome = f"{status} after {int(result.steps)} steps, {seconds_text(seconds)}"
     loss = float(result.loss)

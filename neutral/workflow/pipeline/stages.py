@@ -1,4 +1,4 @@
-"""A stage of the pipeline with its metrics and gates, and the result of all stages of one market."""
+"""Runs a stage of the pipeline with its metrics and gates, and holds the results of a market."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,14 +31,14 @@ STAGES = ("preprocess", "configure", "optimise", "validate", "store")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of one market: what it measured, how long it took, and whether it keeps its limits.
+    """One stage of one market: its metrics, its wall time, and whether it is within its limits.
 
     Attributes:
         name: One of `STAGES`.
-        seconds: Wall time.
+        seconds: Wall time in seconds.
         metrics: Numbers by name, nan where a number could not be determined.
-        gates: The limits, compared with the metrics.
-        reason: Why the stage could not be finished; empty if it was.
+        gates: The results of comparing the metrics with the limits.
+        reason: Why the stage could not be finished; "" if it was finished.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Stage:
 
     @property
     def outcome(self) -> Outcome:
-        """The gravest outcome of its gates; "fail" if the stage was not finished."""
+        """The worst outcome of its gates; "fail" if the stage was not finished."""
         return outcome_of([self])
 
 
@@ -60,20 +60,20 @@ def run_stage(
     application: str,
     seconds: float = 0.0,
 ) -> tuple[Stage, T | None]:
-    """Do the work of a stage and compare its metrics with their limits.
+    """Do the work of a stage, and compare its metrics with their limits.
 
-    Only limits on this stage's metrics apply. A nan metric fails to satisfy every limit.
+    A metric of nan is within no limit.
 
     Args:
-        name: The stage.
+        name: The name of the stage.
         work: Returns metrics, and the value that the next stage needs.
-        limits: The limits among which those on this stage's metrics are looked up.
+        limits: Limits, of which only those on this stage's metrics apply.
         application: As for `evaluate_gates`.
         seconds: Time spent on the stage before this call.
 
     Returns:
-        The stage, and the value that `work` returned. The value is None if `work` raised one of the package's
-        errors; the stage then states its message.
+        The stage, and the value that `work` returned. The value is None if `work` raised an error of the
+        package or of JAX; the stage then states its message.
     """
     began = time.perf_counter()
     metrics: Metrics = {}
@@ -83,35 +83,35 @@ def run_stage(
         metrics, value = work()
     except (NeutralError, jax.errors.JaxRuntimeError) as error:
         reason = str(error)
-    measured = [limit for limit in limits if limit.measure in metrics]
-    judged = {limit.measure: metrics[limit.measure] for limit in measured}
-    gates = evaluate_gates(judged, application, limits=measured, why=WHY) if measured else ()
-    spent = seconds + time.perf_counter() - began
-    return Stage(name=name, seconds=spent, metrics=metrics, gates=gates, reason=reason), value
+    own_limits = [limit for limit in limits if limit.measure in metrics]
+    limited = {limit.measure: metrics[limit.measure] for limit in own_limits}
+    gates = evaluate_gates(limited, application, limits=own_limits, why=WHY) if own_limits else ()
+    total = seconds + time.perf_counter() - began
+    return Stage(name=name, seconds=total, metrics=metrics, gates=gates, reason=reason), value
 
 
 def reason_of(stages: Sequence[Stage]) -> str:
-    """Why one of the stages could not be finished; "" if all were."""
+    """Return why one of the stages could not be finished; "" if all were finished."""
     return next((stage.reason for stage in stages if stage.reason), "")
 
 
 def outcome_of(stages: Sequence[Stage]) -> Outcome:
-    """The gravest outcome of all gates of the stages; "fail" if a stage could not be finished."""
+    """Return the worst outcome of all gates of the stages; "fail" if a stage could not be finished."""
     return "fail" if reason_of(stages) else worst_outcome([gate for stage in stages for gate in stage.gates])
 
 
 @dataclass(frozen=True, eq=False)
 class MarketRun:
-    """One market after the pipeline, as far as it came.
+    """The results of the pipeline for one market, up to the stage that could not be finished.
 
     Attributes:
-        market: The quotes, and the file they are from.
-        stages: The stages that ran, in order; the last one says why there are no more.
-        log: What was tried when a fit failed, a line each.
-        record: What is stored: plain numbers, texts, lists and dictionaries.
+        market: The quotes, and the name of their file.
+        stages: The stages that ran, in order.
+        log: The attempts to fit the market, a line each.
+        record: The record that is stored: plain numbers, texts, lists and dictionaries.
         surface: The quotes that were fitted; None if there are none.
         diagnosis: The diagnosis of the fit; None if there is none.
-        rejected: The refused quotes with their `reason`; None if nothing was read.
+        rejected: The refused quotes with their column `reason`; None if nothing was read.
     """
 
     market: Market
@@ -124,21 +124,21 @@ class MarketRun:
 
     @property
     def outcome(self) -> Outcome:
-        """The gravest outcome of all gates of all stages."""
+        """The worst outcome of all gates of all stages; "fail" if a stage could not be finished."""
         return outcome_of(self.stages)
 
     @property
     def seconds(self) -> float:
-        """The wall time of all stages."""
+        """The wall time of all stages in seconds."""
         return sum(stage.seconds for stage in self.stages)
 
     def without_numbers(self) -> "MarketRun":
-        """The same without quotes, surface and diagnosis, which take memory."""
+        """Return a copy without quotes, surface and diagnosis, to save memory."""
         market = replace(self.market, frame=None, rejected=None)
         return replace(self, market=market, surface=None, diagnosis=None, rejected=None)
 
     def __str__(self) -> str:
-        """One line."""
+        """Describe the run in one line."""
         reason = reason_of(self.stages)
         iv_rmse = self.record.get("iv_rmse")
         error = "" if iv_rmse is None else f", {1e4 * iv_rmse:.3g} bp of volatility"

@@ -1,4 +1,4 @@
-"""The work of the stages of the pipeline: each returns its metrics and the value that the next one needs."""
+"""Does the work of the pipeline's stages; each returns metrics and the value that the next stage needs."""
 
 import time
 from collections.abc import Mapping
@@ -24,13 +24,18 @@ from .records import Records
 from .runbook import AcceptedFit, Setup
 from .stages import Metrics
 
-NEAR = 1.0  # standard deviations from the forward, up to which strikes count as liquid
-CHANGES = ("kappa", "rho")
-JUDGED_BEFORE = ("converged", "hit_max_steps", "least_quotes_per_maturity", "weight_ratio")
+NEAR = 1.0  # strikes up to this many standard deviations from the forward count as liquid
+CHANGES = ("kappa", "rho")  # parameters whose daily changes are metrics
+EARLIER = (
+    "converged",
+    "hit_max_steps",
+    "least_quotes_per_maturity",
+    "weight_ratio",
+)  # metrics of earlier stages
 
 
 def preprocess(market: Market) -> tuple[Metrics, pd.DataFrame]:
-    """Measure the quotes that were kept and refused; the value is the table of those kept.
+    """Measure the kept and the refused quotes; the value is the table of the kept quotes.
 
     Raises:
         DataError: The market has no quotes.
@@ -58,7 +63,7 @@ def preprocess(market: Market) -> tuple[Metrics, pd.DataFrame]:
 
 
 def _implied_vols(frame: pd.DataFrame) -> np.ndarray:
-    """Implied volatilities of the mid prices, shape (rows,); nan where a price has none."""
+    """Return the implied volatilities of the mid prices, shape (rows,); nan where a price has none."""
     columns = (
         frame[name].to_numpy() for name in ("mid_price_clean", "forward", "strike", "maturity", "kind")
     )
@@ -66,9 +71,9 @@ def _implied_vols(frame: pd.DataFrame) -> np.ndarray:
     return np.asarray(implied_vol(*columns, discount=discount, settlement=frame["settlement"].iloc[0]))
 
 
-def _largest_share(some: pd.DataFrame, others: pd.DataFrame) -> float:
-    """Over the expiries the largest share that some quotes have of these and other quotes together."""
-    counts = some["expiry_datetime"].value_counts()
+def _largest_share(faults: pd.DataFrame, others: pd.DataFrame) -> float:
+    """Return the largest share, over the expiries, of some quotes in these and other quotes together."""
+    counts = faults["expiry_datetime"].value_counts()
     total = counts.add(others["expiry_datetime"].value_counts(), fill_value=0.0)
     return float(np.nanmax((counts / total).to_numpy())) if len(counts) else 0.0
 
@@ -76,7 +81,7 @@ def _largest_share(some: pd.DataFrame, others: pd.DataFrame) -> float:
 def configure(
     market: Market, frame: pd.DataFrame, config: PipelineConfig, records: Records
 ) -> tuple[Metrics, Setup]:
-    """Lay the quotes on a grid and settle the arguments of the fits; the value is what the fits take."""
+    """Arrange the quotes on a grid, and collect the arguments of the fits, which are the value."""
     surface = surface_of(frame, config.loss.open_interest_power)
     loss = config.loss.build()
     bounds = (data_bounds(surface) if config.bounds.from_data else {}) | config.bounds.intervals
@@ -107,7 +112,7 @@ def configure(
 
 
 def optimise(setup: Setup, config: PipelineConfig) -> tuple[Metrics, AcceptedFit]:
-    """Fit the model; the value is the fit that is accepted."""
+    """Fit the model; the value is the accepted fit."""
     began = time.perf_counter()
     accepted = runbook.fit(config, setup)
     result = accepted.result
@@ -133,7 +138,7 @@ def validate(setup: Setup, accepted: AcceptedFit, config: PipelineConfig) -> tup
     options = {key: accepted.options[key] for key in ("engine", "loss", "prior", "bounds")}
     diagnosis = diagnose(accepted.result, setup.surface, **options)
     measured = fit_measurements(diagnosis)
-    metrics = {key: number for key, number in measured.items() if key not in JUDGED_BEFORE}
+    metrics = {key: number for key, number in measured.items() if key not in EARLIER}
     metrics["price_error"] = _price_error(diagnosis)
     metrics["largest_iv_error"] = largest_error(diagnosis)
     if config.validation.folds:
@@ -142,7 +147,7 @@ def validate(setup: Setup, accepted: AcceptedFit, config: PipelineConfig) -> tup
 
 
 def _fold_variation(surface: QuoteSurface, accepted: AcceptedFit, folds: int) -> float:
-    """Relative variation of the errors on held-out quotes; nan if there are too few quotes for the folds."""
+    """Return the relative variation of errors on held-out quotes; nan with too few quotes for the folds."""
     options = {key: accepted.options[key] for key in ("engine", "loss", "prior", "bounds", "solver")}
     try:
         validation = cross_validate({accepted.model: accepted.result.model}, surface, folds, **options)
@@ -152,7 +157,7 @@ def _fold_variation(surface: QuoteSurface, accepted: AcceptedFit, folds: int) ->
 
 
 def _price_error(diagnosis: Diagnosis) -> float:
-    """Mean relative error of out-of-the-money prices at strikes within a standard deviation."""
+    """Return the mean relative error of out-of-the-money prices within `NEAR` standard deviations."""
     surface = diagnosis.fit.surface
     residuals = diagnosis.residuals
     if residuals.reason:
@@ -168,12 +173,12 @@ def _price_error(diagnosis: Diagnosis) -> float:
 
 
 def _changes(diagnosis: Diagnosis, before: Mapping[str, float] | None) -> Metrics:
-    """Change of kappa (relative) and rho since the previous fit; nan on the first day."""
+    """Return the changes of kappa (relative) and rho since the previous fit; nan if there is none."""
     model = diagnosis.fit.result.model
     changes = {}
     for name in CHANGES:
         if np.size(getattr(model, name, ())) == 1:
             last = np.nan if before is None else before[name]
-            size = abs(last) if name == "kappa" else 1.0
-            changes[f"{name}_change"] = abs(float(getattr(model, name)) - last) / size
+            scale = abs(last) if name == "kappa" else 1.0
+            changes[f"{name}_change"] = abs(float(getattr(model, name)) - last) / scale
     return changes

@@ -1,1 +1,1 @@
-"""`neutral surface` and `neutral cube`: volatility surfaces fitted to markets."""
+"""The work of `neutral surface` and `neutral cube`: fits volatility surfaces to markets."""

@@ -1,4 +1,4 @@
-"""The cube of volatilities from files: surfaces read on one grid, and a row for each market."""
+"""Builds a cube of volatilities: evaluates the surfaces of markets on one grid, and lists all markets."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from ..inputs.markets import Market
 from .fit import MarketSurface, fit_markets
 
 SYNTHETIC = "SYN"
-SHOWN_REASONS = 5
+SHOWN_REASONS = 5  # number of reasons in the summary
 UNDATED = np.datetime64("NaT", "s")
 
 
@@ -25,21 +25,21 @@ class CubeBuild(NamedTuple):
     """A cube, and the rows of all markets."""
 
     cube: VolCube
-    rows: pd.DataFrame  # `position` is the place in the cube, <NA> where the market has no surface
-    complete: bool = True  # whether every surface that was tried converged
+    rows: pd.DataFrame  # `position` is the index in the cube, <NA> if the market has no surface
+    complete: bool = True  # whether every attempted fit converged
 
 
 def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **options: Any) -> CubeBuild:
-    """Fit surfaces to markets and read them on a grid.
+    """Fit surfaces to markets, and evaluate them on a grid.
 
     Args:
-        markets: As `read_markets` gives them.
-        grid: As for `sample_cube`.
+        markets: As `read_markets` yields them.
+        grid: As for `sample_cube`; None takes the default of `CubeGrid`.
         options: As for `fit_markets`.
 
     Returns:
         The cube, sorted by underlying and time, and a row for each market in the same order. The row of a
-        market without a surface says why.
+        market without a surface says why it has none.
     """
     grid = grid or CubeGrid()
     rows = []
@@ -57,18 +57,24 @@ def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **option
 
 
 def _place(row: dict[str, Any]) -> tuple[str, bool, Any]:
-    """Underlying and time of a row; rows without a time come last."""
+    """Return the sort key of a row: its underlying and time; rows without a time are last."""
     return row["currency"], bool(pd.isna(row["snapshot_ts"])), row["snapshot_ts"]
 
 
-def _positions(present: list[bool]) -> pd.Series:
-    """Count the rows that are present; <NA> for the others."""
-    count = pd.Series(np.cumsum(np.array(present, bool)) - 1, dtype="Int64")
-    return count.where(np.array(present, bool), pd.NA)
+def _positions(in_cube: list[bool]) -> pd.Series:
+    """Number the rows that are in the cube from 0; the others are <NA>."""
+    count = pd.Series(np.cumsum(np.array(in_cube, bool)) - 1, dtype="Int64")
+    return count.where(np.array(in_cube, bool), pd.NA)
 
 
 def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> CubeBuild:
-    """The cube of a random history (`synthetic_history`), on weekdays from 2020 on, without carry."""
+    """Build the cube of a random history (`synthetic_history`) on weekdays from 2020 on, without carry.
+
+    Args:
+        days: Number of days.
+        seed: Seed of the history.
+        grid: As for `sample_cube`; None takes the default of `CubeGrid`.
+    """
     grid = grid or CubeGrid()
     surfaces, spot = synthetic_history(jax.random.key(seed), days)
     dates = pd.bdate_range("2020-01-01", periods=days)
@@ -90,19 +96,23 @@ def synthetic_cube(days: int, seed: int = 0, grid: CubeGrid | None = None) -> Cu
 
 
 def cube_grid(moneyness: str, days: str) -> CubeGrid:
-    """A grid from text: first:last:step, or numbers with commas.
+    """Read a grid from two texts, each of the form first:last:step or numbers separated by commas.
+
+    Args:
+        moneyness: Values of strike / spot.
+        days: Days to maturity.
 
     Raises:
-        ArgumentError: A text is neither.
+        ArgumentError: A text has neither form.
     """
     return CubeGrid(_axis("moneyness", moneyness), _axis("days", days))
 
 
 def write_cube(built: CubeBuild, path: Path) -> list[Path]:
-    """Write the cube, and its rows as CSV beside it.
+    """Write the cube, and its rows as a CSV file beside it.
 
     Returns:
-        Both paths.
+        The paths of both files.
 
     Raises:
         WriteError: A file cannot be written.
@@ -120,10 +130,10 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
 
     Args:
         built: The cube.
-        test_from: A date; what lies before it and from it on is described separately.
+        test_from: A date; the days before it are described separately from the others.
 
     Raises:
-        ArgumentError: It is no date.
+        ArgumentError: `test_from` is not a date.
     """
     cube = built.cube
     rows: Any = built.rows
@@ -139,7 +149,7 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
     try:
         parts = cube.split(test_from)
     except ValueError as error:
-        raise ArgumentError(f"test_from={test_from!r}: expected a date such as 2026-02-01") from error
+        raise ArgumentError(f"test_from={test_from!r}: expected a date such as 2026-02-01.") from error
     for name, part in zip((f"before {test_from}", f"from {test_from} on"), parts, strict=True):
         lines.append(f"{name}: {summarise_cube(part)}")
     return "\n".join(lines)
@@ -154,12 +164,12 @@ def _axis(name: str, text: str) -> tuple[float, ...]:
         return tuple(round(first + step * i, 12) for i in range(count))
     except (ValueError, ZeroDivisionError) as error:
         raise ArgumentError(
-            f"{name}={text!r}: expected first:last:step, or numbers with commas between"
+            f"{name}={text!r}: expected first:last:step, or numbers separated by commas."
         ) from error
 
 
 def _sample(result: MarketSurface, grid: CubeGrid) -> Sample | None:
-    """What the cube takes of a market; None without a surface that can be read."""
+    """Make the sample of a market for the cube; None if it has no surface that can be evaluated."""
     market = result.market
     if result.surface is None or market.frame is None or not np.isfinite(result.row["margin"]):
         return None

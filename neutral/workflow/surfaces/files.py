@@ -1,4 +1,4 @@
-"""The files of `neutral surface`: parameters, certificates and evidence as CSV, each surface as JSON."""
+"""Writes the files of `neutral surface`: tables of surfaces, parameters and certificates, and JSON files."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from .fit import MarketSurface
 STORED = (ESSVI, ESSVIMixture)
 AT_EXPIRY = ("butterfly", "butterfly_k")
 BETWEEN_EXPIRIES = ("calendar", "calendar_k", "between", "between_t", "proven")
-FORMATS: dict[str, Callable[[Any], str]] = {  # columns of the summary
+FORMATS: dict[str, Callable[[Any], str]] = {  # by column of the summary
     "status": str,
     "n_expiries": "{:.0f}".format,
     "n_quotes": "{:.0f}".format,
@@ -28,7 +28,11 @@ FORMATS: dict[str, Callable[[Any], str]] = {  # columns of the summary
 
 
 def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]:
-    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv` and a JSON file of each surface.
+    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv`, and a JSON file of each eSSVI surface.
+
+    Args:
+        results: As `fit_markets` yields them.
+        folder: The folder of the files, which is created if it is missing.
 
     Returns:
         The paths of the files.
@@ -59,7 +63,7 @@ def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]
 
 
 def summary(results: Sequence[MarketSurface]) -> str:
-    """A table for a terminal with a line per market."""
+    """Return a table for a terminal, with a line for each market."""
     frame = rows(results).reindex(columns=list(FORMATS))
     frame.insert(0, "", [title(result) for result in results])
     formatters: Any = FORMATS
@@ -67,28 +71,31 @@ def summary(results: Sequence[MarketSurface]) -> str:
 
 
 def title(result: MarketSurface) -> str:
-    """The underlying and the time, or the name of the file where the time is not known."""
+    """Return the underlying and the time, or the file name up to the first dot if the time is unknown."""
     market = result.market
     return f"{market.underlying} {minute_text(market.timestamp) or market.file.split('.')[0]}"
 
 
 def rows(results: Sequence[MarketSurface]) -> pd.DataFrame:
-    """One row per market, with the evidence of its surface or the reason why it has none."""
+    """Return one row per market, with the measurements of its surface or the reason why it has none."""
     return pd.DataFrame([result.row for result in results])
 
 
 def parameters(results: Sequence[MarketSurface]) -> pd.DataFrame:
-    """One row per smile, which is a component at an expiry."""
+    """Return the parameters, with one row per component and expiry."""
     return pd.DataFrame([row for result in results for row in _smiles(result)])
 
 
 def certificates(results: Sequence[MarketSurface]) -> pd.DataFrame:
-    """One row per smile: its margin and those of the interval that ends there, negative for arbitrage."""
+    """Return the no-arbitrage margins, negative for arbitrage, with one row per component and expiry.
+
+    A row holds the margin at the expiry and the margins of the interval that ends there.
+    """
     return pd.DataFrame([row for result in results for row in _margins(result)])
 
 
 def _components(result: MarketSurface) -> list[tuple[dict[str, Any], ESSVI]]:
-    """Labels and surface of each component that has a weight."""
+    """Return labels and surface of each component whose weight is positive."""
     surface = result.surface
     label = {
         "snapshot_ts": result.market.timestamp,
@@ -108,7 +115,7 @@ def _components(result: MarketSurface) -> list[tuple[dict[str, Any], ESSVI]]:
 
 
 def _smiles(result: MarketSurface) -> list[dict[str, Any]]:
-    """The parameters of each component at each of its expiries."""
+    """Return the parameters of each component at each of its expiries."""
     smiles = []
     for label, component in _components(result):
         has_smile = np.asarray(component.known)
@@ -124,7 +131,7 @@ def _smiles(result: MarketSurface) -> list[dict[str, Any]]:
 
 
 def _margins(result: MarketSurface) -> list[dict[str, Any]]:
-    """The margins of each component at each of its expiries, and between that expiry and the one before."""
+    """Return the margins of each component at each expiry, and between it and the previous expiry."""
     margins = []
     for label, component in _components(result):
         certificate = component.certificate

@@ -1,4 +1,4 @@
-"""Surfaces of markets, fitted block by block, each with a row that says how well it was fitted."""
+"""Fits surfaces to markets in blocks, each with a row that measures how well it fits."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +20,10 @@ from ...typing import Real
 from ..inputs.markets import Market
 from ..outcome import LOST, REFUSED, price_errors
 
-BLOCK = 64  # surfaces that are fitted together
+BLOCK = 64  # number of surfaces that are fitted together
 LOSS = Loss("spread", "soft_l1", 0.4)
 BATCHED = ("mixture", "essvi")
-ROOMY = 4  # padding to so many times the cells of a surface costs less than compiling for its shape
+ROOMY = 4  # padding up to this multiple of the cells of a surface costs less than compiling for its shape
 Shape = tuple[int, int]
 
 
@@ -34,12 +34,12 @@ class MarketSurface:
     market: Market
     quotes: QuoteSurface | None = None
     surface: VolSurface | None = None
-    vols: np.ndarray | None = None  # the surface's volatilities at the strikes of the quotes, (T, K)
-    row: dict[str, Any] = field(default_factory=dict)  # the evidence, by column of `surfaces.csv`
+    vols: np.ndarray | None = None  # the surface's volatilities at the strikes of the quotes, shape (T, K)
+    row: dict[str, Any] = field(default_factory=dict)  # measurements, by column of `surfaces.csv`
 
     @property
     def failed(self) -> bool:
-        """Whether a fit was tried and did not converge."""
+        """Whether a fit was attempted and did not converge."""
         return self.quotes is not None and not self.row.get("converged", False)
 
 
@@ -49,10 +49,10 @@ def fit_markets(
     """Fit a surface to each market, in blocks.
 
     Args:
-        markets: As `read_markets` gives them.
+        markets: As `read_markets` yields them.
         method: As for `fit_surface`.
         components: As for `fit_surface`.
-        loss: What is minimised.
+        loss: The loss that is minimised.
 
     Returns:
         One result for each market, in order.
@@ -71,9 +71,9 @@ def fit_markets(
 
 
 def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[str, Shape], list[int]]:
-    """Positions of what is fitted together: by settlement, and by the shape that quotes are padded to.
+    """Group the positions of results that are fitted together, by settlement and by the shape after padding.
 
-    A new shape has to be compiled, so an earlier one is taken if it is not `ROOMY` times too large.
+    A new shape has to be compiled, so an earlier shape of up to `ROOMY` times the size is used instead.
     """
     groups: dict[tuple[str, Shape], list[int]] = {}
     usable = [(i, result.quotes) for i, result in enumerate(results) if result.quotes is not None]
@@ -88,7 +88,7 @@ def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[
 
 
 def _with_quotes(market: Market) -> MarketSurface:
-    """The market with its quotes on a grid, or with a row that says why they cannot be used."""
+    """Return the market with its quotes on a grid, or with a row that says why they cannot be used."""
     row = {
         "snapshot_ts": market.timestamp,
         "currency": market.underlying,
@@ -111,7 +111,7 @@ def _with_quotes(market: Market) -> MarketSurface:
 def _fit(
     quotes: Sequence[QuoteSurface], method: str, components: str | int, loss: Loss
 ) -> Iterator[tuple[VolSurface, np.ndarray, dict[str, Any]]]:
-    """For each surface of quotes the fitted surface, its volatilities at the quotes, and its row."""
+    """Fit surfaces to quotes, and yield for each the surface, its volatilities at the quotes, and its row."""
     if not quotes:
         return
     options: dict[str, Any] = {"method": method, "components": components}
@@ -127,13 +127,13 @@ def _fit(
 
 @eqx.filter_jit
 def _at_quotes(surface: VolSurface, k: Real, t: Real) -> tuple[Real, Real]:
-    """Normalised prices of call and put, (2, T, K), and volatilities, (T, K)."""
+    """Return normalised prices of call and put, shape (2, T, K), and volatilities, shape (T, K)."""
     call = surface.price(k, t[:, None])
     return jnp.stack([call, call + jnp.expm1(k)]), surface.implied_vol(k, t[:, None])
 
 
 def _row(quotes: QuoteSurface, surface: Any, prices: np.ndarray, vols: np.ndarray) -> dict[str, Any]:
-    """The evidence of a fit; errors are of normalised prices, `vol_rmse` is of out-of-the-money quotes."""
+    """Measure a fit; errors are of normalised prices, and `vol_rmse` is of out-of-the-money quotes."""
     mask = np.asarray(quotes.mask)
     k = np.asarray(quotes.k)
     half = 0.5 * (np.asarray(quotes.ask) - np.asarray(quotes.bid))[mask]
@@ -153,7 +153,7 @@ def _row(quotes: QuoteSurface, surface: Any, prices: np.ndarray, vols: np.ndarra
 
 
 def _status(surface: Any) -> dict[str, Any]:
-    """How the fit ended; a surface that is not fitted by a solver counts as converged."""
+    """Return how the fit ended; a surface that is fitted without a solver counts as converged."""
     if surface.fit is None:
         return {"status": "fitted", "converged": True, "message": "", "loss": np.nan}
     status = CalibrationStatus(int(surface.status))
@@ -166,5 +166,5 @@ def _status(surface: Any) -> dict[str, Any]:
 
 
 def _all_or_nan(errors: np.ndarray) -> float:
-    """The root mean square of errors; nan where one of them is not finite, and where there are none."""
+    """Return the root mean square of errors; nan if there are none or one is not finite."""
     return root_mean_square(errors) if np.isfinite(errors).all() else np.nan

@@ -118,7 +118,7 @@ DAMAGED = {
     "too many fields": ((GOOD + "1," * 40 + "\n").encode(), "line 4"),
     "a field more everywhere": (GOOD.replace("5000\n", "5000,1\n").encode(), "line 2 has more fields"),
     "open quote": ((GOOD + '"' + text({}).split("\n")[1]).encode(), "not a readable CSV"),
-    "cut in mid row": (GOOD[:-25].encode(), "line 3: no currency"),
+    "cut in mid row": (GOOD[:-25].encode(), "line 3: the currency is missing"),
     "column twice": (GOOD.replace("delta", "strike", 1).encode(), "column twice: strike"),
 }
 
@@ -193,7 +193,7 @@ def test_list_is_sorted_by_the_time_in_the_name(write, tmp_path):
 @pytest.mark.parametrize("name", ["quotes.csv", "deribit_options_snapshot_20261301T000000Z.csv", f"x{NAME}"])
 def test_list_refuses_a_name_without_a_time(write, tmp_path, name):
     write("", name)
-    with pytest.raises(DataError, match="the name tells no time"):
+    with pytest.raises(DataError, match="the file name states no time"):
         list_snapshots(tmp_path)
 
 

@@ -89,7 +89,7 @@ def test_forwards_come_from_the_rates_beside(write):
     elsewhere = load_fx_vols(path, spot=1.08, rates=write(SWAPS.replace("14,", "20,"), "others.csv"))
     assert elsewhere.frame["futures_price"].iloc[0] == pytest.approx(1.082, rel=1e-15)
     rates.unlink()
-    with pytest.raises(DataError, match="is no file of rates; pass rates="):
+    with pytest.raises(DataError, match="there is no file of rates at .*; pass rates="):
         load_fx_vols(path, spot=1.08)
 
 
@@ -119,7 +119,11 @@ FAULTS = {
     ),
     "dates": (VOLS.replace("2024-05-28,EURUSD,2y", "5/28/24,EURUSD,2y"), DataError, "line 3: date '5/28/24'"),
     "two pairs": (VOLS.replace("EURUSD,2y", "EURJPY,2y"), ArgumentError, "holds EURJPY, EURUSD; say which"),
-    "no spot": (VOLS, ArgumentError, "has no spot that is positive; pass spot="),
+    "no spot": (
+        VOLS,
+        ArgumentError,
+        "the spot is nan; expected a positive number",
+    ),
     "convention": (
         OWN_RATES.replace("forward,True", "fwd,True"),
         DataError,

@@ -120,7 +120,7 @@ def test_a_toy_file_becomes_a_surface(registry, toy_file):
 
 def test_its_options_and_its_description_are_told(registry, toy_file):
     with pytest.raises(
-        registry.ArgumentError, match="rates: a file of kind 'toy' has no such option; it takes spread"
+        registry.ArgumentError, match="a file of kind 'toy' has no option rates; its options are: spread"
     ):
         registry.open_source(toy_file).quotes(rates=0.01)
     toy_file.write_text("fruit,colour\napple,red\n")
@@ -129,7 +129,7 @@ def test_its_options_and_its_description_are_told(registry, toy_file):
 
 
 def test_the_package_itself_does_not_know_it(toy_file):
-    with pytest.raises(sources.DataError, match="not known by its header"):
+    with pytest.raises(sources.DataError, match="fits no kind of file"):
         sources.open_source(toy_file)
 
 

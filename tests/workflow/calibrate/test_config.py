@@ -47,7 +47,10 @@ def test_each_kind_of_file_has_its_shipped_configuration():
         ({"loss": 3}, "loss = 3"),
         ({"run": {"block": "32"}}, "run.block = '32': Input should be a valid integer"),
         ({"models": ["sabr"]}, "models.0 = 'sabr': expected one of black, black++, merton,"),
-        ({"breakpoints": [0.5, 0.25]}, "breakpoints = [0.5, 0.25]: expected one time or more, ascending"),
+        (
+            {"breakpoints": [0.5, 0.25]},
+            "breakpoints = [0.5, 0.25]: expected one or more times in ascending order",
+        ),
         (
             {"solver": {"kind": "newton"}},
             "whose kind is one of levenberg_marquardt, adam_lbfgs",
@@ -69,10 +72,10 @@ def test_each_kind_of_file_has_its_shipped_configuration():
             {"engine": {"kind": "cos", "nodes": 64}},
             "unknown key engine.nodes; accepted in [engine]: kind, N,",
         ),
-        ({"engine": {"kind": "cos", "range": [1.0, -1.0]}}, "or two ends that ascend"),
-        ({"models": ["svcj", "svcj"]}, "none twice"),
+        ({"engine": {"kind": "cos", "range": [1.0, -1.0]}}, "or two numbers in ascending order"),
+        ({"models": ["svcj", "svcj"]}, "expected one or more different models"),
         ({"filters": {"moneyness": [2.0, 1.0]}}, "the first number must be below the second"),
-        ({"run": {"currencies": ["SOL"]}}, "accepted are those of data.currencies: BTC, ETH"),
+        ({"run": {"currencies": ["SOL"]}}, "expected one or more of data.currencies: BTC, ETH"),
     ],
 )
 def test_what_is_wrong_is_named(content, message):

@@ -138,7 +138,7 @@ def test_unusable_inputs_are_refused_at_once(archive, tmp_path):
         with pytest.raises(DataError, match=message):
             calibrate(inputs, tmp_path / "out", fakes.fake_config())
     (archive / "notes.csv").touch()
-    with pytest.raises(DataError, match="tells no time"):
+    with pytest.raises(DataError, match="states no time"):
         calibrate(archive, tmp_path / "out", fakes.fake_config())
     assert not (tmp_path / "out").exists()
 

@@ -83,5 +83,5 @@ def test_a_sheet_that_is_full_goes_on_on_another(stored, monkeypatch):
 
 
 def test_an_unknown_report_is_refused(stored):
-    with pytest.raises(ArgumentError, match="'csv' is not known; there are xlsx, sqlite"):
+    with pytest.raises(ArgumentError, match="'csv' is unknown; expected one of xlsx, sqlite"):
         sinks.write_reports(stored, ["csv"])

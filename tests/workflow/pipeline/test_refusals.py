@@ -41,10 +41,10 @@ def test_a_damaged_record_is_named(tmp_path):
     Records(tmp_path)
     bad = tmp_path / "records" / "SPX.json"
     bad.write_text('{"asset": "SPX"')
-    with pytest.raises(DataError, match=r"SPX\.json: damaged: .*; move it out of the folder"):
+    with pytest.raises(DataError, match=r"SPX\.json: is damaged: .*; move it out of the folder"):
         Records(tmp_path)
     bad.write_text('{"asset": "SPX"}')
-    with pytest.raises(DataError, match=r"it lacks timestamp, file, .*; move it away"):
+    with pytest.raises(DataError, match=r"it lacks timestamp, file, .*; move it out"):
         Records(tmp_path)
 
 
@@ -80,11 +80,14 @@ def test_a_record_from_the_future_or_without_fields_is_told(tmp_path):
     ("change", "message"),
     [
         ({"model": "sabr"}, r"model = 'sabr'"),
-        ({"simpler": ["heston"]}, "simpler names heston, which is the model itself"),
-        ({"model": "piecewise_heston"}, "breakpoints, in years, go with the model piecewise_heston"),
-        ({"bounds": {"intervals": {"xi": (0.1, 1.0)}}}, "no parameter xi; the models have kappa"),
-        ({"prior": {"weights": {"xi": 1.0}}}, "no parameter xi"),
-        ({"validation": {"folds": 1}}, "expected 0, or 2 folds or more"),
+        ({"simpler": ["heston"]}, r"simpler = \['heston'\]: expected models other than heston"),
+        (
+            {"model": "piecewise_heston"},
+            r"breakpoints = \[\]: expected times in years for the model piecewise",
+        ),
+        ({"bounds": {"intervals": {"xi": (0.1, 1.0)}}}, "unknown parameter xi; the models have kappa"),
+        ({"prior": {"weights": {"xi": 1.0}}}, "unknown parameter xi"),
+        ({"validation": {"folds": 1}}, "expected 0, or at least 2 folds"),
         ({"gates": {"playbooks": ["heston"], "fie": "x"}}, r"unknown key gates\.fie; accepted in \[gates\]"),
         ({"speed": 1}, "unknown key speed; accepted in the file: data, filters, application"),
     ],

@@ -50,7 +50,7 @@ def test_surfaces_of_files(call, files, tmp_path, capsys):
     assert "BTC 2026-01-14 15:34 converged" in shown.out and "files: 3/3" in shown.err
     rows: Any = pd.read_csv(tmp_path / "surfaces.csv")
     assert list(rows["status"]) == ["converged", "converged", "refused"]
-    assert rows["message"].iloc[2].startswith("fruit.csv: not known by its header") and rows["free"][:2].all()
+    assert rows["message"].iloc[2].startswith("fruit.csv: the header") and rows["free"][:2].all()
     page = (tmp_path / "index.html").read_text()
     assert page.count("data:image/png;base64,") == 4 and "fruit.csv" in page and "http" not in page
     surface = nt.load(tmp_path / "surfaces" / "BTC_2026-01-14_1534.json")
@@ -68,9 +68,7 @@ def test_a_cube_of_files(call, files, tmp_path, capsys):
     assert call("cube", *files, "--out", out, *options, "--test-from", "2026-01-14T18:00") == 0
     shown = capsys.readouterr().out
     assert "2 surfaces of 3 (2 x 5 x 2 x 3), 2 certified free" in shown
-    assert (
-        "1 x fruit.csv: not known by its header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
-    )
+    assert "1 x fruit.csv: the header" in shown and "before 2026-01-14T18:00: 1 surfaces" in shown
     cube = VolCube.load(out)
     rows: Any = pd.read_csv(tmp_path / "cube_rows.csv")
     assert list(cube.dates) == [np.datetime64("2026-01-14T15:34:05"), np.datetime64("2026-01-14T21:22:07")]
