@@ -283,7 +283,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     def _integrand(
         self, model: AbstractFourierModel, t: Real, plan: FrequencyPlan
     ) -> tuple[Real, Frequencies, Real]:
-        """Frequencies and weighted integrand, of shape (..., T, N), and size of the tail, of shape (..., T)."""
+        """Frequencies and weighted integrand, shape (..., T, N), and the size of its tail, shape (..., T)."""
         n = self._frequencies()
         v = like(beyond(n, 8, 3), plan.eta) * plan.eta[..., None]
         z = fft.damped_line(v, plan)

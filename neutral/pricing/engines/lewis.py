@@ -1,4 +1,4 @@
-"""The default engine of calibration: Gauss-Legendre nodes on Im z = -1/2, a matrix product for all strikes."""
+"""The default engine of calibration: Gauss-Legendre nodes on Im z = -1/2, a matrix product over strikes."""
 
 import functools
 from typing import NamedTuple
@@ -132,7 +132,7 @@ class Lewis(AbstractGridEngine[LewisGrid]):
         return Quadrature(grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0])))
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
-        """Standard deviation of the model and length for `grid`, where phi has decayed; each has shape (T,)."""
+        """Standard deviation of the model, and length at which phi has decayed, for `grid`; shape (T,)."""
         del k
         model, t = jax.lax.stop_gradient((model, t))
         stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
