@@ -60,7 +60,7 @@ def riccati(kappa: Scalar, sigma_v: Scalar, rho: Scalar, z: Frequencies, t: Real
 
     With d = sqrt(beta^2 + sigma_v^2 q), s = (1 - e^{-dt})/d, m = (beta - d)/sigma_v^2, y = sigma_v^2 m s/2:
     B = -q s / (2 (1 + y)) and int B = m (t - s log(1 + y)/y). The principal logarithm is the right branch
-    (Lord and Kahl 2010). Nothing is divided by sigma_v, kappa or t, and m is computed without cancellation.
+    (Lord and Kahl 2010). m is computed without cancellation, and all parameters and t may be 0.
 
     Args:
         kappa: Mean-reversion speed, 1/yr.
