@@ -42,7 +42,7 @@ class AbstractModel(eqx.Module):
             self._check_joint()
 
     def is_admissible(self) -> Flags:
-        """Whether the parameters lie in their domains; works on traced parameters too. Shape ()."""
+        """Whether the parameters lie in their domains, also for traced parameters; shape ()."""
         inside = [
             jnp.all((getattr(self, name) >= d.lower) & (getattr(self, name) <= d.upper))
             for name, d in domains(self).items()

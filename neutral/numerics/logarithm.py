@@ -1,4 +1,4 @@
-"""A natural logarithm in plain arithmetic: XLA vectorises it on CPU, but calls a library for its own."""
+"""A natural logarithm in plain arithmetic, which XLA vectorises on CPU; XLA's own calls a library instead."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Sine and cosine in plain arithmetic: XLA vectorises them on CPU, but calls a library for its own."""
+"""Sine and cosine in plain arithmetic, which XLA vectorises on CPU; XLA's own call a library instead."""
 
 import math
 

@@ -90,7 +90,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         if self.weights not in ("trapezoid", "simpson"):
             raise ArgumentError(f"CarrMadan.weights must be 'trapezoid' or 'simpson', got {self.weights!r}.")
         if self.weights == "simpson" and self.N % 2:
-            raise ArgumentError(f"CarrMadan.N must be even for Simpson's rule, got {self.N}.")
+            raise ArgumentError(f"Simpson's rule needs an even N, got {self.N}: take {self.N + 1}.")
         if not np.isfinite(self.alpha) or self.alpha in (0.0, -1.0):
             raise ArgumentError(
                 f"CarrMadan.alpha must be finite and neither 0 nor -1, the poles of the transform, "
@@ -325,9 +325,9 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     def _ghost(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
         """Estimate of the images of the damped price on the whole grid, shape (..., T, N).
 
-        A sum over even frequencies repeats the price with a period; these images lie one period away and
-        further. The rule with twice the step, from which this one differs by alternating signs, has its
-        images at half the distance. They are taken as the estimate, without the assumption that images decay
+        A sum over evenly spaced frequencies repeats the price with a period, so images of the price lie one
+        period away and further. The rule with twice the step, from which this one differs by alternating
+        signs, has its images at half the distance. They are the estimate: images are not assumed to decay
         with the distance, because a rare jump may put all of an image at either place.
         """
         signs = np.where(np.arange(v.shape[-1]) % 2 == 0, 1.0, -1.0)
