@@ -1,4 +1,4 @@
-"""`calibrate`: one surface, also inside jit and grad."""
+"""`calibrate` fits a model to one surface, also inside jit and grad."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

@@ -30,7 +30,7 @@ class Targets(NamedTuple):
 
 
 class Loss(eqx.Module):
-    """Mean over quotes of rho(e), e = (model - market) / scale, with the weights of the quotes.
+    """The mean over quotes of rho(e) with e = (model - market) / scale, by the weights of the quotes.
 
     Attributes:
         weight: The scale: "spread" (ask - bid + 1e-6), "vega" (implied-volatility errors, to first order),
@@ -124,7 +124,7 @@ class Loss(eqx.Module):
         if self.weight == "vega":
             least = _LEAST_VEGA * jnp.max(surface.vega, axis=(-3, -1), keepdims=True)
             return jnp.maximum(surface.vega, least)
-        # without a spread the tolerance of the volatility is the scale
+        # where a quote has no spread, the tolerance of the volatility alone is the scale
         return jnp.maximum(jnp.where(spread > 0, spread, 0.0), _VOL_TOLERANCE * surface.vol * surface.vega)
 
     def rho(self, e: Real) -> tuple[Real, Real, Real]:

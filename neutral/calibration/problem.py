@@ -38,7 +38,7 @@ class Setting(eqx.Module):
     penalties: tuple[AbstractPenalty, ...]
 
     def objective(self, problem: Problem) -> Objective:
-        """The problem as a solver sees it."""
+        """The objective that a solver minimises."""
         return Objective(
             evaluate=lambda y: self.evaluate(problem, y),
             cost=lambda y: self.cost(problem, y),

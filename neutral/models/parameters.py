@@ -63,17 +63,17 @@ class Domain:
 
 
 def Unbounded() -> Domain:  # noqa: N802 - reads as a type beside the field
-    """The real line."""
+    """The domain of all real numbers."""
     return Domain(-np.inf, np.inf)
 
 
 def Positive() -> Domain:  # noqa: N802
-    """[0, inf)."""
+    """The domain [0, inf)."""
     return Domain(0.0, np.inf)
 
 
 def Interval(lower: float, upper: float) -> Domain:  # noqa: N802
-    """[lower, upper]."""
+    """The domain [lower, upper]."""
     return Domain(lower, upper)
 
 

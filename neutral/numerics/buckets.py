@@ -1,4 +1,4 @@
-"""Pads concrete arrays on the host to a few shapes, so that a new shape rarely needs a new compilation."""
+"""Concrete arrays are padded on the host to a few shapes, so that a new shape rarely needs a compilation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar

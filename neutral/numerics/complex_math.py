@@ -16,7 +16,7 @@ Pair = tuple[Frequencies, Frequencies]
 
 @jax.custom_jvp
 def sqrt(z: Frequencies) -> Frequencies:
-    """Principal square root, with real part >= 0. Its derivative at 0 is set to 0."""
+    """Principal square root, whose real part is >= 0; its derivative at 0, which is infinite, is set to 0."""
     x = jnp.real(z)
     y = jnp.imag(z)
     w = jnp.sqrt(0.5 * (jnp.sqrt(x * x + y * y) + jnp.abs(x)))

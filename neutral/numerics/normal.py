@@ -125,7 +125,7 @@ def square_root(x: Real) -> Real:
 
 def _exp_square(factor: float, rate: float, x: Real) -> Real:
     """Compute factor exp(rate x^2) without the rounding error of x^2 (Cody 1969). Needs |rate| >= 0.5."""
-    near = jnp.clip(x, -40.0, 40.0)  # beyond, the result leaves the range of float64
+    near = jnp.clip(x, -40.0, 40.0)  # for larger |x| the result leaves the range of float64
     head = jax.lax.stop_gradient(jnp.round(near * 16.0) / 16.0)
     # The factor stands between the exponentials because XLA would rewrite exp(a) exp(b) as exp(a + b), and
     # that would round x^2 again.

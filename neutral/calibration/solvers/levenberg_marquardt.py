@@ -46,7 +46,7 @@ class State(NamedTuple):
 
 
 class LevenbergMarquardt(AbstractSteppingSolver[State]):
-    """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), inside bounds.
+    """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), within bounds.
 
     Coordinates that are on a bound beyond which the cost would fall are left out of a step (active set); a
     step that meets further bounds is solved again for the other coordinates. Each step takes one evaluation

@@ -36,7 +36,7 @@ class CarrMadanGrid(NamedTuple):
     control: Frequencies  # (..., T, N), characteristic function of the control variate
     k: Real  # (..., T, K)
     scale: Real  # (..., T, K), e^{-alpha k}
-    base: Real  # (..., T, K), what the transform lacks of the out-of-the-money price
+    base: Real  # (..., T, K), out-of-the-money price less the transform
 
 
 class PricesOnGrid(NamedTuple):
@@ -305,7 +305,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         alpha = plan.alpha[..., None]
         # for alpha < -1 the integral is the put, for -1 < alpha < 0 it is the call less the forward
         residue = jnp.where(alpha > 0, 0.0, jnp.where(alpha > -1, 1.0, -jnp.expm1(k)))
-        # `where`, not `minimum`: at k = 0 the derivative is the call's
+        # unlike `minimum`, `where` has the derivative of the call at k = 0
         return residue + jnp.expm1(jnp.where(k < 0, k, 0.0))
 
     def _error(self, x: Frequencies, theta: Real, v: Real, tail: Real, plan: FrequencyPlan) -> Real:

@@ -112,7 +112,7 @@ def integrand(
 
 def offset(path: "Line", k: Real) -> Real:
     """Out-of-the-money price less V: a residue and parity for a line with 0 < a < 1, else 0."""
-    # `where`, not `minimum`: at k = 0 the derivative is the call's
+    # unlike `minimum`, `where` has the derivative of the call at k = 0
     return jnp.where(path.inside, jnp.exp(jnp.where(k < 0, k, 0.0)), 0.0)
 
 
@@ -239,7 +239,7 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
         The line with its length in y (inf where the integrand is not finite, or grows above its start), and
         the argument of -d exponent/dz, radians; shape (n,).
     """
-    furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # squares stay finite
+    furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # up to here the squares of z stay finite
     y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
     z, slope = along(c, jnp.broadcast_to(y, k.shape + y.shape))
     e = exponent(model, k, t, z)

@@ -16,7 +16,7 @@ from ...typing import Flags, Frequencies, Real
 from .base import AbstractGridEngine, Model, Quadrature, like
 from .linear import split_rows, stack_rows
 
-_CORE = 4.0  # nodes are even up to 4 standard-deviation frequencies, geometric beyond
+_CORE = 4.0  # frequency in 1 / stdev up to which nodes are about even; beyond they are about geometric
 _CUTOFF = -25.3  # log of the integrand's size, relative to the forward, where nodes end: 1e-11
 _LENGTH = 3.0  # length of a grid without a model: nodes reach to sinh(3) core frequencies, 40 / stdev
 
