@@ -1,4 +1,4 @@
-"""`calibrate_batch` fits a model to many surfaces, in chunks of one compiled shape, on every core or device."""
+"""`calibrate_batch` fits many surfaces, in chunks of one compiled shape, on every core or device."""
 
 import dataclasses
 import os

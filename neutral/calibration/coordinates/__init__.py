@@ -1,4 +1,4 @@
-"""Coordinates, which are the vectors that a solver moves: a class for models, and a wrapper for extensions."""
+"""Coordinates, which are the vectors that solvers move: a class for models, and a wrapper for extensions."""
 
 from .base import AbstractCoordinates as AbstractCoordinates
 from .base import Bounds as Bounds
