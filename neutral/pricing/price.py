@@ -44,8 +44,8 @@ def price(
 ) -> Real:
     """Price of European options under a model; array arguments broadcast.
 
-    Options with the same maturity are priced together where the maturity is constant along the last axis
-    (such as maturities of shape (10, 1) and strikes of shape (10, 50)), which is faster. Prices are
+    Where the maturity is constant along the last axis (such as maturities of shape (10, 1) and strikes of
+    shape (10, 50)), engines that share work between strikes, such as `Lewis`, are faster. Prices are
     differentiable in every number, under jit, vmap and grad.
 
     Args:

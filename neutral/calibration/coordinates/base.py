@@ -215,7 +215,7 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
-        """Sizes to which errors of the values of `names` are compared, in natural units.
+        """Sizes of the values of `names`, in natural units, to which changes and errors are relative.
 
         The size of a parameter is its absolute value, but at least a tenth of the typical one; it is 1 in a
         bounded domain, such as that of a correlation. The size of an increment of a shift is its unit.
