@@ -55,7 +55,7 @@ def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> C
     difference = x - y
     n = difference.size
     if n < 3:
-        why = f"{n} snapshots have a finite loss of both models, at least 3 are needed."
+        why = f"at least 3 snapshots with a finite loss of both models are needed, got {n}."
         return Comparison(np.nan, np.nan, np.nan, why)
     lags = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0)) if lags is None else lags
     deviation = difference - difference.mean()

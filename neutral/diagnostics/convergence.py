@@ -69,7 +69,7 @@ class _Course(NamedTuple):
 def describe_convergence(history: History, stationary: float = STATIONARY) -> Convergence:
     """Classify the course of one fit as convergence, plateau, oscillation or divergence.
 
-    A plateau, an oscillation or a divergence is detected from the last 10 steps, and needs 4 points.
+    A plateau, an oscillation or a rise of the loss is detected from the last 10 steps, and needs 4 points.
 
     Args:
         history: History of one fit with `history=True`.
@@ -102,7 +102,7 @@ def describe_convergence(history: History, stationary: float = STATIONARY) -> Co
             return Convergence("plateau", steps, _plateau(course))
     if course.fall >= _LEVEL:
         return Convergence("converging", steps, _descending(course))
-    few = f"{steps} steps without a fall of the loss are too few, at least {_LEAST_STEPS} are needed."
+    few = f"{steps} steps without a fall of the loss are too few; at least {_LEAST_STEPS} are needed."
     return Convergence("cannot be determined", steps, few)
 
 
@@ -167,8 +167,9 @@ def _oscillates(course: _Course) -> str:
     alternating = [name for name, points in parts.items() if _alternates(points)]
     if not alternating:
         return ""
+    verb = "alternates" if alternating == ["loss"] else "alternate"
     return (
-        f"The {' and the '.join(alternating)} alternate: over the last {course.window} of {course.steps} "
+        f"The {' and the '.join(alternating)} {verb}: over the last {course.window} of {course.steps} "
         f"steps the loss moves between {np.min(course.recent):.4g} and {np.max(course.recent):.4g}, and the "
         f"best falls by {course.fall:.1%}; the gradient norm is {course.gradient:.1e}. Use shorter steps."
     )

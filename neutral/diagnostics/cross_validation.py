@@ -214,7 +214,7 @@ def walk_forward(
         raise ArgumentError(f"ahead must be at least 1 day, got {ahead}.")
     days = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if len(days) <= ahead:
-        reason = f"{len(days)} days leave none to test {ahead} ahead, at least {ahead + 1} are needed."
+        reason = f"ahead={ahead} needs at least {ahead + 1} days, got {len(days)}."
         return CrossValidation(tuple(by_name), reason=reason)
     fit_days = days[:-ahead]
     test_days = days[ahead:]

@@ -97,7 +97,7 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{file}: cannot be read as limits: {error}") from error
     if not isinstance(gates, list) or not gates:
-        raise DataError(f"{file}: has no [[gate]], at least one is needed.")
+        raise DataError(f"{file}: has no [[gate]]; at least one is needed.")
     return tuple(_limit(f"{file}: gate {i}", gate) for i, gate in enumerate(gates, start=1))
 
 
@@ -126,10 +126,10 @@ def evaluate_gates(
     Raises:
         ArgumentError: an application, set or measurement is unknown.
     """
-    candidates = load_limits() if limits is None else tuple(limits)
+    all_limits = load_limits() if limits is None else tuple(limits)
     _check_known("application", [application], APPLICATIONS)
-    _check_known("measurement", measurements, {limit.measure for limit in (*candidates, *load_limits())})
-    known_sets = {limit.set for limit in candidates}
+    _check_known("measurement", measurements, {limit.measure for limit in (*all_limits, *load_limits())})
+    known_sets = {limit.set for limit in all_limits}
     chosen_sets = known_sets
     if sets is not None:
         chosen_sets = {sets} if isinstance(sets, str) else set(sets)
@@ -137,7 +137,7 @@ def evaluate_gates(
     reasons = why or {}
     return tuple(
         _gate(limit, measurements.get(limit.measure), application, reasons.get(limit.measure))
-        for limit in candidates
+        for limit in all_limits
         if limit.set in chosen_sets
     )
 
@@ -176,9 +176,9 @@ def _make_gate(limit: Limit, outcome: Outcome, number: float, reason: str) -> Ga
     )
 
 
-def _check_known(what: str, candidates: Collection[str], accepted: Collection[str]) -> None:
+def _check_known(what: str, values: Collection[str], accepted: Collection[str]) -> None:
     """Raise an error for names that are not accepted."""
-    unknown = sorted(set(candidates) - set(accepted))
+    unknown = sorted(set(values) - set(accepted))
     if unknown:
         names = ", ".join(sorted(accepted))
         raise ArgumentError(f"there is no {what} {', '.join(unknown)}; accepted: {names}.")

@@ -54,8 +54,7 @@ class Influence:
         )
         return (
             f"influence: {int(self.outliers.sum())} outliers (largest studentised residual "
-            f"{worst_residual:.3g}), "
-            f"{int(self.influential.sum())} influential quotes (largest Cook's "
+            f"{worst_residual:.3g}), {int(self.influential.sum())} influential quotes (largest Cook's "
             f"distance {worst_distance:.2g})"
         )
 

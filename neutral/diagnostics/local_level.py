@@ -91,7 +91,7 @@ def local_level(path: Values, standard_errors: Values, state_variance: float | N
             innovations=all_nan,
             state_variance=np.nan,
             log_likelihood=np.nan,
-            reason=f"{has_fit.sum()} days have a fit and a standard error, at least 2 are needed.",
+            reason=f"at least 2 days with a fit and a standard error are needed, got {has_fit.sum()}.",
         )
     y = np.where(has_fit, y, np.nan)
     noise = np.where(has_fit, noise, np.inf)

@@ -34,8 +34,10 @@ class Pattern:
 
     Attributes:
         name: Name of the pattern.
-        share: Share of the variance of the residuals in volatility that the pattern explains.
-        chance: Probability that noise explains at least as much (p-value).
+        share: Share of the variance of the residuals in volatility that the pattern explains; for "random",
+            the share that no tested pattern explains.
+        chance: Probability that noise explains at least as much (p-value); for "random", the smallest p-value
+            of a tested pattern.
     """
 
     name: str

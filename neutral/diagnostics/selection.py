@@ -228,7 +228,7 @@ def _undetermined(likelihood: float, parameters: int, observations: int) -> str:
     """Return why the criteria of a model cannot be determined; "" if they can."""
     if parameters >= observations - 1:
         return (
-            f"{observations} observations are too few for {parameters} parameters, at least {parameters + 2} "
+            f"{observations} observations are too few for {parameters} parameters; at least {parameters + 2} "
             "are needed."
         )
     if not np.isfinite(likelihood):

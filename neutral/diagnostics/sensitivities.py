@@ -141,12 +141,12 @@ def sensitivities(
     value, slopes = value_and_slopes(fit, function)
     damping = 0.0 if result.damping is None else result.damping
     slopes = slopes.reshape(value.size, -1)
-    derivatives_in = _reverse_sweep(fit.request, fit.lane, damping, fit.at.y, fit.at.moving, slopes=slopes)
+    input_derivatives = _reverse_sweep(fit.request, fit.lane, damping, fit.at.y, fit.at.moving, slopes=slopes)
     center = np.zeros((value.size, len(result.names)))
     if np.any(fit.request.precision):
-        center = derivatives_in.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
+        center = input_derivatives.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
     by_name = dict(zip(result.names, np.moveaxis(center, -1, 0), strict=True))
-    return _arrange(value, derivatives_in._replace(center=by_name), surface)
+    return _arrange(value, input_derivatives._replace(center=by_name), surface)
 
 
 def _arrange(

@@ -45,7 +45,7 @@ class Stability:
         roughness: Median absolute change over interquartile range.
         drift: Mean change over its standard error, for independent changes.
         z_scores: Last day less the mean of the days before, over their standard deviation.
-        near_bound: Share of days within 2 % of the range between the bounds from a bound.
+        near_bound: Share of days whose distance to a bound is at most 2 % of the range between the bounds.
         reason: Why nothing can be determined; "" if it can.
     """
 
@@ -124,7 +124,7 @@ def stability(path: Values, names: Sequence[str] | None = None, bounds: Values |
             drift=all_nan,
             z_scores=all_nan,
             near_bound=all_nan,
-            reason=f"{len(days)} days have a fit, at least 2 are needed.",
+            reason=f"at least 2 days with a fit are needed, got {len(days)}.",
         )
     steps = np.diff(days, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -165,18 +165,18 @@ def start_agreement(ends: Values, losses: Values, names: Sequence[str] | None = 
         raise ArgumentError(
             f"ends must be (starts, parameters) and losses (starts,), got {points.shape} and {costs.shape}."
         )
-    done = np.isfinite(costs) & np.all(np.isfinite(points), axis=1)
-    if done.sum() < 2:
-        reason = f"{done.sum()} of {done.size} starts have converged, at least 2 are needed."
-        return StartAgreement(int(done.sum()), np.nan, "", np.nan, reason)
-    points = points[done]
-    costs = costs[done]
+    is_converged = np.isfinite(costs) & np.all(np.isfinite(points), axis=1)
+    if is_converged.sum() < 2:
+        reason = f"at least 2 starts must converge, got {is_converged.sum()} of {is_converged.size}."
+        return StartAgreement(int(is_converged.sum()), np.nan, "", np.nan, reason)
+    points = points[is_converged]
+    costs = costs[is_converged]
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.nan_to_num(np.ptp(points, axis=0) / np.abs(points[np.argmin(costs)]), posinf=np.inf)
     worst = int(np.argmax(spread))
     parameter = str(worst) if names is None else names[worst]
     near = float(np.mean(costs <= costs.min() * (1.0 + _SAME_LOSS)))
-    return StartAgreement(int(done.sum()), float(spread[worst]), parameter, near)
+    return StartAgreement(int(is_converged.sum()), float(spread[worst]), parameter, near)
 
 
 def _deviation(values: Float[np.ndarray, "days n"], size: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -54,11 +54,21 @@ class Uncertainty:
     _pulls: Float[np.ndarray, "strikes n"] = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
 
     def standard_errors(self, kind: Kind = "sandwich") -> Float[np.ndarray, " n"]:
-        """Compute standard errors of the parameters in natural units, (n,)."""
+        """Compute standard errors of the parameters in natural units, (n,), from a kind of covariance."""
         return np.sqrt(np.diag(self.covariance(kind)))
 
     def covariance(self, kind: Kind = "sandwich") -> Float[np.ndarray, "n n"]:
-        """Compute the covariance of the parameters in natural units, (n, n)."""
+        """Compute the covariance of the parameters in natural units, (n, n).
+
+        Args:
+            kind: "sandwich", "gauss_newton", "hessian" or "laplace".
+
+        Returns:
+            The covariance; nan if it does not exist.
+
+        Raises:
+            ArgumentError: the kind is not accepted, or the uncertainty cannot be determined.
+        """
         fit = self._determined()
         chain = np.asarray(fit.at.chain)[np.ix_(fit.moving, fit.moving)]
         return chain @ self._covariance(kind) @ chain.T
@@ -250,13 +260,13 @@ def value_and_slopes(
     fit: Fit, function: Callable[[Any], Any]
 ) -> tuple[Float[np.ndarray, "*value"], Float[np.ndarray, "*value n"]]:
     """Compute a function of the model, and its derivatives in all coordinates on a last axis."""
-    model, direction = _model_and_slopes(fit.coordinates, fit.at.y, fit.at.unit, fit.at.t)
+    model, model_tangents = _model_and_slopes(fit.coordinates, fit.at.y, fit.at.unit, fit.at.t)
 
     # forward mode, because `linearize` would recompile programs inside the function in each call
-    def tangent(slope: AbstractFourierModel) -> tuple[Real, Real]:
+    def derivative_along(slope: AbstractFourierModel) -> tuple[Real, Real]:
         return jax.jvp(lambda model: jnp.asarray(function(model)), (model,), (slope,))
 
-    value, slopes = jax.vmap(tangent, out_axes=(None, -1))(direction)
+    value, slopes = jax.vmap(derivative_along, out_axes=(None, -1))(model_tangents)
     return np.asarray(value), np.asarray(slopes)
 
 
@@ -270,7 +280,9 @@ def _model_and_slopes(
         return jax.tree.map(lambda x: x[0], coordinates.build(y[None], unit[None], t[None]))
 
     y = jnp.asarray(y)
-    return build(y), jax.vmap(lambda direction: jax.jvp(build, (y,), (direction,))[1])(jnp.eye(y.size))
+    return build(y), jax.vmap(lambda model_tangents: jax.jvp(build, (y,), (model_tangents,))[1])(
+        jnp.eye(y.size)
+    )
 
 
 def satterthwaite(

@@ -1,6 +1,6 @@
 """Static arbitrage in call prices, and Durrleman's condition for a smile.
 
-Prices are normalised: undiscounted, over the forward of their own expiry, as functions of moneyness
+Prices are normalised: undiscounted, over the forward of their expiry, as functions of moneyness
 x = K / F = e^k. Expiries are compared at equal x, because a comparison at equal strikes is wrong where their
 forwards differ. Equation numbers refer to docs/mathematics.md.
 """

@@ -1,9 +1,9 @@
 """Black implied volatility, with its derivatives and a reason for every nan.
 
 The price of a call or put is turned into that of an out-of-the-money call at m = |k|, with value b and
-distance q = 1 - b to the upper bound. Below b = 1/2 the equation solved is ln c(s) = ln b, above it ln(1 -
-c(s)) = ln q. Both residuals need one logarithm, two Mills ratios and no exponential, and neither suffers
-cancellation. These ideas are Jaeckel's (2015, "Let's be rational"): only out-of-the-money prices are
+distance q = 1 - b to the upper bound. The equation is ln c(s) = ln b for b below 1/2, otherwise
+ln(1 - c(s)) = ln q. Both residuals need one logarithm, two Mills ratios and no exponential, and neither
+suffers cancellation. These ideas are Jaeckel's (2015, "Let's be rational"): only out-of-the-money prices are
 inverted, residuals are logarithmic, and steps are Householder's of fourth order. The start and the steps are
 in `inversion_core`. Equation numbers refer to docs/mathematics.md.
 """

@@ -183,7 +183,7 @@ def _expiries(surface: VolSurface, t: ArrayLike | None) -> np.ndarray:
 
 
 def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: np.ndarray) -> None:
-    """Draw one line per expiry with a colour bar, which stays readable for fifty expiries."""
+    """Draw one line per expiry with a colour bar, which is readable even for fifty expiries."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, LogNorm

@@ -347,13 +347,13 @@ class QuoteSurface(eqx.Module):
     def __len__(self) -> int:
         """Return the number of surfaces in a stack."""
         if np.ndim(self.t) == 1:
-            raise TypeError("a single surface has no length; a stack has one, see stack([...])")
+            raise TypeError("a single surface has no length; only a stack has, as from stack([...])")
         return np.shape(self.t)[0]
 
     def __getitem__(self, index: int | slice | ArrayLike) -> Self:
         """Select one surface of a stack, or several."""
         if np.ndim(self.t) == 1:
-            raise TypeError("a single surface cannot be indexed; a stack can, see stack([...])")
+            raise TypeError("a single surface cannot be indexed; only a stack can, as from stack([...])")
         return jax.tree.map(lambda x: x[index], self)
 
     def __repr__(self) -> str:

@@ -58,8 +58,7 @@ class VolSurface(eqx.Module):
         """Compute the density of log(F_T / F), elementwise, for arguments of one shape with t > 0."""
         jet = self.jet(k, t)
         s = jnp.sqrt(jet.w)
-        # the density is g(k) n(d2) / sqrt(w), g Durrleman's function (Gatheral and Jacquier 2014, section
-        # 2.1)
+        # g(k) n(d2) / sqrt(w) with Durrleman's function g (Gatheral and Jacquier 2014, section 2.1)
         return durrleman(k, jet.w, jet.w_k, jet.w_kk) * pdf(-k / s - 0.5 * s) / s
 
     def local_variance_at(self, k: Real, t: Real) -> Real:

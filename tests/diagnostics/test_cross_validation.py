@@ -78,7 +78,7 @@ def test_wrong_folds_are_refused(ragged):
 
 def test_a_history_of_one_day_determines_nothing(ragged):
     found = nt.walk_forward([nt.Heston], [ragged])
-    assert found.reason == "1 days leave none to test 1 ahead, at least 2 are needed."
+    assert found.reason == "ahead=1 needs at least 2 days, got 1."
     assert "cannot be determined" in str(found) and found.rows() == []
     assert found.errors().shape == (1, 0) and found.observations().shape == (0, 1)
     assert np.isnan(found.variation()[0])

@@ -68,7 +68,7 @@ def test_weights_are_those_of_burnham_and_anderson():
 def test_too_few_observations_determine_nothing():
     found = criteria_of_losses([0.1, 0.05, 0.0], [1, 3, 1], 5)
     assert found.reasons[0] == ""
-    assert found.reasons[1] == "5 observations are too few for 4 parameters, at least 6 are needed."
+    assert found.reasons[1] == "5 observations are too few for 4 parameters; at least 6 are needed."
     assert "not finite" in found.reasons[2]
     assert np.all(np.isnan([getattr(found, kind)[1:] for kind in KINDS]))
     np.testing.assert_array_equal(found.weights(), [1.0, np.nan, np.nan])

@@ -1,12 +1,12 @@
 """The coordinates of a fit: the increments, from expiry to expiry, of three sequences that must not fall.
 
-eSSVI smiles are free of calendar arbitrage if the slopes of both wings, up = psi (1 + rho) and down = psi (1
-- rho), and the width tau = theta / psi do not fall with maturity (Hendriks and Martini 2019). They are free
-of butterfly arbitrage if tau >= max(up, down) / 4 and up, down <= 4, which is the condition psi^2 (1 + |rho|)
-<= 4 theta, psi (1 + |rho|) <= 4 of Gatheral and Jacquier (2014, theorem 4.2). These are the surfaces of the
-global parametrisation of Mingone (2022). Here the coordinates are the increments of both wings, and the
-excess of theta over its least value. Each condition is the lower bound of one coordinate, so that a solver
-with bounds can end on it, and the surface is smooth in each coordinate between its bounds.
+eSSVI smiles are free of calendar arbitrage if the slopes of both wings, up = psi (1 + rho) and
+down = psi (1 - rho), and the width tau = theta / psi do not fall with maturity (Hendriks and Martini 2019).
+They are free of butterfly arbitrage if tau >= max(up, down) / 4 and up, down <= 4, which are the conditions
+psi^2 (1 + |rho|) <= 4 theta and psi (1 + |rho|) <= 4 of Gatheral and Jacquier (2014, theorem 4.2). These are
+the surfaces of the global parametrisation of Mingone (2022). Here the coordinates are the increments of both
+wings, and the excess of theta over its least value. Each condition is the lower bound of one coordinate, so
+that a solver with bounds can end on it, and the surface is smooth in each coordinate between its bounds.
 """
 
 from typing import NamedTuple

@@ -17,11 +17,8 @@ from .global_parametrisation import Cap
 from .monotone import Monotone, isotonic
 from .slice import variance_and_slopes
 
-_TYPICAL = (
-    1.0,
-    -0.2,
-    0.15,
-)  # theta, rho psi and P / 4 of a typical smile, in units of the variance at the money
+# theta, rho psi and P / 4 of a typical smile, in units of its variance at the money
+_TYPICAL = (1.0, -0.2, 0.15)
 _RIDGE = 1e-7  # weight of the typical smile relative to the heaviest quote; it matters where quotes are few
 _FEW = 4  # an expiry with fewer strikes has a prior that keeps its three numbers near the start
 _LEAST_WING = 0.3  # least unit of the wings' slopes, in units of the standard deviation at the money

@@ -1,11 +1,11 @@
 """`SANOS`: a surface of discrete distributions smoothed by Black's kernel, free of static arbitrage.
 
 The method follows Kratsios, Horvath, Buehler, Limmer and Saqur (2026, arXiv 2601.11209), as far as the
-abstract and summaries describe it. At expiry j the underlying over its forward is N_j exp(sqrt(V_j) Z - V_j /
-2). N_j takes the value kappa_i with probability q_ji and has mean 1, and Z is an independent standard normal.
-If the distributions of N_j increase in convex order and V_j does not fall, the products increase in convex
-order too (by Jensen's inequality given N_j, then given Z). So there is no calendar arbitrage. There is no
-butterfly arbitrage, because each expiry has a distribution.
+abstract and summaries describe it. At expiry j the underlying over its forward is
+N_j exp(sqrt(V_j) Z - V_j / 2). N_j takes the value kappa_i with probability q_ji and has mean 1, and Z is an
+independent standard normal. If the distributions of N_j increase in convex order and V_j does not fall, the
+products increase in convex order too (by Jensen's inequality given N_j, then given Z). So there is no
+calendar arbitrage. There is no butterfly arbitrage, because each expiry has a distribution.
 """
 
 from typing import Any, NamedTuple

@@ -160,9 +160,8 @@ class SVI(eqx.Module):
     def repaired(self, t: float) -> "SVI":
         """Return the smile, or if it has butterfly arbitrage, the nearest smile without on a line.
 
-        The line, in jump-wings parameters, leads from this smile to one with the same level and slope at the
-        money and the same left wing but without butterfly arbitrage (Gatheral and Jacquier 2014, section
-        5.1).
+        The line, in jump-wings parameters, leads to a smile with the same level and slope at the money and
+        the same left wing but without butterfly arbitrage (Gatheral and Jacquier 2014, section 5.1).
 
         Args:
             t: Maturity in years, > 0.
