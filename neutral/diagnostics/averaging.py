@@ -146,7 +146,7 @@ def _densities(log_densities: Values) -> Float[np.ndarray, "observations m"]:
 
 
 def _complete(
-    values: Values, name: str, good: Bool[np.ndarray, "..."]
+    values: Values, name: str, valid: Bool[np.ndarray, "..."]
 ) -> Float[np.ndarray, "observations m"]:
     """Return the rows of a table in which every entry is good.
 
@@ -156,7 +156,7 @@ def _complete(
     table = np.asarray(values, float)
     if table.ndim != 2 or table.shape[1] < 1:
         raise ArgumentError(f"{name} must have shape (observations, models), got {table.shape}.")
-    complete = table[np.all(good, axis=1)]
+    complete = table[np.all(valid, axis=1)]
     if len(complete) < table.shape[1]:
         raise ArgumentError(
             f"{name} needs as many complete observations as models, got {len(complete)} for "

@@ -154,15 +154,17 @@ def _gate(limit: Limit, value: float | None, application: str, why: str | None) 
     rule = words.format(*(f"{end:g}" for end in ends))
     number = math.nan if value is None else float(value)
     if math.isnan(number):
-        missing = "not measured" if value is None else why or "not a number"
-        return _make_gate(limit, "cannot be determined", number, f"{limit.measure} is {missing}; it {rule}")
-    measured = f"{limit.measure} is {number:.6g}"
+        absence = "not measured" if value is None else why or "not a number"
+        return _make_gate(limit, "cannot be determined", number, f"{limit.measure} is {absence}; it {rule}")
+    measurement = f"{limit.measure} is {number:.6g}"
     is_within = holds(number, ends if limit.rule == "between" else ends[0])
     if is_within and math.isinf(number):
-        return _make_gate(limit, "cannot be determined", number, f"{measured}, which never passes; it {rule}")
+        return _make_gate(
+            limit, "cannot be determined", number, f"{measurement}, which never passes; it {rule}"
+        )
     if is_within:
-        return _make_gate(limit, "pass", number, f"{measured}, and it {rule}")
-    return _make_gate(limit, limit.otherwise, number, f"{measured}, but it {rule}: {limit.meaning}")
+        return _make_gate(limit, "pass", number, f"{measurement}, and it {rule}")
+    return _make_gate(limit, limit.otherwise, number, f"{measurement}, but it {rule}: {limit.meaning}")
 
 
 def _make_gate(limit: Limit, outcome: Outcome, number: float, reason: str) -> Gate:

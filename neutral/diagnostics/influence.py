@@ -79,8 +79,8 @@ def influence(fit: Fit) -> Influence:
             f"{residuals.size} quotes do not determine {moving.size} parameters if one quote is left out."
         )
         return _all_nan(shape, reason)
-    solved = np.linalg.solve(total, jacobian.T).T
-    hat = np.sum(solved * jacobian, axis=1)
+    gains = np.linalg.solve(total, jacobian.T).T
+    hat = np.sum(gains * jacobian, axis=1)
     one_less_hat = np.maximum(1.0 - hat, _LEAST_FREE)
     variance = noise_of(residuals, moving.size) ** 2
     variance_without = (variance * degrees_of_freedom - residuals**2 / one_less_hat) / (
@@ -97,7 +97,7 @@ def influence(fit: Fit) -> Influence:
         out[rows] = values
         return out
 
-    moves = (solved * (residuals / one_less_hat)[:, None]) @ np.asarray(at.chain)[np.ix_(moving, moving)].T
+    moves = (gains * (residuals / one_less_hat)[:, None]) @ np.asarray(at.chain)[np.ix_(moving, moving)].T
     return Influence(
         leverage=grid(hat),
         studentised=grid(studentised),

@@ -114,17 +114,17 @@ def profile(
         reason = f"{parameter} is on a bound."
     if reason:
         return Profile(parameter, np.zeros(0), np.zeros(0), np.nan, reason)
-    fitted = float(fit.at.values[result.names.index(parameter)])
+    fitted_value = float(fit.at.values[result.names.index(parameter)])
     grid = _grid(fit, parameter) if values is None else np.asarray(values, float)
-    grid = np.sort(grid[grid != fitted])
+    grid = np.sort(grid[grid != fitted_value])
     refits = _refits(fit, surface, parameter, grid)
     excess = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
     ratio = np.maximum(excess, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
-    root = np.where(np.asarray(refits.converged), np.sign(grid - fitted) * np.sqrt(ratio), np.nan)
-    insertion = int(np.searchsorted(grid, fitted))
+    root = np.where(np.asarray(refits.converged), np.sign(grid - fitted_value) * np.sqrt(ratio), np.nan)
+    insertion = int(np.searchsorted(grid, fitted_value))
     return Profile(
         parameter=parameter,
-        values=np.insert(grid, insertion, fitted),
+        values=np.insert(grid, insertion, fitted_value),
         root=np.insert(root, insertion, 0.0),
         freedom=float(fit.freedom),
     )

@@ -126,7 +126,7 @@ def _winner(
     if first.size == 1:
         return names[first[0]], ""
     tied = ", ".join(names[i] for i in first)
-    least = first[error[first] == np.min(error[first])]  # empty if an error is nan
-    if least.size == 1:
-        return names[least[0]], f"; {tied} are tied, {names[least[0]]} has the least out-of-sample error"
+    best = first[error[first] == np.min(error[first])]  # empty if an error is nan
+    if best.size == 1:
+        return names[best[0]], f"; {tied} are tied, {names[best[0]]} has the least out-of-sample error"
     return None, f"; {tied} are tied, and their out-of-sample errors do not decide"

@@ -275,15 +275,15 @@ class _Search(NamedTuple):
 
     Attributes:
         at: European price to try next.
-        tried: European price tried last.
-        excess: American price at `tried` less the target.
+        previous: European price tried last.
+        excess: American price at `previous` less the target.
         low: Lower end of the bracket of European prices.
         high: Upper end of the bracket.
         steps: Number of prices tried so far.
     """
 
     at: Real
-    tried: Real
+    previous: Real
     excess: Real
     low: Real
     high: Real
@@ -317,25 +317,25 @@ def _equivalent(target: Real, option: _Option) -> Equivalent:
         new = excess(state.at)
         low = jnp.where(new < 0.0, state.at, state.low)
         high = jnp.where(new > 0.0, state.at, state.high)
-        slope = (new - state.excess) / (state.at - state.tried)
+        slope = (new - state.excess) / (state.at - state.previous)
         # the first step takes the slope 1, as if the premium for early exercise were constant
         secant = state.at - new / jnp.where(state.steps == 0, 1.0, slope)
         at = jnp.where((secant > low) & (secant < high), secant, 0.5 * (low + high))
         at = jnp.where(jnp.abs(new) > tolerance, at, state.at)
-        return _Search(at=at, tried=state.at, excess=new, low=low, high=high, steps=state.steps + 1)
+        return _Search(at=at, previous=state.at, excess=new, low=low, high=high, steps=state.steps + 1)
 
     def unfinished(state: _Search) -> Flags:
         return (state.steps < _MAX_STEPS) & jnp.any(valid & ~(jnp.abs(state.excess) <= tolerance))
 
     start = _Search(
         at=high,
-        tried=high,
+        previous=high,
         excess=jnp.full_like(high, jnp.inf),
         low=floor,
         high=high,
         steps=jnp.zeros((), int),
     )
     end = jax.lax.while_loop(unfinished, advance, start)
-    solved = valid & (jnp.abs(end.excess) <= tolerance)
-    price = jnp.where(solved, end.tried, jnp.nan)
+    converged = valid & (jnp.abs(end.excess) <= tolerance)
+    price = jnp.where(converged, end.previous, jnp.nan)
     return Equivalent(price, vol_of(price))

@@ -148,11 +148,11 @@ def _implied(price: Real, x: Real, is_call: Flags) -> Real:
 def _implied_jvp(primals, tangents):
     price, x, is_call = primals
     s = _implied(price, x, is_call)
-    solved = s > 0.0
-    s_in = jnp.where(solved, s, 1.0)
-    x_in = jnp.where(solved, x, 0.0)
+    has_vol = s > 0.0
+    s_in = jnp.where(has_vol, s, 1.0)
+    x_in = jnp.where(has_vol, x, 0.0)
     inverse_vega = 1.0 / vega(x_in, s_in)
-    ds = jnp.where(solved, inverse_vega, 0.0) * (tangents[0] - slope_x(x_in, s_in, is_call) * tangents[1])
+    ds = jnp.where(has_vol, inverse_vega, 0.0) * (tangents[0] - slope_x(x_in, s_in, is_call) * tangents[1])
     return s, ds
 
 

@@ -95,15 +95,15 @@ def _implied(price: Real, k: Real, is_call: Flags) -> Real:
 def _implied_jvp(primals, tangents):
     price, k, is_call = primals
     s = _implied(price, k, is_call)
-    solved = s > 0.0
-    s_in = jnp.where(solved, s, 1.0)
-    k_in = jnp.where(solved, k, 0.0)
+    has_vol = s > 0.0
+    s_in = jnp.where(has_vol, s, 1.0)
+    k_in = jnp.where(has_vol, k, 0.0)
     d1 = 0.5 * s_in - k_in / s_in
     d2 = -0.5 * s_in - k_in / s_in
     # (11): ds/dk at fixed price, and ds/dprice
     in_k = jnp.where(is_call, 1.0, -1.0) * mills(jnp.where(is_call, -d2, d2))
     in_price = 1.0 / pdf(d1)
-    ds = jnp.where(solved, in_price, 0.0) * tangents[0] + jnp.where(solved, in_k, 0.0) * tangents[1]
+    ds = jnp.where(has_vol, in_price, 0.0) * tangents[0] + jnp.where(has_vol, in_k, 0.0) * tangents[1]
     return s, ds
 
 
@@ -159,7 +159,7 @@ def _status(price: Real, k: Real, s: Real, is_call: Flags) -> Codes:
     d1 = 0.5 * s_in - jnp.where(s > 0.0, k, 0.0) / s_in
     uncertain = EPS * price * SQRT_2PI > ILL_CONDITIONED * s_in * jnp.exp(-0.5 * d1 * d1)
     code = ImpliedVolStatus
-    solved = jnp.where(uncertain, code.ill_conditioned, code.ok)
+    inside_code = jnp.where(uncertain, code.ill_conditioned, code.ok)
     outside = jnp.where(price >= upper, code.above_upper_bound, code.below_intrinsic)
     outside = jnp.where(at_lower, code.at_intrinsic, outside)
-    return jnp.where(finite, jnp.where(inside, solved, outside), code.nonfinite).astype(jnp.int32)
+    return jnp.where(finite, jnp.where(inside, inside_code, outside), code.nonfinite).astype(jnp.int32)

@@ -174,8 +174,8 @@ def _check_shapes(arrays: dict[str, Numbers]) -> None:
 
 def moneyness(forward: Real, strike: Real) -> Real:
     """Compute the log-forward moneyness k = log(strike / forward); nan where either is not positive."""
-    good = (forward > 0) & (strike > 0)
-    return jnp.where(good, jnp.log(jnp.where(good, strike, 1.0) / jnp.where(good, forward, 1.0)), jnp.nan)
+    valid = (forward > 0) & (strike > 0)
+    return jnp.where(valid, jnp.log(jnp.where(valid, strike, 1.0) / jnp.where(valid, forward, 1.0)), jnp.nan)
 
 
 def from_out_of_the_money(otm: Real, k: Real, is_call: Flags) -> Real:
@@ -192,8 +192,8 @@ def from_out_of_the_money(otm: Real, k: Real, is_call: Flags) -> Real:
         Normalised price, in the broadcast shape.
     """
     # `where` and not `maximum`: at k = 0 the out-of-the-money option is the call, also for derivatives
-    missing = jnp.where(is_call, jnp.where(k < 0, -jnp.expm1(k), 0.0), jnp.where(k >= 0, jnp.expm1(k), 0.0))
-    return otm + missing
+    intrinsic = jnp.where(is_call, jnp.where(k < 0, -jnp.expm1(k), 0.0), jnp.where(k >= 0, jnp.expm1(k), 0.0))
+    return otm + intrinsic
 
 
 def settled(normalised: Real, option: Terms) -> Real:

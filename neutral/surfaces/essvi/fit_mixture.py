@@ -122,8 +122,8 @@ def _choose(
     single_weights = jnp.zeros(mixture.count).at[0].set(1.0)
     size = y_single.size
     bound = fit_mixture.at_bound[: mixture.count * size].reshape(mixture.count, size)
-    nothing = jnp.zeros((), bool)
-    fits = (_with_bounds(fit_mixture, nothing), _with_bounds(fit_single, nothing))
+    no_bounds = jnp.zeros((), bool)
+    fits = (_with_bounds(fit_mixture, no_bounds), _with_bounds(fit_single, no_bounds))
     return Outcome(
         smiles=[jnp.where(keep, smiles[j], y_single) for j in range(mixture.count)],
         weights=jnp.where(keep, alpha, single_weights),

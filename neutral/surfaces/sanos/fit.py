@@ -163,8 +163,8 @@ def _program(
     k = np.asarray(surface.k)[where[1:]]
     stdev = np.maximum.accumulate(np.asarray(surface.stdev)[known])
     unit = stdev[0]
-    far = np.max(np.abs(k)) + _BEYOND * stdev[-1]
-    nodes = np.exp(unit * np.sinh(np.arcsinh(far / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
+    farthest = np.max(np.abs(k)) + _BEYOND * stdev[-1]
+    nodes = np.exp(unit * np.sinh(np.arcsinh(farthest / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
     return Program(
         row=(np.cumsum(known) - 1)[where[1]],
         k=k,
@@ -219,10 +219,10 @@ def _held_out_quotes(program: Program) -> Bool[np.ndarray, " Q"]:
     """Flag the quotes at every third strike of each expiry, except the outermost strikes, (Q,)."""
     is_held_out = np.zeros(program.row.size, bool)
     for i in range(program.variance.size):
-        here = np.flatnonzero(program.row == i)
-        strikes, place = np.unique(program.k[here], return_inverse=True)
+        of_expiry = np.flatnonzero(program.row == i)
+        strikes, place = np.unique(program.k[of_expiry], return_inverse=True)
         # prices beyond the other strikes depend on the nodes, not on the kernel's width
-        is_held_out[here] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
+        is_held_out[of_expiry] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
     return is_held_out
 
 
