@@ -215,7 +215,7 @@ class QuoteSurface(eqx.Module):
 
     @property
     def unit(self) -> Float[Numbers, "... T"]:
-        """Unit of quoted prices, by which a normalised price is multiplied, shape (..., T); 1 for "coin"."""
+        """Unit of quoted prices, the quoted over the normalised price, shape (..., T); 1 for "coin"."""
         return unit(self.discount, self.forward, self.settlement)
 
     @property

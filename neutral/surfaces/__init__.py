@@ -1,4 +1,4 @@
-"""Volatility surfaces free of static arbitrage, and certificates that prove it."""
+"""Volatility surfaces free of static arbitrage, and certificates that check it."""
 
 from .base import VolSurface as VolSurface
 from .certificate import Certificate as Certificate

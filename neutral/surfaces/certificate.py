@@ -1,4 +1,4 @@
-"""Certificate that a surface is free of static arbitrage, or of where it is not."""
+"""Certificate that a surface is free of static arbitrage, or that shows where it is not."""
 
 from typing import Any
 
