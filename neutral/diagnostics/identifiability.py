@@ -84,7 +84,7 @@ class Identifiability:
         """Write condition number, rank and findings in a few lines."""
         if self.reason:
             return f"identifiability cannot be determined: {self.reason}"
-        noise = "" if np.isfinite(self.noise) else " (if there is no noise; its size is unknown)"
+        noise = "" if np.isfinite(self.noise) else " (if there is no noise, which cannot be determined)"
         lines = [
             f"identifiability: condition number {self.condition_number:.3g}, {self.effective_rank} of "
             f"{len(self.names)} directions determined{noise}; best determined: "
