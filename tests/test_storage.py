@@ -110,5 +110,5 @@ def test_files_of_no_or_another_format_are_refused(tmp_path):
     with pytest.raises(nt.DataError, match="format 3 cannot be read; expected 1 or 2"):
         nt.load(path)
     path.write_text('{"format": 2, "object": {"type": "Path", "fields": {}}}')
-    with pytest.raises(nt.DataError, match="Type 'Path' cannot be read"):
+    with pytest.raises(nt.DataError, match="type 'Path' cannot be read"):
         nt.load(path)

@@ -1,4 +1,4 @@
-"""Calibration: from quotes to models, one surface or thousands, with honest status."""
+"""Calibration: from quotes to models, for one surface or thousands, with a status for every fit."""
 
 from .batch import calibrate_batch as calibrate_batch
 from .calibrate import calibrate as calibrate

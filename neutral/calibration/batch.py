@@ -1,4 +1,4 @@
-"""`calibrate_batch`: many surfaces, in chunks of one compiled shape, on every core or device."""
+"""`calibrate_batch` fits many surfaces, in chunks of one compiled shape, on every core or device."""
 
 import dataclasses
 import os
@@ -25,8 +25,8 @@ from .result import CalibrationResult
 from .solvers import AbstractSolver
 from .starts.search import Search
 
-CHUNK = 16  # surfaces of one compiled program
-PROGRAMS = Programs()  # of all callers that bring none of their own
+CHUNK = 16  # surfaces in one call of a compiled program, for each device
+PROGRAMS = Programs()  # the programs of all callers that pass none
 
 
 def calibrate_batch(
@@ -48,33 +48,36 @@ def calibrate_batch(
     chunk: int | None = None,
     programs: Programs | None = None,
 ) -> CalibrationResult:
-    """Calibrate a model to many surfaces; every fit stands alone and reports its own status.
+    """Calibrate a model to many surfaces; every fit is independent and has its own status.
 
     Args:
-        recipe: A model class, `Shifted` of one, or a model, which is then where fits start.
+        recipe: A model class, `Shifted` of one, or a model, from which the fits then start.
         surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
         engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list; a `center` may have a leading axis of surfaces.
         solver: `LevenbergMarquardt()` where None.
-        starts: Further starting models; fields scalar, or with a leading axis of surfaces (nan: absent).
-        fixed: Parameters by name that keep the value given.
+        starts: Further starting models, whose fields are scalars or have a leading axis of surfaces; a start
+            with a nan is left out.
+        fixed: Values of parameters, by name, that the fit does not change.
         bounds: Intervals by parameter name instead of the default ones.
-        mask: Quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` where None.
-        search: How many steps the starts get.
-        on_degenerate: "damp" fits again with a pull in those directions alone that the quotes do not
-            determine, towards the prior's center, else the starting model, else typical values: the strongest
-            pull that raises the loss by at most 0.5 % (of `undamped_loss`). "keep": no second fit.
+        mask: Quotes to fit, shape (surfaces, 2, T, K); `train` of the surfaces where None.
+        search: How many steps each start gets, and a global search for starts; `Search()` where None.
+        on_degenerate: "keep" leaves the fit as it is. "damp" fits again with a pull, only in the directions
+            that the quotes do not determine, towards the prior's center, else the starting model, else
+            typical values. It is the strongest pull that raises the loss by at most 0.5 % of `undamped_loss`.
         history: Whether the results keep loss, gradient norm, damping and parameters of every step.
-        workers: Threads; the number of cores where None.
-        chunk: Surfaces of one compiled program, a multiple of the number of devices; it bounds the memory.
-        programs: Where compiled programs are kept; None takes one place for the whole process.
+        workers: Number of threads; the number of cores where None.
+        chunk: Surfaces in one call of the compiled program, a multiple of the number of devices; it bounds
+            the memory. 16 per device where None.
+        programs: Cache of compiled programs; where None, one that the whole process shares.
 
     Returns:
         A result with a leading axis of surfaces.
 
     Raises:
-        ArgumentError: an argument is wrong, for all surfaces; trouble of one surface is its status.
+        ArgumentError: an argument is wrong; a problem with one surface is the status of its fit instead.
+        PrecisionError: double precision is off.
     """
     surfaces = _stacked(surfaces)
     request = Request.of(
@@ -103,18 +106,19 @@ def prepare_batch(
     programs: Programs | None = None,
     **options: Any,
 ) -> None:
-    """Compile the program that `calibrate_batch` runs with the same arguments, and run nothing.
+    """Compile the program that `calibrate_batch` runs with the same arguments, without running it.
 
     Args:
         recipe: As in `calibrate_batch`.
         surfaces: Surfaces of the same padded shape; their quotes do not matter.
-        starts: As many as will be given, of the same kind; their numbers do not matter.
+        starts: As many models of the same class as in the later call; their numbers do not matter.
         chunk: As in `calibrate_batch`.
-        programs: Where the program is kept.
-        options: All other arguments of `calibrate_batch` but `workers`.
+        programs: The cache that keeps the program, as in `calibrate_batch`.
+        options: All other arguments of `calibrate_batch` except `workers`.
 
     Raises:
         ArgumentError: an argument is wrong.
+        PrecisionError: double precision is off.
     """
     surfaces = _stacked(surfaces)
     request = Request.of(recipe, surfaces, **options)
@@ -129,7 +133,18 @@ def solve_batch(
     chunk: int | None = None,
     programs: Programs | None = None,
 ) -> CalibrationResult:
-    """`calibrate_batch` of lanes of a request; the result has a leading axis of lanes."""
+    """Run a request on lanes, chunk by chunk on several threads.
+
+    Args:
+        request: The calibration.
+        lanes: What `Request.lanes` returned.
+        workers: As in `calibrate_batch`.
+        chunk: As in `calibrate_batch`.
+        programs: As in `calibrate_batch`.
+
+    Returns:
+        A result with a leading axis of lanes.
+    """
     count = len(lanes.surface)
     run = PROGRAMS if programs is None else programs
     shared = _on_host(request.shared())
@@ -144,29 +159,31 @@ def solve_batch(
 def _stacked(surfaces: QuoteSurface | Sequence[QuoteSurface]) -> QuoteSurface:
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if np.ndim(surfaces.t) != 2:
-        raise ArgumentError("calibrate_batch takes a stack or a sequence of surfaces; one goes to calibrate.")
+        raise ArgumentError(
+            "calibrate_batch takes a stack or a sequence of surfaces, got a single one: use calibrate for it."
+        )
     return surfaces
 
 
 def _on_host(request: Request) -> Request:
-    """The request with arrays of numpy: the same program whatever they were computed by."""
+    """The request with NumPy arrays, so that the program does not depend on where they were computed."""
     return jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, request)
 
 
 def _chunks(lanes: Lane, size: int | None) -> Iterator[Lane]:
-    """Chunks of one size, 16 per device where None."""
+    """Chunks of `size` lanes each; where None, of 16 lanes per device."""
     size = CHUNK * jax.device_count() if size is None else size
     for first in range(0, len(lanes.surface), size):
         yield _rows(lanes, first, size)
 
 
 def _rows(lanes: Lane, first: int, size: int) -> Lane:
-    """A chunk on the host; a short one is filled up with surfaces that have nothing to fit."""
+    """A chunk of `size` lanes on the host; a short one is filled up with lanes that have no quote to fit."""
     chunk = jax.tree.map(lambda x: np.asarray(x)[first : first + size], lanes)
     count = chunk.starts.shape[0]
     if count == size:
         return chunk
     index = np.minimum(np.arange(size), count - 1)
     chunk = jax.tree.map(lambda x: x[index], chunk)
-    alive = (np.arange(size) < count)[:, None, None, None]
-    return chunk._replace(used=chunk.used & alive)
+    is_real = (np.arange(size) < count)[:, None, None, None]
+    return chunk._replace(used=chunk.used & is_real)

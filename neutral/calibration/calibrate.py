@@ -1,4 +1,4 @@
-"""`calibrate`: one surface, also inside jit and grad."""
+"""`calibrate` fits a model to one surface, also inside jit and grad."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -47,28 +47,28 @@ def calibrate(
 ) -> CalibrationResult:
     """Calibrate a model to one surface.
 
-    Runs under `jax.jit` and `jax.grad` with traced prices, weights and forwards (`surface.with_prices(p)`,
-    `with_weights`, `with_forwards`), center and strength of a prior: the derivative is the implicit function
-    theorem's, exact where the fit has converged, 0 for a parameter on a bound. Where the fit has not
-    converged it is 0 too, and the status says so.
+    It runs under `jax.jit` and `jax.grad` with traced prices, weights and forwards (`surface.with_prices(p)`,
+    `with_weights`, `with_forwards`), and with a traced center and strength of a prior. Derivatives follow
+    from the implicit function theorem: they are exact where the fit has converged, and 0 for a parameter on a
+    bound. Where the fit has not converged, they are 0 and the status says why.
 
     Args:
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a
-            model, which is then where the fit starts.
+            model, from which the fit then starts.
         surface: Quotes of one surface.
         engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list.
         solver: `LevenbergMarquardt()` where None.
         starts: Further starting models.
-        fixed: Parameters by name that keep the value given.
+        fixed: Values of parameters, by name, that the fit does not change.
         bounds: Intervals by parameter name instead of the default ones.
-        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
-        throw: Whether to raise where the fit has not converged; not inside jit.
-        search: How many steps the starts get.
-        on_degenerate: "damp" fits again with a pull in those directions alone that the quotes do not
-            determine, towards the prior's center, else the starting model, else typical values: the strongest
-            pull that raises the loss by at most 0.5 % (of `undamped_loss`). "keep": no second fit.
+        mask: Quotes to fit, shape (2, T, K); `train` of the surface where None.
+        throw: Whether to raise an error where the fit has not converged; it has no effect inside jit.
+        search: How many steps each start gets, and a global search for starts; `Search()` where None.
+        on_degenerate: "keep" leaves the fit as it is. "damp" fits again with a pull, only in the directions
+            that the quotes do not determine, towards the prior's center, else the starting model, else
+            typical values. It is the strongest pull that raises the loss by at most 0.5 % of `undamped_loss`.
         history: Whether the result keeps loss, gradient norm, damping and parameters of every step.
 
     Returns:
@@ -76,11 +76,13 @@ def calibrate(
 
     Raises:
         ArgumentError: an argument is wrong.
-        CalibrationError: `throw` and not converged.
+        CalibrationError: `throw` is true and the fit has not converged.
         PrecisionError: double precision is off.
     """
     if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
-        raise ArgumentError(f"calibrate takes one QuoteSurface, got {surface!r}; many go to calibrate_batch.")
+        raise ArgumentError(
+            f"calibrate takes one QuoteSurface, got {surface!r}; use calibrate_batch for several surfaces."
+        )
     request = Request.of(
         recipe,
         surface,
@@ -104,7 +106,15 @@ def calibrate(
 
 
 def price_surface(model: AbstractFourierModel, surface: QuoteSurface) -> Real:
-    """Model prices of a surface's calls and puts with the default engine: normalised, shape (2, T, K)."""
+    """Model prices of the calls and puts of a surface with the default engine.
+
+    Args:
+        model: Any Fourier model.
+        surface: One surface.
+
+    Returns:
+        Normalised prices, shape (2, T, K), calls first; 0 where there is no quote.
+    """
     strike = jnp.exp(surface.k)
     maturity = surface.t[:, None]
     both = [price(model, 1.0, strike, maturity, kind) for kind in ("call", "put")]

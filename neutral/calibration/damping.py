@@ -10,20 +10,20 @@ _SLOPPY = 0.1  # standard deviation, in steps, beyond which a direction is slopp
 
 
 def sloppy_directions(at: Evaluation, noise: Real, free: Flags, size: Real) -> Real:
-    """The projector V V' on the directions that the quotes do not determine, in units of `size`.
+    """The projector V V' on the directions that the quotes do not determine, in steps of `size`.
 
-    A direction v of unit length counts as one where its standard deviation sqrt(noise / v'Av), A the
-    curvature in steps of `size`, exceeds a limit.
+    The quotes do not determine a direction v of unit length if its standard deviation sqrt(noise / v'Av)
+    exceeds a limit, where A is the curvature in steps of `size`.
 
     Args:
-        at: The fit.
+        at: The evaluation at the fits.
         noise: Variance of the noise, in units of the loss, (B,).
-        free: Coordinates that may move, (B, n); those on a bound included, since the quotes do not determine
-            them either.
-        size: What counts as a step of 1, (n,).
+        free: Coordinates that may move, (B, n). They include those on a bound, because the quotes do not
+            determine these either.
+        size: The change of each coordinate that counts as a step of 1, (n,).
 
     Returns:
-        Shape (B, n, n).
+        One matrix per lane, in the coordinates themselves, shape (B, n, n).
     """
     both = jnp.expand_dims(free, -1) & jnp.expand_dims(free, -2)
     outer = (jnp.expand_dims(size, -1) * jnp.expand_dims(size, -2))[None]

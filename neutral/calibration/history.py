@@ -8,10 +8,10 @@ from .solvers import Trace
 
 
 class History(eqx.Module):
-    """The points that the run which ended in the fit has evaluated, in their order; nan after its last step.
+    """The points that the solver evaluated in the run that led to the fit, in order; nan after the last step.
 
-    Every step evaluates one point. The solver moves there where the point is better than the best before;
-    the best loss up to each step is `numpy.minimum.accumulate(loss)`. A batch has a leading axis on every
+    Every step evaluates one point, and the solver moves there if the point is better than the best so far.
+    The best loss up to each step is `numpy.minimum.accumulate(loss)`. A batch has a leading axis on every
     field. m is `max_steps` of the solver, n the number of coordinates.
 
     Attributes:
@@ -19,7 +19,7 @@ class History(eqx.Module):
         gradient_norm: Largest cosine between residuals and derivatives in a free parameter, shape (m,).
         damping: Damping of the step that led to the point, relative to the curvature, shape (m,); nan for
             `AdamLBFGS`, which has none.
-        parameters: Values that the result's `names` lists, in natural units, shape (m, n).
+        parameters: Values of the `names` of the result, in natural units, shape (m, n).
     """
 
     loss: Real
@@ -29,7 +29,7 @@ class History(eqx.Module):
 
 
 def history_of(setting: Setting, problem: Problem, trace: Trace) -> History:
-    """The trace of a solver, in the parameters of the model; leading axis of surfaces on every field."""
+    """The trace of a solver in terms of the model's parameters, with a leading axis of surfaces."""
     unit = problem.unit[:, None]
     natural = setting.coordinates.natural(trace.y, unit)
     return History(

@@ -1,8 +1,9 @@
 """Derivatives of a fit in its inputs: the implicit function theorem, with the full Hessian.
 
 At a minimum the gradient g(y, p) of the cost vanishes, so dy = -(dg/dy)^{-1} (dg/dp) dp on the coordinates
-that move; those on a bound stay. Gauss-Newton's Hessian would be wrong by the size of the residuals.
-What p is made from - prices, weights, forwards, a prior's center - is left to the chain rule.
+that move; those on a bound stay. The Hessian of Gauss-Newton would have an error of the size of the
+residuals. The chain rule extends these derivatives to everything from which p is computed: prices, weights,
+forwards, the center of a prior.
 """
 
 from collections.abc import Callable
@@ -19,15 +20,23 @@ Tree = TypeVar("Tree")
 
 @runtime_checkable
 class HasCost(Protocol):
-    """A calibration or the fit of a surface: its cost, of separate problems on a leading axis."""
+    """A calibration or a fit of a surface, whose cost covers separate problems on a leading axis."""
 
-    def cost(self, problem: Any, y: Real) -> Real:  # each takes problems of its own kind
-        """Costs (S,) at the points y, shape (S, n)."""
+    def cost(self, problem: Any, y: Real) -> Real:  # `Any`, because each class has its own kind of problem
+        """Costs (S,) of the S problems at the points y, shape (S, n)."""
         ...
 
 
 def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
-    """Derivatives (S, n, n) of the gradients (S, n) of separate costs, one direction at a time."""
+    """Hessians of separate costs, computed one direction at a time.
+
+    Args:
+        gradient: Maps points (S, n) to the gradients (S, n) of the costs.
+        y: Points, (S, n).
+
+    Returns:
+        Shape (S, n, n).
+    """
     _, along = jax.linearize(gradient, y)
     rows = jax.lax.map(lambda unit: along(jnp.broadcast_to(unit[None], y.shape)), jnp.eye(y.shape[-1]))
     return jnp.moveaxis(rows, 0, -1)
@@ -35,21 +44,24 @@ def hessian(gradient: Callable[[Real], Real], y: Real) -> Real:
 
 @eqx.filter_custom_jvp
 def follow(setting: HasCost, problem: object, y: Real, moving: Flags) -> Real:
-    """The solutions y themselves, with their derivative in the problem's constants.
+    """Return the solutions y, with their derivatives in setting and problem.
 
     Args:
         setting: The calibration, or the fit of a surface.
-        problem: The constants of S fits; derivatives go through all that they are computed from.
+        problem: The constants of S fits; derivatives go through everything from which they are computed.
         y: Solutions, (S, n).
-        moving: Coordinates that are free, not on a bound, of a fit that has converged, (S, n); the derivative
-            of the others is 0.
+        moving: Whether a coordinate is free, not on a bound, and of a fit that has converged, (S, n); the
+            derivatives of the other coordinates are 0.
+
+    Returns:
+        The values of y, (S, n).
     """
     del setting, problem, moving
     return y
 
 
 def constant(tree: Tree) -> Tree:
-    """The tree with arrays that derivatives take for constants; other leaves stay as they are."""
+    """The tree with arrays that derivatives treat as constants; other leaves stay as they are."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_array(x) else x, tree)
 
 
@@ -64,7 +76,7 @@ def _follow_jvp(
         return y, jnp.zeros_like(y)
 
     def gradient(y: Real, inputs: tuple[HasCost, Any]) -> Real:
-        """The gradient of each surface's cost in its own coordinates, by the derivative of their sum."""
+        """The gradient of each cost in its own coordinates, which is the gradient of their sum."""
         setting, problem = inputs
         return jax.grad(lambda y: jnp.sum(setting.cost(problem, y)))(y)
 

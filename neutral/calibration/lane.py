@@ -1,4 +1,4 @@
-"""Surfaces from quotes to results, inside jit: every surface is a lane of its own."""
+"""The calibration of surfaces inside jit, from quotes to results; every surface is a separate lane."""
 
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,14 +23,19 @@ from .starts.global_search import relative_spread
 from .starts.search import SearchResult, search, search_together
 
 Tree = TypeVar("Tree")
-_DECADES = (-8.0, 4.0)  # of a pull's strength over the loss
-_ATTEMPTS = 8  # refits that bisect them
+_DECADES = (-8.0, 4.0)  # range of log10 of the strength of a pull over the loss
+_ATTEMPTS = 8  # number of refits, each of which halves that range
 
 
 def solve_lane(request: Request, lane: Lane) -> CalibrationResult:
-    """Calibrate one surface, without leading axis.
+    """Calibrate one surface, without a leading axis.
 
-    Differentiable by the implicit rule in all that the problem is made from, but for a pull that damps.
+    The result is differentiable, by the implicit function theorem, in everything from which the problem is
+    computed; a pull that damps the fit counts as a constant.
+
+    Args:
+        request: The calibration, as `Request.shared` returns it.
+        lane: The surface.
     """
     lanes = jax.tree.map(lambda x: x[None], lane)
     return jax.tree.map(lambda x: x[0], _solve(request, lanes, together=False))
@@ -40,10 +45,10 @@ def solve_lanes(request: Request, lanes: Lane, together: bool) -> CalibrationRes
     """Calibrate every surface of a leading axis.
 
     Args:
-        request: The calibration.
+        request: The calibration, as `Request.shared` returns it.
         lanes: Surfaces.
-        together: All in lockstep, for accelerators; else one after the other, which on a processor costs no
-            more per step and leaves no lane waiting for the slowest.
+        together: Whether all lanes take each step together, as accelerators need; else they run one after the
+            other, which on a CPU costs no more per step and lets no lane wait for the slowest.
     """
     if together:
         return _solve(request, lanes, together)
@@ -51,7 +56,7 @@ def solve_lanes(request: Request, lanes: Lane, together: bool) -> CalibrationRes
 
 
 class _Damped(NamedTuple):
-    """A fit with a pull in the directions that the first fit does not see."""
+    """A fit with a pull in the directions that the quotes do not determine."""
 
     undamped: Real  # (S,) loss of the first fit
     pull: Real  # (S, n, n) precision of the pull
@@ -59,7 +64,7 @@ class _Damped(NamedTuple):
 
 
 def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
-    """Problem, search, damping where it is asked for, and the result."""
+    """Make the problem, search, damp the fit if the request says so, and make the result."""
     setting = request.setting
     usable, used, clean = setting.loss.usable(lanes.surface, lanes.used)
     problem = make_problem(request, lanes, clean, used)
@@ -90,7 +95,7 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     y = follow(setting, problem, best.solution.y, follows)
     price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
-    # 1 where there is a result, else nan, by which every number of the result is multiplied
+    # every number of the result is multiplied by 1 where there is a result, and by nan elsewhere
     one = jnp.where(usable & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
     loss = setting.data_loss(problem, price) * one
     mask = lanes.surface.mask
@@ -123,7 +128,7 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
 
 
 def _scaled(tree: Tree, factor: Real) -> Tree:
-    """Every leaf times a factor per surface."""
+    """The tree with every leaf multiplied by a factor per surface."""
     return jax.tree.map(lambda x: x * jnp.reshape(factor, factor.shape + (1,) * (x.ndim - 1)), tree)
 
 
@@ -135,7 +140,7 @@ def _search(
     usable: Flags,
     together: bool,
 ) -> SearchResult:
-    """Minimise from the data's starts, those given and those of a global search."""
+    """Minimise from the starts of the data, those of the request, and those of a global search."""
     coordinates = request.setting.coordinates
     starts = lanes.starts
     if request.from_data:
@@ -176,9 +181,10 @@ def _minimised(
 def _damped(
     request: Request, problem: Problem, strikes: Codes, best: SearchResult, together: bool
 ) -> _Damped:
-    """Fit again with a pull to the center in the directions that the first fit does not see.
+    """Fit again with a pull to the center in the directions that the quotes do not determine.
 
-    The pull is the strongest whose loss is allowed, by bisection of the logarithm of its strength.
+    The pull is the strongest that raises the loss by at most `MOST_LOSS`, by bisection of the logarithm of
+    its strength.
     """
     setting = request.setting
     first = best.solution
@@ -221,9 +227,12 @@ def make_problem(request: Request, lanes: Lane, surfaces: QuoteSurface, used: Fl
 
     Args:
         request: The calibration.
-        lanes: Surfaces as given.
-        surfaces: The same with harmless numbers where quotes are not used.
+        lanes: The S surfaces of the request.
+        surfaces: The same surfaces with finite numbers only, as `Loss.usable` returns them.
         used: Quotes that are fitted, shape (S, 2, T, K).
+
+    Returns:
+        Constants with a leading axis of surfaces.
     """
     setting = request.setting
     count = len(surfaces)
@@ -245,7 +254,7 @@ def make_problem(request: Request, lanes: Lane, surfaces: QuoteSurface, used: Fl
 
 
 def _explored(request: Request, lane: Lane, surface: QuoteSurface, problem: Problem) -> Real:
-    """Starts of one surface by the global search that is asked for, (starts, n)."""
+    """Starts of one surface by the global search of the request, (starts, n)."""
     assert request.search.explore is not None
     box = (
         jnp.clip(corner, request.lower, request.upper)
@@ -257,7 +266,7 @@ def _explored(request: Request, lane: Lane, surface: QuoteSurface, problem: Prob
 
 
 def _spread(setting: Setting, problem: Problem, best: SearchResult) -> Real:
-    """Largest relative range of a parameter of the model itself among the ends as good as the best, (S,)."""
+    """Largest relative range of a parameter of the model without its shift, among the best fits, (S,)."""
     coordinates = setting.coordinates
     count = len(coordinates.parameters)
     values = coordinates.natural(best.solution.y, problem.unit)[:, :count]
@@ -275,12 +284,12 @@ def _judged(
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:
-    """Ratio of the extreme eigenvalues of one curvature scaled to a unit diagonal, on moving coordinates."""
+    """Condition number of one curvature on the moving coordinates, after scaling to a unit diagonal."""
     diagonal = jnp.diagonal(curvature)
-    seen = moving & (diagonal > 0.0)
-    scale = jax.lax.rsqrt(jnp.where(seen, diagonal, 1.0))
-    both = seen[:, None] & seen[None, :]
+    active = moving & (diagonal > 0.0)
+    scale = jax.lax.rsqrt(jnp.where(active, diagonal, 1.0))
+    both = active[:, None] & active[None, :]
     scaled = jnp.where(both, curvature * scale[:, None] * scale[None, :], jnp.eye(diagonal.size))
     values = jnp.linalg.eigvalsh(jnp.where(jnp.isfinite(scaled), scaled, 0.0))
-    lost = jnp.any(moving & (diagonal <= 0.0)) | (values[0] <= 0.0)
-    return jnp.where(lost, jnp.inf, values[-1] / jnp.where(lost, 1.0, values[0]))
+    singular = jnp.any(moving & (diagonal <= 0.0)) | (values[0] <= 0.0)
+    return jnp.where(singular, jnp.inf, values[-1] / jnp.where(singular, 1.0, values[0]))

@@ -1,4 +1,4 @@
-"""What a fit minimises: the mean over quotes of a function of their scaled errors."""
+"""The loss that a fit minimises: the mean over quotes of a function of their scaled errors."""
 
 from typing import Literal, NamedTuple, get_args
 
@@ -15,31 +15,31 @@ Weight = Literal["default", "spread", "vega", "price", "relative"]
 Robust = Literal["none", "soft_l1", "huber", "cauchy"]
 Inside = Literal["mid", "free"]
 
-_LEAST_SPREAD = 1e-6
-_VOL_TOLERANCE = 0.01  # of the volatility: the default scale where the spread is narrower
-_LEAST_VEGA = 0.01  # of the largest vega of the maturity
+_LEAST_SPREAD = 1e-6  # addition to the spread, so that a spread of 0 does not divide by 0
+_VOL_TOLERANCE = 0.01  # share of the volatility that is the default scale where the spread is narrower
+_LEAST_VEGA = 0.01  # least vega, as a share of the largest vega of the maturity
 
 
 class Targets(NamedTuple):
-    """Out-of-the-money prices that quotes ask for; every field has the shape of the quotes."""
+    """Out-of-the-money prices to fit, one per quote; every field has the shape of the quotes."""
 
-    low: Real  # a price between low and high has no error
-    high: Real
-    scale: Real  # errors are divided by it
-    share: Real  # weight of a quote in the loss; all together 1
+    low: Real  # lower end of the interval in which a price has no error
+    high: Real  # upper end of that interval
+    scale: Real  # the number that errors are divided by
+    share: Real  # weight of a quote in the loss; the sum over quotes is 1
 
 
 class Loss(eqx.Module):
-    """Mean over quotes of rho(e), e = (model - market) / scale, with the weights of the quotes.
+    """The mean over quotes of rho(e) with e = (model - market) / scale, by the weights of the quotes.
 
     Attributes:
         weight: The scale: "spread" (ask - bid + 1e-6), "vega" (implied-volatility errors, to first order),
             "price" (1, errors in normalised price), "relative" (the market price), or "default": the larger
             of spread and 1 % of volatility times vega.
-        robust: rho(e) = e^2 for "none"; "soft_l1": 2 c^2 (sqrt(1 + e^2/c^2) - 1); "huber": e^2 up to c, then
-            2 c |e| - c^2; "cauchy": c^2 log(1 + e^2/c^2).
-        c: Where a robust rho turns, in units of e.
-        inside: "mid": errors are against the mid price; "free": they are zero inside bid-ask.
+        robust: rho(e) is e^2 for "none"; 2 c^2 (sqrt(1 + e^2/c^2) - 1) for "soft_l1"; e^2 up to |e| = c and
+            2 c |e| - c^2 beyond for "huber"; c^2 log(1 + e^2/c^2) for "cauchy".
+        c: Error at which a robust rho stops being quadratic, in units of e.
+        inside: "mid": errors are against the mid price; "free": they are zero between bid and ask.
         vega_power: Weights of quotes are multiplied by the vega to this power.
     """
 
@@ -50,7 +50,7 @@ class Loss(eqx.Module):
     vega_power: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self) -> None:
-        """Refuse unknown names."""
+        """Refuse unknown names and a c that is not positive."""
         for name, kind in (("weight", Weight), ("robust", Robust), ("inside", Inside)):
             if getattr(self, name) not in get_args(kind):
                 accepted = ", ".join(repr(x) for x in get_args(kind))
@@ -60,7 +60,7 @@ class Loss(eqx.Module):
 
     @property
     def needs_spread(self) -> bool:
-        """Whether every quote must have bid and ask."""
+        """Whether every quote must have a bid and an ask."""
         return self.weight == "spread" or self.inside == "free"
 
     def usable(self, surface: QuoteSurface, used: Flags) -> tuple[Flags, Flags, QuoteSurface]:
@@ -88,7 +88,15 @@ class Loss(eqx.Module):
         return usable, used & jnp.reshape(usable, usable.shape + (1, 1, 1)), clean
 
     def targets(self, surface: QuoteSurface, used: Flags) -> Targets:
-        """Price intervals, scales and normalised weights of the quotes `used`; harmless elsewhere."""
+        """Price intervals, scales and normalised weights of quotes.
+
+        Args:
+            surface: One surface, or surfaces with leading axes, with finite numbers only.
+            used: Quotes to fit, (..., 2, T, K).
+
+        Returns:
+            Numbers of shape (..., 2, T, K): at quotes that are not used, prices and weights are 0, scales 1.
+        """
         spread = jnp.where(used, surface.spread, 1.0)
         parity = in_the_money_part(surface.k)
         mid = surface.prices - parity
@@ -106,7 +114,7 @@ class Loss(eqx.Module):
         )
 
     def _scale(self, surface: QuoteSurface, spread: Real) -> Real:
-        """What the errors of the quotes are divided by."""
+        """The numbers by which the errors of the quotes are divided."""
         if self.weight == "price":
             return jnp.ones_like(surface.prices)
         if self.weight == "relative":
@@ -116,14 +124,18 @@ class Loss(eqx.Module):
         if self.weight == "vega":
             least = _LEAST_VEGA * jnp.max(surface.vega, axis=(-3, -1), keepdims=True)
             return jnp.maximum(surface.vega, least)
-        # without a spread the tolerance of the volatility is the scale
+        # where a quote has no spread, the tolerance of the volatility alone is the scale
         return jnp.maximum(jnp.where(spread > 0, spread, 0.0), _VOL_TOLERANCE * surface.vol * surface.vega)
 
     def rho(self, e: Real) -> tuple[Real, Real, Real]:
         """The robust function and two of its derivatives, each of the shape of e.
 
+        Args:
+            e: Scaled errors, any shape.
+
         Returns:
-            rho(e), rho'(e) / 2e and max(rho''(e) / 2, 0.01 rho'(e) / 2e).
+            rho(e), rho'(e) / 2e, and rho''(e) / 2, which for "huber" and "cauchy" is at least
+            0.01 rho'(e) / 2e, so that it is positive.
         """
         s = (e / self.c) ** 2
         if self.robust == "none":
@@ -140,7 +152,10 @@ class Loss(eqx.Module):
 
 
 def market_prices(surface: QuoteSurface) -> Real:
-    """Prices at the volatilities the surface was built with: what `with_prices` leaves alone."""
+    """Normalised prices at the volatilities that the surface was built with, (..., 2, T, K).
+
+    `QuoteSurface.with_prices` does not change them.
+    """
     k = jnp.stack([surface.k, surface.k], axis=-3)
     stdev = surface.vol * jnp.expand_dims(jnp.sqrt(surface.t), (-3, -1))
     is_call = jnp.broadcast_to(jnp.arange(2)[:, None, None] == 0, k.shape[-3:])
@@ -148,7 +163,14 @@ def market_prices(surface: QuoteSurface) -> Real:
 
 
 def in_the_money_part(k: Real) -> Real:
-    """Price of a quote of each kind less the out-of-the-money price of its strike, (..., 2, T, K)."""
+    """Normalised price of a call and of a put less the out-of-the-money price of their strike.
+
+    Args:
+        k: Log-forward moneyness, (..., T, K).
+
+    Returns:
+        Calls first, (..., 2, T, K).
+    """
     forward = -jnp.expm1(k)
-    call_out = k >= 0.0  # the same side as the engines' at k = 0, where the maximum has no slope
-    return jnp.stack([jnp.where(call_out, 0.0, forward), jnp.where(call_out, -forward, 0.0)], axis=-3)
+    call_is_out = k >= 0.0  # as in the engines; at k = 0, max(k, 0) would have no derivative
+    return jnp.stack([jnp.where(call_is_out, 0.0, forward), jnp.where(call_is_out, -forward, 0.0)], axis=-3)

@@ -14,7 +14,7 @@ from .coordinates import AbstractCoordinates
 
 
 class Weights(dict[str, float]):
-    """Relative weights by parameter name; hashable, as what is fixed at compile time must be."""
+    """Relative weights by parameter name; hashable, because they are fixed at compile time."""
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Equal weights have equal hashes, whatever their order."""
@@ -26,18 +26,19 @@ def _as_weights(weights: dict[str, float] | None) -> Weights | None:
 
 
 class Tikhonov(eqx.Module):
-    """strength x sum_j w_j (y_j - y0_j)^2 in calibration's coordinates, added to the loss.
+    """A pull towards a point: strength x sum_j w_j (y_j - y0_j)^2 is added to the loss.
 
-    Coordinates are logarithms of positive parameters, atanh of correlations, shift increments in units of the
-    market's own variance; losses are means over quotes: a strength means the same on every day. Strength and
-    the center's fields may be traced.
+    y are the coordinates of calibration: logarithms of positive parameters, atanh of correlations, and shift
+    increments in units of the market's own variance. Since these do not depend on the market, and losses are
+    means over quotes, a strength has the same meaning every day. The strength and the fields of the center
+    may be traced.
 
     Attributes:
-        strength: In units of the loss.
-        center: The point, such as yesterday's model; typical values of the class where None. A shift's
-            increments are pulled towards the center's own, 0 where it has none.
-        weights: Relative weights by parameter name, and "increments"; 1 for all where None, else 0 for those
-            not named.
+        strength: Strength in units of the loss.
+        center: The point, such as yesterday's model; typical values of the class where None. Increments of a
+            shift are pulled towards those of the center, or towards 0 if it has none.
+        weights: Relative weights by parameter name, and by "increments" for a shift. Where None all are 1;
+            otherwise a parameter that is not named has weight 0.
     """
 
     strength: Scalar = 1e-3
@@ -47,19 +48,24 @@ class Tikhonov(eqx.Module):
     def precision(self, coordinates: AbstractCoordinates) -> Real:
         """Precision of each coordinate, shape (size,).
 
+        Args:
+            coordinates: Coordinates of the model to fit.
+
         Raises:
-            ArgumentError: `weights` names what is no parameter.
+            ArgumentError: a name in `weights` is not that of a parameter.
         """
         names = [name.split("[")[0] for name in coordinates.names]
         weights = dict.fromkeys(names, 1.0) if self.weights is None else self.weights
         unknown = set(weights) - set(names) - {"increments"}
         if unknown:
             accepted = ", ".join(dict.fromkeys(names))
-            raise ArgumentError(f"Tikhonov.weights names {', '.join(sorted(unknown))}; there are {accepted}.")
+            raise ArgumentError(
+                f"Tikhonov.weights: there is no parameter {', '.join(sorted(unknown))}; accepted: {accepted}."
+            )
         return self.strength * np.array([weights.get(name, 0.0) for name in names])
 
     def center_or_typical(self, coordinates: AbstractCoordinates) -> AbstractFourierModel:
-        """The center, typical values of the model where there is none."""
+        """The center, or typical values of the model where there is none."""
         return coordinates.typical() if self.center is None else self.center
 
 
@@ -76,7 +82,13 @@ class AbstractPenalty(eqx.Module):
 
 
 class FellerPenalty(AbstractPenalty):
-    """sqrt(strength) max(0, 1 - 2 kappa theta / sigma_v^2): pulls variance away from zero."""
+    """Penalty with residual sqrt(strength) max(0, 1 - 2 kappa theta / sigma_v^2).
+
+    It favours parameters that meet Feller's condition, at which the variance stays positive.
+
+    Attributes:
+        strength: Strength in units of the loss.
+    """
 
     strength: float = 1.0
 
@@ -88,7 +100,14 @@ class FellerPenalty(AbstractPenalty):
 
 
 class JumpMomentPenalty(AbstractPenalty):
-    """sqrt(strength) max(0, mu_v rho_j - 1 + margin) / margin: keeps the mean jump of SVCJ from exploding."""
+    """Penalty with residual sqrt(strength) max(0, mu_v rho_j - 1 + margin) / margin.
+
+    It keeps parameters of SVCJ away from mu_v rho_j = 1, where the mean jump becomes infinite.
+
+    Attributes:
+        strength: Strength in units of the loss.
+        margin: Distance of mu_v rho_j from 1 below which the penalty is positive.
+    """
 
     strength: float = 1.0
     margin: float = 0.1
@@ -107,7 +126,7 @@ def split_prior(prior: Prior | None) -> tuple[Tikhonov | None, tuple[AbstractPen
     """The pull and the penalties of a `prior` argument.
 
     Raises:
-        ArgumentError: it holds something else, or more than one `Tikhonov`.
+        ArgumentError: the prior holds something else, or more than one `Tikhonov`.
     """
     priors = () if prior is None else prior if isinstance(prior, list | tuple) else (prior,)
     pulls = [p for p in priors if isinstance(p, Tikhonov)]

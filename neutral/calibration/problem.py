@@ -1,4 +1,4 @@
-"""A calibration as numbers: constants of each lane, and the objective that solvers see."""
+"""A calibration as numbers: the constants of each lane, and the objective that solvers minimise."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,20 +17,20 @@ from .solvers import Evaluation, Objective
 
 
 class Problem(NamedTuple):
-    """Constants of a calibration. Leading axis of lanes B on every field, then as named."""
+    """Constants of a calibration. Every field has a leading axis of lanes B, before the axes named here."""
 
-    grid: Any  # of the engine
+    grid: Any  # constants of the engine
     targets: Targets  # (2, T, K)
-    unit: Real  # (T,)
-    lower: Real  # (n,)
+    unit: Real  # (T,) increments of variance that count as 1
+    lower: Real  # (n,) bounds of the coordinates
     upper: Real  # (n,)
-    free: Flags  # (n,)
-    precision: Real  # (n, n)
-    center: Real  # (n,)
+    free: Flags  # (n,) coordinates that may move
+    precision: Real  # (n, n) precision of the prior's pull
+    center: Real  # (n,) point towards which it pulls
 
 
 class Setting(eqx.Module):
-    """What is the same for all lanes and fixed at compile time."""
+    """The parts of a calibration that all lanes share; their structure is fixed at compile time."""
 
     coordinates: AbstractCoordinates = eqx.field(static=True)
     engine: AbstractGridEngine[Any]
@@ -38,7 +38,7 @@ class Setting(eqx.Module):
     penalties: tuple[AbstractPenalty, ...]
 
     def objective(self, problem: Problem) -> Objective:
-        """The problem as a solver sees it."""
+        """The objective that a solver minimises."""
         return Objective(
             evaluate=lambda y: self.evaluate(problem, y),
             cost=lambda y: self.cost(problem, y),
@@ -48,34 +48,34 @@ class Setting(eqx.Module):
         )
 
     def model(self, problem: Problem, y: Real) -> AbstractFourierModel:
-        """The model that the engine prices."""
+        """The model that the engine prices, at the points y, shape (B, n)."""
         return self.coordinates.kernel(self.coordinates.natural(y, problem.unit))
 
     def errors(self, problem: Problem, price: Real) -> Real:
-        """Scaled errors of the quotes, (B, 2, T, K), of out-of-the-money prices (B, T, K)."""
+        """Scaled errors of the quotes, (B, 2, T, K), for out-of-the-money prices of shape (B, T, K)."""
         price = jnp.expand_dims(price, -3)
         target = problem.targets
         above = jnp.maximum(price - target.high, 0.0)
         return (above + jnp.minimum(price - target.low, 0.0)) / target.scale
 
     def data_loss(self, problem: Problem, price: Real) -> Real:
-        """The loss without prior, (B,)."""
+        """The loss without the prior, (B,), for out-of-the-money prices of shape (B, T, K)."""
         value, _, _ = self.loss.rho(self.errors(problem, price))
         return jnp.sum(problem.targets.share * value, axis=(-3, -2, -1))
 
     def prior(self, problem: Problem, y: Real) -> Real:
-        """Prior and penalties, (B,)."""
+        """The term of the prior and the penalties in the cost, (B,), at the points y, (B, n)."""
         away = y - problem.center
         quadratic = jnp.sum(away * _times(problem.precision, away), axis=-1)
         return quadratic + jnp.sum(self._penalties(problem, y) ** 2, axis=-1)
 
     def cost(self, problem: Problem, y: Real) -> Real:
-        """Loss and prior, (B,); differentiable, also in the problem's targets."""
+        """Loss and prior, (B,), at the points y, (B, n); differentiable, also in the problem's targets."""
         price = self.engine.prices(self.model(problem, y), problem.grid)
         return self.data_loss(problem, price) + self.prior(problem, y)
 
     def evaluate(self, problem: Problem, y: Real) -> Evaluation:
-        """Cost with gradient and curvature from one evaluation of prices and Jacobian."""
+        """Cost with gradient and curvature at the points y, (B, n), from one evaluation of the Jacobian."""
         natural, chain = self.natural_and_chain(problem, y)
         price, slopes = self.engine.prices_and_jacobian(self.coordinates.kernel(natural), problem.grid)
         return self._with_prior(problem, y, self._of_data(problem, price, slopes, chain))
@@ -91,18 +91,18 @@ class Setting(eqx.Module):
         return natural, chain
 
     def named_chain(self, problem: Problem, y: Real) -> Real:
-        """Derivatives of what the coordinates are named after, in the coordinates, (B, n, n)."""
+        """Derivatives in the coordinates of the values that the names stand for, (B, n, n)."""
         _, chain = self.natural_and_chain(problem, y)
         return self.coordinates.named_chain(chain, problem.unit)
 
     def _of_data(
         self, problem: Problem, price: Real, slopes: AbstractFourierModel, chain: Real
     ) -> Evaluation:
-        """The data term: sum_q share_q rho(e_q), of the errors e_q of the quotes.
+        """The evaluation of the data term sum_q share_q rho(e_q), where e_q are the errors of the quotes.
 
-        With rho' = 2 e first(e) and rho'' = 2 second(e), half its gradient is sum_q share_q first_q e_q s_q
-        and half its curvature sum_q share_q second_q s_q s_q', s_q the derivative of e_q (Triggs et al. 2000,
-        section 4.3). `length` is squared here; `_with_prior` takes the root.
+        With rho' = 2 e first(e), rho'' = 2 second(e), and s_q the derivative of e_q, half of its gradient is
+        sum_q share_q first_q e_q s_q and half of its curvature is sum_q share_q second_q s_q s_q' (Triggs et
+        al. 2000, section 4.3). `length` is squared here; `_with_prior` takes the root.
         """
         target = problem.targets
         e = self.errors(problem, price)
@@ -111,7 +111,7 @@ class Setting(eqx.Module):
         slope = jnp.where(inside, 1.0 / target.scale, 0.0)
         pull = _cells(target.share * first * e * slope)
         curvature = _cells(target.share * second * slope**2)
-        weights = [curvature, pull**2]  # errors of call and put of a strike may go together
+        weights = [curvature, pull**2]  # errors of call and put of a strike may be correlated
         if self.loss.robust != "none":
             weights.append(_cells(target.share * first * slope**2))
         gradient, (normal, scatter, *reweighted) = self._normal(slopes, pull, weights, chain)
@@ -135,7 +135,7 @@ class Setting(eqx.Module):
     def _normal(
         self, slopes: AbstractFourierModel, pull: Real, weights: list[Real], chain: Real
     ) -> tuple[Real, Sequence[Real]]:
-        """Gradient, and a normal matrix for each weighting of the cells, in the coordinates."""
+        """The gradient, and one normal matrix for each weighting of the cells, in the coordinates."""
         columns = self.coordinates.columns(slopes)
         gradient = columns.gradient(pull)
         matrices = [columns.gram(weight) for weight in weights]
@@ -143,7 +143,7 @@ class Setting(eqx.Module):
         return jnp.einsum("bij,bi->bj", chain, gradient), normal
 
     def _with_prior(self, problem: Problem, y: Real, at: Evaluation) -> Evaluation:
-        """The evaluation with the residuals of prior and penalties added."""
+        """The evaluation, to which the residuals of prior and penalties are added."""
         away = y - problem.center
         pull = _times(problem.precision, away)
         size = jnp.sum(pull * away, axis=-1)
@@ -166,7 +166,7 @@ class Setting(eqx.Module):
         )
 
     def _penalties(self, problem: Problem, y: Real) -> Real:
-        """Residuals of the penalties, (B, m); of many points where the problem has one lane."""
+        """Residuals of the penalties, (B, m); a problem with one lane takes any number of points."""
         unit = jnp.broadcast_to(problem.unit, y.shape[:1] + problem.unit.shape[1:])
         return jax.vmap(self._penalties_of_one)(y, unit)
 
@@ -180,10 +180,10 @@ class Setting(eqx.Module):
 
 
 def _times(matrix: Real, vector: Real) -> Real:
-    """Product lane by lane; one lane's matrix serves many vectors."""
+    """Product of matrix and vector in each lane; the matrix of a single lane serves many vectors."""
     return jnp.sum(matrix * jnp.expand_dims(vector, -2), axis=-1)
 
 
 def _cells(quotes: Real) -> Real:
-    """Sum over call and put of a strike."""
+    """Sum over call and put of every strike."""
     return jnp.sum(quotes, axis=-3)

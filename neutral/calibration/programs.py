@@ -1,4 +1,4 @@
-"""Compiled programs of batches: each is compiled once per shape, also ahead of its first use."""
+"""Compiled programs of batches: each is compiled once per shape, before its first use if needed."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -17,7 +17,7 @@ Program = Callable[[Request, Lane], CalibrationResult]
 
 @eqx.filter_jit
 def solve_chunk(request: Request, lanes: Lane) -> CalibrationResult:
-    """`solve_lanes` of a chunk, shared out over the devices present."""
+    """Run `solve_lanes` on a chunk, which is divided among all devices."""
     devices = jax.device_count()
     together = jax.default_backend() != "cpu"
     if devices == 1:
@@ -35,10 +35,10 @@ def solve_chunk(request: Request, lanes: Lane) -> CalibrationResult:
 
 
 class Programs:
-    """The compiled programs of one owner, by what is fixed at compile time and the shapes of all numbers.
+    """A cache of compiled programs, by everything fixed at compile time and by the shapes of all arrays.
 
-    Safe to share between threads: one thread compiles a program, others that need it wait. The programs stay
-    until `clear`, whatever becomes of JAX's own caches.
+    Threads can share it: one thread compiles a program, and others that need it wait. The programs stay until
+    `clear` is called, independently of JAX's own caches.
     """
 
     def __init__(self) -> None:
@@ -46,15 +46,18 @@ class Programs:
         self._programs: dict[Hashable, Future[Program]] = {}
 
     def __len__(self) -> int:
-        """Number of programs compiled, or being compiled."""
+        """Number of programs that are compiled or being compiled."""
         return len(self._programs)
 
     def prepare(self, request: Request, lanes: Lane) -> Program:
-        """Compile the program of a chunk, without running it; at once where that has been done before.
+        """Compile the program of a chunk without running it, or take it from the cache.
 
         Args:
             request: The calibration, as `Request.shared` returns it.
             lanes: A chunk of surfaces, on the host; only shapes and types matter.
+
+        Returns:
+            The program.
         """
         key = _key(request, lanes)
         with self._lock:
@@ -68,11 +71,11 @@ class Programs:
         return future.result()
 
     def __call__(self, request: Request, lanes: Lane) -> CalibrationResult:
-        """Results of a chunk, on the device; compiles its program first where `prepare` has not."""
+        """Results of a chunk, on the device; the program is compiled first unless it is in the cache."""
         return self.prepare(request, lanes)(request, lanes)
 
     def clear(self) -> None:
-        """Forget all programs, and free their memory."""
+        """Remove all programs from the cache, which frees their memory."""
         with self._lock:
             self._programs.clear()
 
@@ -87,6 +90,6 @@ class Programs:
 
 
 def _key(request: Request, lanes: Lane) -> Hashable:
-    """Equal for two chunks that one program serves."""
+    """The key of a program in the cache, which is equal for any two chunks that one program serves."""
     leaves, tree = jax.tree.flatten((request, lanes))
     return (tree, *((x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves))

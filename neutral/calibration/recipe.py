@@ -1,4 +1,4 @@
-"""What people may ask to be calibrated: a model class, a model to start from, or an extension of either."""
+"""What users can calibrate: a model class, a model to start from, or an extension of either."""
 
 import jax
 import numpy as np
@@ -8,13 +8,15 @@ from ..models import AbstractFourierModel
 from ..models.parameters import domains, is_concrete
 
 Recipe = type[AbstractFourierModel] | AbstractFourierModel
+"""A model class, a model that `is_recipe`, or a starting model."""
 
 
 def split_recipe(recipe: Recipe) -> tuple[type[AbstractFourierModel], AbstractFourierModel | None]:
     """The model's class, and the starting model where the recipe holds numbers.
 
     Raises:
-        ArgumentError: it is neither a class, nor a recipe, nor a model.
+        ArgumentError: the argument is neither a class, nor a recipe, nor a model, or a starting model is
+            traced.
     """
     base = recipe.base if isinstance(recipe, AbstractFourierModel) else recipe
     cls = base if isinstance(base, type) else type(base)
@@ -25,22 +27,22 @@ def split_recipe(recipe: Recipe) -> tuple[type[AbstractFourierModel], AbstractFo
         )
     start = None if isinstance(recipe, type) or recipe.is_recipe else recipe
     if start is not None and not all(is_concrete(x) for x in jax.tree.leaves(start)):
-        raise ArgumentError("A starting model must hold numbers, not traced values.")
+        raise ArgumentError("recipe: a starting model must hold numbers, got traced values.")
     return cls, start
 
 
 def entries_of(recipe: Recipe) -> tuple[tuple[tuple[str, int], ...], dict[str, float]]:
-    """Entries of the parameters with an axis, and by coordinate the values that a recipe gives.
+    """Numbers of entries of the parameters with an axis, and values of coordinates that a recipe fixes.
 
     Raises:
-        ArgumentError: a class alone, where parameters have an axis.
+        ArgumentError: the recipe is a class alone, and a parameter of it has an axis.
     """
     base = recipe if isinstance(recipe, type) else recipe.base
     if isinstance(base, type):
         if any(base.field_ndim(name) for name in domains(base)):
             raise ArgumentError(
-                f"{base.__name__} has parameters with an axis, whose length a class does not tell: give an "
-                "instance, such as neutral.PiecewiseHeston(breakpoints=(0.5, 1.0))."
+                f"recipe: {base.__name__} has parameters with an axis, whose length the class does not fix: "
+                "pass an instance, such as neutral.PiecewiseHeston(breakpoints=(0.5, 1.0))."
             )
         return (), {}
     counts = base.entries()
@@ -50,6 +52,6 @@ def entries_of(recipe: Recipe) -> tuple[tuple[tuple[str, int], ...], dict[str, f
 
 
 def has_lanes(model: AbstractFourierModel) -> bool:
-    """Whether the fields have a leading axis of surfaces."""
+    """Whether the fields of a model have a leading axis of surfaces."""
     name = next(iter(domains(model.base)))
     return np.ndim(getattr(model.base, name)) > model.base.field_ndim(name)

@@ -1,4 +1,4 @@
-"""What a calibration is asked for: arguments checked once, and the numbers of each surface."""
+"""The request for a calibration: its arguments, which are checked once, and the numbers of each surface."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ Tree = TypeVar("Tree")
 
 
 class Lane(NamedTuple):
-    """Numbers of one surface; with a leading axis on every field those of many."""
+    """The numbers of one surface, or those of many surfaces with a leading axis on every field."""
 
     surface: QuoteSurface
     used: Flags  # (2, T, K) quotes to fit
-    starts: Real  # (starts, n), nan where absent
-    center: Real  # (n,) of the prior, or of the pull that damps
+    starts: Real  # (starts, n); a start with a nan is left out
+    center: Real  # (n,) center of the prior, or of the pull that damps
     fixed: Real  # (n,) values of fixed coordinates
 
 
 class Request(eqx.Module):
-    """What a calibration is asked for, checked. n coordinates, T maturities, K strikes.
+    """The checked arguments of a calibration with n coordinates, T maturities and K strikes.
 
-    `Request.of` makes one from the arguments of `calibrate`. A result of a batch holds it with a leading axis
-    on every array, so that `results[3].request` is that of one fit.
+    `Request.of` makes a request from the arguments of `calibrate`. The result of a batch holds it with a
+    leading axis on every array, so that `results[3].request` is that of one fit.
 
     Attributes:
         setting: Coordinates of the model, engine, loss and penalties.
         solver: The solver.
-        search: How many steps the starts get.
+        search: How many steps each start gets, and a global search for starts.
         from_data: Whether starts come from the data; a starting model replaces them.
         damp: Whether a fit is damped in the directions that the quotes do not determine.
-        history: Whether the course of the fit is kept.
+        history: Whether the result keeps the course of the fit.
         lower: Lower bounds of the coordinates, shape (n,).
         upper: Upper bounds of the coordinates, shape (n,).
-        precision: Of the prior, in the coordinates, shape (n, n).
-        fixed: Coordinates that keep a value, shape (n,).
-        values: Their values, 0 elsewhere, shape (n,).
+        precision: Precision of the prior, in the coordinates, shape (n, n).
+        fixed: Whether a coordinate is fixed, shape (n,).
+        values: Values of the fixed coordinates, 0 elsewhere, shape (n,).
         prior: The pull towards a point.
         start: The starting model, where the recipe holds numbers.
-        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
+        mask: Quotes to fit, shape (2, T, K); `train` of the surface where None.
     """
 
     setting: Setting
@@ -96,10 +96,10 @@ class Request(eqx.Module):
         on_degenerate: OnDegenerate = "keep",
         history: bool = False,
     ) -> Request:
-        """Check the arguments of `calibrate`, which explains them.
+        """Check the arguments of `calibrate`, where they are described.
 
         Raises:
-            ArgumentError: names the argument, what came and what is accepted.
+            ArgumentError: an argument is wrong; the message names it, its value and what is accepted.
             PrecisionError: double precision is off.
         """
         require_precision("float64")
@@ -107,8 +107,8 @@ class Request(eqx.Module):
         _, values = entries_of(recipe)
         coordinates = coordinates_of(recipe, surface.shape[0], fixed or {})
         chosen_engine = _grid_engine(engine)
-        chosen_loss = _given("loss", loss, Loss, Loss)
-        chosen_solver = _given("solver", solver, AbstractSolver, LevenbergMarquardt)
+        chosen_loss = _checked("loss", loss, Loss, Loss)
+        chosen_solver = _checked("solver", solver, AbstractSolver, LevenbergMarquardt)
         tikhonov, penalties = split_prior(prior)
         lower, upper = coordinates.bounds(bounds)
         by_name = coordinates.by_name(fixed or {}) | values
@@ -137,11 +137,15 @@ class Request(eqx.Module):
         )
 
     def lanes(self, surfaces: QuoteSurface, starts: Sequence[AbstractFourierModel] | None = None) -> Lane:
-        """The numbers of every surface, with a leading axis.
+        """The numbers of every surface, with a leading axis of surfaces.
 
         Args:
             surfaces: Surfaces with a leading axis.
-            starts: Further starting models; fields scalar, or with a leading axis of surfaces (nan: absent).
+            starts: Further starting models, whose fields are scalars or have a leading axis of surfaces; a
+                start with a nan is left out.
+
+        Raises:
+            ArgumentError: a start or the center of the prior has another class, or another number of entries.
         """
         coordinates = self.setting.coordinates
         count = len(surfaces)
@@ -163,7 +167,7 @@ class Request(eqx.Module):
         )
 
     def shared(self) -> Request:
-        """The part that the compiled program reads; the rest has gone into the lanes."""
+        """The part that the compiled program reads; `lanes` has put the rest into the lanes."""
         return dataclasses.replace(self, prior=None, start=None, mask=None)
 
     def again(self, model: AbstractFourierModel) -> Request:
@@ -174,10 +178,10 @@ class Request(eqx.Module):
         """The same calibration with further parameters fixed.
 
         Args:
-            values: By parameter or by entry (`kappa`, `kappa[1]`), natural units.
+            values: Values by parameter or by entry (`kappa`, `kappa[1]`), in natural units.
 
         Raises:
-            ArgumentError: an unknown name, or a value outside the bounds.
+            ArgumentError: a name is unknown, or a value lies outside its bounds.
         """
         coordinates = self.setting.coordinates.holding(values)
         by_name = coordinates.by_name(values)
@@ -190,11 +194,14 @@ class Request(eqx.Module):
         )
 
     def as_arrays(self) -> Request:
-        """The same with every number an array, as a result holds it; traced numbers stay as they are."""
+        """The request with an array in place of every number, as results hold it; traced numbers stay."""
         return jax.tree.map(lambda x: x if eqx.is_array(x) else np.asarray(x), self)
 
     def repeated(self, count: int) -> Request:
-        """With a leading axis of surfaces on every array, as the results of a batch hold it; on the host."""
+        """The request with a leading axis of `count` surfaces on every array, on the host.
+
+        The results of a batch hold it in this form.
+        """
 
         def rows(tree: Tree) -> Tree:
             return jax.tree.map(lambda x: np.broadcast_to(np.asarray(x), (count, *np.shape(x))), tree)
@@ -217,16 +224,16 @@ class Request(eqx.Module):
 def _fixed(
     coordinates: AbstractCoordinates, by_name: Mapping[str, float], lower: np.ndarray, upper: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Flags of the fixed coordinates, and their values, 0 elsewhere; each of shape (n,).
+    """Flags of the fixed coordinates, and their values, 0 elsewhere; each has shape (n,).
 
     Raises:
-        ArgumentError: a value outside its bounds.
+        ArgumentError: a value lies outside its bounds.
     """
     flags = np.array([name in by_name for name in coordinates.names])
     values = np.zeros(coordinates.size)
     if not by_name:
         return flags, values
-    with jax.ensure_compile_time_eval():  # numbers also inside jit
+    with jax.ensure_compile_time_eval():  # also inside jit the results are numbers, which can be checked
         typical = coordinates.typical()
         usual = coordinates.spread(
             {name: jnp.asarray(getattr(typical, name)) for name in domains(coordinates.model)}
@@ -238,12 +245,14 @@ def _fixed(
     outside = flags & ((values < lower) | (values > upper) | ~np.isfinite(values))
     if outside.any():
         name = coordinates.names[int(np.nonzero(outside)[0][0])]
-        raise ArgumentError(f"fixed {name} = {by_name[name]} lies outside its bounds; widen bounds=.")
+        raise ArgumentError(
+            f"fixed {name} = {by_name[name]} lies outside its bounds; widen them with the argument bounds."
+        )
     return flags, np.where(flags, values, 0.0)
 
 
 def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[Any]:
-    """The engine, or the default one; refuses an engine that cannot calibrate."""
+    """The engine, or `Lewis()` where None; an engine that cannot calibrate is refused."""
     if engine is None:
         return Lewis()
     if not isinstance(engine, AbstractGridEngine):
@@ -253,8 +262,8 @@ def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[A
     return engine
 
 
-def _given(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:
-    """The value of an argument, its default where None."""
+def _checked(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:
+    """The value of an argument, or its default where None; a value of another type is refused."""
     if value is None:
         return default()
     if not isinstance(value, kind):
@@ -263,7 +272,7 @@ def _given(name: str, value: object, kind: type[Kind], default: Callable[[], Kin
 
 
 def _vectors(coordinates: AbstractCoordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> Real:
-    """Vectors of one model for all surfaces, or of one each: (surfaces, size)."""
+    """Vectors of one model for all surfaces, or of one model for each surface; shape (surfaces, size)."""
     unit = increment_unit(surfaces)
     many = has_lanes(model)
     count = len(surfaces)

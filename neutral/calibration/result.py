@@ -1,4 +1,4 @@
-"""The result of a calibration: model, status, evidence, and the request that it answers."""
+"""The result of a calibration: model, status, evidence, and the request that led to it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ class CalibrationStatus(enum.IntEnum):
     def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
         """Status codes of fits, from why their solver stopped and whether their quotes could be used.
 
-        Args:
-            stop: Reasons for which the solver stopped.
-            usable: Whether there were quotes to fit.
-            refused: Whether the engine refuses to price the fitted model; of no fit where None.
+        A fit whose solver still runs has spent all its steps, so it counts as stopped by `max_steps`.
 
-        A fit whose solver still runs has spent all steps that it was given.
+        Args:
+            stop: Codes of `Stop`.
+            usable: Whether there are quotes to fit, and they can be used.
+            refused: Whether the engine refuses to price the fitted model; where None, it refuses none.
+
+        Returns:
+            Codes of `CalibrationStatus`, in the shape of `stop`.
         """
         status = jnp.where(stop == Stop.running, int(Stop.max_steps), stop)
         if refused is not None:
@@ -47,7 +50,7 @@ class CalibrationStatus(enum.IntEnum):
 
     @property
     def message(self) -> str:
-        """A sentence for people: what the status means, and what to do."""
+        """A sentence that says what the status means, and what to do."""
         return _MESSAGES[self]
 
 
@@ -67,32 +70,35 @@ _MESSAGES = {
 
 
 class CalibrationResult(eqx.Module):
-    """A fit, or many with a leading axis on every array.
+    """A fit, or many fits with a leading axis on every array. n is the number of coordinates.
 
     Attributes:
         model: The calibrated model, in natural parameters.
-        status: `CalibrationStatus` code.
-        loss: The data term alone: mean of the loss over the quotes that were fitted.
-        prior_loss: The prior's term, that was minimised together with it.
-        steps: Evaluations of price and Jacobian spent, all starts together.
-        residuals: Model less market price of every quote (normalised), 0 where there is none, (2, T, K).
-        prices: Model price of every cell's call and put (normalised), (2, T, K).
+        status: `CalibrationStatus` code, shape ().
+        loss: The data term alone: mean of the loss over the quotes that were fitted, shape ().
+        prior_loss: The term of the prior and the penalties, which is minimised together with the data term.
+        steps: Number of evaluations of prices and Jacobian, all starts together.
+        residuals: Model price less market price of every quote (normalised), 0 where there is no quote,
+            (2, T, K).
+        prices: Model price of every quote (normalised), calls first, 0 where there is no quote, (2, T, K).
         gradient_norm: Largest cosine between the residuals and the derivative of the prices in a free
-            parameter; at most 1e-6 where converged.
-        condition_number: That of the scaled curvature on the free parameters; inf where a parameter has no
-            effect.
-        at_bound: Which coordinates of `names` end on a bound, and are held there by the gradient.
-        agreement: Share of the starts that have converged whose cost is within 0.1 % of the best.
-        spread: Largest range of a parameter among those, relative to its value in the best fit.
-        minima: Distinct costs, more than 0.1 % apart, that starts have converged to.
-        standard_errors: Those of what `names` lists, in natural units, from the scatter of the quotes'
-            errors; nan for a parameter that is fixed or on a bound, and where the fit has not converged.
-        quadrature_error: Estimated error of the prices fitted, the largest of all cells, normalised.
-        coordinates: The solution in the coordinates of the solver.
-        undamped_loss: The data term before the fit was damped; `loss` where it was not.
-        damping: Precision of the pull that damped it, in the coordinates; None unless `on_degenerate="damp"`.
-        names: Names of the coordinates: the parameters, then shift increments.
-        request: What the calibration was asked for, further `starts` excepted; None in a result that an older
+            parameter; at most `gtol` of the solver where the fit has converged, unless the fit is exact.
+        condition_number: Condition number of the scaled curvature on the free parameters; inf where a
+            parameter has no effect.
+        at_bound: Whether a coordinate of `names` ends on a bound and the gradient holds it there, (n,).
+        agreement: Among the starts that have converged, the share whose cost is within 0.1 % of the best.
+        spread: Largest range of a parameter among these, relative to its value in the best fit.
+        minima: Number of distinct costs, more than 0.1 % apart, among the starts that have converged.
+        standard_errors: Standard errors of the values of `names`, in natural units, from the scatter of the
+            quotes' errors, (n,); nan for a parameter that is fixed or on a bound, and where the fit has not
+            converged.
+        quadrature_error: Estimated error of the fitted prices, the largest over all quotes, normalised.
+        coordinates: The solution in the coordinates of the solver, (n,).
+        undamped_loss: The data term before the fit was damped; equal to `loss` where it was not.
+        damping: Precision of the pull that damped the fit, in the coordinates, (n, n); None unless
+            `on_degenerate="damp"`.
+        names: Names of the n coordinates: the parameters, then shift increments.
+        request: The arguments of the calibration, except further `starts`; None in a result that an older
             version of the package has saved.
         history: The course of the fit, with `history=True`; else None.
     """
@@ -121,7 +127,7 @@ class CalibrationResult(eqx.Module):
 
     @property
     def converged(self) -> Flags | np.bool_:
-        """Whether the fit is at a stationary point, shape of `status`."""
+        """Whether the status is `converged`: the fit is at a stationary point; shape of `status`."""
         return self.status == CalibrationStatus.converged
 
     def __len__(self) -> int:
@@ -142,7 +148,7 @@ class CalibrationResult(eqx.Module):
         return tuple(name for name, hit in zip(self.names, np.asarray(self.at_bound), strict=True) if hit)
 
     def summary(self) -> str:
-        """One fit in a few lines, a batch in counts."""
+        """Text about the result: one fit in a few lines, a batch in counts of its statuses."""
         status = np.atleast_1d(np.asarray(self.status))
         counts = ", ".join(
             f"{np.sum(status == code)} {code.name}" for code in CalibrationStatus if np.any(status == code)

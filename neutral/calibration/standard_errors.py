@@ -1,4 +1,4 @@
-"""How far the noise of the quotes moves a fit: standard errors of its parameters."""
+"""Standard errors of the parameters of a fit: how far the noise of the quotes moves it."""
 
 import jax.numpy as jnp
 
@@ -10,22 +10,24 @@ from .solvers import Solution
 def standard_errors(
     setting: Setting, problem: Problem, solution: Solution, moving: Flags, strikes: Codes
 ) -> Real:
-    """Sandwich standard errors (Huber 1967; White 1980), whatever the size of the quotes' errors.
+    """Sandwich standard errors (Huber 1967; White 1980), which hold whatever the sizes of the quotes' errors.
 
-    Covariance V = A^{-1} S A^{-1} n/(n - p): A the Gauss-Newton curvature, S the scatter of the strikes'
-    parts of the gradient (Liang and Zeger 1986: call and put of a strike are a cluster), n
-    strikes, p moving coordinates; the factor is that of MacKinnon and White (1985, HC1). Natural parameters
-    have the covariance C V C', C their derivatives in the coordinates (delta method).
+    The covariance of the coordinates is V = A^{-1} S A^{-1} n/(n - p). A is the Gauss-Newton curvature, S the
+    sum over strikes of the squares of their parts of the gradient (Liang and Zeger 1986: call and put of a
+    strike are a cluster), n the number of strikes and p that of moving coordinates; the factor is that of
+    MacKinnon and White (1985, HC1). Natural parameters have the covariance C V C', where C are their
+    derivatives in the coordinates (delta method).
 
     Args:
         setting: The calibration.
-        problem: Its constants, S surfaces.
-        solution: Where the fits end, with the evaluation there.
-        moving: Coordinates that are free and not on a bound, (S, n).
+        problem: Its constants for S surfaces.
+        solution: The points where the fits end, with the evaluation there.
+        moving: Coordinates that are free and not on a bound, of fits that have converged, (S, n).
         strikes: Number of strikes with a quote that was fitted, over all maturities, (S,).
 
     Returns:
-        One per coordinate in natural units, increments for a shift, (S, n); nan where it does not move.
+        One per coordinate, in natural units, for a shift those of its increments, (S, n); nan for a
+        coordinate that does not move.
     """
     at = solution.evaluation
     inverse = _inverse(at.curvature, moving)
@@ -38,7 +40,7 @@ def standard_errors(
 
 
 def _inverse(curvature: Real, moving: Flags) -> Real:
-    """Inverse on the moving coordinates, zero elsewhere; nan where singular. Scaled to a unit diagonal."""
+    """Inverse on the moving coordinates, by scaling to a unit diagonal; 0 elsewhere, nan where singular."""
     both = jnp.expand_dims(moving, -1) & jnp.expand_dims(moving, -2)
     diagonal = jnp.where(moving, jnp.diagonal(curvature, axis1=-2, axis2=-1), 1.0)
     scale = jnp.where(diagonal > 0.0, diagonal, jnp.nan) ** -0.5

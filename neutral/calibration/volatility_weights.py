@@ -1,4 +1,4 @@
-"""Weights that turn errors of price over vega into errors of implied volatility themselves."""
+"""Weights with which errors of price over vega become exact errors of implied volatility."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,22 +9,23 @@ from ..quotes.vols import market_vols
 from .calibrate import price_surface
 from .losses import Loss, market_prices
 
-_NEAR = 1e-6  # below this error of volatility the mean slope is taken to be the vega
+_NEAR = 1e-6  # error of volatility below which the vega stands for the mean slope
 
 
 def volatility_weighted(surface: QuoteSurface, model: AbstractFourierModel) -> QuoteSurface:
-    """The surface, weighted so that `Loss("vega")` has the slope of squared errors of volatility at a model.
+    """The surface with weights such that `Loss("vega")` has the gradient of squared errors of volatility.
 
-    An error of price e = c(s) - c(s_q) weighs 1 / (m c'(s)), m the mean slope e / (s - s_q): then
-    e de / (m c') = (s - s_q) ds. Fit, weigh by the fit, and fit again: where that comes to rest, the sum of
-    squared errors of volatility is stationary, however large the errors are.
+    The square of an error of price e = c(s) - c(s_q) gets the weight 1 / (m c'(s)), where m = e / (s - s_q)
+    is the mean slope, because then e de / (m c') = (s - s_q) ds. Alternate between a fit and these weights:
+    at a fixed point the sum of squared errors of volatility is stationary, however large the errors are.
 
     Args:
         surface: One surface, with its original weights in each pass.
         model: The fit of the pass before.
 
     Returns:
-        The surface; a quote whose volatility the model's price does not determine keeps its weight.
+        The surface with the new weights; a quote keeps its weight if the price of the model does not
+        determine its volatility.
     """
     price = price_surface(model, surface)
     vol, vega, _ = market_vols(surface.t, surface.k, price, surface.mask)

@@ -1,4 +1,4 @@
-"""Diagnostics: what the parameters of a fit are worth, which model to use, and whether a fit may be used."""
+"""Diagnostics: how reliable the parameters of a fit are, which model to use, and whether to accept a fit."""
 
 from .averaging import log_score_weights as log_score_weights
 from .averaging import model_average as model_average

@@ -1,4 +1,4 @@
-"""Arguments of a calibration that are given to a diagnostic again: checked against what the result knows."""
+"""Checks of calibration arguments that are passed to a diagnostic again, against those of the result."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict
@@ -16,13 +16,13 @@ from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Numbers, Real
 
-_SAME_LOSS = 1e-6  # relative: the loss of a result, computed again
-_STATIONARY = 1e-4  # largest cosine of residuals and derivatives that passes for a fit that has converged
+_SAME_LOSS = 1e-6  # largest relative difference of the loss of a result and the loss computed again
+_STATIONARY = 1e-4  # largest gradient norm, a cosine, that is accepted for a fit that has converged
 _NAMES = "engine, loss, prior, fixed, bounds and mask"
 
 
 class CalibrationArguments(TypedDict, total=False):
-    """Arguments of `calibrate` that a result keeps in its request. They need not be given again."""
+    """Arguments of `calibrate`. A result stores them in its request, so they need not be passed again."""
 
     engine: AbstractGridEngine[Any] | None
     loss: Loss | None
@@ -33,85 +33,91 @@ class CalibrationArguments(TypedDict, total=False):
 
 
 def request_of(result: CalibrationResult, surfaces: QuoteSurface, arguments: CalibrationArguments) -> Request:
-    """The request of the fits of a result, with a leading axis of surfaces on every array.
+    """Return the request of the fits of a result, with a leading axis of surfaces on every array.
 
     Args:
         result: Fits with a leading axis.
-        surfaces: Their surfaces.
-        arguments: Those that the caller repeats; None stands for an argument that is not given. A result
-            without request, which an older version has saved, takes them for its request.
+        surfaces: The surfaces that were fitted.
+        arguments: Arguments that the caller repeats; None if an argument is not repeated. For a result
+            without request, saved by an older version, they define the request.
+
+    Returns:
+        The request.
 
     Raises:
-        ArgumentError: an unknown argument; one that contradicts the request; a result without request where
-            no argument is given.
+        ArgumentError: an argument is unknown or contradicts the request, or a result without request comes
+            without arguments.
     """
     unknown = sorted(set(arguments) - set(CalibrationArguments.__annotations__))
     if unknown:
         raise ArgumentError(f"there is no argument {', '.join(unknown)}; accepted: {_NAMES}.")
-    given = [name for name, value in arguments.items() if value is not None]
-    if result.request is None and not given:
+    passed = [name for name, value in arguments.items() if value is not None]
+    if result.request is None and not passed:
         raise ArgumentError(
-            "this result does not keep what it was asked for: an older version has saved it, or it has an "
-            f"engine, loss or prior of your own. Give {_NAMES} of its calibration, as far as they were not "
-            "the defaults (loss=neutral.Loss() where all were), or calibrate again."
+            "this result has no request: an older version saved it, or it has a custom engine, loss or "
+            f"prior. Pass those of {_NAMES} that were not defaults in its calibration (loss=neutral.Loss() "
+            "if all were), or calibrate again."
         )
-    if not given:
+    if not passed:
         assert result.request is not None
         return result.request
     repeated = Request.of(result.model, surfaces, **arguments).repeated(len(surfaces))
     if result.request is None:
         return repeated
-    kept = _by_argument(result.request, surfaces)
+    stored = _by_argument(result.request, surfaces)
     again = _by_argument(repeated, surfaces)
-    wrong = [name for name in given if not _same(kept[name], again[name])]
-    if wrong:
+    contradicting = [name for name in passed if not _same(stored[name], again[name])]
+    if contradicting:
         raise ArgumentError(
-            f"these arguments contradict the calibration of the result: {', '.join(wrong)}. Leave them out, "
-            f"since the result keeps {_NAMES} in its request."
+            f"these arguments contradict the calibration of the result: {', '.join(contradicting)}. "
+            f"Leave them out, because the request of the result contains {_NAMES}."
         )
     return result.request
 
 
-def check_fit(result: CalibrationResult, loss: float, gradient_norm: float, *, settled: bool) -> None:
-    """Refuse a surface that a fit does not belong to, and wrong arguments of one that keeps no request.
+def check_fit(
+    result: CalibrationResult, loss: float, gradient_norm: float, *, gradient_may_differ: bool
+) -> None:
+    """Check that a fit belongs to a surface, and the arguments of a fit without request.
 
     Args:
         result: One fit.
-        loss: Its data term, computed again from the surface.
-        gradient_norm: Its gradient norm, computed again.
-        settled: Whether the gradient need not vanish: the fit is exact, damped, or has not converged.
+        loss: Loss without prior, computed again from the surface.
+        gradient_norm: Gradient norm of the fit, computed again.
+        gradient_may_differ: True if the gradient need not be 0, because the fit is exact or damped or has
+            not converged.
 
     Raises:
-        ArgumentError: says what to give.
+        ArgumentError: the loss or the gradient norm is different; the message names what to pass.
     """
-    arguments = f"give {_NAMES} of the calibration"
+    remedy = f"pass {_NAMES} of the calibration"
     if result.request is not None:
-        check_loss(float(result.loss), loss, "give the surface that was calibrated")
+        check_loss(float(result.loss), loss, "pass the surface that was calibrated")
         return
-    check_loss(float(result.loss), loss, arguments)
-    if not settled and gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
-        raise ArgumentError(f"the result has converged, but not with these arguments: {arguments}.")
+    check_loss(float(result.loss), loss, remedy)
+    if not gradient_may_differ and gradient_norm > max(_STATIONARY, 2.0 * float(result.gradient_norm)):
+        raise ArgumentError(f"the result has converged, but not with these arguments: {remedy}.")
 
 
 def check_loss(loss: float, again: float, remedy: str) -> None:
-    """Refuse a fit whose loss is another when it is computed again.
+    """Check that the loss of a fit is reproduced when it is computed again.
 
     Args:
-        loss: Of the fit.
-        again: Computed from what the caller has given.
-        remedy: What the caller should give, for the message.
+        loss: Loss of the fit.
+        again: Loss computed from the caller's arguments.
+        remedy: What the caller should do, for the message.
 
     Raises:
-        ArgumentError: names both losses and the remedy.
+        ArgumentError: the losses differ; the message names both and the remedy.
     """
     if abs(again - loss) > _SAME_LOSS * abs(loss) + 1e-16:
         raise ArgumentError(
-            f"the loss of the result is {loss:.8g}, with these arguments {again:.8g}: {remedy}."
+            f"the loss of the result is {loss:.8g}, but with these arguments it is {again:.8g}: {remedy}."
         )
 
 
 def _by_argument(request: Request, surfaces: QuoteSurface) -> dict[str, object]:
-    """The part of a request that each argument of the calibration determines."""
+    """Return the parts of a request by the argument of the calibration that determines them."""
     used: Flags = surfaces.train if request.mask is None else request.mask
     bounds: tuple[Real, Real] = (request.lower, request.upper)
     return {
@@ -125,7 +131,7 @@ def _by_argument(request: Request, surfaces: QuoteSurface) -> dict[str, object]:
 
 
 def _same(first: object, second: object) -> bool:
-    """Whether two trees have one structure and equal numbers."""
+    """Test whether two trees have the same structure and equal numbers."""
     if jax.tree.structure(first) != jax.tree.structure(second):
         return False
     pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)

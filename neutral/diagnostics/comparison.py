@@ -1,4 +1,4 @@
-"""Diebold and Mariano's test: is one model better than another on a series of snapshots?"""
+"""Diebold and Mariano's test of whether one model is better than another on a series of snapshots."""
 
 import math
 from typing import NamedTuple
@@ -14,9 +14,9 @@ class Comparison(NamedTuple):
 
     Attributes:
         mean: Mean difference of the losses.
-        statistic: The mean over its standard error.
-        probability: Two-sided normal probability of as large a statistic.
-        reason: Why the statistic is nan; "" where it is not.
+        statistic: Mean difference over its standard error.
+        probability: Two-sided p-value of the statistic under the normal distribution.
+        reason: Why the statistic is nan; "" if it is not.
     """
 
     mean: float
@@ -28,24 +28,25 @@ class Comparison(NamedTuple):
 def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> Comparison:
     """Test whether two series of losses are equal on average (Diebold and Mariano 1995).
 
-    The variance of the mean difference is Newey and West's (1987), with Bartlett weights.
+    The variance of the mean difference is that of Newey and West (1987), with Bartlett weights.
 
     Args:
         first: Losses of one model, one per snapshot in order of time.
-        second: Losses of the other on the same snapshots; those where either is not finite are left out.
-        lags: Number of autocorrelations that count; floor(4 (n/100)^{2/9}) where None.
+        second: Losses of the other model on the same snapshots. Snapshots where a loss is not finite are left
+            out.
+        lags: Number of autocorrelations in the variance; floor(4 (n / 100)^{2/9}) for n snapshots if None.
 
     Returns:
-        The mean of first less second, positive where the second is better; nan statistic, with a reason,
-        where the differences vary by no more than rounding, or there are fewer than three.
+        The comparison. Its mean is that of first less second, positive if the second is better. The statistic
+        is nan, with a reason, if there are fewer than three snapshots or differences vary only by rounding.
 
     Raises:
-        ArgumentError: the series differ in length, or lags are negative.
+        ArgumentError: the series differ in length, or lags is negative.
     """
     x = np.asarray(first, float)
     y = np.asarray(second, float)
     if x.shape != y.shape or x.ndim != 1:
-        raise ArgumentError(f"losses must be two series of one length, got {x.shape} and {y.shape}.")
+        raise ArgumentError(f"losses must be two series of one length, got shapes {x.shape} and {y.shape}.")
     if lags is not None and lags < 0:
         raise ArgumentError(f"lags must not be negative, got {lags}.")
     finite = np.isfinite(x) & np.isfinite(y)
@@ -54,12 +55,12 @@ def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> C
     difference = x - y
     n = difference.size
     if n < 3:
-        why = f"{n} snapshots have a loss of both; it takes 3."
+        why = f"at least 3 snapshots with a finite loss of both models are needed, got {n}."
         return Comparison(np.nan, np.nan, np.nan, why)
     lags = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0)) if lags is None else lags
-    away = difference - difference.mean()
-    variance = away @ away + 2.0 * sum(
-        (1.0 - j / (lags + 1.0)) * (away[j:] @ away[:-j]) for j in range(1, min(lags, n - 1) + 1)
+    deviation = difference - difference.mean()
+    variance = deviation @ deviation + 2.0 * sum(
+        (1.0 - j / (lags + 1.0)) * (deviation[j:] @ deviation[:-j]) for j in range(1, min(lags, n - 1) + 1)
     )
     mean = float(difference.mean())
     rounding = np.finfo(float).eps * max(np.abs(x).max(), np.abs(y).max())

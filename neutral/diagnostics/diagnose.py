@@ -1,4 +1,4 @@
-"""`diagnose`: everything that one fit tells, in one call."""
+"""`diagnose`: all diagnostics of a fit in one call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from .uncertainty import Uncertainty, uncertainty
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The diagnosis of one fit. A part that cannot be determined says why in its `reason`.
+    """The diagnosis of one fit. A part that cannot be determined states why in its `reason`.
 
     Attributes:
         status: How the fit ended.
         identifiability: Which parameters the quotes determine.
-        uncertainty: How far noise of the quotes moves the parameters.
-        residuals: Where the model misses its quotes.
-        influence: Which quotes decide the fit.
-        fit: The fit itself, with its derivatives.
-        convergence: The course of the fit, of a calibration with `history=True`; else None.
+        uncertainty: Covariances and intervals of the parameters.
+        residuals: Model less market of the quotes, and their patterns.
+        influence: Influence of each quote on the fit.
+        fit: The fit, with its derivatives.
+        convergence: The course of the fit if the calibration had `history=True`; else None.
     """
 
     status: str
@@ -44,13 +44,13 @@ class Diagnosis:
     convergence: Convergence | None = None
 
     def __str__(self) -> str:
-        """A page for people."""
+        """Write all parts as readable text."""
         parts = [self.identifiability, self.uncertainty, self.residuals, self.influence]
         course = [] if self.convergence is None else [self.convergence]
         return "\n".join([f"fit: {self.status}", *(str(part) for part in [*course, *parts])])
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Tables by name: parameters, directions, buckets of residuals, influential quotes, convergence."""
+        """Return tables by name: parameters, directions, residuals, influence and convergence."""
         return {
             "parameters": self.uncertainty.rows(),
             "directions": self.identifiability.rows(),
@@ -75,34 +75,34 @@ def diagnose(
     """Diagnose a calibration: identifiability, uncertainty, residuals, influence and convergence.
 
     Args:
-        result: From `calibrate` or `calibrate_batch`.
-        surface: The surface, or the stack of them, that was calibrated.
-        engine: Of the calibration. The result knows it, as it knows the next five, and refuses another;
-            only a result that an older version has saved needs them.
-        loss: Of the calibration.
-        prior: Of the calibration.
-        fixed: Of the calibration.
-        bounds: Of the calibration.
-        mask: Of the calibration.
-        noise: Noise of the quotes. None: it is what the residuals scatter by. "spread": fair prices lie
-            anywhere between bid and ask. Or standard deviations of normalised prices, shape (2, T, K), with a
-            leading axis for a batch.
+        result: Result of `calibrate` or `calibrate_batch`.
+        surface: The surface, or the stack of surfaces, that was calibrated.
+        engine: Engine of the calibration. This argument and the next five must agree with the result, which
+            contains them; only a result without request, saved by an older version, needs them.
+        loss: Loss of the calibration.
+        prior: Prior of the calibration.
+        fixed: Fixed parameters of the calibration.
+        bounds: Bounds of the calibration.
+        mask: Quotes of the calibration.
+        noise: Noise of the quotes. None: it is estimated from the residuals. "spread": fair prices are
+            uniform between bid and ask. Otherwise standard deviations of normalised prices, shape (2, T, K),
+            with a leading axis for a batch.
 
     Returns:
-        A `Diagnosis`; of a batch a list of them. What cannot be determined says so, with the reason.
+        A `Diagnosis`, or a list of them for a batch. Parts that cannot be determined have a reason.
 
     Raises:
-        ArgumentError: another surface, or arguments that contradict the calibration.
+        ArgumentError: the surface is another one, or arguments contradict the calibration.
     """
-    many = np.ndim(result.status) > 0
+    is_batch = np.ndim(result.status) > 0
     fits = fits_of(
         result, surface, engine=engine, loss=loss, prior=prior, fixed=fixed, bounds=bounds, mask=mask
     )
-    every = []
+    diagnoses = []
     for i, fit in enumerate(fits):
-        common = noise is None or isinstance(noise, str) or not many
-        every.append(_diagnosis(fit, noise if common else np.asarray(noise)[i]))
-    return every if many else every[0]
+        shared_noise = noise is None or isinstance(noise, str) or not is_batch
+        diagnoses.append(_diagnosis(fit, noise if shared_noise else np.asarray(noise)[i]))
+    return diagnoses if is_batch else diagnoses[0]
 
 
 def _diagnosis(fit: Fit, noise: Values | None) -> Diagnosis:

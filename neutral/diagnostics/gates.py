@@ -1,4 +1,4 @@
-"""Gates decide whether a calibration may be used: limits from a file, held against measurements."""
+"""Gates, which decide whether a calibration may be used: limits from a file, compared with measurements."""
 
 import math
 import tomllib
@@ -28,16 +28,16 @@ _KEYS = {"set", "name", "measure", "otherwise", "meaning"}
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit, as `configs/gates.toml` states it.
+    """One limit, as in `configs/gates.toml`.
 
     Attributes:
-        set: The step or playbook that it belongs to.
+        set: Step or playbook that the limit belongs to.
         name: Name of the gate.
-        measure: Name of the measurement that it looks at.
+        measure: Name of the measurement that is limited.
         rule: "below", "at_most", "above", "at_least" or "between".
-        value: The limit; a pair for "between"; a mapping from application to limit where they differ.
-        otherwise: Outcome where the limit is broken, "warn" or "fail".
-        meaning: What it means that the limit is broken, in words.
+        value: The limit, a pair for "between"; or a mapping from applications to limits.
+        otherwise: Outcome of a violation, "warn" or "fail".
+        meaning: What a violation means, in words.
     """
 
     set: str
@@ -49,7 +49,7 @@ class Limit:
     meaning: str
 
     def of(self, application: str) -> tuple[float, ...]:
-        """The limit for an application: one number, or both ends of an interval."""
+        """Return the limit for an application: one number, or both ends of an interval."""
         value = self.value[application] if isinstance(self.value, dict) else self.value
         return tuple(value) if isinstance(value, list) else (value,)
 
@@ -59,12 +59,12 @@ class Gate:
     """The outcome of one limit.
 
     Attributes:
-        set: The step or playbook that the limit belongs to.
+        set: Step or playbook that the limit belongs to.
         name: Name of the gate.
         measure: Name of the measurement.
         outcome: "pass", "warn", "fail" or "cannot be determined".
-        number: The measurement; nan where it is unknown.
-        reason: Number, limit and meaning in words.
+        number: The measurement; nan if it is unknown.
+        reason: Measurement, limit and meaning of a violation in words.
     """
 
     set: str
@@ -75,7 +75,7 @@ class Gate:
     reason: str
 
     def __str__(self) -> str:
-        """One line."""
+        """Write one line."""
         return f"{self.outcome}: {self.name}: {self.reason}"
 
 
@@ -83,10 +83,13 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     """Read limits from a file.
 
     Args:
-        path: A file as `configs/gates.toml`; the shipped limits where None.
+        path: File in the format of `configs/gates.toml`; the shipped limits if None.
+
+    Returns:
+        The limits in the order of the file.
 
     Raises:
-        DataError: names the file, the gate and what is wrong with it.
+        DataError: the file cannot be read or a gate is not valid; the message names the file and the gate.
     """
     file = configuration("gates") if path is None else Path(path)
     try:
@@ -94,7 +97,7 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{file}: cannot be read as limits: {error}") from error
     if not isinstance(gates, list) or not gates:
-        raise DataError(f"{file}: has no [[gate]].")
+        raise DataError(f"{file}: has no [[gate]]; at least one is needed.")
     return tuple(_limit(f"{file}: gate {i}", gate) for i, gate in enumerate(gates, start=1))
 
 
@@ -106,63 +109,65 @@ def evaluate_gates(
     limits: Collection[Limit] | None = None,
     why: Mapping[str, str] | None = None,
 ) -> tuple[Gate, ...]:
-    """Hold measurements against the limits.
+    """Compare measurements with the limits.
 
     Args:
         measurements: Numbers by the names in the shipped file or in `limits`. A measurement that is absent,
             nan or infinite passes no gate.
         application: "market_making", "vanilla_hedging" or "exotics".
         sets: Sets to evaluate ("quotes", "objective", "search", "fit", "plausibility", "storage", "heston",
-            "sabr", "segments", "slv"); all where None.
-        limits: Limits from `load_limits`; the shipped ones where None.
-        why: Reasons for measurements that are nan, by name.
+            "sabr", "segments", "slv"); all sets if None.
+        limits: Limits from `load_limits`; the shipped ones if None.
+        why: Reasons for measurements that are nan, by name of the measurement.
 
     Returns:
-        One gate per limit, in the order of the file.
+        One gate per limit, in the order of the limits.
 
     Raises:
-        ArgumentError: an unknown application, set or measurement.
+        ArgumentError: an application, set or measurement is unknown.
     """
-    given = load_limits() if limits is None else tuple(limits)
+    all_limits = load_limits() if limits is None else tuple(limits)
     _check_known("application", [application], APPLICATIONS)
-    _check_known("measurement", measurements, {limit.measure for limit in (*given, *load_limits())})
-    every = {limit.set for limit in given}
-    chosen = every
+    _check_known("measurement", measurements, {limit.measure for limit in (*all_limits, *load_limits())})
+    known_sets = {limit.set for limit in all_limits}
+    chosen_sets = known_sets
     if sets is not None:
-        chosen = {sets} if isinstance(sets, str) else set(sets)
-    _check_known("set", chosen, every)
+        chosen_sets = {sets} if isinstance(sets, str) else set(sets)
+    _check_known("set", chosen_sets, known_sets)
     reasons = why or {}
     return tuple(
         _gate(limit, measurements.get(limit.measure), application, reasons.get(limit.measure))
-        for limit in given
-        if limit.set in chosen
+        for limit in all_limits
+        if limit.set in chosen_sets
     )
 
 
 def worst_outcome(gates: Collection[Gate]) -> Outcome:
-    """The gravest outcome: "fail", then "cannot be determined" (also without gates), "warn", "pass"."""
+    """Return the worst of "fail", "cannot be determined" (also without gates), "warn", "pass"."""
     outcomes = {gate.outcome for gate in gates} or {"cannot be determined"}
     return next(outcome for outcome in GRAVITY if outcome in outcomes)
 
 
 def _gate(limit: Limit, value: float | None, application: str, why: str | None) -> Gate:
-    keeps, words = _RULES[limit.rule]
+    holds, words = _RULES[limit.rule]
     ends = limit.of(application)
     rule = words.format(*(f"{end:g}" for end in ends))
     number = math.nan if value is None else float(value)
     if math.isnan(number):
-        missing = "not measured" if value is None else why or "not a number"
-        return _ended(limit, "cannot be determined", number, f"{limit.measure} is {missing}; it {rule}")
-    measured = f"{limit.measure} is {number:.6g}"
-    kept = keeps(number, ends if limit.rule == "between" else ends[0])
-    if kept and math.isinf(number):
-        return _ended(limit, "cannot be determined", number, f"{measured}, which tells nothing; it {rule}")
-    if kept:
-        return _ended(limit, "pass", number, f"{measured}, as it {rule}")
-    return _ended(limit, limit.otherwise, number, f"{measured}, it {rule}: {limit.meaning}")
+        absence = "not measured" if value is None else why or "not a number"
+        return _make_gate(limit, "cannot be determined", number, f"{limit.measure} is {absence}; it {rule}")
+    measurement = f"{limit.measure} is {number:.6g}"
+    is_within = holds(number, ends if limit.rule == "between" else ends[0])
+    if is_within and math.isinf(number):
+        return _make_gate(
+            limit, "cannot be determined", number, f"{measurement}, which never passes; it {rule}"
+        )
+    if is_within:
+        return _make_gate(limit, "pass", number, f"{measurement}, and it {rule}")
+    return _make_gate(limit, limit.otherwise, number, f"{measurement}, but it {rule}: {limit.meaning}")
 
 
-def _ended(limit: Limit, outcome: Outcome, number: float, reason: str) -> Gate:
+def _make_gate(limit: Limit, outcome: Outcome, number: float, reason: str) -> Gate:
     return Gate(
         set=limit.set,
         name=limit.name,
@@ -173,20 +178,20 @@ def _ended(limit: Limit, outcome: Outcome, number: float, reason: str) -> Gate:
     )
 
 
-def _check_known(what: str, given: Collection[str], accepted: Collection[str]) -> None:
-    """Refuse names that are not accepted."""
-    unknown = sorted(set(given) - set(accepted))
+def _check_known(what: str, values: Collection[str], accepted: Collection[str]) -> None:
+    """Raise an error for names that are not accepted."""
+    unknown = sorted(set(values) - set(accepted))
     if unknown:
         names = ", ".join(sorted(accepted))
         raise ArgumentError(f"there is no {what} {', '.join(unknown)}; accepted: {names}.")
 
 
 def _limit(where: str, gate: dict[str, Any]) -> Limit:
-    """One checked limit of a file.
+    """Check one table of a file and convert it to a limit.
 
     Args:
         where: File and gate, for messages.
-        gate: The table of the gate; whatever else stands there is refused.
+        gate: The table of the gate; anything but a table with the accepted keys is an error.
     """
     rules = sorted(set(gate) - _KEYS) if isinstance(gate, dict) else []
     if len(rules) != 1 or rules[0] not in _RULES or len(gate) != len(_KEYS) + 1:
@@ -196,21 +201,21 @@ def _limit(where: str, gate: dict[str, Any]) -> Limit:
     rule = rules[0]
     texts = {key: gate[key] for key in sorted(_KEYS)}
     if not all(isinstance(text, str) and text for text in texts.values()):
-        raise DataError(f"{where}: {', '.join(texts)} must be text.")
+        raise DataError(f"{where}: {', '.join(texts)} must be text and not empty, got {texts}.")
     if gate["otherwise"] not in ("warn", "fail"):
         raise DataError(f"{where}: otherwise must be 'warn' or 'fail', got {gate['otherwise']!r}.")
     value = gate[rule]
-    values = value if isinstance(value, dict) else {name: value for name in APPLICATIONS}
-    if set(values) != set(APPLICATIONS) or not all(_is_limit(rule, x) for x in values.values()):
+    limits_by_use = value if isinstance(value, dict) else {name: value for name in APPLICATIONS}
+    if set(limits_by_use) != set(APPLICATIONS) or not all(_is_limit(rule, x) for x in limits_by_use.values()):
         raise DataError(
-            f"{where}: {rule} must be a finite number (between: two, in order), or a table of one for "
+            f"{where}: {rule} must be a finite number (between: two, in order), or a table with one for "
             f"each of {', '.join(APPLICATIONS)}, got {value!r}."
         )
     return Limit(**texts, rule=rule, value=value)
 
 
 def _is_limit(rule: str, value: object) -> bool:
-    """Whether a value of a file is a finite number, or for "between" two in order."""
+    """Test whether a value of a file is a finite number, or for "between" two ascending ones."""
     ends = value if rule == "between" else [value]
     if not isinstance(ends, list) or len(ends) != (2 if rule == "between" else 1):
         return False

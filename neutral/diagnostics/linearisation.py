@@ -1,4 +1,4 @@
-"""A fit to first and second order in its parameters: what every diagnostic is computed from."""
+"""Expansion of a fit to second order in its parameters, from which all diagnostics are computed."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -28,41 +28,41 @@ Tree = TypeVar("Tree")
 
 
 class Linearisation(NamedTuple):
-    """A fit of n coordinates to (2, T, K) quotes at its solution; half of the loss's derivatives.
+    """A fit of n coordinates to (2, T, K) quotes, expanded at its solution.
 
-    The gradient of the data term is sum_q pull_q s, its Gauss-Newton curvature sum_q bend_q s s', with s the
-    slopes of a cell's price.
+    With s the slopes of a quote's price, half the gradient of the loss without prior is sum_q pull_q s, and
+    half its Gauss-Newton curvature is sum_q bend_q s s'.
     """
 
     y: Real  # (n,) coordinates
-    values: Real  # (n,) of what `names` lists, natural units
+    values: Real  # (n,) parameters in natural units
     chain: Real  # (n, n) derivatives of the values in the coordinates
-    moving: Flags  # (n,) free and not on a bound
-    lower: Real  # (n,)
+    moving: Flags  # (n,) True for coordinates that are neither fixed nor on a bound
+    lower: Real  # (n,) bounds of the coordinates
     upper: Real  # (n,)
-    unit: Real  # (T,) increments of a shift that count as 1
-    t: Real  # (T,)
-    slopes: Real  # (n, T, K) of the prices in the coordinates
-    pull: Real  # (2, T, K)
-    bend: Real  # (2, T, K)
-    used: Flags  # (2, T, K)
-    prior: Real  # (n, n) curvature of prior and penalties
-    hessian: Real  # (n, n) of loss and prior together
-    loss: Real
+    unit: Real  # (T,) units of the increments of a shift
+    t: Real  # (T,) maturities in years
+    slopes: Real  # (n, T, K) derivatives of the prices in the coordinates
+    pull: Real  # (2, T, K) half the derivative of the loss in the price
+    bend: Real  # (2, T, K) half the Gauss-Newton second derivative of the loss in the price
+    used: Flags  # (2, T, K) True for fitted quotes
+    prior: Real  # (n, n) half the curvature of prior and penalties
+    hessian: Real  # (n, n) half the Hessian of loss and prior
+    loss: Real  # without prior
     gradient_norm: Real
     error: Real  # weighted root mean square error in prices
 
 
 class Fit(NamedTuple):
-    """One fit of a result, ready to be diagnosed.
+    """One fit of a result, prepared for diagnosis.
 
     Attributes:
         result: The fit.
-        surface: Its surface.
-        request: What it was asked for, started from the fit itself.
-        lane: The numbers of the surface.
-        linearised: The fit to second order; None where it has no finite numbers.
-        reason: Why the fit cannot be diagnosed; "" where it can.
+        surface: The surface that was fitted.
+        request: The request of the calibration, with the fit as its start.
+        lane: The surface's numbers in the form that the solver needs.
+        linearised: The expansion at the fit; None if the fit is not finite.
+        reason: Why the fit cannot be diagnosed; "" if it can.
     """
 
     result: CalibrationResult
@@ -74,10 +74,10 @@ class Fit(NamedTuple):
 
     @property
     def at(self) -> Linearisation:
-        """The fit to second order.
+        """The expansion at the fit.
 
         Raises:
-            ArgumentError: there is none; `reason` says why.
+            ArgumentError: there is none; the message says why.
         """
         if self.linearised is None:
             raise ArgumentError(f"the fit has no derivatives: {self.reason}")
@@ -90,22 +90,22 @@ class Fit(NamedTuple):
 
     @property
     def moving(self) -> Int[np.ndarray, " moving"]:
-        """Indices of the coordinates that move."""
+        """Indices of the coordinates that are neither fixed nor on a bound."""
         return np.zeros(0, int) if self.linearised is None else np.nonzero(self.linearised.moving)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the coordinates that move."""
+        """Names of the coordinates in `moving`."""
         return tuple(self.result.names[i] for i in self.moving)
 
     @property
     def freedom(self) -> int:
-        """Number of strikes with a weight, less the number of coordinates that move."""
+        """Degrees of freedom: number of strikes with a weight less number of coordinates in `moving`."""
         return self._strikes - self.moving.size
 
     @property
     def few(self) -> bool:
-        """Whether any model meets the quotes: there are no more strikes than coordinates that move."""
+        """True if there are no degrees of freedom, so that residuals say nothing about the model."""
         return self.linearised is None or self.freedom < 1
 
     @property
@@ -113,32 +113,33 @@ class Fit(NamedTuple):
         return int(np.sum(np.any(self.at.bend > 0.0, axis=0)))
 
     def undetermined(self, noise_known: bool = False) -> str:
-        """Why the noise in the parameters cannot be determined; "" where it can.
+        """Return why the uncertainty of the parameters cannot be determined; "" if it can.
 
         Args:
-            noise_known: Whether the noise of the quotes is given, so that residuals need not tell it.
+            noise_known: True if the noise of the quotes is known, so that residuals need not determine it.
         """
         if self.reason:
             return self.reason
         if not self.moving.size:
-            return "no parameter moves: all are fixed or on a bound."
+            return "no parameter is free: all are fixed or on a bound."
         if self.freedom < (0 if noise_known else 1):
             counts = f"{self._strikes} strikes for {self.moving.size} parameters"
-            return f"{counts} leave nothing to tell noise by."
-        exact = not noise_known and self.at.error <= EXACT
-        return "the model meets every quote, so its residuals tell no noise." if exact else ""
+            return f"{counts} leave no degrees of freedom to estimate the noise."
+        is_exact = not noise_known and self.at.error <= EXACT
+        return "the model fits every quote exactly, so the noise is unknown." if is_exact else ""
 
     def named(self, y: Float[Numbers, "*rows n"]) -> Float[np.ndarray, "*rows n"]:
-        """Natural values of vectors of coordinates, in the order of the result's `names`."""
+        """Convert vectors of coordinates to natural units, in the order of the result's `names`."""
         unit = jnp.broadcast_to(self.at.unit, (*np.shape(y)[:-1], np.size(self.at.unit)))
         natural = self.coordinates.natural(jnp.asarray(y), unit)
         return np.asarray(self.coordinates.named(natural, y, unit))
 
     def strikes(self) -> tuple[Float[np.ndarray, " strikes"], Float[np.ndarray, "strikes moving"]]:
-        """Weighted residuals and their Jacobian in the moving coordinates, call and put of a strike as one.
+        """Combine call and put of each strike to weighted residuals r and their Jacobian J.
 
         Returns:
-            r and J: J'J is the curvature of the data term, J'r half of its gradient.
+            r and J in the moving coordinates: J'J is half the Gauss-Newton curvature of the loss without
+            prior, J'r half its gradient.
         """
         pull = np.sum(self.at.pull, axis=0)
         bend = np.sum(self.at.bend, axis=0)
@@ -155,17 +156,21 @@ def fits_of(
 
     Args:
         result: One fit or a batch.
-        surface: The surface, or the stack of them, that was calibrated.
-        arguments: Arguments of the calibration. The result knows them; a result without request, from an
-            older file, needs them.
+        surface: The surface, or the stack of surfaces, that was calibrated.
+        arguments: Arguments of the calibration. Only a result without request, saved by an older version,
+            needs them.
+
+    Yields:
+        Each fit with its expansion.
 
     Raises:
-        ArgumentError: another surface; arguments that contradict the calibration, or that a result without
-            request needs.
+        ArgumentError: the surface is another one, or arguments contradict the calibration or are missing.
     """
     many = np.ndim(result.status) > 0
     if not isinstance(surface, QuoteSurface) or (np.ndim(surface.t) == 2) != many:
-        raise ArgumentError("surface must be the QuoteSurface, or the stack of them, that was calibrated.")
+        raise ArgumentError(
+            "surface must be the QuoteSurface that was calibrated, or for a batch the stack of them."
+        )
     if np.shape(result.residuals) != np.shape(surface.prices):
         raise ArgumentError("surface must have the maturities and strikes of the one that was calibrated.")
     results = result if many else _first_axis(result)
@@ -186,39 +191,42 @@ def _row(tree: Tree, i: int) -> Tree:
 
 
 def _fit(request: Request, result: CalibrationResult, surface: QuoteSurface) -> Fit:
-    """One fit with its linearisation, or the reason why it has none."""
-    again = request.again(result.model)
-    lane = _row(again.lanes(jax.tree.map(lambda x: x[None], surface)), 0)
-    fit = Fit(result=result, surface=surface, request=again, lane=lane, linearised=None, reason="")
+    """Expand one fit, or state why it has no expansion."""
+    restarted = request.again(result.model)
+    lane = _row(restarted.lanes(jax.tree.map(lambda x: x[None], surface)), 0)
+    fit = Fit(result=result, surface=surface, request=restarted, lane=lane, linearised=None, reason="")
     status = CalibrationStatus(int(result.status))
     if status in (CalibrationStatus.nonfinite, CalibrationStatus.bad_quotes):
         return fit._replace(reason=status.message)
     damping = np.zeros((len(result.names),) * 2) if result.damping is None else result.damping
-    at = _linearise(_without_solver(again), lane, result.coordinates, result.at_bound, damping)
+    at = _linearise(_without_solver(restarted), lane, result.coordinates, result.at_bound, damping)
     at = jax.tree.map(np.asarray, at)
     converged = bool(result.converged)
-    settled = bool(np.any(damping)) or bool(at.error <= EXACT) or not converged
-    check_fit(result, float(at.loss), float(at.gradient_norm), settled=settled)
+    gradient_may_differ = bool(np.any(damping)) or bool(at.error <= EXACT) or not converged
+    check_fit(result, float(at.loss), float(at.gradient_norm), gradient_may_differ=gradient_may_differ)
     reason = "" if converged else f"The fit has not converged. {status.message}"
     if not reason and not np.all(np.isfinite(np.where(at.used, result.residuals, at.loss))):
-        reason = "A residual of a quote that was fitted is not finite."
+        reason = "A residual of a fitted quote is not finite."
     if not reason and not np.any(at.bend > 0.0):
-        reason = "No quote pulls on the fit: every price lies between its bid and ask."
+        reason = "No quote affects the fit: every price lies between its bid and ask."
     return fit._replace(linearised=at, reason=reason)
 
 
 def _without_solver(request: Request) -> Request:
-    """The part of a request that derivatives at a solution depend on: one program for all solvers."""
+    """Replace parts of a request that derivatives do not depend on, so that solvers share a program."""
     return dataclasses.replace(request.shared(), solver=LevenbergMarquardt(), search=Search())
 
 
 def problem_of(request: Request, lane: Lane, damping: Real | float = 0.0) -> Problem:
-    """Constants of one fit, with a leading axis.
+    """Build the constants of one fit, with a leading axis.
 
     Args:
-        request: The calibration.
-        lane: The numbers of its surface.
-        damping: Precision of the pull of a damped fit, shape (n, n); it is added to the prior's.
+        request: Request of the calibration.
+        lane: Numbers of the surface.
+        damping: Precision of the prior of a damped fit, shape (n, n); it is added to that of the prior.
+
+    Returns:
+        The problem.
     """
     lanes = jax.tree.map(lambda x: x[None], lane)
     _, used, clean = request.setting.loss.usable(lanes.surface, lanes.used)
@@ -243,7 +251,7 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
     columns = jnp.einsum("ptk,pj->jtk", setting.coordinates.columns(slopes).dense()[0], chain[0])
     bend = (target.share * second * slope**2)[0]
     data = jnp.einsum("itk,tk,jtk->ij", columns, jnp.sum(bend, axis=0), columns)
-    second_order = hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])
+    full_hessian = hessian(jax.grad(lambda y: jnp.sum(setting.cost(problem, y))), y[None])
     return Linearisation(
         y=y,
         values=setting.coordinates.named(natural[0], y, problem.unit[0]),
@@ -258,7 +266,7 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
         bend=bend,
         used=used[0],
         prior=at.curvature[0] - data + damping,
-        hessian=0.5 * second_order[0] + damping,
+        hessian=0.5 * full_hessian[0] + damping,
         loss=setting.data_loss(problem, price)[0],
         gradient_norm=gradient_norm(objective, y[None], at)[0],
         error=at.error[0],
@@ -266,10 +274,11 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
 
 
 def parameter_sizes(fit: Fit) -> Float[np.ndarray, " moving"]:
-    """Sizes of the moving parameters, natural units.
+    """Return sizes of the moving parameters, natural units.
 
-    The size of a parameter is its absolute value, at least a tenth of the typical one; 1 in a bounded domain
-    (a correlation); for an increment of a shift that of the market's variance at the money.
+    The size of a parameter is its absolute value, but at least a tenth of its typical value. In a bounded
+    domain (such as that of a correlation) it is 1. For an increment of a shift it is the increment of the
+    market's variance at the money.
     """
     sizes = fit.coordinates.sizes(np.asarray(fit.at.values), np.asarray(fit.at.unit))
     return np.array(sizes)[fit.moving]

@@ -1,4 +1,4 @@
-"""A parameter as a random walk seen through noise: Kalman's filter and the smoother."""
+"""A parameter as a random walk observed with noise: Kalman filter and smoother."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,24 +9,24 @@ from jaxtyping import Float
 from ..errors import ArgumentError
 from ..typing import Values
 
-_REACH = (1e-10, 1e2)  # state variances searched, over the mean square step
-_POINTS = 121  # of the search grid
+_REACH = (1e-10, 1e2)  # range of state variances that is searched, over the mean square step
+_POINTS = 121  # number of points of the search grid
 
 
 @dataclass(frozen=True)
 class LocalLevel:
-    """A path y = level + noise, level a random walk (Durbin and Koopman 2012, chapter 2).
+    """The model y = level + noise, where the level is a random walk (Durbin and Koopman 2012, chapter 2).
 
     Attributes:
-        filtered: Expected level given the days up to each.
+        filtered: Expected level given all days up to each day.
         filtered_variance: Variance of the filtered level.
         smoothed: Expected level given all days.
         smoothed_variance: Variance of the smoothed level.
-        innovations: Standardised surprises, unit normal under the model; nan on the first day and where there
-            is no fit.
-        state_variance: Variance of a day's step of the level.
-        log_likelihood: Log-likelihood of all days after the first, whose level is diffuse.
-        reason: Why the level is nan; "" where it is not.
+        innovations: Standardised one-day-ahead errors, standard normal under the model; nan on the first day
+            with a fit and on days without.
+        state_variance: Variance of the daily step of the level.
+        log_likelihood: Log-likelihood of all days after the first fit, whose level has a diffuse prior.
+        reason: Why the level is nan; "" if it is not.
     """
 
     filtered: Float[np.ndarray, " days"]
@@ -39,17 +39,17 @@ class LocalLevel:
     reason: str = ""
 
     def __str__(self) -> str:
-        """One line: the last level with its standard deviation."""
+        """Write one line: the last level with its standard deviation, the daily step, the last innovation."""
         if self.reason:
             return f"the level cannot be determined: {self.reason}"
         return (
-            f"level {self.filtered[-1]:.5g} +- {np.sqrt(self.filtered_variance[-1]):.2g}, a day's step "
-            f"{np.sqrt(self.state_variance):.2g}, last surprise {self.innovations[-1]:+.2f}"
+            f"level {self.filtered[-1]:.5g} +- {np.sqrt(self.filtered_variance[-1]):.2g}, daily step "
+            f"{np.sqrt(self.state_variance):.2g}, last innovation {self.innovations[-1]:+.2f}"
         )
 
 
 class _Filter(NamedTuple):
-    """Output of the filter, for state variances of any shape (...)."""
+    """Results of the filter, for state variances of any shape (...)."""
 
     level: Float[np.ndarray, "days ..."]
     variance: Float[np.ndarray, "days ..."]
@@ -61,40 +61,44 @@ def local_level(path: Values, standard_errors: Values, state_variance: float | N
     """Filter and smooth the path of one parameter.
 
     Args:
-        path: Fitted values in order of time, (days,); nan where there is no fit.
-        standard_errors: Standard errors of the fits, (days,) or a number, at least 0; nan counts as a day
-            without a fit.
-        state_variance: Variance of a day's step of the level; that of maximum likelihood where None.
+        path: Fitted values in order of time, (days,); nan on days without a fit.
+        standard_errors: Standard errors of the fits, >= 0, (days,) or a number; nan counts as a day without a
+            fit.
+        state_variance: Variance of the daily step of the level; the maximum-likelihood estimate if None.
 
     Returns:
-        The level; with a reason, and nan, where fewer than two days have a fit.
+        The level; it is nan, with a reason, if fewer than two days have a fit.
 
     Raises:
-        ArgumentError: shapes disagree, a standard error or variance is negative, or all noise is 0.
+        ArgumentError: path is not one series, a standard error or the state variance is negative, or the
+            state variance and a standard error are both 0.
     """
     y = np.asarray(path, float)
     noise = np.broadcast_to(np.asarray(standard_errors, float), y.shape) ** 2 if y.ndim == 1 else None
     if noise is None or np.any(np.asarray(standard_errors) < 0.0):
-        raise ArgumentError(f"path must be one series, standard errors not negative, got shape {y.shape}.")
-    fitted = np.isfinite(y) & np.isfinite(noise)
-    if fitted.sum() < 2:
-        nothing = np.full(y.shape, np.nan)
+        raise ArgumentError(
+            "path must be one series of shape (days,) and standard errors not negative, got a path of shape "
+            f"{y.shape} and standard errors {standard_errors}."
+        )
+    has_fit = np.isfinite(y) & np.isfinite(noise)
+    if has_fit.sum() < 2:
+        all_nan = np.full(y.shape, np.nan)
         return LocalLevel(
-            filtered=nothing,
-            filtered_variance=nothing,
-            smoothed=nothing,
-            smoothed_variance=nothing,
-            innovations=nothing,
+            filtered=all_nan,
+            filtered_variance=all_nan,
+            smoothed=all_nan,
+            smoothed_variance=all_nan,
+            innovations=all_nan,
             state_variance=np.nan,
             log_likelihood=np.nan,
-            reason=f"{fitted.sum()} days have a fit and a standard error; it takes 2.",
+            reason=f"at least 2 days with a fit and a standard error are needed, got {has_fit.sum()}.",
         )
-    y = np.where(fitted, y, np.nan)
-    noise = np.where(fitted, noise, np.inf)
-    variance = _most_likely(y, noise) if state_variance is None else float(state_variance)
+    y = np.where(has_fit, y, np.nan)
+    noise = np.where(has_fit, noise, np.inf)
+    variance = _estimate_variance(y, noise) if state_variance is None else float(state_variance)
     if not variance >= 0.0 or (variance == 0.0 and np.any(noise == 0.0)):
         raise ArgumentError(
-            f"state variance {variance}: must not be negative, nor 0 where a standard error is 0."
+            f"state_variance must not be negative, nor 0 where a standard error is 0, got {variance}."
         )
     filtered = _filter(y, noise, np.asarray(variance))
     smooth, smooth_variance = _smooth(filtered, variance)
@@ -112,49 +116,51 @@ def local_level(path: Values, standard_errors: Values, state_variance: float | N
 def _filter(
     y: Float[np.ndarray, " days"], noise: Float[np.ndarray, " days"], variance: Float[np.ndarray, "..."]
 ) -> _Filter:
-    """Kalman's filter for each state variance; before the first fit the level is nan, its variance inf."""
+    """Run the Kalman filter for each state variance; levels before the first fit are nan."""
     level = np.full((y.size, *variance.shape), np.nan)
-    spread = np.full(level.shape, np.inf)
-    surprise = np.full(level.shape, np.nan)
+    variances = np.full(level.shape, np.inf)
+    innovations = np.full(level.shape, np.nan)
     likelihood = np.zeros(variance.shape)
-    now = level[0]
-    wide = spread[0]
+    current = level[0]
+    current_variance = variances[0]
     for i, (value, error) in enumerate(zip(y, noise, strict=True)):
-        wide = wide + variance
-        if np.isfinite(error) and np.all(np.isinf(wide)):
-            now = np.full(variance.shape, value)
-            wide = np.full(variance.shape, error)
+        current_variance = current_variance + variance
+        if np.isfinite(error) and np.all(np.isinf(current_variance)):
+            current = np.full(variance.shape, value)
+            current_variance = np.full(variance.shape, error)
         elif np.isfinite(error):
-            total = wide + error
-            surprise[i] = (value - now) / np.sqrt(total)
-            likelihood = likelihood - 0.5 * (np.log(2.0 * np.pi * total) + surprise[i] ** 2)
-            now = now + wide / total * (value - now)
-            wide = wide * error / total
-        level[i] = now
-        spread[i] = wide
-    return _Filter(level=level, variance=spread, innovations=surprise, log_likelihood=np.asarray(likelihood))
+            total = current_variance + error
+            innovations[i] = (value - current) / np.sqrt(total)
+            likelihood = likelihood - 0.5 * (np.log(2.0 * np.pi * total) + innovations[i] ** 2)
+            current = current + current_variance / total * (value - current)
+            current_variance = current_variance * error / total
+        level[i] = current
+        variances[i] = current_variance
+    return _Filter(
+        level=level, variance=variances, innovations=innovations, log_likelihood=np.asarray(likelihood)
+    )
 
 
 def _smooth(
     filtered: _Filter, variance: float
 ) -> tuple[Float[np.ndarray, " days"], Float[np.ndarray, " days"]]:
-    """The smoother of Rauch, Tung and Striebel (1965); days before the first fit share its level."""
+    """Run the smoother of Rauch, Tung and Striebel (1965); days before the first fit have its level."""
     level = filtered.level.copy()
-    spread = filtered.variance.copy()
+    variances = filtered.variance.copy()
     for i in range(level.size - 2, -1, -1):
-        ahead = filtered.variance[i] + variance
-        if np.isinf(ahead):
+        predicted = filtered.variance[i] + variance
+        if np.isinf(predicted):
             level[i] = level[i + 1]
-            spread[i] = spread[i + 1] + variance
-        elif ahead > 0.0:
-            gain = filtered.variance[i] / ahead
+            variances[i] = variances[i + 1] + variance
+        elif predicted > 0.0:
+            gain = filtered.variance[i] / predicted
             level[i] += gain * (level[i + 1] - filtered.level[i])
-            spread[i] += gain**2 * (spread[i + 1] - ahead)
-    return level, spread
+            variances[i] += gain**2 * (variances[i + 1] - predicted)
+    return level, variances
 
 
-def _most_likely(y: Float[np.ndarray, " days"], noise: Float[np.ndarray, " days"]) -> float:
-    """The state variance of the largest likelihood: the best of a wide grid, refined beside it; or 0."""
+def _estimate_variance(y: Float[np.ndarray, " days"], noise: Float[np.ndarray, " days"]) -> float:
+    """Estimate the state variance by maximum likelihood, from the best point of a wide grid; it may be 0."""
     from scipy.optimize import minimize_scalar
 
     scale = float(np.mean(np.diff(y[np.isfinite(y)]) ** 2))

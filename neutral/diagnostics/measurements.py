@@ -1,4 +1,4 @@
-"""Measurements of one fit that gates look at."""
+"""Measurements of one fit, which gates compare with limits."""
 
 import numpy as np
 from jaxtyping import Bool
@@ -14,7 +14,7 @@ _BP = 1e4  # basis points of 1
 
 
 def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
-    """The measurements for `evaluate_gates` that one diagnosis tells.
+    """Compute the measurements for `evaluate_gates` that one diagnosis determines.
 
     Args:
         diagnosis: The diagnosis of one fit.
@@ -22,13 +22,13 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
     Returns:
         Numbers by the names of the gates' measurements: convergence, errors in volatility (root mean square
         of all quotes and of the worst maturity, basis points), bounds, patterns, agreement of starts, the
-        condition number of the scaled Jacobian, counts and weights of the quotes fitted. Where the model has
-        them: v0 and theta against the market's variances at the money, kappa, sigma_v, rho and the Feller
-        ratio. Changes from the day before and running time, which a fit does not tell, are not among them.
+        condition number of the scaled Jacobian, and counts and weights of the fitted quotes. If the model has
+        them, also v0 and theta over the market's variances at the money, kappa, sigma_v, rho and the Feller
+        ratio. A single fit does not determine changes from the day before and running time.
 
-        A number is nan where it is unknown: the agreement of starts where there was one start, errors of a
-        fit with no more strikes than parameters, theta where there is one maturity. The agreement is inf
-        where starts have converged to different costs.
+        A number is nan if it is unknown: the agreement of a single start, errors of a fit with no more
+        strikes than parameters, theta of a single maturity. The agreement is inf if starts converged to
+        different costs.
     """
     result = diagnosis.fit.result
     surface = diagnosis.fit.surface
@@ -37,29 +37,32 @@ def fit_measurements(diagnosis: Diagnosis) -> dict[str, float]:
     errors = np.where(diagnosis.fit.few, np.nan, diagnosis.residuals.vol)
     rows = np.any(used, axis=(0, 2))
     per_maturity = np.array([root_mean_square(errors[:, row]) for row in np.flatnonzero(rows)])
-    shapes = diagnosis.residuals.patterns
-    measured = {
+    patterns = diagnosis.residuals.patterns
+    measurements = {
         "converged": float(result.converged),
         "hit_max_steps": float(result.status == CalibrationStatus.max_steps),
         "iv_rmse_bp": _BP * root_mean_square(errors),
         "worst_maturity_iv_rmse_bp": _BP * float(np.max(per_maturity)) if rows.any() else np.nan,
         "parameters_at_bound": float(np.sum(result.at_bound)),
-        "systematic_residuals": float(sum(p.name != "random" for p in shapes)) if shapes else np.nan,
+        "systematic_residuals": float(sum(p.name != "random" for p in patterns)) if patterns else np.nan,
         "start_spread": _start_spread(result),
         "condition_number": diagnosis.identifiability.condition_number,
         "least_quotes_per_maturity": float(np.min(np.sum(used, axis=(0, 2))[rows])) if rows.any() else np.nan,
         "weight_ratio": weight_ratio(diagnosis.fit.request.setting.loss, surface, used),
     }
-    return measured | _parameters(diagnosis, rows)
+    return measurements | _parameters(diagnosis, rows)
 
 
 def weight_ratio(loss: Loss, surface: QuoteSurface, used: Bool[Numbers, "2 T K"]) -> float:
-    """Largest over median weight of squared price errors in a loss; nan without quotes.
+    """Compute the largest over the median weight of squared price errors in a loss.
 
     Args:
-        loss: The loss of the calibration.
-        surface: One surface.
-        used: Quotes that are fitted.
+        loss: Loss of the calibration.
+        surface: A single surface.
+        used: True for fitted quotes.
+
+    Returns:
+        The ratio; nan without quotes, or if the median weight is 0.
     """
     fitted = np.asarray(used) & np.asarray(surface.mask)
     targets = loss.targets(surface, fitted)
@@ -68,15 +71,15 @@ def weight_ratio(loss: Loss, surface: QuoteSurface, used: Bool[Numbers, "2 T K"]
 
 
 def _start_spread(result: CalibrationResult) -> float:
-    """How far apart the starts end; inf where their costs differ, nan of a single start."""
+    """Return the spread of the ends of all starts; inf if their costs differ, nan for a single start."""
     if result.minima > 1:
         return np.inf
-    # two starts never end in the same bits, so a spread of 0 is that of a single start
+    # two starts never end in exactly the same numbers, so a spread of 0 is that of a single start
     return float(result.spread) if result.spread > 0.0 else np.nan
 
 
 def _parameters(diagnosis: Diagnosis, rows: Bool[np.ndarray, " T"]) -> dict[str, float]:
-    """Measurements of the parameters that the model has, of a surface with quotes in some rows."""
+    """Compute measurements of those parameters that the model has; `rows` are maturities with quotes."""
     model = diagnosis.fit.result.model
     surface = diagnosis.fit.surface
     names = ("kappa", "sigma_v", "rho", "feller_ratio")
@@ -84,6 +87,8 @@ def _parameters(diagnosis: Diagnosis, rows: Bool[np.ndarray, " T"]) -> dict[str,
     if rows.any() and "kappa" in values:
         variance = (np.asarray(surface.stdev) ** 2 / np.asarray(surface.t))[rows]
         values["v0_over_short_variance"] = float(model.v0) / float(variance[0])
-        alone = variance.size == 1
-        values["theta_over_long_variance"] = np.nan if alone else float(model.theta) / float(variance[-1])
+        single_maturity = variance.size == 1
+        values["theta_over_long_variance"] = (
+            np.nan if single_maturity else float(model.theta) / float(variance[-1])
+        )
     return values

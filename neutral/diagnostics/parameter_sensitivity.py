@@ -1,4 +1,4 @@
-"""Sensitivity of a function to its parameters: elasticities at a point, Sobol indices over a box."""
+"""Sensitivity of a function to its parameters: elasticities at a point and Sobol indices over a box."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from ..models import AbstractModel
 from ..models.parameters import domains
 from ..typing import Real
 
-_DRAWS = 400  # of the bootstrap
+_DRAWS = 400  # number of bootstrap samples
 
 
 def elasticities(function: Callable[[Any], Any], model: AbstractModel) -> dict[str, Real]:
-    """Relative change of a function per relative change of each parameter: d log f / d log |parameter|.
+    """Compute relative changes of a function per relative change of a parameter, d log f / d log parameter.
 
     Args:
-        function: Differentiable, model to array: prices, implied volatilities, ...
-        model: The model at which the changes are taken.
+        function: Differentiable function from a model to an array, such as prices or implied volatilities.
+        model: Model at which the derivatives are taken.
 
     Returns:
-        Elasticities by parameter, with the shape of the function's value and then the axes of the parameter;
-        nan where the value is 0.
+        Elasticities by parameter, with the shape of the function's value followed by the axes of the
+        parameter. They are not finite where the value is 0.
     """
     value = jnp.asarray(function(model))
     slopes = jax.jacfwd(function)(model)
@@ -35,8 +35,8 @@ def elasticities(function: Callable[[Any], Any], model: AbstractModel) -> dict[s
     for name in domains(model):
         parameter = jnp.asarray(getattr(model, name))
         slope = getattr(slopes, name)
-        below = jnp.reshape(value, value.shape + (1,) * (slope.ndim - value.ndim))
-        relative[name] = slope * jnp.reshape(parameter, (1,) * value.ndim + parameter.shape) / below
+        denominator = jnp.reshape(value, value.shape + (1,) * (slope.ndim - value.ndim))
+        relative[name] = slope * jnp.reshape(parameter, (1,) * value.ndim + parameter.shape) / denominator
     return relative
 
 
@@ -45,11 +45,11 @@ class SobolIndices:
     """Shares of a function's variance over a box (Sobol 2001).
 
     Attributes:
-        names: Names of the inputs, n.
-        first: Share that each input explains alone.
-        total: Share that is lost without the input, alone and with others.
-        first_interval: Intervals of `first`, by bootstrap of the points.
-        total_interval: Intervals of `total`.
+        names: Names of the n inputs.
+        first: Share of the variance that each input explains alone.
+        total: Share that each input explains alone and in interaction with others.
+        first_interval: Bootstrap intervals of `first`.
+        total_interval: Bootstrap intervals of `total`.
     """
 
     names: tuple[str, ...]
@@ -59,9 +59,9 @@ class SobolIndices:
     total_interval: Float[np.ndarray, "n 2"]
 
     def __str__(self) -> str:
-        """One line per input."""
+        """Write one line per input."""
         return "\n".join(
-            ["Sobol indices, first order and total:"]
+            ["Sobol indices with intervals, first order and total:"]
             + [
                 f"  {row['parameter']}: {row['first']:.3f} [{row['first_low']:.3f}, {row['first_high']:.3f}]"
                 f"  {row['total']:.3f} [{row['total_low']:.3f}, {row['total_high']:.3f}]"
@@ -70,7 +70,7 @@ class SobolIndices:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per input: both indices with their intervals."""
+        """Return one row per input: both indices with their intervals."""
         columns = {
             "first": self.first,
             "first_low": self.first_interval[:, 0],
@@ -93,22 +93,27 @@ def sobol(
     seed: int = 0,
     level: float = 0.95,
 ) -> SobolIndices:
-    """Sobol indices of a function of independent inputs, each even over an interval.
+    """Compute Sobol indices of a function of independent inputs, each uniform over an interval.
 
-    Estimators of Saltelli et al. (2010) on a scrambled Sobol sequence, by SALib (`pip install SALib`).
+    SALib (`pip install 'neutral[sensitivity]'`) computes the estimators of Saltelli et al. (2010) on a
+    scrambled Sobol sequence.
 
     Args:
-        function: Points (m, n) to values (m,), finite; such as `jax.vmap` of a function of one point.
-        bounds: Intervals by name, or one per input.
-        names: Names of the inputs, where `bounds` has none.
-        samples: A power of 2; the function is called once, with samples x (n + 2) points.
+        function: Function from points (m, n) to finite values (m,), such as `jax.vmap` of a function of one
+            point.
+        bounds: Intervals (lower, upper) by name, or one per input.
+        names: Names of the inputs if `bounds` has none; "x0", "x1", ... if None.
+        samples: Number of samples, a power of 2; the function is called once, with samples x (n + 2) points.
         seed: Seed of the sequence and of the bootstrap.
-        level: Probability of the intervals.
+        level: Probability of the intervals, in (0, 1).
+
+    Returns:
+        The indices with their intervals.
 
     Raises:
         NeutralError: SALib is not installed.
-        ArgumentError: an empty interval, names that do not go with the bounds, samples that are not a power
-            of 2, values of another shape, not finite or all equal.
+        ArgumentError: an interval is empty, names do not match the bounds, samples is not a power of 2, or
+            the values are not finite, all equal or of another shape.
     """
     salib = _salib()
     names = tuple(bounds if isinstance(bounds, dict) else names or (f"x{i}" for i in range(len(bounds))))
@@ -122,8 +127,8 @@ def sobol(
     values = np.asarray(function(points), float)
     if values.shape != (len(points),) or not np.all(np.isfinite(values)) or np.ptp(values) == 0.0:
         raise ArgumentError(
-            f"function must give one finite value for each of {len(points)} points, not all equal; got shape "
-            f"{values.shape}, {int(np.sum(~np.isfinite(values)))} of them not finite."
+            f"function must return one finite value for each of {len(points)} points, not all equal; got "
+            f"shape {values.shape}, {int(np.sum(~np.isfinite(values)))} of them not finite."
         )
     indices = salib.analyze.sobol.analyze(
         problem, values, calc_second_order=False, num_resamples=_DRAWS, conf_level=level, seed=seed

@@ -1,4 +1,4 @@
-"""Draws from the posterior of a fit by Hamiltonian Monte Carlo: a check of the intervals by curvature."""
+"""Draws from the posterior of a fit by Hamiltonian Monte Carlo, which check intervals from the curvature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import Uncertainty, uncertainty
 
 State = TypeVar("State")  # of a chain
-_FAR = 40.0  # standard deviations: a bound of coordinates that have none nearer
-_DISPERSED = 2.0  # standard deviations of the chains' starts: wider than the posterior, as R-hat asks
+_FAR = 40.0  # bound of coordinates without a nearer one, in standard deviations from the fit
+_DISPERSED = 2.0  # spread of the chains' starts over that of the posterior; R-hat needs dispersed starts
 _problem_of = eqx.filter_jit(problem_of)
 
 
@@ -31,13 +31,13 @@ class Posterior:
     """Draws of a fit's parameters.
 
     Attributes:
-        names: Names of the parameters that move, n.
-        draws: Values in natural units, shape (chains, draws, n).
-        r_hat: Rank-normalised split R-hat of each parameter (Vehtari et al. 2021); 1 where chains agree.
-        effective_size: Number of independent draws that these are worth, of each parameter.
-        divergences: Steps in which the integrator lost the energy; with more than a few the draws are not to
-            be trusted.
-        reason: Why there are no draws; "" where there are.
+        names: Names of the n parameters that are neither fixed nor on a bound.
+        draws: Values in natural units, (chains, draws, n).
+        r_hat: Rank-normalised split R-hat of each parameter (Vehtari et al. 2021); 1 if the chains agree.
+        effective_size: Effective number of independent draws of each parameter.
+        divergences: Number of divergent transitions of the integrator; with more than a few the draws are not
+            reliable.
+        reason: Why there are no draws; "" if there are.
     """
 
     names: tuple[str, ...]
@@ -48,16 +48,16 @@ class Posterior:
     reason: str = ""
 
     def intervals(self, level: float = 0.9) -> Float[np.ndarray, "n 2"]:
-        """Central credible intervals in natural units."""
+        """Compute central credible intervals in natural units."""
         tail = 50.0 * (1.0 - level)
         return np.percentile(self.draws, [tail, 100.0 - tail], axis=(0, 1)).T
 
     def standard_errors(self) -> Float[np.ndarray, " n"]:
-        """Standard deviations of the draws in natural units."""
+        """Compute standard deviations of the draws in natural units."""
         return np.std(self.draws, axis=(0, 1), ddof=1)
 
     def __str__(self) -> str:
-        """One line per parameter."""
+        """Write one line per parameter."""
         if self.reason:
             return f"the posterior cannot be drawn: {self.reason}"
         chains, draws, _ = self.draws.shape
@@ -70,7 +70,7 @@ class Posterior:
         return "\n".join(lines)
 
     def rows(self, level: float = 0.9) -> list[dict[str, Any]]:
-        """One row per parameter: median, interval, standard deviation, R-hat, effective size."""
+        """Return one row per parameter: median, interval, standard deviation, R-hat, effective size."""
         if self.reason:
             return []
         columns = {
@@ -89,7 +89,7 @@ class Posterior:
 
 
 class Draws(NamedTuple):
-    """Draws of chains: positions (chains, draws, n), and flags (chains, draws) of lost energy."""
+    """Draws of chains: positions (chains, draws, n), and flags (chains, draws) of divergent transitions."""
 
     positions: Real
     divergent: Flags
@@ -108,56 +108,58 @@ def sample_posterior(
 ) -> Posterior:
     """Draw from the posterior of a fit by the No-U-Turn sampler (Hoffman and Gelman 2014); needs blackjax.
 
-    The prior is flat in calibration's coordinates (logarithms of positive parameters, atanh of correlations)
-    within their bounds, times Tikhonov's and the penalties. Where the scatter tells the noise, its variance
-    is integrated out under Jeffreys' prior: the density is the loss to the power of minus half the strikes,
-    for a linear model Student's t of `Uncertainty.intervals(kind="laplace")`.
+    The prior is flat in the calibration's coordinates (logarithms of positive parameters, atanh of
+    correlations) within their bounds, times the Tikhonov prior and the penalties. If the noise is estimated
+    from the residuals, its variance is integrated out under Jeffreys' prior: the density is the loss to the
+    power of minus half the number of strikes, which for a linear model is the Student's t distribution of
+    `Uncertainty.intervals(kind="laplace")`.
 
     Args:
         result: One fit.
         surface: The surface that was calibrated.
-        draws: Number of draws that are kept of each chain, at least 10.
-        chains: Number of chains, at least 2. They start around the fit, twice as far as Laplace's
-            approximation spreads.
-        warmup: Number of first steps of each chain that adapt step and metric and are dropped, at least 10.
+        draws: Number of draws of each chain after warm-up, at least 10.
+        chains: Number of chains, at least 2. Their starts have twice the standard deviation of the Laplace
+            approximation.
+        warmup: Number of first steps of each chain, at least 10, which adapt step size and metric and are
+            discarded.
         seed: Seed of the draws.
         noise: Noise of the quotes, as in `diagnose`.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration, which the result knows: only
-            one that an older version has saved needs them.
+        options: engine, loss, prior, fixed, bounds and mask of the calibration. Only a result without
+            request, saved by an older version, needs them.
 
     Returns:
-        The draws; with a reason where the fit has no Laplace approximation.
+        The draws, or a reason if the fit has no Laplace approximation.
 
     Raises:
-        ArgumentError: a batch, a damped fit, too few draws or chains, another surface, or options that
-            contradict the calibration.
+        ArgumentError: the result is a batch or a damped fit, there are too few draws or chains, the surface
+            is another one, or options contradict the calibration.
         NeutralError: blackjax is not installed.
     """
     if np.ndim(result.status) or min(draws, warmup) < 10 or chains < 2:
         raise ArgumentError(
-            "sample_posterior takes one fit, as in results[3], at least 10 draws and steps of warm-up, and 2 "
-            f"chains; got draws={draws}, warmup={warmup}, chains={chains}."
+            "sample_posterior needs a single fit, such as results[3], at least 10 draws, 10 warm-up steps "
+            f"and 2 chains; got draws={draws}, warmup={warmup}, chains={chains}."
         )
     if result.damping is not None:
-        raise ArgumentError("the pull of a damped fit is no prior: give a fit of on_degenerate='keep'.")
+        raise ArgumentError("a damped fit has no prior to sample from: pass a fit with on_degenerate='keep'.")
     sampler = _blackjax()
     (fit,) = fits_of(result, surface, **options)
     laplace = uncertainty(fit, noise)
     reason = laplace.reason or laplace.notes.get("laplace", "")
     if reason:
-        nothing = np.full(len(fit.names), np.nan)
+        all_nan = np.full(len(fit.names), np.nan)
         return Posterior(
             names=fit.names,
-            draws=np.zeros((chains, 0, nothing.size)),
-            r_hat=nothing,
-            effective_size=nothing,
+            draws=np.zeros((chains, 0, all_nan.size)),
+            r_hat=all_nan,
+            effective_size=all_nan,
             divergences=0,
             reason=reason,
         )
     density, start, covariance = _log_density(fit, laplace)
     key = jax.random.key(seed)
-    sampled = nuts(density, start, covariance, key=key, draws=draws, chains=chains, warmup=warmup)
-    y = np.asarray(jax.vmap(jax.vmap(density.coordinates))(sampled.positions))
+    sample = nuts(density, start, covariance, key=key, draws=draws, chains=chains, warmup=warmup)
+    y = np.asarray(jax.vmap(jax.vmap(density.coordinates))(sample.positions))
     values = fit.named(y)[..., fit.moving]
     by_name = np.moveaxis(values, -1, 0)
     r_hat = jax.jit(sampler.diagnostics.rhat)
@@ -167,24 +169,24 @@ def sample_posterior(
         draws=values,
         r_hat=np.array([float(r_hat(x)) for x in by_name]),
         effective_size=np.array([float(effective_size(x)) for x in by_name]),
-        divergences=int(np.sum(sampled.divergent)),
+        divergences=int(np.sum(sample.divergent)),
     )
 
 
 class LogDensity(eqx.Module):
-    """Log density of a fit's posterior on the whole line: y = lower + (upper - lower) / (1 + e^{-z}).
+    """Log density of a fit's posterior in unbounded z, with y = lower + (upper - lower) / (1 + e^{-z}).
 
     Attributes:
-        setting: The calibration.
-        problem: Its constants, one surface.
-        y: Coordinates of the fit, shape (n,).
-        moving: Which of them z stands for.
-        lower: Lower bounds of these.
-        upper: Upper bounds of these.
-        strikes: Number of independent errors.
-        excess: What the loss has above the squares of these: what call and put of a strike differ by is no
+        setting: Setting of the calibration.
+        problem: Constants of the calibration of one surface.
+        y: Coordinates of the fit, (n,).
+        moving: Indices of the coordinates that z replaces.
+        lower: Lower bounds of these coordinates.
+        upper: Upper bounds of these coordinates.
+        strikes: Number of independent errors, one per strike.
+        excess: Loss less the squares of these errors; the difference of call and put of a strike is not a
             misfit.
-        variance: Variance of the noise, in units of the loss; None where it is integrated out.
+        variance: Variance of the noise, in units of the loss; None if it is integrated out.
     """
 
     setting: Setting
@@ -198,12 +200,12 @@ class LogDensity(eqx.Module):
     variance: Real | None
 
     def coordinates(self, z: Real) -> Real:
-        """All coordinates, shape (n,), of a position."""
+        """Convert a position z to all coordinates, shape (n,)."""
         inside = self.lower + (self.upper - self.lower) * jax.nn.sigmoid(z)
         return jnp.asarray(self.y).at[self.moving].set(inside)
 
     def __call__(self, z: Real) -> Real:
-        """Logarithm of the density, up to a constant."""
+        """Compute the logarithm of the density at z, up to a constant."""
         cost = self.setting.cost(self.problem, self.coordinates(z)[None])[0] - self.excess
         misfit = self.strikes * jnp.log(cost) if self.variance is None else cost / self.variance
         return -0.5 * misfit + jnp.sum(jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z))
@@ -212,7 +214,7 @@ class LogDensity(eqx.Module):
 def _log_density(
     fit: Fit, laplace: Uncertainty
 ) -> tuple[LogDensity, Float[np.ndarray, " n"], Float[np.ndarray, "n n"]]:
-    """The density, and where and how wide it is by Laplace's approximation."""
+    """Build the density, with location and covariance of its Laplace approximation in z."""
     at = fit.at
     moving = fit.moving
     covariance = laplace.covariances["laplace"]
@@ -247,37 +249,42 @@ def nuts(
     chains: int,
     warmup: int,
 ) -> Draws:
-    """Run chains of the No-U-Turn sampler on any density, in units in which `covariance` is the identity.
+    """Run chains of the No-U-Turn sampler on any density, in units where `covariance` is the identity.
 
     Args:
         log_density: Logarithm of the density at a position of shape (n,), up to a constant.
-        start: Where the density is.
-        covariance: Roughly the covariance of the density.
-        key: Key of the draws.
-        draws: Number of draws that are kept of each chain.
-        chains: Number of chains, which run one after the other.
+        start: Center of the starts, (n,).
+        covariance: Approximate covariance of the density, (n, n).
+        key: Random key.
+        draws: Number of draws of each chain after warm-up.
+        chains: Number of chains, which run one after another.
         warmup: Number of steps that adapt step size and metric.
+
+    Returns:
+        The draws of all chains.
     """
     sampler = _blackjax()
     root = jnp.linalg.cholesky(covariance)
 
-    def place(u: Real) -> Real:
+    def position(u: Real) -> Real:
         return start + root @ u
 
     def density(u: Real) -> Real:
-        return log_density(place(u))
+        return log_density(position(u))
 
     def chain(key: PRNGKeyArray) -> Draws:
-        first, adapt, run = jax.random.split(key, 3)
-        begin = _DISPERSED * jax.random.normal(first, jnp.shape(start))
-        (state, tuned), _ = sampler.window_adaptation(sampler.nuts, density).run(adapt, begin, warmup)
-        step = sampler.nuts(density, **tuned).step
+        start_key, adapt_key, run_key = jax.random.split(key, 3)
+        initial = _DISPERSED * jax.random.normal(start_key, jnp.shape(start))
+        (state, parameters), _ = sampler.window_adaptation(sampler.nuts, density).run(
+            adapt_key, initial, warmup
+        )
+        step = sampler.nuts(density, **parameters).step
 
-        def move(state: State, key: PRNGKeyArray) -> tuple[State, Draws]:
-            moved, info = step(key, state)
-            return moved, Draws(place(moved.position), info.is_divergent)
+        def advance(state: State, key: PRNGKeyArray) -> tuple[State, Draws]:
+            new_state, info = step(key, state)
+            return new_state, Draws(position(new_state.position), info.is_divergent)
 
-        return jax.lax.scan(move, state, jax.random.split(run, draws))[1]
+        return jax.lax.scan(advance, state, jax.random.split(run_key, draws))[1]
 
     return jax.lax.map(chain, jax.random.split(key, chains))
 

@@ -1,4 +1,4 @@
-"""The loss as a function of one parameter, all others fitted again: likelihood intervals."""
+"""Profile likelihood: the loss as a function of one parameter with all others refitted."""
 
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -17,8 +17,8 @@ from .identifiability import noise_of
 from .linearisation import Fit, fits_of
 from .uncertainty import quantile, uncertainty
 
-_REACH = 4.0  # standard errors that the grid reaches to either side
-_SIDE = 8  # values to either side
+_REACH = 4.0  # half width of the grid in standard errors
+_SIDE = 8  # number of values on either side of the fit
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Profile:
 
     Attributes:
         parameter: Name of the parameter.
-        values: Its values in ascending order, the fitted one among them, natural units.
-        root: Signed square root of the likelihood ratio there, in standard deviations: a straight line where
-            the model is linear; nan where the refit has not converged.
-        freedom: Number of strikes less number of parameters.
-        reason: Why there is no profile; "" where there is.
+        values: Ascending values of the parameter, including the fitted one, natural units.
+        root: Signed square root of the likelihood ratio at each value, in standard deviations, which is
+            linear for a linear model; nan where the refit has not converged.
+        freedom: Number of strikes less number of free parameters.
+        reason: Why there is no profile; "" if there is one.
     """
 
     parameter: str
@@ -41,13 +41,14 @@ class Profile:
     reason: str = ""
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """Likelihood interval of the parameter.
+        """Compute the likelihood interval of the parameter.
 
         Args:
-            level: Probability of the interval.
+            level: Probability of the interval, in (0, 1).
 
         Returns:
-            Lower and upper end; infinite on a side where the values do not reach it, nan without a profile.
+            Lower and upper end; infinite on a side where the values do not extend to it, nan without a
+            profile.
         """
         if self.reason:
             return np.nan, np.nan
@@ -60,14 +61,14 @@ class Profile:
         return float(low), float(high)
 
     def __str__(self) -> str:
-        """One line."""
+        """Write one line."""
         if self.reason:
             return f"the profile of {self.parameter} cannot be determined: {self.reason}"
         low, high = self.interval()
         return f"profile of {self.parameter}: 90 % likelihood interval [{low:.5g}, {high:.5g}]"
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per value: the parameter and the signed root of the likelihood ratio."""
+        """Return one row per value: the parameter and the signed root of the likelihood ratio."""
         return [
             {"parameter": self.parameter, "value": float(x), "root": float(z)}
             for x, z in zip(self.values, self.root, strict=True)
@@ -81,50 +82,56 @@ def profile(
     values: Values | None = None,
     **options: Unpack[CalibrationArguments],
 ) -> Profile:
-    """Fit again with a parameter fixed at each of some values, all as one batch that starts from the fit.
+    """Refit with a parameter fixed at each of several values, in one batch that starts from the fit.
 
     Args:
         result: One fit.
         surface: The surface that was calibrated.
         parameter: Name of the parameter, as in `result.names`; not an increment of a shift.
-        values: Where to fix it, natural units; 16 values up to four standard errors away where None.
-        options: engine, loss, prior, fixed, bounds and mask of the calibration, which the result knows: only
-            one that an older version has saved needs them.
+        values: Values at which the parameter is fixed, natural units; if None, 16 values up to four standard
+            errors from the fit.
+        options: engine, loss, prior, fixed, bounds and mask of the calibration. Only a result without
+            request, saved by an older version, needs them.
+
+    Returns:
+        The profile, or a reason why there is none.
 
     Raises:
-        ArgumentError: an unknown or fixed parameter; another surface; options that contradict the
-            calibration.
+        ArgumentError: the result is a batch, the parameter is unknown or fixed, the surface is another one,
+            or options contradict the calibration.
     """
     if np.ndim(result.status):
-        raise ArgumentError("profile takes one fit; take one from the batch first, as in results[3].")
+        raise ArgumentError("profile needs a single fit, got a batch; select one, such as results[3].")
     (fit,) = fits_of(result, surface, **options)
     if parameter not in fit.coordinates.parameters:
-        raise ArgumentError(f"there is no parameter {parameter!r}; there are {fit.coordinates.parameters}.")
+        raise ArgumentError(
+            f"there is no parameter {parameter!r}; accepted: {', '.join(fit.coordinates.parameters)}."
+        )
     if fit.request.fixed[result.names.index(parameter)]:
-        raise ArgumentError(f"{parameter} is fixed.")
+        raise ArgumentError(f"{parameter} is fixed in the calibration; choose a parameter that was fitted.")
     reason = fit.undetermined()
     if not reason and parameter not in fit.names:
         reason = f"{parameter} is on a bound."
     if reason:
         return Profile(parameter, np.zeros(0), np.zeros(0), np.nan, reason)
-    fitted = float(fit.at.values[result.names.index(parameter)])
+    fitted_value = float(fit.at.values[result.names.index(parameter)])
     grid = _grid(fit, parameter) if values is None else np.asarray(values, float)
-    grid = np.sort(grid[grid != fitted])
+    grid = np.sort(grid[grid != fitted_value])
     refits = _refits(fit, surface, parameter, grid)
-    rise = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
-    ratio = np.maximum(rise, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
-    root = np.where(np.asarray(refits.converged), np.sign(grid - fitted) * np.sqrt(ratio), np.nan)
-    where = int(np.searchsorted(grid, fitted))
+    excess = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
+    ratio = np.maximum(excess, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
+    root = np.where(np.asarray(refits.converged), np.sign(grid - fitted_value) * np.sqrt(ratio), np.nan)
+    insertion = int(np.searchsorted(grid, fitted_value))
     return Profile(
         parameter=parameter,
-        values=np.insert(grid, where, fitted),
-        root=np.insert(root, where, 0.0),
+        values=np.insert(grid, insertion, fitted_value),
+        root=np.insert(root, insertion, 0.0),
         freedom=float(fit.freedom),
     )
 
 
 def _grid(fit: Fit, parameter: str) -> Float[np.ndarray, " m"]:
-    """Values evenly spaced in the coordinate, within its bounds."""
+    """Choose values of the parameter, evenly spaced in its coordinate and within its bounds."""
     i = fit.result.names.index(parameter)
     j = fit.names.index(parameter)
     y = np.asarray(fit.at.y)
@@ -134,15 +141,15 @@ def _grid(fit: Fit, parameter: str) -> Float[np.ndarray, " m"]:
     low = max(fit.at.lower[i] + inset, y[i] - reach)
     high = min(fit.at.upper[i] - inset, y[i] + reach)
     sides = [np.linspace(end, y[i], _SIDE, endpoint=False) for end in (low, high)]
-    moved = np.repeat(y[None], 2 * _SIDE, axis=0)
-    moved[:, i] = np.concatenate(sides)
-    return fit.named(moved)[:, i]
+    points = np.repeat(y[None], 2 * _SIDE, axis=0)
+    points[:, i] = np.concatenate(sides)
+    return fit.named(points)[:, i]
 
 
 def _refits(
     fit: Fit, surface: QuoteSurface, parameter: str, values: Float[np.ndarray, " m"]
 ) -> CalibrationResult:
-    """Fits with the parameter fixed at each value, with a leading axis of values."""
+    """Refit with the parameter fixed at each value, with a leading axis of values."""
     surfaces = jax.tree.map(lambda x: np.repeat(np.asarray(x)[None], values.size, axis=0), surface)
     requests = [fit.request.fixing({parameter: float(x)}) for x in values]
     fixed = np.stack([np.asarray(request.values) for request in requests])

@@ -1,4 +1,4 @@
-"""Derivatives of any function of a fit in the quotes that it was fitted to, without bumping them."""
+"""Derivatives of any function of a fit in the fitted quotes, without finite differences."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from .uncertainty import inverse, value_and_slopes
 
 
 class Inputs(NamedTuple):
-    """The inputs of a fit, or derivatives in them."""
+    """Inputs of a fit, or derivatives in them."""
 
     prices: Real  # (2, T, K) normalised
-    weights: Real  # (2, T, K)
+    weights: Real  # (2, T, K) relative
     forwards: Real  # (T,) at fixed strikes and quoted prices
-    center: Any  # of a prior: its coordinates (n,); of an anchor: theta, psi and rho by name
+    center: Any  # coordinates (n,) of a prior's center; or theta, psi and rho of an anchor by name
 
     @classmethod
     def of(cls, surface: QuoteSurface, center: Real | Mapping[str, Real]) -> Inputs:
-        """The inputs of a surface, unchanged."""
+        """Take the inputs from a surface."""
         return cls(
             prices=jnp.asarray(surface.prices),
             weights=jnp.asarray(surface.weight),
@@ -44,7 +44,7 @@ class Inputs(NamedTuple):
         )
 
     def onto(self, surface: QuoteSurface) -> QuoteSurface:
-        """The surface with these inputs in place of its own."""
+        """Replace the inputs of a surface by these."""
         return surface.with_prices(self.prices).with_weights(self.weights).with_forwards(self.forwards)
 
 
@@ -52,20 +52,20 @@ class Inputs(NamedTuple):
 class Sensitivities:
     """Derivatives of a function of a calibrated model or fitted surface; leading axes are those of its value.
 
-    All are nan, with the reason, where the fit has not converged or the quotes do not determine its
-    parameters. Derivatives in quotes that were not fitted, and through a parameter on a bound, are 0.
+    All are nan, with a reason, if the fit has not converged or the quotes do not determine its parameters.
+    Derivatives in quotes that were not fitted, and through a parameter on a bound, are 0.
 
     Attributes:
         value: Value of the function.
-        vols: Derivatives in each quoted implied volatility, all else equal, shape (..., 2, T, K).
-        prices: Derivatives in each quoted price, normalised, shape (..., 2, T, K).
-        weights: Derivatives in each quote's relative weight, shape (..., 2, T, K).
+        vols: Derivatives in each quoted implied volatility, all else equal, (..., 2, T, K).
+        prices: Derivatives in each normalised quoted price, (..., 2, T, K).
+        weights: Derivatives in each quote's relative weight, (..., 2, T, K).
         forwards: Derivatives in each expiry's forward, at fixed strikes and quoted prices
-            (`QuoteSurface.with_forwards`), shape (..., T); through the fit alone.
-        center: Derivatives in the center of Tikhonov's prior, natural units, by name, 0 where there is none;
-            of a fitted surface in theta, psi and rho of its anchor.
-        surface: Where the quotes are.
-        reason: Why there are no derivatives; "" where there are.
+            (`QuoteSurface.with_forwards`), (..., T); only the effect through the fit.
+        center: Derivatives in the center of the Tikhonov prior by name, natural units, 0 if there is no
+            prior; for a fitted surface, derivatives in theta, psi and rho of its anchor.
+        surface: The quotes.
+        reason: Why there are no derivatives; "" if there are.
     """
 
     value: Float[np.ndarray, "*value"]
@@ -78,19 +78,19 @@ class Sensitivities:
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
-        """The vega ladder: a row per quote with its place and derivatives, by row of the source."""
+        """Return the vega ladder: one row per quote with its position and derivatives, in source order."""
         mask = np.asarray(self.surface.mask)
-        places = sorted(zip(*np.nonzero(mask), strict=True), key=lambda p: int(self.surface.index[p]))
+        cells = sorted(zip(*np.nonzero(mask), strict=True), key=lambda p: int(self.surface.index[p]))
         flat = self.vols.reshape((-1, *mask.shape))
         return [
             {"index": int(self.surface.index[p]), "kind": ("call", "put")[p[0]]}
             | {"t": float(self.surface.t[p[1]]), "k": float(self.surface.k[p[1:]])}
             | {f"vol[{i}]": float(ladder[p]) for i, ladder in enumerate(flat)}
-            for p in places
+            for p in cells
         ]
 
     def __str__(self) -> str:
-        """Sums of the derivatives in volatility over each expiry."""
+        """Write the sums of the derivatives in volatility over each expiry."""
         if self.reason:
             return f"sensitivities cannot be determined: {self.reason}"
         rows = np.any(np.asarray(self.surface.mask), axis=(0, 2))
@@ -106,101 +106,107 @@ def sensitivities(
     function: Callable[[Any], Any],
     **options: Any,
 ) -> Sensitivities:
-    """Derivatives of prices, Greeks, volatilities or parameters in what a model or surface was fitted to.
+    """Compute derivatives of prices, Greeks, volatilities or parameters in the inputs of a fit.
 
-    The implicit function theorem with the full Hessian, backwards: one linear system and one reverse sweep
-    per number that the function returns.
+    They follow from the implicit function theorem with the full Hessian in reverse mode: one linear system
+    and one reverse sweep per number that the function returns.
 
     Args:
-        result: One calibration, or one surface from `fit_essvi` or `fit_surface`, which is fitted once more.
-        surface: The quotes that it was fitted to.
-        function: Differentiable, model or surface to array, such as
+        result: One calibration, or one surface from `fit_essvi` or `fit_surface`, whose fit is repeated.
+        surface: The quotes that were fitted.
+        function: Differentiable function from a model or surface to an array, such as
             `lambda m: neutral.price(m, 1.0, 1.1, 0.5)` or `lambda s: s.implied_vol(0.1, 0.5)`.
-        options: Of a calibration: engine, loss, prior, fixed, bounds and mask, which the result knows, so
-            that only one that an older version has saved needs them. Of a surface: the options of its fit.
+        options: For a calibration, engine, loss, prior, fixed, bounds and mask; only a result without
+            request, saved by an older version, needs them. For a surface, the options of its fit.
+
+    Returns:
+        The derivatives, or a reason why there are none.
 
     Raises:
-        ArgumentError: a batch; other quotes; options that contradict the fit; a surface that was not fitted.
+        ArgumentError: the result is a batch or was not fitted, the quotes are other ones, or options
+            contradict the fit.
     """
     if isinstance(result, ESSVI | ESSVIMixture):
         return _of_surface(result, surface, function, **options)
     if not isinstance(result, CalibrationResult) or np.ndim(result.status):
         raise ArgumentError(
-            "sensitivities takes one fit, a CalibrationResult, ESSVI or ESSVIMixture; of a batch take one by "
-            f"index, as in results[3]; got {result!r}."
+            "sensitivities needs one fit, a CalibrationResult, ESSVI or ESSVIMixture; select one of a batch "
+            f"by index, such as results[3]; got {result!r}."
         )
     (fit,) = fits_of(result, surface, **options)
     reason = fit.reason or _singular(fit)
     if reason:
         center = dict.fromkeys(result.names, np.zeros(()))
-        return _unknown(function, result.model, Inputs.of(surface, center), surface, reason)
+        return _all_nan(function, result.model, Inputs.of(surface, center), surface, reason)
     value, slopes = value_and_slopes(fit, function)
     damping = 0.0 if result.damping is None else result.damping
     slopes = slopes.reshape(value.size, -1)
-    swept = _swept(fit.request, fit.lane, damping, fit.at.y, fit.at.moving, slopes=slopes)
+    input_derivatives = _reverse_sweep(fit.request, fit.lane, damping, fit.at.y, fit.at.moving, slopes=slopes)
     center = np.zeros((value.size, len(result.names)))
     if np.any(fit.request.precision):
-        center = swept.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
+        center = input_derivatives.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
     by_name = dict(zip(result.names, np.moveaxis(center, -1, 0), strict=True))
-    return _laid_out(value, swept._replace(center=by_name), surface)
+    return _arrange(value, input_derivatives._replace(center=by_name), surface)
 
 
-def _laid_out(
+def _arrange(
     value: np.ndarray, derivatives: Inputs, surface: QuoteSurface, reason: str = ""
 ) -> Sensitivities:
-    """Derivatives of the numbers that a function returns, with the axes of its value in front."""
-    shaped = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), derivatives)
+    """Reshape derivatives, so that the axes of the function's value come first."""
+    arranged = jax.tree.map(lambda x: np.asarray(x).reshape((*value.shape, *x.shape[1:])), derivatives)
     return Sensitivities(
         value=value,
-        vols=shaped.prices * np.asarray(surface.vega),
-        prices=shaped.prices,
-        weights=shaped.weights,
-        forwards=shaped.forwards,
-        center=shaped.center,
+        vols=arranged.prices * np.asarray(surface.vega),
+        prices=arranged.prices,
+        weights=arranged.weights,
+        forwards=arranged.forwards,
+        center=arranged.center,
         surface=surface,
         reason=reason,
     )
 
 
 def _singular(fit: Fit) -> str:
-    """A reason where the fit is no strict minimum, so that it does not follow its quotes; else ""."""
+    """Return a reason if the fit is not a strict minimum, so that it has no derivatives; else ""."""
     curvature = np.asarray(fit.at.hessian)[np.ix_(fit.moving, fit.moving)]
-    few = fit.freedom < 0 and not np.any(fit.at.prior)
-    if few or (curvature.size and np.any(np.isnan(inverse(curvature)))):
-        return "the curvature is not positive in every direction, so quotes do not determine the parameters."
+    too_few_strikes = fit.freedom < 0 and not np.any(fit.at.prior)
+    if too_few_strikes or (curvature.size and np.any(np.isnan(inverse(curvature)))):
+        return (
+            "the curvature is not positive in every direction, so the quotes do not determine the parameters."
+        )
     return ""
 
 
-def _unknown(
+def _all_nan(
     function: Callable[[Any], Any],
     fitted: AbstractFourierModel | ESSVI | ESSVIMixture,
     inputs: Inputs,
     surface: QuoteSurface,
     reason: str,
 ) -> Sensitivities:
-    """Derivatives that are all nan, with the reason."""
+    """Return derivatives that are all nan, with the reason."""
     value = np.full(np.shape(jax.eval_shape(function, fitted)), np.nan)
     missing = jax.tree.map(lambda x: np.full((value.size, *np.shape(x)), np.nan), inputs)
-    return _laid_out(value, missing, surface, reason)
+    return _arrange(value, missing, surface, reason)
 
 
 @eqx.filter_jit
-def _swept(
+def _reverse_sweep(
     request: Request, lane: Lane, damping: Real | float, y: Real, moving: Flags, slopes: Real
 ) -> Inputs:
-    """Derivatives in all inputs of numbers with slopes (m, n) in the coordinates, each with axis m first."""
+    """Compute derivatives in all inputs, axis m first, of m numbers with slopes (m, n) in the coordinates."""
 
-    def solution(inputs: Inputs) -> Real:
-        moved = lane._replace(surface=inputs.onto(lane.surface), center=inputs.center)
-        return follow(request.setting, problem_of(request, moved, damping), y[None], moving[None])[0]
+    def refit_coordinates(inputs: Inputs) -> Real:
+        changed = lane._replace(surface=inputs.onto(lane.surface), center=inputs.center)
+        return follow(request.setting, problem_of(request, changed, damping), y[None], moving[None])[0]
 
-    _, back = jax.vjp(solution, Inputs.of(lane.surface, lane.center))
+    _, back = jax.vjp(refit_coordinates, Inputs.of(lane.surface, lane.center))
     return jax.lax.map(lambda slope: back(slope)[0], slopes)
 
 
 @eqx.filter_jit
 def _center_chain(request: Request, lane: Lane) -> Real:
-    """Derivatives of the center's natural values in its coordinates, (n, n)."""
+    """Compute derivatives of the center's natural values in its coordinates, (n, n)."""
     return request.setting.named_chain(problem_of(request, lane), jnp.asarray(lane.center)[None])[0]
 
 
@@ -211,32 +217,32 @@ def _of_surface(
     anchor: ESSVI | None = None,
     **options: Any,
 ) -> Sensitivities:
-    """`sensitivities` of a fitted surface, through a fit that is differentiable itself."""
+    """Compute `sensitivities` of a fitted surface by differentiating its fit."""
     if np.ndim(fitted.status):
-        raise ArgumentError("sensitivities takes one surface; take one from the batch first, as in fits[3].")
+        raise ArgumentError("sensitivities needs a single surface, got a batch; select one, such as fits[3].")
     names = ("theta", "psi", "rho") if anchor is not None else ()
     inputs = Inputs.of(surface, {name: getattr(anchor, name) for name in names})
     if not fitted.converged:
         message = CalibrationStatus(int(fitted.status)).message
         reason = f"The fit has not converged. {message}"
-        return _unknown(function, fitted, inputs, surface, reason)
+        return _all_nan(function, fitted, inputs, surface, reason)
 
-    def refitted(inputs: Inputs) -> tuple[Real, Real]:
-        """The value of the function of a new fit, and the loss of the fit."""
+    def refit(inputs: Inputs) -> tuple[Real, Real]:
+        """Return the function's value for a new fit, and the loss of that fit."""
         quotes = inputs.onto(surface)
         if isinstance(fitted, ESSVIMixture):
-            again = fit_surface(quotes, **options)
+            new_fit = fit_surface(quotes, **options)
         else:
-            moved = None
+            changed = None
             if anchor is not None:
-                moved = ESSVI(anchor.expiries, **inputs.center)
-            again = fit_essvi(quotes, anchor=moved, **options)
-        return jnp.asarray(function(again)), again.loss
+                changed = ESSVI(anchor.expiries, **inputs.center)
+            new_fit = fit_essvi(quotes, anchor=changed, **options)
+        return jnp.asarray(function(new_fit)), new_fit.loss
 
-    value, back, loss = jax.vjp(refitted, inputs, has_aux=True)
+    value, back, loss = jax.vjp(refit, inputs, has_aux=True)
     check_loss(
-        float(fitted.loss), float(loss), "give loss, cap, anchor, strength, components and mask of the fit"
+        float(fitted.loss), float(loss), "pass loss, cap, anchor, strength, components and mask of the fit"
     )
     units = jnp.eye(value.size).reshape(value.size, *value.shape)
     (derivatives,) = jax.vmap(back)(units)
-    return _laid_out(np.asarray(value), derivatives, surface)
+    return _arrange(np.asarray(value), derivatives, surface)

@@ -1,4 +1,4 @@
-"""How steady the parameters of a model are from day to day."""
+"""Stability of the parameters of a model from day to day, and agreement of fits from several starts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from jaxtyping import Float
 from ..errors import ArgumentError
 from ..typing import Values
 
-_NEAR = 0.02  # share of the range between the bounds that counts as near one
-_LEAST = 3  # days it takes to tell a spread
-_SAME_LOSS = 1e-3  # relative difference of losses that count as the same
-_ROUNDING = 4.0 * np.finfo(float).eps  # relative deviation that counts as rounding
+_NEAR = 0.02  # distance to a bound, as a share of the range between the bounds, that counts as near
+_LEAST = 3  # least number of days for a standard deviation
+_SAME_LOSS = 1e-3  # largest relative difference of losses that count as equal
+_ROUNDING = 4.0 * np.finfo(float).eps  # largest relative deviation that counts as rounding
 
 
 class StartAgreement(NamedTuple):
@@ -21,10 +21,10 @@ class StartAgreement(NamedTuple):
 
     Attributes:
         converged: Number of fits that have converged.
-        spread: Largest relative range of a parameter among these.
-        parameter: The parameter with this range.
+        spread: Largest relative range of a parameter among these fits.
+        parameter: Name of the parameter with this range.
         share: Share of the converged fits whose loss is within 0.1 % of the least.
-        reason: Why spread and share are nan; "" where they are not.
+        reason: Why spread and share are nan; "" if they are not.
     """
 
     converged: int
@@ -36,17 +36,17 @@ class StartAgreement(NamedTuple):
 
 @dataclass(frozen=True)
 class Stability:
-    """Steadiness of a history of parameters; nan where there are too few days to tell.
+    """Stability of a history of parameters; nan if there are too few days.
 
     Attributes:
-        names: Names of the parameters, n.
+        names: Names of the n parameters.
         changes: Changes from day to day, natural units.
         relative_changes: Changes over the absolute value of the day before; nan where that is 0.
-        roughness: Median absolute step over interquartile range.
-        drift: Mean step in its standard errors, the steps taken as independent.
-        z_scores: Last day less the mean of the days before, in their standard deviations.
-        near_bound: Share of days that are nearer to a bound than 2 % of the range between the bounds.
-        reason: Why nothing can be determined; "" where it can.
+        roughness: Median absolute change over interquartile range.
+        drift: Mean change over its standard error, for independent changes.
+        z_scores: Last day less the mean of the days before, over their standard deviation.
+        near_bound: Share of days whose distance to a bound is at most 2 % of the range between the bounds.
+        reason: Why nothing can be determined; "" if it can.
     """
 
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ class Stability:
     reason: str = ""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per parameter, with the last of its changes."""
+        """Return one row per parameter, with the last of its changes."""
         if self.reason:
             return []
         return [
@@ -73,7 +73,7 @@ class Stability:
         ]
 
     def __str__(self) -> str:
-        """One line per parameter."""
+        """Write one line per parameter."""
         if self.reason:
             return f"stability cannot be determined: {self.reason}"
         lines = [f"stability over {len(self.changes) + 1} days:"]
@@ -87,40 +87,44 @@ class Stability:
 
 
 def stability(path: Values, names: Sequence[str] | None = None, bounds: Values | None = None) -> Stability:
-    """Steps, roughness, drift and bounds of a history of parameters.
+    """Compute changes, roughness, drift and distances to bounds of a history of parameters.
 
     Args:
-        path: Parameters in natural units, (days, n) or (days,); a day that has no fit is nan and is left out,
-            so that its neighbours follow one another.
-        names: Names of the parameters; "0", "1", ... where None.
-        bounds: Lower and upper bounds, (n, 2); near-bound shares are nan where None or infinite.
+        path: Parameters in natural units in order of time, (days, n) or (days,). Days without a fit are nan
+            and are left out, so that a change then spans several days.
+        names: Names of the parameters; "0", "1", ... if None.
+        bounds: Lower and upper bounds, (n, 2); `near_bound` is nan for bounds that are None or infinite.
+
+    Returns:
+        The stability, or a reason if there are fewer than two days with a fit.
 
     Raises:
-        ArgumentError: shapes disagree.
+        ArgumentError: the shapes of path, names and bounds do not match.
     """
     days = np.asarray(path, float)
     days = days[:, None] if days.ndim == 1 else days
     if days.ndim != 2:
         raise ArgumentError(f"path must have shape (days, parameters), got {days.shape}.")
     count = days.shape[1]
-    named = tuple(str(i) for i in range(count)) if names is None else tuple(names)
+    parameter_names = tuple(str(i) for i in range(count)) if names is None else tuple(names)
     ends = np.full((count, 2), np.nan) if bounds is None else np.asarray(bounds, float)
-    if len(named) != count or ends.shape != (count, 2):
+    if len(parameter_names) != count or ends.shape != (count, 2):
         raise ArgumentError(
-            f"{count} parameters need as many names and bounds, got {len(named)}, {ends.shape}."
+            f"{count} parameters need as many names and bounds, got {len(parameter_names)} names and bounds "
+            f"of shape {ends.shape}."
         )
     days = days[np.all(np.isfinite(days), axis=1)]
     if len(days) < 2:
-        nothing = np.full(count, np.nan)
+        all_nan = np.full(count, np.nan)
         return Stability(
-            names=named,
+            names=parameter_names,
             changes=days[:0],
             relative_changes=days[:0],
-            roughness=nothing,
-            drift=nothing,
-            z_scores=nothing,
-            near_bound=nothing,
-            reason=f"a history of {len(days)} days with a fit has no steps; it takes 2.",
+            roughness=all_nan,
+            drift=all_nan,
+            z_scores=all_nan,
+            near_bound=all_nan,
+            reason=f"at least 2 days with a fit are needed, got {len(days)}.",
         )
     steps = np.diff(days, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -130,7 +134,7 @@ def stability(path: Values, names: Sequence[str] | None = None, bounds: Values |
         rough = _finite(np.median(np.abs(steps), axis=0) / spread)
     size = np.max(np.abs(days), axis=0)
     return Stability(
-        names=named,
+        names=parameter_names,
         changes=steps,
         relative_changes=relative,
         roughness=rough,
@@ -141,42 +145,42 @@ def stability(path: Values, names: Sequence[str] | None = None, bounds: Values |
 
 
 def start_agreement(ends: Values, losses: Values, names: Sequence[str] | None = None) -> StartAgreement:
-    """Compare the ends of fits of one surface that started in different places.
+    """Compare the results of fits of one surface from different starts.
 
     Args:
-        ends: Fitted parameters, natural units, (starts, n).
-        losses: Losses of the fits, (starts,); nan for a start that has not converged. A start whose end is
-            not finite has not converged either.
-        names: Names of the parameters; "0", "1", ... where None.
+        ends: Fitted parameters in natural units, (starts, n).
+        losses: Losses of the fits, (starts,); nan for a fit that has not converged. A fit whose parameters
+            are not finite counts as not converged.
+        names: Names of the parameters; "0", "1", ... if None.
 
     Returns:
-        The largest relative range of a parameter among all that have converged, whatever their losses.
+        The largest relative range of a parameter among all converged fits, whatever their losses.
 
     Raises:
-        ArgumentError: shapes disagree.
+        ArgumentError: the shapes of ends and losses do not match.
     """
     points = np.asarray(ends, float)
     costs = np.asarray(losses, float)
     if points.ndim != 2 or costs.shape != points.shape[:1]:
         raise ArgumentError(
-            f"ends must be (starts, parameters), losses (starts,), got {points.shape}, {costs.shape}."
+            f"ends must be (starts, parameters) and losses (starts,), got {points.shape} and {costs.shape}."
         )
-    done = np.isfinite(costs) & np.all(np.isfinite(points), axis=1)
-    if done.sum() < 2:
-        reason = f"{done.sum()} of {done.size} starts have converged; it takes 2 to agree."
-        return StartAgreement(int(done.sum()), np.nan, "", np.nan, reason)
-    points = points[done]
-    costs = costs[done]
+    is_converged = np.isfinite(costs) & np.all(np.isfinite(points), axis=1)
+    if is_converged.sum() < 2:
+        reason = f"at least 2 starts must converge, got {is_converged.sum()} of {is_converged.size}."
+        return StartAgreement(int(is_converged.sum()), np.nan, "", np.nan, reason)
+    points = points[is_converged]
+    costs = costs[is_converged]
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.nan_to_num(np.ptp(points, axis=0) / np.abs(points[np.argmin(costs)]), posinf=np.inf)
     worst = int(np.argmax(spread))
     parameter = str(worst) if names is None else names[worst]
     near = float(np.mean(costs <= costs.min() * (1.0 + _SAME_LOSS)))
-    return StartAgreement(int(done.sum()), float(spread[worst]), parameter, near)
+    return StartAgreement(int(is_converged.sum()), float(spread[worst]), parameter, near)
 
 
 def _deviation(values: Float[np.ndarray, "days n"], size: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Standard deviation over days; nan with too few days, or where it is rounding beside `size`."""
+    """Compute the standard deviation over days; nan with too few days, or if it is rounding of `size`."""
     if len(values) < _LEAST:
         return np.full(values.shape[1], np.nan)
     deviation = np.std(values, axis=0, ddof=1)
@@ -184,12 +188,12 @@ def _deviation(values: Float[np.ndarray, "days n"], size: Float[np.ndarray, " n"
 
 
 def _finite(values: Float[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]:
-    """The values, nan in place of infinite ones."""
+    """Replace infinite values by nan."""
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _near(path: Float[np.ndarray, "days n"], ends: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
-    """Share of days that are near a bound; nan without finite bounds."""
+    """Compute the share of days that are near a bound; nan without finite bounds."""
     reach = _NEAR * (ends[:, 1] - ends[:, 0])
     near = (path - ends[:, 0] <= reach) | (ends[:, 1] - path <= reach)
     return np.where(np.isfinite(reach), np.mean(near, axis=0), np.nan)

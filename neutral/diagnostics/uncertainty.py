@@ -1,4 +1,4 @@
-"""How far the noise of the quotes lets a fit move: covariances and intervals."""
+"""Uncertainty of a fit from the noise of the quotes: covariances and intervals."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,28 +18,29 @@ from .linearisation import Fit
 
 Kind = Literal["sandwich", "gauss_newton", "hessian", "laplace"]
 
-_LEAST_FREE = 1e-6  # share of a strike's residual that its own pull on the fit leaves
-_UNIFORM = 12.0**-0.5  # standard deviation of a value that may lie anywhere in an interval of length 1
+_LEAST_FREE = 1e-6  # least value of 1 - leverage of a strike
+_UNIFORM = 12.0**-0.5  # standard deviation of a uniform variable on an interval of length 1
 
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """Covariances of a fit's coordinates, on those that move.
+    """Covariances of the coordinates of a fit that are neither fixed nor on a bound.
 
     Attributes:
-        names: Names of the parameters that move, n.
-        values: Their values in natural units.
-        covariances: Covariances by kind, in calibration's coordinates; nan where one does not exist.
-            "gauss_newton": variance times the inverse of J'J; "hessian": of the full Hessian of the loss;
-            "sandwich": H^{-1} S H^{-1} with the Hessian H of loss and prior and the scatter S of the
-            gradient (Huber 1967; White 1980; leverage as in HC2 of MacKinnon and White 1985), right whatever
-            the weights; "laplace": the posterior where Tikhonov's prior is one, variance times H^{-1}.
-        freedom: Number of strikes less number of parameters where the scatter tells the noise; inf where the
-            noise was given. Intervals of the sandwich have fewer, those of Bell and McCaffrey (2002),
-            since few strikes decide.
+        names: Names of these n parameters.
+        values: Fitted values of these parameters, natural units.
+        covariances: Covariances by kind, in the calibration's coordinates; nan if a covariance does not
+            exist. "gauss_newton": variance times the inverse of J'J. "hessian": variance times the inverse of
+            the full Hessian of the loss. "sandwich": H^{-1} S H^{-1} with the Hessian H of loss and prior and
+            the covariance S of the gradient (Huber 1967; White 1980; leverage as in HC2 of MacKinnon and
+            White 1985), which is valid for all weights. "laplace": variance times H^{-1}, the covariance of
+            the posterior if the Tikhonov prior expresses prior knowledge.
+        freedom: Number of strikes less number of parameters if the noise is estimated from the residuals; inf
+            if the noise is known. Intervals of the sandwich use the smaller number of Bell and McCaffrey
+            (2002), because few strikes dominate.
         variance: Variance of the noise, in units of the loss.
         notes: Why a covariance is missing, by kind.
-        reason: Why nothing can be determined; "" where it can.
+        reason: Why nothing can be determined; "" if it can.
     """
 
     names: tuple[str, ...] = ()
@@ -53,19 +54,39 @@ class Uncertainty:
     _pulls: Float[np.ndarray, "strikes n"] = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
 
     def standard_errors(self, kind: Kind = "sandwich") -> Float[np.ndarray, " n"]:
-        """Standard errors of the parameters that move, natural units."""
+        """Compute standard errors of the parameters in natural units, (n,), from a kind of covariance."""
         return np.sqrt(np.diag(self.covariance(kind)))
 
     def covariance(self, kind: Kind = "sandwich") -> Float[np.ndarray, "n n"]:
-        """Covariance of the parameters that move, natural units."""
+        """Compute the covariance of the parameters in natural units, (n, n).
+
+        Args:
+            kind: "sandwich", "gauss_newton", "hessian" or "laplace".
+
+        Returns:
+            The covariance; nan if it does not exist.
+
+        Raises:
+            ArgumentError: the kind is not accepted, or the uncertainty cannot be determined.
+        """
         fit = self._determined()
         chain = np.asarray(fit.at.chain)[np.ix_(fit.moving, fit.moving)]
         return chain @ self._covariance(kind) @ chain.T
 
     def intervals(self, level: float = 0.9, kind: Kind = "sandwich") -> Float[np.ndarray, "n 2"]:
-        """Confidence (of "laplace": credible) intervals of the parameters, natural units.
+        """Compute confidence intervals (credible ones for "laplace") of the parameters, natural units.
 
-        They are symmetric in calibration's coordinates, so that they keep to the domains.
+        They are symmetric in the calibration's coordinates, so that they are inside the domains.
+
+        Args:
+            level: Probability of the intervals, in (0, 1).
+            kind: Kind of the covariance.
+
+        Returns:
+            Lower and upper ends, (n, 2).
+
+        Raises:
+            ArgumentError: the level or the kind is not accepted, or the uncertainty cannot be determined.
         """
         fit = self._determined()
         at = fit.at
@@ -79,15 +100,18 @@ class Uncertainty:
     def of(
         self, function: Callable[[Any], Any], level: float = 0.9, kind: Kind = "sandwich"
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A differentiable function of the model with its interval, by the delta method.
+        """Compute a differentiable function of the model with its interval, by the delta method.
 
         Args:
-            function: Model to array: prices, Greeks, implied volatilities, ...
-            level: Probability of the interval.
+            function: Function from a model to an array, such as prices, Greeks or implied volatilities.
+            level: Probability of the interval, in (0, 1).
             kind: Kind of the covariance.
 
         Returns:
-            Value, lower and upper end, each of the shape of the function's value.
+            Value, lower end and upper end, each in the shape of the function's value.
+
+        Raises:
+            ArgumentError: the level or the kind is not accepted, or the uncertainty cannot be determined.
         """
         fit = self._determined()
         value, slopes = value_and_slopes(fit, function)
@@ -97,10 +121,10 @@ class Uncertainty:
         return value, value - reach, value + reach
 
     def _determined(self) -> Fit:
-        """The fit.
+        """Return the fit.
 
         Raises:
-            ArgumentError: its uncertainty cannot be determined.
+            ArgumentError: the uncertainty cannot be determined.
         """
         if self._fit is None:
             raise ArgumentError(f"the uncertainty of this fit cannot be determined: {self.reason}")
@@ -109,21 +133,21 @@ class Uncertainty:
     def _freedom(
         self, kind: str, directions: Float[np.ndarray, "*axes n"]
     ) -> Float[np.ndarray, "*axes"] | float:
-        """Degrees of freedom of the variance along directions."""
+        """Compute degrees of freedom of the variance along directions."""
         if kind != "sandwich" or np.isinf(self.freedom):
             return self.freedom
         basis, _ = np.linalg.qr(self._determined().strikes()[1])
         return satterthwaite(directions @ self._pulls.T, basis)
 
     def _covariance(self, kind: str) -> Float[np.ndarray, "n n"]:
-        """Covariance in calibration's coordinates."""
+        """Return the covariance in the calibration's coordinates."""
         self._determined()
         if kind not in self.covariances:
             raise ArgumentError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind!r}.")
         return self.covariances[kind]
 
     def __str__(self) -> str:
-        """One line per parameter: value, 90 % interval, standard errors by kind."""
+        """Write one line per parameter: value, 90 % interval, standard errors by kind."""
         if self.reason:
             return f"uncertainty cannot be determined: {self.reason}"
         lines = ["uncertainty (value, 90 % interval, standard errors by " + ", ".join(get_args(Kind)) + "):"]
@@ -135,7 +159,7 @@ class Uncertainty:
         return "\n".join(lines + [f"  {kind}: {note}" for kind, note in self.notes.items()])
 
     def rows(self, level: float = 0.9) -> list[dict[str, Any]]:
-        """One row per parameter: value, interval of the sandwich, standard errors by kind."""
+        """Return one row per parameter: value, interval of the sandwich, standard errors by kind."""
         if self.reason:
             return []
         errors = {kind: self.standard_errors(kind) for kind in get_args(Kind)}
@@ -149,16 +173,19 @@ class Uncertainty:
 
 
 def uncertainty(fit: Fit, noise: Values | None = None) -> Uncertainty:
-    """Covariances of a fit.
+    """Compute covariances of a fit.
 
     Args:
         fit: One fit.
-        noise: None: the noise is what the residuals scatter by, call and put of a strike together. "spread":
-            a fair price may lie anywhere between bid and ask. An array (2, T, K): standard deviations of the
-            quotes' prices, normalised; quotes are independent.
+        noise: None: the noise is estimated from the residuals, where call and put of a strike are one.
+            "spread": fair prices are uniform between bid and ask. An array (2, T, K): standard deviations of
+            the normalised prices of independent quotes.
+
+    Returns:
+        The covariances, or a reason why there are none.
 
     Raises:
-        ArgumentError: noise is of another kind.
+        ArgumentError: the noise is not valid.
     """
     reason = fit.undetermined(noise_known=noise is not None)
     if reason:
@@ -173,20 +200,20 @@ def uncertainty(fit: Fit, noise: Values | None = None) -> Uncertainty:
     if noise is None:
         variance = float(np.sum(residuals**2)) / fit.freedom
         leverage = np.einsum("qi,ij,qj->q", jacobian, inverse(data), jacobian)
-        square = residuals**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
-        scatter = (jacobian * square[:, None]).T @ jacobian
+        squares = residuals**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
+        scatter = (jacobian * squares[:, None]).T @ jacobian
     else:
         weights = at.bend**2 * deviations(fit, noise) ** 2
         variance = float(np.sum(weights) / np.sum(at.bend))
         if variance == 0.0:
-            return Uncertainty(reason="the noise that was given is 0 for every quote.")
+            return Uncertainty(reason="the noise is 0 for every quote.")
         slopes = np.asarray(at.slopes)[moving]
         scatter = np.einsum("itk,tk,jtk->ij", slopes, np.sum(weights, axis=0), slopes)
     curvatures = {"gauss_newton": data, "hessian": full - prior, "laplace": full}
     covariances = {name: variance * inverse(matrix) for name, matrix in curvatures.items()}
     covariances["sandwich"] = inverse(full) @ scatter @ inverse(full)
-    lost = "the curvature is not positive in every direction, so there is no covariance"
-    notes = {name: lost for name, matrix in covariances.items() if np.any(np.isnan(matrix))}
+    note = "the curvature is not positive in every direction, so there is no covariance"
+    notes = {name: note for name, matrix in covariances.items() if np.any(np.isnan(matrix))}
     return Uncertainty(
         names=fit.names,
         values=np.asarray(at.values)[moving],
@@ -200,14 +227,17 @@ def uncertainty(fit: Fit, noise: Values | None = None) -> Uncertainty:
 
 
 def deviations(fit: Fit, noise: Values) -> Float[np.ndarray, "2 T K"]:
-    """Standard deviations of the quotes' prices, 0 where there is no quote.
+    """Compute standard deviations of the quotes' normalised prices; 0 for quotes that were not fitted.
 
     Args:
         fit: One fit.
-        noise: "spread", or standard deviations that broadcast to (2, T, K).
+        noise: "spread", or standard deviations, a number or (2, T, K).
+
+    Returns:
+        The standard deviations.
 
     Raises:
-        ArgumentError: noise of another kind or shape, negative or not finite.
+        ArgumentError: the noise is of another kind or shape, negative or not finite.
     """
     used = np.asarray(fit.at.used)
     if isinstance(noise, str):
@@ -221,7 +251,7 @@ def deviations(fit: Fit, noise: Values) -> Float[np.ndarray, "2 T K"]:
     deviation = np.where(used, deviation, 0.0)
     if not np.all(np.isfinite(deviation)) or np.any(deviation < 0.0):
         raise ArgumentError(
-            "noise must be finite and not negative for every quote that was fitted; 'spread' takes bid, ask."
+            "noise must be finite and not negative for every fitted quote; 'spread' needs their bid and ask."
         )
     return deviation
 
@@ -229,14 +259,14 @@ def deviations(fit: Fit, noise: Values) -> Float[np.ndarray, "2 T K"]:
 def value_and_slopes(
     fit: Fit, function: Callable[[Any], Any]
 ) -> tuple[Float[np.ndarray, "*value"], Float[np.ndarray, "*value n"]]:
-    """A function of the model, and its derivatives in all coordinates on a last axis."""
-    model, along = _model_and_slopes(fit.coordinates, fit.at.y, fit.at.unit, fit.at.t)
+    """Compute a function of the model, and its derivatives in all coordinates on a last axis."""
+    model, model_tangents = _model_and_slopes(fit.coordinates, fit.at.y, fit.at.unit, fit.at.t)
 
-    # forwards, since `linearize` would compile programs inside the function anew for each call
-    def moved(slope: AbstractFourierModel) -> tuple[Real, Real]:
+    # forward mode, because `linearize` would recompile programs inside the function in each call
+    def derivative_along(slope: AbstractFourierModel) -> tuple[Real, Real]:
         return jax.jvp(lambda model: jnp.asarray(function(model)), (model,), (slope,))
 
-    value, slopes = jax.vmap(moved, out_axes=(None, -1))(along)
+    value, slopes = jax.vmap(derivative_along, out_axes=(None, -1))(model_tangents)
     return np.asarray(value), np.asarray(slopes)
 
 
@@ -244,44 +274,50 @@ def value_and_slopes(
 def _model_and_slopes(
     coordinates: AbstractCoordinates, y: Real, unit: Real, t: Real
 ) -> tuple[AbstractFourierModel, AbstractFourierModel]:
-    """The model of a vector, and its derivatives with a leading axis of coordinates."""
+    """Build the model of a vector of coordinates, and its derivatives on a leading axis."""
 
     def build(y: Real) -> AbstractFourierModel:
         return jax.tree.map(lambda x: x[0], coordinates.build(y[None], unit[None], t[None]))
 
     y = jnp.asarray(y)
-    return build(y), jax.vmap(lambda along: jax.jvp(build, (y,), (along,))[1])(jnp.eye(y.size))
+    return build(y), jax.vmap(lambda model_tangents: jax.jvp(build, (y,), (model_tangents,))[1])(
+        jnp.eye(y.size)
+    )
 
 
 def satterthwaite(
     pulls: Float[np.ndarray, "*axes strikes"], basis: Float[np.ndarray, "strikes n"]
 ) -> Float[np.ndarray, "*axes"]:
-    """Degrees of freedom of the HC2 variance of a'e (Bell and McCaffrey 2002; Imbens and Kolesar 2016).
+    """Compute degrees of freedom of HC2 variances of a'e (Bell and McCaffrey 2002; Imbens and Kolesar 2016).
 
-    With independent errors of one variance, residuals r = (1 - U U') e and v = a^2 / (1 - h), it is the
-    quadratic form sum v r^2, whose first two moments are those of a chi-squared variable.
+    For independent errors e of one variance, residuals r = (1 - U U') e and v = a^2 / (1 - h), the variance
+    is the quadratic form sum v r^2. The result matches its first two moments to a scaled chi-squared
+    variable.
 
     Args:
-        pulls: Vectors a.
+        pulls: Vectors a, on the last axis.
         basis: Orthonormal basis U of the columns of the Jacobian; h are the sums of squares of its rows.
 
     Returns:
-        Degrees of freedom; inf where no error pulls.
+        Degrees of freedom; inf where a is 0.
     """
     leverage = np.sum(basis**2, axis=1)
     v = pulls**2 / np.maximum(1.0 - leverage, _LEAST_FREE)
-    outer = np.einsum("...q,qi,qj->...ij", v, basis, basis)
-    spread = np.sum(v**2 * (1.0 - 2.0 * leverage), axis=-1) + np.sum(outer**2, axis=(-2, -1))
+    outer_sum = np.einsum("...q,qi,qj->...ij", v, basis, basis)
+    spread = np.sum(v**2 * (1.0 - 2.0 * leverage), axis=-1) + np.sum(outer_sum**2, axis=(-2, -1))
     mean = np.sum(v * (1.0 - leverage), axis=-1)
     return np.where(spread > 0.0, mean**2 / np.where(spread > 0.0, spread, 1.0), np.inf)
 
 
 def quantile(level: float, freedom: Values = np.inf) -> np.ndarray | float:
-    """Half the width of a central interval of Student's t, in standard deviations.
+    """Compute the half width of a central interval of Student's t distribution.
 
     Args:
-        level: Probability of the interval, between 0 and 1.
-        freedom: Degrees of freedom; the result has their shape.
+        level: Probability of the interval, in (0, 1).
+        freedom: Degrees of freedom, any shape.
+
+    Returns:
+        The half width, in the shape of `freedom`.
 
     Raises:
         ArgumentError: level is not between 0 and 1.
@@ -294,7 +330,7 @@ def quantile(level: float, freedom: Values = np.inf) -> np.ndarray | float:
 
 
 def inverse(matrix: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
-    """Inverse of a positive definite matrix, computed from one of unit diagonal; nan where it is none."""
+    """Invert a positive definite matrix, with its diagonal scaled to 1; nan if it is not one."""
     diagonal = np.diag(matrix)
     scale = np.sqrt(np.where(diagonal > 0.0, diagonal, np.nan))
     scaled = matrix / np.outer(scale, scale)

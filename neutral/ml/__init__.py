@@ -1,4 +1,4 @@
-"""Data for learning on volatility surfaces: the cube, its static tests, synthetic histories."""
+"""Data for machine learning on volatility surfaces: the cube, its static tests, synthetic histories."""
 
 from .cube_tests import CubeSummary as CubeSummary
 from .cube_tests import summarise_cube as summarise_cube

@@ -1,8 +1,9 @@
-"""Static no-arbitrage tests of a vol cube's call prices: the usual one, and the right one.
+"""Static no-arbitrage tests of a vol cube's call prices: at fixed strikes, and at equal forward moneyness.
 
 Calls of two maturities are often compared at one strike. That test misses arbitrage where forwards rise, and
-finds it where there is none as soon as dividends or negative rates make forwards fall. The right test
-compares normalised prices at equal forward moneyness, for which the grid need not be aligned (Cousot 2007).
+reports arbitrage where there is none as soon as dividends or negative rates make forwards fall. The correct
+test compares normalised prices at equal forward moneyness, for which the grid need not be aligned (Cousot
+2007).
 """
 
 import dataclasses
@@ -15,16 +16,16 @@ from ..options import black
 from ..options.arbitrage import violations
 from .vol_cube import VolCube
 
-TOLERANCE = 1e-8  # of both tests, in units of the spot
+TOLERANCE = 1e-8  # size that a violation must exceed, in units of the spot or of the forward
 
 
 @dataclasses.dataclass(frozen=True)
 class Tested:
-    """The result of one test over a cube of N dates."""
+    """The result of one test of a cube of N dates."""
 
     name: str
     counts: dict[str, np.ndarray]  # number of violations of each date, by kind, (N,)
-    first: str  # details of the first violation, "" where there is none
+    first: str  # details of the first violation; "" where there is none
     dates: int  # N
 
     @property
@@ -44,13 +45,13 @@ class Tested:
 class CubeSummary:
     """The results of both tests of a cube."""
 
-    total: int
-    incomplete: int  # dates with a volatility that is nan: left out of both tests
+    total: int  # number of dates
+    incomplete: int  # number of dates with a volatility that is nan, which are left out of both tests
     fixed_strike: Tested
     forward_moneyness: Tested
 
     def __str__(self) -> str:
-        """One line on the cube and one on each test."""
+        """One line about the cube and one about each test."""
         without = f", {self.incomplete} of them without some volatility" * bool(self.incomplete)
         return f"{self.total} surfaces{without}\n{self.forward_moneyness}\n{self.fixed_strike}"
 
@@ -60,7 +61,11 @@ def summarise_cube(cube: VolCube, tolerance: float = TOLERANCE) -> CubeSummary:
 
     Args:
         cube: The cube.
-        tolerance: Size that a violation must exceed to count, in units of the spot.
+        tolerance: Size that a violation must exceed to count, in units of the spot at fixed strikes, of the
+            forward at equal forward moneyness.
+
+    Returns:
+        The results of both tests.
     """
     whole = np.all(np.isfinite(cube.channel("iv")), axis=(1, 2))
     return CubeSummary(
@@ -72,15 +77,24 @@ def summarise_cube(cube: VolCube, tolerance: float = TOLERANCE) -> CubeSummary:
 
 
 def fixed_strike(cube: VolCube, i: int) -> dict[str, np.ndarray]:
-    """Sizes of the violations of date i by kind, in units of the spot; calls are compared at one strike.
+    """Sizes of the violations of one date, where calls of two maturities are compared at one strike.
 
-    The discount is exp(-rate ttm), as if the carry were interest alone.
+    The discount factor is exp(-rate ttm), as if the carry were interest alone.
+
+    Args:
+        cube: The cube.
+        i: Position of the date.
+
+    Returns:
+        For each kind of violation, sizes in units of the spot, positive where violated, in an array of
+        maturities x strikes, or of differences along one of them.
     """
     t = cube.channel("ttm")[i]
     rate = cube.channel("rate")[i]
     x = cube.channel("strike")[i] / cube.channel("spot")[i]
     k = cube.log_moneyness[i]
-    call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(t)))  # of spot, as D F = S then
+    # these normalised prices are in units of the spot, because D F = S with this discount factor
+    call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(t)))
     left = np.diff(x)[:, :-1]
     right = np.diff(x)[:, 1:]
     chord = (right * call[:, :-2] + left * call[:, 2:]) / (left + right)
@@ -94,7 +108,15 @@ def fixed_strike(cube: VolCube, i: int) -> dict[str, np.ndarray]:
 
 
 def forward_moneyness(cube: VolCube, i: int) -> dict[str, np.ndarray]:
-    """Sizes of the violations of date i by kind, in units of the forward, at equal forward moneyness."""
+    """Sizes of the violations of one date, where normalised calls are compared at equal forward moneyness.
+
+    Args:
+        cube: The cube.
+        i: Position of the date.
+
+    Returns:
+        For each kind of violation, sizes in units of the forward, positive where violated.
+    """
     k = cube.log_moneyness[i]
     call = np.asarray(black.price(k, cube.channel("iv")[i] * np.sqrt(cube.channel("ttm")[i])))
     return violations(k, call)._asdict()
@@ -107,7 +129,7 @@ def _tested(
     whole: Bool[np.ndarray, " N"],
     tolerance: float,
 ) -> Tested:
-    """One test of the dates that have every volatility."""
+    """The result of one test of the dates on which no volatility is nan."""
     counts: dict[str, np.ndarray] = {}
     first = ""
     for i in map(int, np.flatnonzero(whole)):
@@ -120,9 +142,9 @@ def _tested(
 
 
 def _details(cube: VolCube, i: int, kind: str, sizes: np.ndarray, bad: np.ndarray) -> str:
-    """Place and size of the first violation of date i, in words."""
+    """Description of the first violation of date i: its date, kind, place and size."""
     row, column = (int(n) for n in np.argwhere(bad)[0])
-    # differences in strike or maturity belong to the later of the two
+    # a difference between two maturities is reported at the later, one between two strikes at the higher
     row += len(cube.grid.days) - sizes.shape[0]
     column += (len(cube.grid.moneyness) - sizes.shape[1] + 1) // 2
     where = f"{cube.grid.days[row]:g} days, strike {cube.grid.moneyness[column]:g} of spot"

@@ -16,40 +16,42 @@ from ..typing import Numbers
 EXPIRIES = (7 / 365, 14 / 365, 1 / 12, 2 / 12, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 _VOL = 0.2  # typical volatility at the money
 _SKEW = -0.55  # typical rho
-_WIDTH = 0.4  # typical share of the widest psi
+_WIDTH = 0.4  # typical place of psi between its bounds, from 0 to 1
 _DAYS = 252.0  # trading days a year
-_RETURN_TIME = 0.25  # years in which a factor forgets its past
-_DEVIATIONS = (0.3, 0.15, 0.2, 0.5)  # of the factors: level, term slope, skew, width
+_RETURN_TIME = 0.25  # years in which the autocorrelation of a factor falls to 1/e
+_DEVIATIONS = (0.3, 0.15, 0.2, 0.5)  # standard deviations of the factors level, term slope, skew and width
 _LEVERAGE = -0.7  # correlation of the moves of spot and level
 
 
 class History(NamedTuple):
-    """Surfaces and the spot that goes with them."""
+    """Daily surfaces, with a leading axis of days, and the spot of each day."""
 
-    surfaces: ESSVI  # with a leading axis of days
+    surfaces: ESSVI
     spot: Float[Numbers, " days"]
 
 
 def synthetic_history(
     key: jax.Array, days: int, expiries: ArrayLike | tuple[float, ...] = EXPIRIES, vol: float = _VOL
 ) -> History:
-    """A random history of eSSVI surfaces with the spot that goes with it, one step per trading day.
+    """A random history of eSSVI surfaces and of the spot, with one step per trading day.
 
-    Four factors - level, term slope, skew and width of the smile - follow Ornstein-Uhlenbeck processes in the
-    unconstrained coordinates of `essvi_from_unconstrained`, so every surface is free of static arbitrage.
-    The spot moves with the volatility at the shortest expiry, and down when the level rises.
+    Four factors, which are level, term slope, skew and width of the smile, follow Ornstein-Uhlenbeck
+    processes in the unconstrained coordinates of `essvi_from_unconstrained`, so that every surface is free of
+    static arbitrage. The volatility of the spot is that at the money of the shortest expiry, and the spot
+    tends to fall when the level rises.
 
     Args:
         key: Key of `jax.random`.
-        days: Number of days.
+        days: Number of days, at least 1.
         expiries: Years, ascending, (T,).
-        vol: Typical volatility at the money.
+        vol: Typical volatility at the money, > 0.
 
     Returns:
         The surfaces, with a leading axis of days, and spot prices that begin at 100, (days,).
 
     Raises:
         ArgumentError: there is no day, or the volatility is not positive.
+        PrecisionError: double precision is off.
     """
     require_precision("float64")
     if days < 1 or not vol > 0.0:
@@ -66,7 +68,7 @@ def synthetic_history(
 
 
 def _stationary(shocks: Float[Numbers, "days factors"]) -> Float[Numbers, "days factors"]:
-    """Ornstein-Uhlenbeck paths of unit variance that start in their long-run law, (days, factors)."""
+    """Ornstein-Uhlenbeck paths of unit variance that start in their stationary law, (days, factors)."""
     memory = jnp.exp(-1.0 / (_DAYS * _RETURN_TIME))
 
     def step(
@@ -84,7 +86,7 @@ def _coordinates(
 ) -> Float[Numbers, " n"]:
     """The vector (3 T,) of `essvi_from_unconstrained` for a day's four factors."""
     level, slope, tilt, spread = factors * jnp.array(_DEVIATIONS)
-    # the move of the level fades with maturity, as that of a variance that reverts
+    # the effect of the level fades with maturity, as for a variance that reverts to its mean
     variance = (vol * jnp.exp(level / jnp.sqrt(1.0 + 4.0 * t) + slope * jnp.log(t) / 4.0)) ** 2 * t
     growth = jnp.maximum(jnp.diff(variance), 1e-2 * variance[1:])
     rho = jnp.arctanh(_SKEW) + tilt + 0.05 * jnp.log(t)

@@ -42,7 +42,7 @@ _DAMAGE = (
 
 @dataclasses.dataclass(frozen=True)
 class CubeGrid:
-    """The points at which surfaces are read: strike / spot, and days to maturity.
+    """The points at which surfaces are evaluated: strike / spot, (M,), and days to maturity, (T,).
 
     Raises:
         ArgumentError: the numbers of one axis do not ascend, are not positive, or there are none.
@@ -55,22 +55,22 @@ class CubeGrid:
         for name in ("moneyness", "days"):
             values = np.asarray(getattr(self, name), float)
             if values.ndim != 1 or values.size == 0 or np.any(np.diff(values, prepend=0.0) <= 0.0):
-                raise ArgumentError(f"{name} must be positive numbers that ascend, got {values}.")
+                raise ArgumentError(f"{name} must be positive numbers that ascend, got {values.tolist()}.")
 
     @property
     def maturities(self) -> np.ndarray:
-        """Years of 365 days, (T,)."""
+        """Maturities in years of 365 days, (T,)."""
         return np.asarray(self.days) / DAYS_A_YEAR
 
 
 class Sample(NamedTuple):
-    """Surfaces of N dates, with the spot and the rates that place them on the grid."""
+    """Surfaces of N dates, with the spot and the rates that turn the grid into forward moneyness."""
 
-    surfaces: VolSurface | Sequence[VolSurface]  # with a leading axis N, or a sequence
+    surfaces: VolSurface | Sequence[VolSurface]  # one with a leading axis N, or a sequence of N
     spot: ArrayLike  # (N,)
-    rate: ArrayLike  # (N, T) carry rate to the maturities of the grid, ln(F / S) / t
+    rate: ArrayLike  # (N, T) carry rates ln(F / S) / t to the maturities of the grid, 1/yr
     dates: ArrayLike  # (N,) UTC
-    assets: ArrayLike  # (N,) text
+    assets: ArrayLike  # (N,) names of the assets
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class VolCube:
 
     values: np.ndarray  # (N, 5, T, M)
     dates: np.ndarray  # (N,) datetime64[s], UTC
-    assets: np.ndarray  # (N,) text
+    assets: np.ndarray  # (N,) names of the assets
     grid: CubeGrid
 
     def __len__(self) -> int:
@@ -98,7 +98,11 @@ class VolCube:
         )
 
     def channel(self, name: str) -> np.ndarray:
-        """One channel by its name, (N, T, M)."""
+        """One channel by its name, (N, T, M).
+
+        Raises:
+            ArgumentError: the name is none of `CHANNELS`.
+        """
         if name not in CHANNELS:
             raise ArgumentError(f"channel must be one of {', '.join(CHANNELS)}, got {name!r}.")
         return self.values[:, CHANNELS.index(name)]
@@ -110,7 +114,11 @@ class VolCube:
         return np.log(strike / spot) - rate * t
 
     def split(self, date: str | np.datetime64 | datetime.date) -> tuple["VolCube", "VolCube"]:
-        """The cube of the dates before one, to train on, and that of the dates from it on, to test on."""
+        """The cube of all dates before `date`, for training, and that of all later dates, for testing.
+
+        Args:
+            date: The first date of the second cube.
+        """
         late = self.dates >= np.datetime64(date)
         return self[~late], self[late]
 
@@ -119,7 +127,7 @@ class VolCube:
 
         Args:
             size: Number of dates in a batch.
-            key: Key of `jax.random` to shuffle by; the dates keep their order where None.
+            key: Key of `jax.random` that shuffles the dates; they keep their order where None.
 
         Raises:
             ArgumentError: the size is below 1.
@@ -131,7 +139,10 @@ class VolCube:
             yield jnp.asarray(self.values[order[first : first + size]])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a compressed `.npz` file, whole or not at all; an existing one is replaced.
+        """Write a compressed `.npz` file, whole or not at all; an existing file is replaced.
+
+        Args:
+            path: The file.
 
         Raises:
             WriteError: the disk is full, or writing is not allowed.
@@ -156,13 +167,18 @@ class VolCube:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a cube that `save` wrote.
 
+        Args:
+            path: The file.
+
         Raises:
-            DataError: the file is not a cube of this format.
+            DataError: there is no such file, or it is not a cube of this format.
         """
         try:
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 if int(file["format"]) != _FORMAT:
-                    raise DataError(f"{path}: format {file['format']} is not known here, {_FORMAT} is.")
+                    raise DataError(
+                        f"{path}: has format {file['format']}; this version of neutral reads {_FORMAT}."
+                    )
                 grid = CubeGrid(tuple(file["moneyness"].tolist()), tuple(file["days"].tolist()))
                 cube = cls(values=file["values"], dates=file["dates"], assets=file["assets"], grid=grid)
                 dates = len(cube.dates)
@@ -182,17 +198,18 @@ class VolCube:
 
 
 def sample_cube(samples: Sequence[Sample], grid: CubeGrid | None = None) -> VolCube:
-    """Read surfaces on a grid.
+    """Evaluate surfaces on a grid.
 
     Args:
         samples: Surfaces of some dates in each sample.
-        grid: The grid; strikes 0.90 to 1.09 of spot and 30 to 600 days by default.
+        grid: The grid; where None, strikes from 0.90 to 1.09 of spot and 30 to 600 days.
 
     Returns:
         The cube, with the dates in the order of the samples.
 
     Raises:
-        ArgumentError: the rates of a sample have another shape than its dates and the grid.
+        ArgumentError: the shape of a sample's rates is not dates x maturities of the grid.
+        PrecisionError: double precision is off.
     """
     require_precision("float64")
     grid = grid or CubeGrid()
@@ -209,7 +226,7 @@ def sample_cube(samples: Sequence[Sample], grid: CubeGrid | None = None) -> VolC
 
 
 def carry_rates(expiries: ArrayLike, forwards: ArrayLike, spot: float, maturities: ArrayLike) -> np.ndarray:
-    """Carry rates ln(F / S) / t at some maturities from the forwards of expiries.
+    """Carry rates ln(F / S) / t at given maturities, from the forwards of expiries.
 
     Between expiries ln(F / S) is linear in time; before the first and after the last the rate is constant.
 
@@ -217,7 +234,7 @@ def carry_rates(expiries: ArrayLike, forwards: ArrayLike, spot: float, maturitie
         expiries: Years, ascending, (n,).
         forwards: Forwards of the expiries, (n,).
         spot: Spot price.
-        maturities: Years, any shape.
+        maturities: Years, > 0, any shape.
 
     Returns:
         Rates per year, shape of `maturities`; 0 where there is no expiry.
@@ -255,7 +272,7 @@ def _values(sample: Sample, grid: CubeGrid) -> Float[np.ndarray, "N 5 T M"]:
 def _vols(
     surfaces: VolSurface | Sequence[VolSurface], k: Float[np.ndarray, "N T M"], t: Float[np.ndarray, " T"]
 ) -> Float[np.ndarray, "N T M"]:
-    """Implied volatilities of a batch of surfaces, or of one surface after another."""
+    """Implied volatilities of a batch of surfaces at once, or of a sequence of surfaces one by one."""
     if isinstance(surfaces, VolSurface):
         return np.asarray(_batch_vols(surfaces, k, t))
     pairs = zip(surfaces, k, strict=True)

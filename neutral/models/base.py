@@ -26,22 +26,23 @@ Method = TypeVar("Method", bound=Callable[..., Frequencies])
 class AbstractModel(eqx.Module):
     """A model: scalar parameters in natural units, their domains, and its mathematics. It is frozen.
 
-    Fields are scalars. Transformations may give them leading axes, which `expand` prepares for broadcasting.
+    Fields are scalars, except that some models have parameters with one axis of entries (`field_ndim`).
+    Transformations may add leading axes. `expand` adds trailing ones, so that fields broadcast over grids.
     """
 
     _typical: ClassVar[dict[str, Any]] = {}
     given: ClassVar[tuple[str, ...]] = ()  # parameters that calibration takes from its recipe
-    is_extension: ClassVar[bool] = False  # whether it adds to another model, its `base`
+    is_extension: ClassVar[bool] = False  # whether the model extends another one, its `base`
 
     def __check_init__(self) -> None:
-        """Check each domain, then what must hold between parameters."""
+        """Check each domain, then the joint conditions of the parameters where all of them are concrete."""
         check_domains(self, self.field_ndim)
         values = [x for x in jax.tree.leaves(self) if is_concrete(x)]
         if len(values) == len(jax.tree.leaves(self)):
             self._check_joint()
 
     def is_admissible(self) -> Flags:
-        """Whether the parameters lie in their domains; works on traced parameters too. Shape ()."""
+        """Whether the parameters lie in their domains, also for traced parameters; shape ()."""
         inside = [
             jnp.all((getattr(self, name) >= d.lower) & (getattr(self, name) <= d.upper))
             for name, d in domains(self).items()
@@ -55,8 +56,14 @@ class AbstractModel(eqx.Module):
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Map free values to parameters that meet the joint conditions of the model.
 
-        Free values need only lie in their own domains, and calibration varies them. The map is the identity
-        for models without joint conditions.
+        Calibration varies the free values, each in its own domain. The map is the identity for models without
+        joint conditions.
+
+        Args:
+            values: Free values by parameter name.
+
+        Returns:
+            Parameters by name, of the same shapes.
         """
         return values
 
@@ -67,7 +74,7 @@ class AbstractModel(eqx.Module):
 
     @classmethod
     def with_lanes(cls, **fields: object) -> Self:
-        """Build a model whose fields may have leading axes, without the checks meant for typed numbers."""
+        """Build a model from fields that may have leading axes, without the checks of the constructor."""
         model = object.__new__(cls)
         for name, value in fields.items():
             object.__setattr__(model, name, value)
@@ -80,12 +87,12 @@ class AbstractModel(eqx.Module):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether the model is a recipe: its numbers are missing, and calibration is to find them."""
+        """Whether the model is a recipe: its numbers are missing, and a calibration determines them."""
         return False
 
     @property
     def base(self) -> Any:
-        """The model without what extensions add to it: itself; a class where a recipe holds one."""
+        """The model that an extension extends, which a recipe may hold as a class; else the model itself."""
         return self
 
     def entries(self) -> dict[str, int]:
@@ -99,24 +106,30 @@ class AbstractModel(eqx.Module):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Starting values for the calibration to a market; a parameter left out starts at its typical value.
+        """Starting values for the calibration to a market.
 
-        By default one start, which knows the parameters that have standard names.
+        By default there is one start, with values for the parameters that have the standard names of `Guess`.
 
         Args:
             level: Variance at the money of the market.
+
+        Returns:
+            For each start, values by parameter name; a parameter left out starts at its typical value.
         """
         return [_of(cls, Guess().values(level))]
 
     @classmethod
     def search_box(cls, level: Level) -> dict[str, tuple[Real | float, Real | float]]:
-        """Intervals of parameters in which a global search begins, of free values where `from_free` maps.
+        """Intervals in which a global search begins.
 
-        A parameter left out is searched around its starting value. By default the box knows the parameters
-        that have standard names.
+        By default the box has intervals for the parameters that have the standard names of `Guess`.
 
         Args:
             level: Variance at the money of the market.
+
+        Returns:
+            Lower and upper end by parameter name, in terms of the free values of `from_free`. A parameter
+            left out is searched around its starting value.
         """
         low = _of(cls, SMALLEST.values(level, math.inf))
         high = LARGEST.values(level, math.inf)
@@ -124,12 +137,15 @@ class AbstractModel(eqx.Module):
 
     @classmethod
     def nested_from(cls, simpler: "AbstractModel") -> ParameterValues:
-        """Values at which this model prices as a simpler one does; one left out gets its typical value.
+        """Values at which this model has the same prices as a simpler one.
 
-        By default the simpler model's own parameters, and no jumps: an intensity `lam` of zero.
+        By default these are the simpler model's own parameters, and an intensity `lam` of zero: no jumps.
 
         Args:
             simpler: A fitted model; its fields may have a leading axis.
+
+        Returns:
+            Values by parameter name; a parameter left out gets its typical value.
         """
         return {"lam": 0.0} | simpler.values_for_richer()
 
@@ -142,7 +158,7 @@ class AbstractModel(eqx.Module):
         return jax.tree.map(lambda x: jnp.reshape(x, jnp.shape(x) + (1,) * axes), self)
 
     def __repr__(self) -> str:
-        """The class and its parameters, as in `Heston(v0=0.04, kappa=1.5, ...)`."""
+        """The class and its parameters, such as `Heston(v0=0.04, kappa=1.5, ...)`."""
         parts = []
         for name in domains(self):
             value = getattr(self, name)
@@ -158,7 +174,7 @@ class AbstractModel(eqx.Module):
 
 
 def _of(cls: type[AbstractModel], values: ParameterValues) -> ParameterValues:
-    """Those of the values that a model has parameters for."""
+    """The values whose names are parameters of the model."""
     return {name: value for name, value in values.items() if name in domains(cls)}
 
 
@@ -190,18 +206,29 @@ class AbstractFourierModel(AbstractModel):
 
     @abc.abstractmethod
     def total_variance(self, t: Real) -> Real:
-        """Expected quadratic variation of X up to t, which is the natural scale w of prices at maturity t."""
+        """Expected quadratic variation of X up to t: the natural scale w of prices at maturity t.
+
+        Args:
+            t: Maturities in years, any shape.
+
+        Returns:
+            Total variance, shape of t.
+        """
 
     def added_variance(self, t: Real) -> Real:
-        """Total variance up to t that a deterministic shift adds: none; shape of t."""
+        """Total variance up to t that a deterministic shift adds: 0 by default; shape of t."""
         return jnp.zeros_like(t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
         """How far log |phi(z)| may rise again farther out: its distance from a bound that does not oscillate.
 
-        Jumps of nearly one size make phi vanish and come back, as on a lattice. An integral must not be cut
-        off where it vanishes. A model with jumps of transform M = E[e^{izY}] returns lam t (|M| - Re M); a
-        phi that falls steadily needs nothing, and 0 is returned here.
+        Jumps of nearly one size make phi vanish and grow again periodically, as for a law on a lattice. An
+        integral must not be cut off where phi vanishes. A model with jumps of transform M = E[e^{izY}]
+        returns lam t (|M| - Re M). The default is 0, for a phi that falls steadily.
+
+        Args:
+            z: Complex frequencies, any shape.
+            t: Maturities in years, broadcasting against z.
 
         Returns:
             At least 0, of the shape of z and t broadcast.
@@ -209,7 +236,11 @@ class AbstractFourierModel(AbstractModel):
         return jnp.zeros(jnp.broadcast_shapes(jnp.shape(z), jnp.shape(t)), jnp.real(z).dtype)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf and its derivative in every parameter.
+        """The value of log_cf and its derivative in every parameter.
+
+        Args:
+            z: Complex frequencies, any shape.
+            t: Maturities in years, broadcasting against z.
 
         Returns:
             log_cf, and its derivatives in the order of the model's leaves. Each has the shape of log_cf; for
@@ -226,20 +257,20 @@ class AbstractFourierModel(AbstractModel):
 
         def along(i: int) -> Frequencies:
             x = leaves[i]
-            ahead = lambda unit: tangent(*zeros[:i], unit, *zeros[i + 1 :])  # noqa: E731
+            slope = lambda unit: tangent(*zeros[:i], unit, *zeros[i + 1 :])  # noqa: E731
             if not _has_axis(self, paths[i]):
-                return ahead(jnp.ones_like(x))
+                return slope(jnp.ones_like(x))
             units = jnp.eye(x.shape[-1], dtype=x.dtype)
-            return jnp.stack([ahead(jnp.broadcast_to(unit, x.shape)) for unit in units], axis=-1)
+            return jnp.stack([slope(jnp.broadcast_to(unit, x.shape)) for unit in units], axis=-1)
 
         return psi, tuple(along(i) for i in range(len(leaves)))
 
     def cumulants(self, t: Real) -> tuple[Real, Real, Real, Real]:
         """The first four cumulants of X_t, by Cauchy's integral of log_cf around 0.
 
-        Automatic differentiation loses their digits for small kappa. On a circle inside the strip each
-        cumulant keeps about the relative accuracy of log_cf. The radius is the one at which the function is
-        smallest relative to its power.
+        Automatic differentiation at 0 loses digits for small kappa. The integral over a circle inside the
+        strip gives each cumulant about the relative accuracy of log_cf. For the n-th cumulant the radius r is
+        the one at which |log_cf| / r^n is smallest.
 
         Args:
             t: Maturities in years, any shape.
@@ -251,7 +282,7 @@ class AbstractFourierModel(AbstractModel):
         reach = jnp.minimum(0.5 * jnp.minimum(-low, high), 8.0 / jnp.sqrt(self.total_variance(t)))
         radius = jnp.expand_dims(reach, -1) * 2.0 ** -jnp.arange(24.0).reshape((1,) * jnp.ndim(t) + (24,))
         later = jnp.expand_dims(t, -1)
-        # one call for both ends, and one for all four circles: the formula is compiled twice, not six times
+        # one call serves both ends and one all four circles: the formula is compiled twice, not six times
         ends = self.log_cf(jnp.concatenate([-1j * radius, 1j * radius], axis=-1), later)
         size = jnp.max(jnp.abs(jnp.real(ends)).reshape((*jnp.shape(t), 2, 24)), axis=-2)
         circles = [_smallest(size, radius, n) for n in range(1, 5)]
@@ -266,13 +297,13 @@ class AbstractFourierModel(AbstractModel):
 
 
 def _smallest(size: Real, radius: Real, n: int) -> Real:
-    """The radius at which a function of these sizes is smallest relative to the n-th power."""
+    """The radius at which a function with these absolute values is smallest relative to radius^n."""
     best = jnp.nanargmin(jnp.where(size > 0, size / radius**n, jnp.inf), axis=-1, keepdims=True)
     return jnp.take_along_axis(radius, best, axis=-1)[..., 0]
 
 
 def _coefficient(values: Frequencies, turn: Frequencies, radius: Real, n: int) -> Real:
-    """The n-th derivative at 0 of a function with these values on a circle, by Cauchy's integral."""
+    """The n-th derivative at 0 of a function from its values on a circle, by Cauchy's integral."""
     power = (turn**-n).reshape((1,) * jnp.ndim(radius) + (-1,))
     return math.factorial(n) * jnp.real(jnp.mean(values * power, axis=-1)) / radius**n
 
@@ -281,10 +312,10 @@ def hand_differentiated(log_cf: Method) -> Method:
     """Give a `log_cf` method the parameter derivatives that `log_cf_and_gradient` of its class computes.
 
     Derivatives in the frequency and in the maturity stay automatic. Reverse mode, jit, vmap and second
-    derivatives follow from the rule.
+    derivatives work too: JAX derives them from the rule.
 
     Args:
-        log_cf: The method.
+        log_cf: The method, which is decorated in the body of a model class.
 
     Returns:
         The same method with a custom derivative rule.
@@ -307,7 +338,7 @@ def _rule(
     primals: tuple[AbstractFourierModel, Frequencies, Real],
     tangents: tuple[Any, ...],
 ) -> tuple[Frequencies, Frequencies]:
-    """The derivative of log_cf along tangents that may be symbolic zeros."""
+    """Value of log_cf and its derivative along tangents, which may be symbolic zeros."""
     model, z, t = primals
     d_model, *d_point = tangents
     symbolic = jax.custom_derivatives.SymbolicZero
@@ -337,20 +368,20 @@ def _has_axis(model: AbstractModel, path: tuple[Any, ...]) -> bool:
 
 
 def with_leading_axes(x: ArrayLike, ndim: int) -> Numbers:
-    """Add leading axes of size 1 until there are `ndim` axes, for strict broadcasting."""
+    """Add leading axes of size 1 until x has `ndim` axes, because JAX may refuse to promote ranks."""
     return jnp.reshape(x, (1,) * (ndim - jnp.ndim(x)) + jnp.shape(x))
 
 
 def require_finite_mean(condition: Values, model: AbstractModel, rule: str) -> None:
-    """Refuse parameters that make the forward infinite.
+    """Refuse parameters that make the expectation of the forward infinite.
 
     Args:
-        condition: True where the forward is finite.
+        condition: Booleans of any shape, true where the expectation is finite.
         model: The model.
         rule: The inequality that must hold, and what to change where it does not.
 
     Raises:
-        ArgumentError: the condition fails; the message names the model and the rule.
+        ArgumentError: the condition fails somewhere; the message names the model and the rule.
     """
     if not bool(np.all(np.asarray(condition))):
         raise ArgumentError(f"{model!r}: E[F_T] is infinite; {rule}.")

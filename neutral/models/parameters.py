@@ -1,6 +1,6 @@
-"""Parameters of models: their domains, checked when typed, and the maps to unconstrained space.
+"""Parameters of models: their domains, which constructors check, and the maps to unconstrained space.
 
-A domain is closed, because limits such as sigma_v = 0 are legal models. Its map to the real line covers the
+A domain is closed, because limits such as sigma_v = 0 are valid models. Its map to the real line covers the
 open interior and is used by calibration alone.
 """
 
@@ -31,12 +31,13 @@ class Domain:
         return bool(np.all(np.isfinite(x) & (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)))
 
     def to_unconstrained(self, x: RealArray, scale: float = 0.0) -> RealArray:
-        """Map to the real line by the identity, log or atanh.
+        """Map to the real line: by the identity, by log for a half line, or by atanh for an interval.
 
         Args:
             x: Values in the open interior.
-            scale: For a half line, the map is log(x - lower + scale): logarithmic above `scale`, linear below
-                it, and finite at the bound itself.
+            scale: For a half line, the map is log(x - lower + scale). It is close to a logarithm where
+                x - lower is far above `scale`, close to linear where it is far below, and finite at the bound
+                where `scale` is positive.
 
         Returns:
             Real numbers, shape of x.
@@ -48,7 +49,7 @@ class Domain:
         return jnp.arctanh((2.0 * x - self.lower - self.upper) / (self.upper - self.lower))
 
     def from_unconstrained(self, z: RealArray, scale: float = 0.0) -> RealArray:
-        """Inverse of `to_unconstrained`."""
+        """Inverse of `to_unconstrained`, with the same scale; shape of z."""
         if np.isinf(self.lower):
             return z
         if np.isinf(self.upper):
@@ -62,26 +63,29 @@ class Domain:
 
 
 def Unbounded() -> Domain:  # noqa: N802 - reads as a type beside the field
-    """The real line."""
+    """The domain of all real numbers."""
     return Domain(-np.inf, np.inf)
 
 
 def Positive() -> Domain:  # noqa: N802
-    """[0, inf)."""
+    """The domain [0, inf)."""
     return Domain(0.0, np.inf)
 
 
 def Interval(lower: float, upper: float) -> Domain:  # noqa: N802
-    """[lower, upper]."""
+    """The domain [lower, upper]."""
     return Domain(lower, upper)
 
 
 def as_parameter(x: object) -> Any:
-    """Convert to a strongly typed float64 array, of numpy while JAX would halve its precision."""
+    """Convert numbers to a strongly typed floating-point array; other objects are returned as they are.
+
+    While JAX runs in single precision a float64 array is one of NumPy, because JAX would truncate it.
+    """
     if isinstance(x, Tracer | jax.Array):
         return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
     if not isinstance(x, np.ndarray | np.generic | float | int | list | tuple):
-        return x  # a pytree placeholder made by a transformation
+        return x  # a placeholder that a JAX transformation puts into the pytree
     x = np.asarray(x, np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64)
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -94,7 +98,8 @@ def param(
     Args:
         domain: Legal values.
         description: Meaning and unit.
-        search: Range that calibration searches by default; None is the domain cut off at -100 and 100.
+        search: Range that calibration searches by default; where None, the part of the domain between -100
+            and 100.
         field: Further arguments of `equinox.field`, such as a default.
 
     Returns:
@@ -118,7 +123,7 @@ def search_ranges(model: eqx.Module | type[eqx.Module]) -> dict[str, tuple[float
 
 
 def is_concrete(x: object) -> bool:
-    """Whether a value is a number or array whose entries can be read: neither traced nor a placeholder."""
+    """Whether a value is a number or array whose entries can be read, not traced and not a placeholder."""
     return isinstance(x, np.ndarray | np.generic | jax.Array | float | int) and not isinstance(x, Tracer)
 
 
@@ -130,7 +135,8 @@ def check_domains(model: eqx.Module, ndim: Callable[[str], int] = lambda _: 0) -
         ndim: Maps the name of a parameter to its number of axes.
 
     Raises:
-        ArgumentError: the message names the model, the parameter, its value and its domain.
+        ArgumentError: a parameter fails a check; the message names the model, the parameter, its value or
+            shape, and what is accepted.
     """
     for name, domain in domains(model).items():
         value = getattr(model, name)
@@ -139,7 +145,7 @@ def check_domains(model: eqx.Module, ndim: Callable[[str], int] = lambda _: 0) -
         if np.ndim(value) != ndim(name):
             raise ArgumentError(
                 f"{type(model).__name__}.{name} must have {ndim(name)} axes (0: a scalar), got shape "
-                f"{np.shape(value)}; for many models build one and use jax.vmap."
+                f"{np.shape(value)}; to price many models, build one at a time inside jax.vmap."
             )
         if not domain.contains(value):
             raise ArgumentError(f"{type(model).__name__}.{name} = {value} is outside its domain {domain}.")

@@ -11,11 +11,18 @@ ParameterValues = dict[str, Real | float]
 """Values of parameters by name."""
 
 MOST_SIGMA_V = 3.0
-"""Largest volatility of variance at a start; minima with more are reached from here."""
+"""Largest volatility of variance at a start; a fit that needs more reaches it from there."""
 
 
 class Level(NamedTuple):
-    """Variance at the money of one surface, per year, and its mean maturity in years."""
+    """Variance at the money of one surface, per year, and its mean maturity.
+
+    Attributes:
+        near: Variance at the shortest maturity, 1/yr, shape ().
+        far: Variance at the longest maturity, 1/yr, shape ().
+        mean: Mean variance over maturities, 1/yr, shape ().
+        time: Mean maturity, yr, shape ().
+    """
 
     near: Real
     far: Real
@@ -25,18 +32,18 @@ class Level(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Guess:
-    """A starting point of diffusion, stochastic variance and jumps, in units of the market's variance.
+    """A starting point of diffusion, stochastic variance and jumps, relative to the market's variance.
 
     Attributes:
-        share: Share of the market's variance that is left to diffusion.
+        share: Variance of the diffusion over the market's variance.
         kappa: Mean-reversion speed, 1/yr.
-        sigma_v: Volatility of variance over the root of the mean variance.
+        sigma_v: Volatility of variance over the root of the market's mean variance.
         rho: Correlation of forward and variance.
         lam: Jump intensity, 1/yr.
-        mu_y: Mean log jump over the root of the mean variance.
-        sigma_y: Standard deviation of the log jump over the root of the mean variance.
-        mu_v: Mean variance jump over the mean variance.
-        rho_j: Slope of the log jump in the variance jump.
+        mu_y: Mean log jump over the root of the market's mean variance.
+        sigma_y: Standard deviation of the log jump over the root of the market's mean variance.
+        mu_v: Mean variance jump over the market's mean variance.
+        rho_j: Slope of the log jump in the variance jump, yr.
     """
 
     share: float = 1.0
@@ -53,8 +60,11 @@ class Guess:
         """Parameters under their standard names.
 
         Args:
-            level: Variance of the surface.
-            most_sigma_v: Largest volatility of variance.
+            level: Variance at the money of the surface.
+            most_sigma_v: Upper limit of the volatility of variance.
+
+        Returns:
+            Values by parameter name, in natural units; a model takes those that it has.
         """
         root = jnp.sqrt(level.mean)
         return {
@@ -76,4 +86,4 @@ SMALLEST = Guess(0.1, 0.5, sigma_v=0.3, rho=-0.9, lam=0.05, mu_y=-1.0, sigma_y=0
 """Lower corner of the box in which a global search begins."""
 
 LARGEST = Guess(1.5, 30.0, sigma_v=30.0, rho=0.5, lam=40.0, mu_y=0.5, sigma_y=1.0, mu_v=5.0, rho_j=1.0)
-"""Upper corner. rho_j is here the free slope of the joint map, which has no upper limit."""
+"""Upper corner of that box. Here rho_j is the free value of `SVCJ.from_free`, which has no upper limit."""

@@ -1,4 +1,4 @@
-"""Pads concrete arrays on the host to a few shapes, so that a new shape rarely needs a new compilation."""
+"""Concrete arrays are padded on the host to a few shapes, so that a new shape rarely needs a compilation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ Tree = TypeVar("Tree")
 
 
 def bucket(n: int) -> int:
-    """Round up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ... 512, then to the next multiple of 512."""
+    """Round n >= 1 up to one of 1, 2, 3, 4, 6, 8, 12, 16, 24, ..., 512, or to a multiple of 512."""
     if n > 512:
         return -(-n // 512) * 512
     power = 1 << (n - 1).bit_length()
@@ -27,8 +27,7 @@ def call_on_grid(function: Callable[..., Tree], arrays: Sequence[Any], strikes: 
     Args:
         function: Takes the arrays, each of shape (rows, columns), and returns a pytree of arrays whose first
             two axes are these.
-        arrays: Numpy arrays, which are padded to a bucket, or traced arrays, which are not. They broadcast to
-            one shape.
+        arrays: Arrays that broadcast to one shape. They are padded to a bucket, unless one of them is traced.
         strikes: Number of columns of the grid. It divides the broadcast size.
 
     Returns:

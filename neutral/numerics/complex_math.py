@@ -1,7 +1,7 @@
 """Complex elementary functions written in real arithmetic.
 
-They are faster than XLA's own functions and keep their digits where those cancel. Each has a custom
-derivative rule, so that differentiation never enters the branches of the implementation.
+They are faster than XLA's own functions and stay accurate where those lose digits to cancellation. Each has
+a custom derivative rule, so that differentiation never enters the branches of the implementation.
 """
 
 import jax
@@ -16,7 +16,7 @@ Pair = tuple[Frequencies, Frequencies]
 
 @jax.custom_jvp
 def sqrt(z: Frequencies) -> Frequencies:
-    """Principal square root, with real part >= 0. Its derivative at 0 is set to 0."""
+    """Principal square root, whose real part is >= 0; its derivative at 0, which is infinite, is set to 0."""
     x = jnp.real(z)
     y = jnp.imag(z)
     w = jnp.sqrt(0.5 * (jnp.sqrt(x * x + y * y) + jnp.abs(x)))
@@ -46,7 +46,7 @@ def _log1p_jvp(primals: tuple[Frequencies], tangents: tuple[Frequencies]) -> Pai
 
 @jax.custom_jvp
 def expm1(z: Frequencies) -> Frequencies:
-    """exp(z) - 1, accurate for small |z|."""
+    """Complex exp(z) - 1, accurate for small |z|."""
     x = jnp.real(z)
     y = jnp.imag(z)
     # e^x cos y - 1 = expm1(x) - 2 e^x sin^2(y/2)
@@ -64,7 +64,7 @@ def _expm1_jvp(primals: tuple[Frequencies], tangents: tuple[Frequencies]) -> Pai
 
 @jax.custom_jvp
 def reciprocal(z: Frequencies) -> Frequencies:
-    """1/z by one real division. XLA's complex division guards against overflow, at several times the cost."""
+    """Compute 1/z by one real division; XLA's complex division guards against overflow and costs far more."""
     x = jnp.real(z)
     y = jnp.imag(z)
     size = 1.0 / (x * x + y * y)
@@ -79,14 +79,14 @@ def _reciprocal_jvp(primals: tuple[Frequencies], tangents: tuple[Frequencies]) -
 
 @jax.custom_jvp
 def log_quotient(y: Frequencies, log: Frequencies) -> Frequencies:
-    """l(y) = log(1 + y)/y, which is 1 at y = 0.
+    """Quotient l(y) = log(1 + y)/y, which is 1 at y = 0.
 
     Args:
         y: Any shape.
-        log: log(1 + y) on the caller's branch, same shape.
+        log: log(1 + y) on the branch that the caller chooses, same shape as y.
 
     Returns:
-        Same shape.
+        l(y), same shape as y.
     """
     zero = y == 0
     return jnp.where(zero, 1.0, log * reciprocal(jnp.where(zero, 1.0, y)))
@@ -99,14 +99,16 @@ def _log_quotient_jvp(primals: Pair, tangents: Pair) -> Pair:
 
 
 def log_quotient_slope(y: Frequencies, quotient: Frequencies) -> Frequencies:
-    """l'(y) = (1/(1 + y) - l)/y, taken from its power series below |y| = 1e-3, where the difference cancels.
+    """Derivative l'(y) = (1/(1 + y) - l)/y of `log_quotient`.
+
+    Below |y| of about 1e-3, where the difference cancels, it comes from its power series.
 
     Args:
         y: Any shape.
-        quotient: l(y) from `log_quotient`, same shape.
+        quotient: l(y) from `log_quotient`, same shape as y.
 
     Returns:
-        Same shape.
+        l'(y), same shape as y.
     """
     small = jnp.abs(jnp.real(y)) + jnp.abs(jnp.imag(y)) < 1e-3
     safe = jnp.where(small, 1.0, y)

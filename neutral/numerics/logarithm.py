@@ -1,4 +1,4 @@
-"""A natural logarithm in plain arithmetic, which XLA vectorises on CPU; its own is a call of a library."""
+"""A natural logarithm in plain arithmetic, which XLA vectorises on CPU; XLA's own calls a library instead."""
 
 import jax
 import jax.numpy as jnp
@@ -35,7 +35,7 @@ def fast_log(x: Real) -> Real:
         Same shape; error below one unit in the last place.
     """
     bits = jax.lax.bitcast_convert_type(x, jnp.int64) + (_ONE_BITS - _SQRT_HALF_BITS)
-    # The exponent field becomes the low bits of 2^52 + field: it turns into a float64 without a conversion.
+    # The exponent field becomes the low bits of the float64 2^52 + field, which needs no integer conversion.
     exponent = jax.lax.bitcast_convert_type((bits >> 52) | 0x4330000000000000, jnp.float64) - (2.0**52 + 1023)
     f = jax.lax.bitcast_convert_type((bits & _MANTISSA) + _SQRT_HALF_BITS, jnp.float64) - 1.0
     s = divide(f, 2.0 + f)

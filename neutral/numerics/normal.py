@@ -1,8 +1,8 @@
 """The normal distribution to machine accuracy: density, cdf, quantile, scaled erfc and Mills ratio.
 
 The option formulas are built on the Mills ratio R(x) = N(-x) / n(x): Black's and Bachelier's prices are
-differences of two of its values, and a difference of nearly equal numbers loses digits. So this module also
-has the divided difference of R, computed without subtraction. Equation numbers refer to docs/mathematics.md.
+differences of two of its values, and a difference of nearly equal numbers loses digits. This module therefore
+also computes the divided difference of R, without subtraction. Equation numbers refer to docs/mathematics.md.
 """
 
 import math
@@ -17,9 +17,9 @@ from ..typing import Real, Values
 INV_SQRT_2PI = 0.3989422804014327
 SQRT_2PI = 2.5066282746310002
 
-# F of (6): (x + OFFSET) R(x) as a polynomial in t = (x + OFFSET - 2 SCALE) / (x + OFFSET), which maps
-# [-0.75, inf) to [-1, 1). It was fitted for this package by Chebyshev interpolation in 60 digits, then
-# truncated and expanded in powers of t; the truncation error is 4e-19.
+# F of (6): (x + a) R(x) as a polynomial in t = (x + a - 2 S) / (x + a), with a = _OFFSET and S = _SCALE; t
+# maps [-0.75, inf) to [-1, 1). The polynomial was fitted for this package by Chebyshev interpolation in 60
+# digits, then truncated and expanded in powers of t; the truncation error is 4e-19.
 _OFFSET = 5.5
 _SCALE = 4.75
 _MILLS = (
@@ -53,7 +53,7 @@ _MILLS = (
     3.9047702811947827e-10,
     2.5448326951948264e-10,
 )
-# The same series cut at 14 terms (relative error 1e-8), for iterations that a full step refines afterwards.
+# A series of 14 terms (relative error 1e-8) for the first steps of an iteration, whose last step uses _MILLS.
 _MILLS_SHORT = (
     2.24819763245,
     -2.57029211574,
@@ -124,11 +124,11 @@ def square_root(x: Real) -> Real:
 
 
 def _exp_square(factor: float, rate: float, x: Real) -> Real:
-    """factor exp(rate x^2), corrected for the rounding error of x^2 (Cody 1969). Needs |rate| >= 0.5."""
-    near = jnp.clip(x, -40.0, 40.0)  # beyond, the result leaves the range of float64
+    """Compute factor exp(rate x^2) without the rounding error of x^2 (Cody 1969). Needs |rate| >= 0.5."""
+    near = jnp.clip(x, -40.0, 40.0)  # for larger |x| the result leaves the range of float64
     head = jax.lax.stop_gradient(jnp.round(near * 16.0) / 16.0)
-    # The factor keeps the exponentials separate: XLA rewrites exp(a) exp(b) as exp(a + b), rounding x^2
-    # again.
+    # The factor stands between the exponentials because XLA would rewrite exp(a) exp(b) as exp(a + b), and
+    # that would round x^2 again.
     return (factor * jnp.exp(rate * head * head)) * jnp.exp(rate * (near - head) * (near + head))
 
 
@@ -140,7 +140,8 @@ def pdf(x: Values) -> Real:
         x: Any shape.
 
     Returns:
-        Same shape; relative error about 2 units in the last place down to the underflow at |x| = 37.
+        Same shape; the relative error is about 2 units in the last place up to |x| = 37, where the density
+        underflows.
     """
     return _exp_square(INV_SQRT_2PI, -0.5, jnp.asarray(x))
 
@@ -167,7 +168,8 @@ def mills(x: Values) -> Real:
         x: Any shape. Below about -37.6 the result overflows to inf.
 
     Returns:
-        Same shape; relative error about 4 units in the last place. Differentiable any number of times.
+        Same shape; the relative error is about 4 units in the last place. R is differentiable any number of
+        times.
     """
     x = jnp.asarray(x)
     left = x < -0.7
@@ -195,7 +197,8 @@ def mills_pair(x1: Real, x2: Real, exact: bool = True) -> tuple[Real, Real, Real
     Args:
         x1: At least -0.75, any shape.
         x2: At least -0.75, same shape.
-        exact: False uses the short series, which costs half as much and has a relative error of 1e-7.
+        exact: Whether to use the full series; the short one costs half as much, with a relative error of
+            1e-7.
 
     Returns:
         R(x1), R(x2) and (R(x1) - R(x2)) / (x2 - x1) > 0; at x1 = x2 the last is -R'(x1).
@@ -221,8 +224,8 @@ def erfcx(x: Values) -> Real:
         x: Any shape. Below about -26.6 the result overflows to inf.
 
     Returns:
-        Same shape; relative error about 4 units in the last place. Its derivative avoids the cancellation
-        that the formula 2 x erfcx(x) - 2 / sqrt(pi) has at large x.
+        Same shape; the relative error is about 4 units in the last place. The derivative avoids the
+        cancellation that the formula 2 x erfcx(x) - 2 / sqrt(pi) has at large x.
     """
     x = jnp.asarray(x)
     left = x < -0.5
@@ -239,10 +242,11 @@ def cdf(x: Values) -> Real:
         x: Any shape.
 
     Returns:
-        Same shape; relative error a few units in the last place in the left tail down to the underflow.
+        Same shape; in the left tail, down to the underflow, the relative error is a few units in the last
+        place.
     """
     x = jnp.asarray(x)
-    # abs(x) would have the derivative 0 at 0
+    # `where`, not `abs`, whose derivative at 0 is 0
     tail = pdf(x) * _mills_right(jnp.where(x > 0.0, x, -x))
     return jnp.where(x > 0.0, 1.0 - tail, tail)
 
@@ -260,8 +264,8 @@ def quantile(p: Real) -> Real:
     """
     p = jnp.asarray(p)
     x = jax.scipy.special.ndtri(p)
-    # One Newton step refines ndtri, which is good to a few 1e-15, to the last place. It is taken in the left
-    # half only, where N has full relative accuracy.
+    # ndtri has an error of a few 1e-15, and one Newton step reduces it to the last place. The step is taken
+    # in the left half only, where N has full relative accuracy.
     inner = (p > 0.0) & (p < 0.5) & (x > -37.0)
     x_in = jnp.where(inner, x, -1.0)
     step = (_mills_right(-x_in) - jnp.where(inner, p, 0.0) / pdf(x_in)) * inner

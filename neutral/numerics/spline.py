@@ -1,8 +1,8 @@
 """Spline interpolation of trigonometric sums on an even grid.
 
 The cardinal spline through e^{i theta u} (u = 0, 1, ...) has the coefficients e^{i theta u} / symbol(theta)
-(Schoenberg 1973): dividing the terms of the sum by the symbol replaces solving for the spline. See (49) in
-docs/mathematics.md.
+(Schoenberg 1973). To divide the terms of the sum by the symbol therefore replaces the solution of a linear
+system for the spline. See (49) in docs/mathematics.md.
 """
 
 import jax.numpy as jnp
@@ -17,6 +17,12 @@ _DEGREE = {"linear": 1, "cubic": 3, "quintic": 5}
 def degree_of(interpolation: str) -> int:
     """Degree of the polynomial pieces of a kind of interpolation.
 
+    Args:
+        interpolation: "linear", "cubic" or "quintic".
+
+    Returns:
+        1, 3 or 5.
+
     Raises:
         ArgumentError: the name is none of "linear", "cubic", "quintic".
     """
@@ -26,7 +32,15 @@ def degree_of(interpolation: str) -> int:
 
 
 def symbol(theta: Real, interpolation: str) -> Real:
-    """Transform of the B-spline's values on the grid, at theta radians per step; 1 for linear."""
+    """Transform of the B-spline's values on the grid, by which the terms of the sum are divided; see (49).
+
+    Args:
+        theta: Radians per step of the grid, any shape.
+        interpolation: "linear", "cubic" or "quintic".
+
+    Returns:
+        The symbol, same shape as theta; 1 for "linear".
+    """
     cos = jnp.cos(theta)
     # (49)
     if interpolation == "cubic":
@@ -39,25 +53,25 @@ def symbol(theta: Real, interpolation: str) -> Real:
 def interpolation_error(theta: Real, v: Real, alpha: Real, interpolation: str) -> Real:
     """Bound on the interpolation error of one term e^{-ivk} of the damped sum.
 
-    The spline of degree d through a wave keeps the share L = sinc(theta/2pi)^{d+1}/symbol of it and adds
+    The spline of degree d through a wave has the share L = sinc(theta/2pi)^{d+1}/symbol of this wave, and
     aliases of total weight 1 - L. A line between strikes dK apart has an error of dK^2/8 times the second
-    derivative, which for the price e^{-(alpha + iv)k} is (alpha + iv)(alpha + 1 + iv).
+    derivative, which for the price e^{-(alpha + iv)k} is (alpha + iv)(alpha + 1 + iv) at K = 1.
 
     Args:
         theta: Radians per step of the grid, any shape.
         v: Frequencies, same shape.
-        alpha: Damping, broadcast.
+        alpha: Damping, broadcasting against theta.
         interpolation: "linear", "cubic" or "quintic".
 
     Returns:
-        Relative errors, shape of theta.
+        Errors relative to the size of the term, shape of theta.
     """
     if interpolation == "linear":
         spacing = theta / jnp.where(v > 0, v, 1.0)
         bend = jnp.sqrt((alpha**2 + v**2) * ((alpha + 1.0) ** 2 + v**2))
         return jnp.minimum(bend * jnp.max(spacing, axis=-1, keepdims=True) ** 2 / 8.0, 2.0)
-    kept = jnp.sinc(theta / (2.0 * jnp.pi)) ** (degree_of(interpolation) + 1) / symbol(theta, interpolation)
-    return 2.0 * jnp.abs(1.0 - kept)
+    share = jnp.sinc(theta / (2.0 * jnp.pi)) ** (degree_of(interpolation) + 1) / symbol(theta, interpolation)
+    return 2.0 * jnp.abs(1.0 - share)
 
 
 def interpolate(
@@ -73,13 +87,14 @@ def interpolate(
     Args:
         values: Damped prices (linear) or spline coefficients on the N nodes of each maturity's grid.
         k: Log-forward moneyness.
-        start: First node.
-        spacing: Distance of the nodes.
+        start: Log-forward moneyness of the first node.
+        spacing: Distance between nodes.
         alpha: Damping.
         interpolation: "linear" (of undamped prices, in the strike), "cubic" or "quintic".
 
     Returns:
-        Damped prices of the shape of k, and flags that are true where the strike lies on the grid.
+        Damped prices of the shape of k, and flags that are true where the strike lies inside the grid; a
+        price outside the grid is meaningless.
     """
     degree = degree_of(interpolation)
     start, spacing, alpha = (x[..., None] for x in (start, spacing, alpha))
@@ -98,7 +113,7 @@ def interpolate(
 
 
 def _line(share: Real, spacing: Real, alpha: Real) -> list[Float[Array, "..."]]:
-    """Weights of damped prices that draw a line in the strike through the undamped prices."""
+    """Weights of two nodes' damped prices that interpolate the undamped prices linearly in the strike."""
     offset = share * spacing
     upper = jnp.expm1(offset) / jnp.expm1(spacing)
     return [(1.0 - upper) * jnp.exp(alpha * offset), upper * jnp.exp(alpha * (offset - spacing))]

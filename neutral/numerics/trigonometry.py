@@ -1,4 +1,4 @@
-"""Sine and cosine in plain arithmetic, which XLA vectorises on CPU; its own are calls of a library."""
+"""Sine and cosine in plain arithmetic, which XLA vectorises on CPU; XLA's own call a library instead."""
 
 import math
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..typing import Real
 
-# pi/2 in three parts; integers below 2^20 times one of the first two are exact (Cody and Waite 1980)
+# pi/2 is the sum of these; the first two times an integer below 2^20 are exact (Cody and Waite 1980)
 _HALF_PI = tuple(map(float.fromhex, ("0x1.921fb544p+0", "0x1.0b4611a6p-34", "0x1.3198a2e037073p-69")))
 _SINE = [(-1.0) ** i / math.factorial(2 * i + 1) for i in range(1, 9)]
 _COSINE = [(-1.0) ** i / math.factorial(2 * i) for i in range(2, 9)]
@@ -21,9 +21,9 @@ def sincos(x: Real) -> tuple[Real, Real]:
         x: Radians, any shape.
 
     Returns:
-        Sine and cosine, to two units in the last place for |x| < 1e6. Beyond that they belong to a number
-        within two such units of x; for huge x, where that number is arbitrary, they are some values in [-1,
-        1].
+        Sine and cosine, each of the shape of x, to two units in the last place for |x| < 1e6. For larger |x|
+        they are those of a number within two units in the last place of x, and for huge |x| they are
+        arbitrary values in [-1, 1].
     """
     n = jnp.round(x * (2.0 / math.pi))
     first, second, third = _HALF_PI

@@ -1,7 +1,7 @@
-"""Static arbitrage in prices of calls, and Durrleman's condition for a smile.
+"""Static arbitrage in call prices, and Durrleman's condition for a smile.
 
-Prices are normalised: undiscounted, over the forward of their own expiry, as functions of moneyness
-x = K / F = e^k. Expiries are compared at equal x; at equal strikes the comparison is wrong as soon as
+Prices are normalised: undiscounted, over the forward of their expiry, as functions of moneyness
+x = K / F = e^k. Expiries are compared at equal x, because a comparison at equal strikes is wrong where their
 forwards differ. Equation numbers refer to docs/mathematics.md.
 """
 
@@ -16,19 +16,19 @@ from ..typing import Real, Values
 
 
 def durrleman(k: Values, w: Values, slope: Values, curvature: Values) -> Real:
-    """Durrleman's function g of a smile: density of log(F_T / F) over that of Black at the same point.
+    """Compute Durrleman's function g: the density of log(F_T / F) over Black's density at the same point.
 
-    A smile is free of butterfly arbitrage where g >= 0 everywhere and its right wing grows less than 2 k
+    A smile is free of butterfly arbitrage if g >= 0 everywhere and w(k) stays below 2 k on the far right wing
     (Gatheral and Jacquier 2014, lemma 2.2).
 
     Args:
         k: Log-forward moneyness, any shape; all arguments broadcast.
         w: Total variance, > 0.
-        slope: dw/dk.
-        curvature: d2w/dk2.
+        slope: First derivative dw/dk.
+        curvature: Second derivative d2w/dk2.
 
     Returns:
-        The function g, broadcast shape.
+        The values of g, in the broadcast shape.
     """
     k, w, slope, curvature = as_float64(k, w, slope, curvature)
     # (55)
@@ -36,15 +36,15 @@ def durrleman(k: Values, w: Values, slope: Values, curvature: Values) -> Real:
 
 
 class Violations(NamedTuple):
-    """By how much each call violates a condition of no arbitrage, in normalised price; 0 where it does not.
+    """Size of each call's violations of the no-arbitrage conditions, in normalised price; 0 for none.
 
     Every field has the shape (T, K) of the prices.
     """
 
     bounds: np.ndarray
-    """Distance to the interval [max(0, 1 - x), 1]."""
+    """Distance of the price from the interval [max(0, 1 - x), 1]."""
     slope: np.ndarray
-    """Excess of the price over that of the left neighbour; the call of strike 0 is one."""
+    """Excess of the price over that of the left neighbour; the call of strike 0 is the first one."""
     butterfly: np.ndarray
     """Excess of the price over the chord of its two neighbours."""
     calendar: np.ndarray
@@ -53,7 +53,14 @@ class Violations(NamedTuple):
     def count(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, tolerance: float = 0.0
     ) -> dict[str, int]:
-        """Number of violations larger than a tolerance in price, by name."""
+        """Count the violations of each condition.
+
+        Args:
+            tolerance: Size in normalised price up to which a violation does not count.
+
+        Returns:
+            Number of calls in violation, by the name of the condition.
+        """
         return {name: int(np.sum(size > tolerance)) for name, size in self._asdict().items()}
 
 
@@ -62,20 +69,20 @@ def violations(k: Values, call: Values, mask: Values = True) -> Violations:
 
     Within an expiry the conditions on bounds, slopes and convexity are necessary and sufficient (Carr and
     Madan 2005; Davis and Hobson 2007). Across expiries a call may not be worth less than the least value that
-    a convex function through the prices of an earlier expiry can have there: the price at the same moneyness,
-    or the extended chord of two neighbours (Cousot 2007).
+    a convex function through the prices of an earlier expiry can have at its moneyness: the price there, or
+    the extended chord of two neighbours (Cousot 2007).
 
     Args:
-        k: Log-forward moneyness, (T, K), each row by its own forward; ascending along a row. Rows ascend in
+        k: Log-forward moneyness, (T, K), one row per expiry; it ascends along each row. Rows ascend in
             maturity. Strikes need not be aligned between rows.
         call: Normalised undiscounted prices of calls, (T, K).
-        mask: True where a price exists, broadcast.
+        mask: True where a price exists; broadcast against `call`.
 
     Returns:
         The violations of each call.
 
     Raises:
-        ArgumentError: shapes are not (T, K), or strikes do not ascend.
+        ArgumentError: `call` does not have two axes, or k does not ascend along a row.
     """
     call = np.asarray(call, np.float64)
     if call.ndim != 2:
@@ -84,7 +91,7 @@ def violations(k: Values, call: Values, mask: Values = True) -> Violations:
     sizes = np.zeros((4, *call.shape))
     rows = [np.nonzero(row)[0] for row in mask]
     for i, pick in enumerate(rows):
-        # the call of strike 0 is worth the forward
+        # the call of strike 0 is worth the forward, so its normalised price is 1
         at = np.append(0.0, x[i, pick])
         price = np.append(1.0, call[i, pick])
         if np.any(np.diff(at) <= 0.0):
@@ -99,7 +106,7 @@ def violations(k: Values, call: Values, mask: Values = True) -> Violations:
 
 
 def _within(x: Float[np.ndarray, "m"], price: Float[np.ndarray, "m"]) -> Float[np.ndarray, "3 n"]:
-    """Violations of bounds, slope and convexity (53) of one expiry; its m = n + 1 points begin at x = 0."""
+    """Measure the violations of (53) within one expiry; the m = n + 1 points begin at x = 0."""
     bounds = np.maximum(np.maximum(1.0 - x, 0.0) - price, 0.0) + np.maximum(price - 1.0, 0.0)
     rise = np.maximum(np.diff(price), 0.0)
     butterfly = np.zeros_like(rise)
@@ -112,7 +119,7 @@ def _within(x: Float[np.ndarray, "m"], price: Float[np.ndarray, "m"]) -> Float[n
 def _floor(
     x: Float[np.ndarray, "m"], price: Float[np.ndarray, "m"], at: Float[np.ndarray, "n"]
 ) -> Float[np.ndarray, "n"]:
-    """Least value, at least 0, that a convex function through the given points has at others: (54)."""
+    """Compute the lower bound (54), at least 0, of a convex function through points (x, price)."""
     slopes = np.diff(price) / np.diff(x)
     chords = price[:-1] + slopes * (at[:, None] - x[:-1])
     outside = (at[:, None] <= x[:-1]) | (at[:, None] >= x[1:])

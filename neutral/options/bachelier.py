@@ -1,6 +1,6 @@
 """Bachelier's normal model: price and implied volatility, to machine accuracy.
 
-The undiscounted price of an option on a normally distributed underlying, as a function of x = F - K and the
+The undiscounted price of an option on a normally distributed underlying is a function of x = F - K and the
 total standard deviation s = sigma sqrt(T), both in the unit of the underlying. With h = |x| / s and R the
 Mills ratio, the out-of-the-money price is s n(h) (1 - h R(h)) = -s n(h) R'(h), (7) in docs/mathematics.md;
 -R' is computed without subtraction.
@@ -23,8 +23,8 @@ from ..numerics.normal import (
 from ..typing import Flags, Real
 from .inversion_core import distance_start, householder, polynomial
 
-# The exact s over the start of `distance_start`, fitted in powers of h / (h + 1.5) with a relative error of
-# 3e-4.
+# Coefficients of the exact s over the start of `distance_start`, in powers of h / (h + 1.5). The relative
+# error of the fit is 3e-4.
 _START = (
     (1.0023604,),
     (-0.12126914,),
@@ -38,16 +38,16 @@ _START = (
 
 @jax.jit
 def price(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Undiscounted Bachelier price.
+    """Compute the undiscounted Bachelier price.
 
     Args:
-        x: Forward minus strike, any shape, in the underlying's unit.
-        s: Total standard deviation sigma sqrt(T) >= 0, same unit, broadcast; 0 gives intrinsic value.
+        x: Forward minus strike, in the unit of the underlying, any shape.
+        s: Total standard deviation sigma sqrt(T) >= 0, same unit, broadcast; 0 gives the intrinsic value.
         is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Price in the unit of x, broadcast shape; nan for s < 0. Out of the money the relative error is a few
-        units in the last place times 1 + (x / s)^2.
+        Price in the unit of x, in the broadcast shape; nan for s < 0. Out of the money the relative error is
+        a few units in the last place times 1 + (x / s)^2.
     """
     (x, s), call = as_float64_with_flags(x, s, is_call)
     return _price(x, s, call)
@@ -72,14 +72,14 @@ def _price_jvp(primals, tangents):
 
 @jax.jit
 def vega(x: ArrayLike, s: ArrayLike) -> Real:
-    """Derivative of the price in s, n(x / s); the same for call and put.
+    """Compute the derivative of the price in s, n(x / s), which is the same for call and put.
 
     Args:
         x: Forward minus strike, any shape.
-        s: Total standard deviation >= 0. At s = 0 the limit from above: n(0) at x = 0, otherwise 0.
+        s: Total standard deviation >= 0. At s = 0 the result is the limit from above.
 
     Returns:
-        Broadcast shape.
+        The derivative, in the broadcast shape; at s = 0 it is n(0) where x = 0, otherwise 0.
     """
     x, s = as_float64(x, s)
     positive = s > 0.0
@@ -90,15 +90,15 @@ def vega(x: ArrayLike, s: ArrayLike) -> Real:
 
 @jax.jit
 def slope_x(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Derivative of the price in x: N(x / s) for a call, -N(-x / s) for a put.
+    """Compute the derivative of the price in x: N(x / s) for a call, -N(-x / s) for a put.
 
     Args:
         x: Forward minus strike, any shape.
-        s: Total standard deviation >= 0; at s = 0 the limit from above.
-        is_call: True for a call; boolean, broadcast.
+        s: Total standard deviation >= 0; at s = 0 the result is the limit from above.
+        is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Broadcast shape.
+        The derivative, in the broadcast shape.
     """
     (x, s), call = as_float64_with_flags(x, s, is_call)
     sign = jnp.where(call, 1.0, -1.0)
@@ -109,7 +109,7 @@ def slope_x(x: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
 
 
 def _step(m: Real, s: Real, b: Real, exact: bool) -> tuple[Real, Real]:
-    """Numerator and denominator of the relative step (8) for the residual ln price - ln b."""
+    """Compute numerator and denominator of the relative step (8) for the residual ln price - ln b."""
     inverse = divide(jnp.ones_like(s), s)
     h = m * inverse
     slope = mills_pair(h, h, exact)[2]
@@ -148,19 +148,19 @@ def _implied(price: Real, x: Real, is_call: Flags) -> Real:
 def _implied_jvp(primals, tangents):
     price, x, is_call = primals
     s = _implied(price, x, is_call)
-    solved = s > 0.0
-    s_in = jnp.where(solved, s, 1.0)
-    x_in = jnp.where(solved, x, 0.0)
+    has_vol = s > 0.0
+    s_in = jnp.where(has_vol, s, 1.0)
+    x_in = jnp.where(has_vol, x, 0.0)
     inverse_vega = 1.0 / vega(x_in, s_in)
-    ds = jnp.where(solved, inverse_vega, 0.0) * (tangents[0] - slope_x(x_in, s_in, is_call) * tangents[1])
+    ds = jnp.where(has_vol, inverse_vega, 0.0) * (tangents[0] - slope_x(x_in, s_in, is_call) * tangents[1])
     return s, ds
 
 
 @jax.jit
 def implied_stdev(price: ArrayLike, x: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Total standard deviation s = sigma sqrt(T) implied by an undiscounted price in the Bachelier model.
+    """Compute the total standard deviation s = sigma sqrt(T) implied by an undiscounted Bachelier price.
 
-    It takes an explicit start and two fourth-order steps on ln price (the idea of Jaeckel 2017, "Implied
+    An explicit start and two fourth-order steps on ln price give it (the idea of Jaeckel 2017, "Implied
     normal volatility"). It can be differentiated any number of times by the implicit function theorem;
     derivatives are zero where there is no volatility, and at intrinsic value.
 
@@ -170,7 +170,8 @@ def implied_stdev(price: ArrayLike, x: ArrayLike, is_call: ArrayLike = True) -> 
         is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Broadcast shape, unit of x: nan below intrinsic value and for non-finite input, 0 at intrinsic value.
+        s in the unit of x and the broadcast shape; nan below intrinsic value and where the price or x is not
+        finite, 0 at intrinsic value.
 
     Raises:
         PrecisionError: JAX runs in single precision.

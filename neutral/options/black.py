@@ -1,9 +1,9 @@
 """Black-76 in normalised form: price and derivatives in log-moneyness and total standard deviation.
 
-The unit is the undiscounted price over the forward: c(k, s) = E[(e^X - e^k)^+], X normal with variance s^2
-and E[e^X] = 1, k = log(K / F), s = sigma sqrt(T). With h = |k| / s and t = s / 2, an out-of-the-money call is
-n(h - t) [R(h - t) - R(h + t)], R the Mills ratio (Jaeckel 2015, "Let's be rational"); a put is its mirror
-image. Equation numbers refer to docs/mathematics.md.
+Prices are undiscounted and in units of the forward: c(k, s) = E[(e^X - e^k)^+], where X is normal with
+variance s^2 and E[e^X] = 1, k = log(K / F) and s = sigma sqrt(T). With h = |k| / s, t = s / 2 and R the Mills
+ratio, an out-of-the-money call is n(h - t) [R(h - t) - R(h + t)] (Jaeckel 2015, "Let's be rational"), and a
+put at k is e^k times the call at -k. Equation numbers refer to docs/mathematics.md.
 """
 
 import jax
@@ -13,12 +13,12 @@ from jaxtyping import ArrayLike
 from ..numerics.normal import INV_SQRT_2PI, as_float64, as_float64_with_flags, mills, mills_pair, pdf
 from ..typing import Flags, Real
 
-# Below this value of d1 the price is computed from (3), above it one minus (4) is accurate enough.
+# Below this value of d1 the price is computed from (3); above it, one minus (4) is accurate enough.
 _NEAR_CAP = 0.7
 
 
 def tail_ratio(h: Real, t: Real, from_below: Flags, exact: bool = True) -> Real:
-    """c / n(d1), the price over vega, or (1 - c) / n(d1), the distance to the upper bound over vega; k >= 0.
+    """Compute price over vega, c / n(d1), or distance to the upper bound over vega, (1 - c) / n(d1); k >= 0.
 
     Args:
         h: k / s >= 0.
@@ -27,7 +27,7 @@ def tail_ratio(h: Real, t: Real, from_below: Flags, exact: bool = True) -> Real:
         exact: False for a relative error of 1e-7 at half the cost.
 
     Returns:
-        Positive, relative error a few units in the last place.
+        The positive ratio, same shape, with a relative error of a few units in the last place if `exact`.
     """
     a = h - t
     near, far, slope = mills_pair(jnp.where(from_below, a, -a), h + t, exact)
@@ -36,7 +36,7 @@ def tail_ratio(h: Real, t: Real, from_below: Flags, exact: bool = True) -> Real:
 
 
 def _out_of_the_money_call(m: Real, s: Real) -> Real:
-    """Normalised call at log-moneyness m >= 0, for s > 0."""
+    """Price a normalised call at log-moneyness m >= 0, for s > 0."""
     h = m / s
     t = 0.5 * s
     from_below = h - t > -_NEAR_CAP
@@ -46,14 +46,14 @@ def _out_of_the_money_call(m: Real, s: Real) -> Real:
 
 @jax.jit
 def intrinsic(k: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Lower bound of the price: max(0, 1 - e^k) for a call, max(0, e^k - 1) for a put.
+    """Compute the lower bound of the price: max(0, 1 - e^k) for a call, max(0, e^k - 1) for a put.
 
     Args:
         k: Log-moneyness log(K / F), any shape.
-        is_call: True for a call; broadcast against k.
+        is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Broadcast shape.
+        The bound over (discount x forward), in the broadcast shape.
     """
     (k,), call = as_float64_with_flags(k, is_call)
     return jnp.where(call == (k < 0.0), jnp.abs(jnp.expm1(k)), 0.0)
@@ -61,18 +61,20 @@ def intrinsic(k: ArrayLike, is_call: ArrayLike = True) -> Real:
 
 @jax.jit
 def price(k: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Normalised undiscounted Black-76 price.
+    """Compute the normalised undiscounted Black-76 price.
 
-    An in-the-money price is the out-of-the-money price of the other kind plus intrinsic value. The relative
-    error of an out-of-the-money price is a few units in the last place times (1 + d1^2), down to 1e-300.
+    An in-the-money price is the out-of-the-money price of the other kind plus the intrinsic value. The
+    relative error of an out-of-the-money price is a few units in the last place times (1 + d1^2), down to
+    1e-300.
 
     Args:
         k: Log-moneyness log(K / F), any shape.
-        s: Total standard deviation sigma sqrt(T) >= 0; 0 gives intrinsic value, inf the upper bound.
+        s: Total standard deviation sigma sqrt(T) >= 0; 0 gives the intrinsic value, inf the upper bound.
         is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Price over (discount x forward), broadcast shape; nan for s < 0. Derivatives are `vega` and `slope_k`.
+        Price over (discount x forward), in the broadcast shape; nan for s < 0. Its derivatives are `vega` and
+        `slope_k`.
     """
     (k, s), call = as_float64_with_flags(k, s, is_call)
     return _price(k, s, call)
@@ -103,14 +105,14 @@ def _d1_d2(k: Real, s: Real) -> tuple[Real, Real]:
 
 @jax.jit
 def vega(k: ArrayLike, s: ArrayLike) -> Real:
-    """Derivative of the price in s, n(d1); the same for call and put.
+    """Compute the derivative of the price in s, n(d1), which is the same for call and put.
 
     Args:
         k: Log-moneyness, any shape.
-        s: Total standard deviation >= 0. At s = 0 the limit from above: n(0) at k = 0, otherwise 0.
+        s: Total standard deviation >= 0. At s = 0 the result is the limit from above.
 
     Returns:
-        Broadcast shape.
+        The derivative, in the broadcast shape; at s = 0 it is n(0) where k = 0, otherwise 0.
     """
     k, s = as_float64(k, s)
     positive = s > 0.0
@@ -121,15 +123,16 @@ def vega(k: ArrayLike, s: ArrayLike) -> Real:
 
 @jax.jit
 def slope_k(k: ArrayLike, s: ArrayLike, is_call: ArrayLike = True) -> Real:
-    """Derivative of the price in k: -e^k N(d2) for a call, e^k N(-d2) for a put.
+    """Compute the derivative of the price in k: -e^k N(d2) for a call, e^k N(-d2) for a put.
 
     Args:
         k: Log-moneyness, any shape.
-        s: Total standard deviation >= 0. At s = 0 and k = 0 the limit for s to 0, half the jump.
-        is_call: True for a call; boolean, broadcast.
+        s: Total standard deviation >= 0. At s = 0 and k = 0 the result is the limit for s to 0, half the
+            jump.
+        is_call: True for a call, False for a put; boolean, broadcast.
 
     Returns:
-        Broadcast shape; the tail probability keeps its relative accuracy.
+        The derivative, in the broadcast shape, with full relative accuracy in the tail.
     """
     (k, s), call = as_float64_with_flags(k, s, is_call)
     positive = s > 0.0

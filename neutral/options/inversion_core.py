@@ -1,10 +1,11 @@
 """The core of the inversion of Black's formula: an explicit start and two fourth-order steps.
 
-Nothing is checked here and nothing is differentiated; `inversion` does both. The steps are those of (8)-(10)
-in docs/mathematics.md. The start is a closed form of the right asymptotics times a polynomial correction,
-within 5 % of s or of 1 + |d1| everywhere; one step leaves an error of 1e-6, two leave rounding.
+These functions neither check arguments nor define derivatives; `inversion` does both. The steps are those of
+(8)-(10) in docs/mathematics.md. The start is a closed form with the right asymptotics times a polynomial
+correction; its error is below 5 % of s, or of 1 + |d1|, everywhere. One step reduces the error to 1e-6, two
+to rounding.
 
-Everything is written so that XLA fuses it into one loop over the options: see `normal.divide`.
+The formulas are written so that XLA fuses them into one loop over the options: see `numerics.normal.divide`.
 """
 
 import jax.numpy as jnp
@@ -14,8 +15,8 @@ from ..numerics.normal import INV_SQRT_2PI, divide, square_root
 from ..typing import Flags, Real
 from .black import tail_ratio
 
-# Corrections of the start, fitted over the whole domain by weighted least squares that approach the minimax
-# fit. Row i holds the coefficients that go with the i-th power of the first coordinate.
+# Corrections of the start, fitted over the whole domain by reweighted least squares close to the minimax fit.
+# Row i holds the coefficients of the i-th power of the first coordinate.
 _START_LOW = (
     (-0.04790463, 0.96382954, 11.406632, -6.3771072, -0.67376778),
     (0.81264273, -19.708498, -11.207559, 9.5811894),
@@ -32,15 +33,15 @@ _START_HIGH = (
 
 
 def polynomial(rows: tuple[tuple[float, ...], ...], x: Real, y: Real) -> Real:
-    """Sum of rows[i][j] x^i y^j.
+    """Evaluate the polynomial with terms rows[i][j] x^i y^j.
 
     Args:
-        rows: Coefficients; row i holds the powers of y that go with x^i.
-        x: Any shape.
-        y: Same shape.
+        rows: Coefficients; row i holds those of the powers of y that multiply x^i.
+        x: First coordinate, any shape.
+        y: Second coordinate, same shape.
 
     Returns:
-        Same shape.
+        The sum of all terms, same shape.
     """
     total = jnp.zeros_like(x)
     for row in reversed(rows):
@@ -52,11 +53,11 @@ def polynomial(rows: tuple[tuple[float, ...], ...], x: Real, y: Real) -> Real:
 
 
 def small_price_start(m: Real, b: Real) -> tuple[Real, Real, Flags]:
-    """Argument rho of the start's logarithm ln(1 + rho): how far out the strike is, in units of the price.
+    """Compute rho of the logarithm ln(1 + rho) in the start: the log-moneyness in units of the price.
 
     Args:
         m: |k|, any shape.
-        b: Price, same shape.
+        b: Normalised out-of-the-money price, same shape.
 
     Returns:
         rho = m / (b (1 + 0.4 m)), capped; the product b (1 + 0.4 m); and the flag rho < 1e-8.
@@ -67,7 +68,7 @@ def small_price_start(m: Real, b: Real) -> tuple[Real, Real, Flags]:
 
 
 def distance_start(m: Real, rho: Real, scaled: Real, tiny: Flags, log_rho: Real) -> tuple[Real, Real]:
-    """Start h = m / s from ln(1 + rho), as in Bachelier's model.
+    """Compute the start of h = m / s from ln(1 + rho), as in Bachelier's model.
 
     It is exact to first order at the money and far out of the money.
 
@@ -79,7 +80,7 @@ def distance_start(m: Real, rho: Real, scaled: Real, tiny: Flags, log_rho: Real)
         log_rho: ln(1 + rho), any positive number where `tiny`.
 
     Returns:
-        h, and s = m / h, which is also right for m = 0.
+        h, and s = m / h in a form that is also right for m = 0.
     """
     bend = square_root(1.0 + 0.08 * log_rho)
     h = jnp.where(tiny, 0.4 * rho, divide(0.4 * log_rho, bend))
@@ -87,7 +88,7 @@ def distance_start(m: Real, rho: Real, scaled: Real, tiny: Flags, log_rho: Real)
 
 
 def _start(m: Real, b: Real, q: Real, low: Flags) -> Real:
-    """Total deviation with an error below 5 % of s, or below 5 % of 1 + |d1| in d1, whichever is stricter."""
+    """Compute the start of s. Its error is below 5 % of s and, in d1, below 5 % of 1 + |d1|."""
     rho, scaled, tiny = small_price_start(m, b)
     log = fast_log(jnp.where(low, 1.0 + rho, q))
     log_rho = jnp.where(low & ~tiny, log, 1.0)
@@ -103,16 +104,17 @@ def _start(m: Real, b: Real, q: Real, low: Flags) -> Real:
 
 
 def householder(nu: Real, residual: Real, bend: Real, third: Real) -> tuple[Real, Real]:
-    """Relative step (8) of Householder's fourth-order method for a logarithm of price, as a fraction.
+    """Compute the relative step (8) of Householder's fourth-order method for the logarithm of a price.
 
-    With f = ln c - ln b, c' = vega and primes for derivatives in s: nu = -f / (s f'), bend = s vega' / vega,
-    third = s^2 vega'' / vega. It also serves ln(1 - c), whose f' has the other sign.
+    With f = ln c - ln b, c' = vega and primes for derivatives in s, the arguments are nu = -f / (s f'),
+    bend = s vega' / vega and third = s^2 vega'' / vega. The step also serves ln(1 - c), whose f' has the
+    other sign.
 
     Args:
         nu: Relative Newton step, any shape.
-        residual: f.
-        bend: beta of (9).
-        third: gamma of (10).
+        residual: f, same shape.
+        bend: beta of (9), same shape.
+        third: gamma of (10), same shape.
 
     Returns:
         Numerator and denominator of ds / s.
@@ -123,13 +125,13 @@ def householder(nu: Real, residual: Real, bend: Real, third: Real) -> tuple[Real
 
 
 def _step(m: Real, s: Real, target: Real, low: Flags, exact: bool) -> tuple[Real, Real]:
-    """Numerator and denominator of the relative step from s towards the root."""
+    """Compute numerator and denominator of the relative step from s towards the root."""
     inverse = divide(jnp.ones_like(s), s)
     h = m * inverse
     t = 0.5 * s
     a = h - t
     width = tail_ratio(h, t, low, exact)
-    # ln c or ln(1 - c), less ln target: width n(d1) by (3) or (4), with d1 = -a
+    # ln c or ln(1 - c), which is ln(width n(d1)) by (3) or (4) with d1 = -a, less ln target
     residual = fast_log(divide(width * INV_SQRT_2PI, target)) - 0.5 * a * a
     bend = a * (h + t)
     nu = jnp.where(low, -residual, residual) * width * inverse
@@ -137,9 +139,9 @@ def _step(m: Real, s: Real, target: Real, low: Flags, exact: bool) -> tuple[Real
 
 
 def stdev_fraction(m: Real, b: Real, q: Real) -> tuple[Real, Real]:
-    """Total deviation of an out-of-the-money call as a numerator and a denominator.
+    """Compute the total standard deviation of an out-of-the-money call as numerator and denominator.
 
-    The division is left to the caller, where it ends the fused loop.
+    The division is left to the caller, because it ends the loop that XLA fuses.
 
     Args:
         m: Log-moneyness >= 0, any shape.
@@ -159,12 +161,12 @@ def stdev_fraction(m: Real, b: Real, q: Real) -> tuple[Real, Real]:
 
 
 def implied_stdev_otm(b: Real, m: Real, q: Real | None = None) -> Real:
-    """Total deviation of an out-of-the-money call, without checks or derivatives.
+    """Compute the total standard deviation of an out-of-the-money call, without checks or derivatives.
 
     Args:
         b: Normalised call price, 0 < b < 1, float64, any shape.
         m: Log-moneyness >= 0, same shape.
-        q: 1 - b, if the caller has more digits of it than the subtraction gives.
+        q: 1 - b, where the caller knows it more accurately than the subtraction gives it.
 
     Returns:
         s = sigma sqrt(T), same shape; meaningless outside the domain.

@@ -1,8 +1,8 @@
-"""The edge between quotes and mathematics: checked option terms, moneyness, parity, price unit, settlement.
+"""Conversion from quoted to normalised terms: checks, moneyness, parity, price unit and settlement.
 
 Inside the package an option is a log-forward moneyness k and a maturity t, and its price is the normalised
-out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)^+] below. Equation numbers
-refer to docs/mathematics.md.
+out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)^+] for k < 0. Equation
+numbers refer to docs/mathematics.md.
 """
 
 from typing import Literal, NamedTuple
@@ -20,14 +20,17 @@ Settlement = Literal["cash", "coin"]
 
 
 class Terms(NamedTuple):
-    """Option terms as float arrays that broadcast. Concrete values have been checked."""
+    """Option terms as arrays that broadcast, checked except where traced.
+
+    The attributes are those of `terms`; `is_coin` is True for settlement in the underlying.
+    """
 
     forward: Real
     strike: Real
     maturity: Real
     discount: Real
     is_call: Flags
-    is_coin: Flags  # an array and not static, so that both settlements share one compilation
+    is_coin: Flags  # an array, not a static value, so that both settlements share one compilation
 
 
 def terms(
@@ -46,40 +49,43 @@ def terms(
     """Check and convert the terms of options.
 
     Args:
-        forward: Forward of each option's expiry, > 0; None where `spot` is given with `rate` and `dividend`.
-        strike: Strikes, > 0, same unit as the forward.
+        forward: Forward of each option's expiry, > 0; None to compute it from `spot`, `rate` and `dividend`.
+        strike: Strikes in the unit of the forward, > 0.
         maturity: Years to expiry, >= 0.
-        kind: "call", "put" or a boolean array, true for calls.
+        kind: "call", "put", an array of these, or a boolean array that is True for calls.
         discount: Discount factor of the payment currency to the expiry, > 0.
         settlement: "cash", or "coin" for inverse options, whose pay-off and price are in the underlying.
-        spot: Spot, > 0: forward = spot e^{(rate - dividend) maturity}, discount = e^{-rate maturity}.
-        rate: Continuously compounded rate, 1/yr; 0 where not given.
-        dividend: Continuous dividend or convenience yield, 1/yr; 0 where not given.
-        precision: Dtype to compute in.
+        spot: Spot, > 0. Without a forward, forward = spot e^{(rate - dividend) maturity}. With a rate,
+            discount = e^{-rate maturity}.
+        rate: Continuously compounded rate, 1/yr; 0 if None. It needs `spot`.
+        dividend: Continuous dividend or convenience yield, 1/yr; 0 if None. It needs `spot`.
+        precision: Floating-point type to compute in.
 
     Returns:
-        The terms, in arrays of the dtype.
+        The terms, in arrays of that type.
 
     Raises:
-        ArgumentError: a term is nan, has the wrong sign, or the shapes do not broadcast.
+        ArgumentError: a term is missing, not finite or of the wrong sign, or the shapes do not broadcast.
         PrecisionError: double precision is off.
     """
     if settlement not in ("cash", "coin"):
         raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
-    given = {"forward": forward, "strike": strike, "maturity": maturity, "discount": discount}
-    given |= {"spot": spot, "rate": rate, "dividend": dividend}
-    given = {name: value for name, value in given.items() if value is not None}
-    dtype = require_precision(precision, **given)
-    arrays = {name: as_numbers(name, value, dtype) for name, value in given.items()}
+    values = {"forward": forward, "strike": strike, "maturity": maturity, "discount": discount}
+    values |= {"spot": spot, "rate": rate, "dividend": dividend}
+    values = {name: value for name, value in values.items() if value is not None}
+    dtype = require_precision(precision, **values)
+    arrays = {name: as_numbers(name, value, dtype) for name, value in values.items()}
     _check_signs(arrays)
     is_call = _as_flags(kind)
     _check_shapes(arrays | {"kind": is_call})
     if spot is not None:
         arrays = _from_spot(arrays, forward)
     elif forward is None:
-        raise ArgumentError("forward is missing: give it, or spot= with rate= and dividend=.")
+        raise ArgumentError("forward is missing: pass forward=, or spot= with rate= and dividend=.")
     elif rate is not None or dividend is not None:
-        raise ArgumentError("rate= and dividend= go with spot=; with a forward give discount=.")
+        raise ArgumentError(
+            "rate= and dividend= need spot=, got none; with forward=, pass discount= instead."
+        )
     is_coin = np.asarray(settlement == "coin")
     names = ("forward", "strike", "maturity", "discount")
     return Terms(**{name: arrays[name] for name in names}, is_call=is_call, is_coin=is_coin)
@@ -99,10 +105,10 @@ def _from_spot(arrays: dict[str, Numbers], forward: Values | None) -> dict[str, 
 
 
 def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
-    """Convert an argument to a numpy array of the dtype; a traced array stays traced.
+    """Convert an argument to a numpy array of the dtype; a traced array remains traced.
 
     Args:
-        name: Name of the argument, for the error.
+        name: Name of the argument, for the error message.
         value: The argument.
         dtype: A floating-point dtype.
 
@@ -162,49 +168,49 @@ def _check_shapes(arrays: dict[str, Numbers]) -> None:
     except ValueError as error:
         listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ArgumentError(
-            f"Shapes do not broadcast: {listed}. For a grid give maturity[:, None] and strikes."
+            f"Shapes do not broadcast: {listed}. For a grid, pass maturity[:, None] and strike."
         ) from error
 
 
 def moneyness(forward: Real, strike: Real) -> Real:
-    """Log-forward moneyness k = log(strike/forward); nan where either is not positive."""
-    good = (forward > 0) & (strike > 0)
-    return jnp.where(good, jnp.log(jnp.where(good, strike, 1.0) / jnp.where(good, forward, 1.0)), jnp.nan)
+    """Compute the log-forward moneyness k = log(strike / forward); nan where either is not positive."""
+    valid = (forward > 0) & (strike > 0)
+    return jnp.where(valid, jnp.log(jnp.where(valid, strike, 1.0) / jnp.where(valid, forward, 1.0)), jnp.nan)
 
 
 def from_out_of_the_money(otm: Real, k: Real, is_call: Flags) -> Real:
-    """Normalised price of a call or put from the out-of-the-money price.
+    """Compute the normalised price of a call or put from the out-of-the-money price.
 
-    Parity (1) is used in the direction that adds, never in the one that subtracts.
+    Put-call parity (1) only ever adds intrinsic value here, so that no digits cancel.
 
     Args:
         otm: Price of the call for k >= 0, of the put for k < 0.
-        k: Log-forward moneyness.
-        is_call: True where the call's price is wanted, false for the put's.
+        k: Log-forward moneyness; all arguments broadcast.
+        is_call: True to return the price of the call, False for that of the put.
 
     Returns:
-        Broadcast shape.
+        Normalised price, in the broadcast shape.
     """
-    # written with `where`: at k = 0 the out-of-the-money price is the call's, and so is its derivative
-    missing = jnp.where(is_call, jnp.where(k < 0, -jnp.expm1(k), 0.0), jnp.where(k >= 0, jnp.expm1(k), 0.0))
-    return otm + missing
+    # `where` and not `maximum`: at k = 0 the out-of-the-money option is the call, also for derivatives
+    intrinsic = jnp.where(is_call, jnp.where(k < 0, -jnp.expm1(k), 0.0), jnp.where(k >= 0, jnp.expm1(k), 0.0))
+    return otm + intrinsic
 
 
 def settled(normalised: Real, option: Terms) -> Real:
-    """Price in the payment currency (cash) or in the underlying (coin) of a normalised price."""
+    """Convert a normalised price to the payment currency (cash) or to the underlying (coin)."""
     return option.discount * jnp.where(option.is_coin, normalised, option.forward * normalised)
 
 
 def unit(discount: Scalar, forward: Real, settlement: Settlement) -> Real:
-    """Unit of quoted prices: what a normalised price is multiplied by to give the quoted one, (2).
+    """Compute the unit of quoted prices (2): the quoted price is the unit times the normalised price.
 
     Args:
         discount: Discount factor of the payment currency, broadcast.
         forward: Forward of the expiry, any shape.
-        settlement: "cash": quoted in the payment currency; "coin": quoted in the underlying, where normalised
-            and quoted price are the same.
+        settlement: "cash" for quotes in the payment currency; "coin" for quotes in the underlying, where
+            normalised and quoted price are the same.
 
     Returns:
-        Shape of the forward.
+        The unit, in the shape of the forward.
     """
     return np.ones(np.shape(forward)) if settlement == "coin" else discount * forward

@@ -1,4 +1,4 @@
-"""Figures, returned as matplotlib `Figure`: a notebook shows one, `figure.savefig(path)` keeps it."""
+"""Figures, returned as matplotlib `Figure`: a notebook shows them, and `figure.savefig(path)` saves one."""
 
 from .diagnostics import correlations as correlations
 from .diagnostics import directions as directions

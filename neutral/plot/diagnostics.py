@@ -25,14 +25,20 @@ Unit = Literal["vol", "price", "spreads"]
 
 _EDGES = (*(-x for x in reversed(MONEYNESS)), *MONEYNESS)
 _FARTHEST = 150.0  # largest percentage of a parameter's size that the axis of intervals shows
-_SEEN = "C0"
-_UNSEEN = "C3"
-_DECADES = 6.0  # bars are drawn to so many decades below the largest singular value
-_MOST = 0.9  # share of the cells within the scale of colours, so that one far off does not pale the others
+_DETERMINED = "C0"
+_UNDETERMINED = "C3"
+_DECADES = 6.0  # number of decades below the largest singular value to which bars are drawn
+_MOST = 0.9  # share of cells within the colour scale, so that one extreme cell does not pale all others
 
 
 class UnitScale(NamedTuple):
-    """How residuals in a unit are written."""
+    """How residuals in a unit are written.
+
+    Attributes:
+        factor: Number of units in a residual of 1.
+        form: Format of a number, such as ".0f".
+        words: Name of the unit.
+    """
 
     factor: float
     form: str
@@ -47,15 +53,18 @@ _UNITS = {
 
 
 def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None = None) -> Figure:
-    """Mean of model less market over the fitted quotes, by moneyness and expiry; red: the model is above.
+    """Draw the mean of model less market over the fitted quotes, by moneyness and expiry.
+
+    Cells in which the model is above the market are red.
 
     Args:
         diagnosis: The diagnosis of one fit.
-        unit: "vol", basis points of implied volatility; "price", basis points of the forward; "spreads".
+        unit: "vol", basis points of implied volatility; "price", basis points of the forward; "spreads",
+            bid-ask spreads.
         title: Title of the figure.
 
     Returns:
-        A matplotlib figure; where there are no residuals it says why.
+        A matplotlib figure; without residuals it states the reason instead.
 
     Raises:
         ArgumentError: the unit is not one of these.
@@ -69,7 +78,7 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
     values = np.where(used, scale.factor * getattr(residuals, unit), np.nan)
     finite = np.isfinite(values)
     if not finite.any():
-        why = residuals.reason or f"no fitted quote has one in {scale.words}."
+        why = residuals.reason or f"no fitted quote has a residual in {scale.words}."
         return text_figure(f"No residuals: {why}", title)
     expiries = np.unique(residuals.t[finite])
     cells = _cell_means(values, residuals.k, residuals.t, expiries)
@@ -83,14 +92,18 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
 
 
 def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = None) -> Figure:
-    """Confidence intervals of the parameters in percent of their sizes, with the values written beside.
+    """Draw confidence intervals of the parameters in percent of their sizes, with their values at the side.
 
-    A size is the parameter's absolute value, at least a tenth of the typical one; 1 for a correlation.
+    The size of a parameter is its absolute value, but at least a tenth of its typical value; the size of a
+    correlation is 1.
 
     Args:
         diagnosis: The diagnosis of one fit.
-        level: Probability that an interval covers the parameter.
+        level: Probability that an interval covers the parameter, in (0, 1).
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure; without intervals it states the reason instead.
 
     Raises:
         ArgumentError: level is not between 0 and 1.
@@ -104,34 +117,43 @@ def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = N
     offsets = 100.0 * (ends - values[:, None]) / parameter_sizes(diagnosis.fit)[:, None]
     rows = np.arange(values.size)
     figure, (axes,) = panels(1, 1, (6.4, 0.6 + 0.34 * values.size))
-    axes.barh(rows, np.ptp(offsets, axis=1), left=offsets[:, 0], height=0.5, color=_SEEN, alpha=0.35)
-    axes.plot(np.zeros(values.size), rows, "|", color=_SEEN, ms=11, mew=2)
+    axes.barh(rows, np.ptp(offsets, axis=1), left=offsets[:, 0], height=0.5, color=_DETERMINED, alpha=0.35)
+    axes.plot(np.zeros(values.size), rows, "|", color=_DETERMINED, ms=11, mew=2)
     reach = min(1.08 * _largest(offsets), _FARTHEST)
     axes.set_xlim(-reach, reach)
     axes.set_yticks(rows, uncertainty.names)
     axes.invert_yaxis()
     beside = axes.secondary_yaxis("right")
-    beside.set_yticks(rows, [_written(*line) for line in zip(values, *ends.T, strict=True)])
+    beside.set_yticks(rows, [_with_interval(*line) for line in zip(values, *ends.T, strict=True)])
     beside.tick_params(length=0)
     beside.spines["right"].set_visible(False)
     axes.set(xlabel=f"{level:.0%} interval less value, percent of the parameter's size", title=title or "")
-    held = [name for name in diagnosis.fit.result.names if name not in uncertainty.names]
-    if held:
-        figure.supxlabel(f"fixed or on a bound: {', '.join(held)}", fontsize="small")
+    excluded = [name for name in diagnosis.fit.result.names if name not in uncertainty.names]
+    if excluded:
+        figure.supxlabel(f"fixed or on a bound: {', '.join(excluded)}", fontsize="small")
     light_grid(axes)
     return figure
 
 
 def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
-    """Correlations of the estimates; those above 0.9 in size are framed.
+    """Draw the correlations of the estimates, with a frame around those above 0.9 in absolute value.
 
     Args:
         diagnosis: The diagnosis of one fit.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure; without correlations it states the reason instead.
+
+    Raises:
+        NeutralError: matplotlib is not installed.
     """
     matrix = diagnosis.identifiability
     if matrix.reason or not np.any(np.isfinite(matrix.correlation)):
-        why = matrix.reason or "a direction has no effect on any price, so that there is no covariance."
+        why = (
+            matrix.reason
+            or "a direction of parameters has no effect on any price, so there is no covariance."
+        )
         return text_figure(f"No correlations: {why}", title)
     n = len(matrix.names)
     side = 1.1 + 0.42 * n if n < 12 else 7.6
@@ -148,37 +170,46 @@ def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
 
 
 def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
-    """Singular values of the scaled Jacobian, and the directions of parameters that the quotes do not see.
+    """Draw the singular values of the scaled Jacobian, and the undetermined directions of parameters.
 
-    Where the quotes see all directions, the one that they see least is drawn.
+    Where the quotes determine all directions, the least determined one is drawn.
 
     Args:
         diagnosis: The diagnosis of one fit.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure; without a Jacobian it states the reason instead.
+
+    Raises:
+        NeutralError: matplotlib is not installed.
     """
-    seen = diagnosis.identifiability
-    if seen.reason:
-        return text_figure(f"No directions: {seen.reason}", title)
-    n = len(seen.names)
-    lost = seen.sloppy
-    shown = np.flatnonzero(lost) if lost.any() else np.array([n - 1])
-    shown = shown[::-1][:3]  # the worst ones
-    figure, (left, *others) = panels(1 + shown.size, 4, (2.9, 0.7 + 0.3 * n))
-    floor = seen.singular_values[0] * 10.0**-_DECADES
-    colours = [_UNSEEN if unseen else _SEEN for unseen in lost]
-    left.barh(range(n), np.maximum(seen.singular_values, floor), color=colours, alpha=0.75)
-    least = max(seen.singular_values[-1], floor)
+    identifiability = diagnosis.identifiability
+    if identifiability.reason:
+        return text_figure(f"No directions: {identifiability.reason}", title)
+    n = len(identifiability.names)
+    undetermined = identifiability.sloppy
+    rows = np.flatnonzero(undetermined) if undetermined.any() else np.array([n - 1])
+    rows = rows[::-1][:3]  # those of the smallest singular values
+    figure, (left, *others) = panels(1 + rows.size, 4, (2.9, 0.7 + 0.3 * n))
+    floor = identifiability.singular_values[0] * 10.0**-_DECADES
+    colours = [_UNDETERMINED if flag else _DETERMINED for flag in undetermined]
+    left.barh(range(n), np.maximum(identifiability.singular_values, floor), color=colours, alpha=0.75)
+    least = max(identifiability.singular_values[-1], floor)
     left.set(xscale="log", xlim=(least / 3.0, None), xlabel="singular value", ylabel="direction")
-    # on less than two decades every minor tick would have a number, one over another
+    # on less than two decades every minor tick would have a label, and labels would overlap
     left.xaxis.set_minor_formatter("")
     left.set_yticks(range(n), [f"{i + 1}" for i in range(n)])
-    left.set_title(f"{seen.effective_rank} of {n} seen", fontsize="medium")
-    for axes, i in zip(others, shown, strict=True):
-        axes.barh(range(n), seen.directions[i], color=colours[i], alpha=0.75)
+    left.set_title(f"{identifiability.effective_rank} of {n} determined", fontsize="medium")
+    for axes, i in zip(others, rows, strict=True):
+        axes.barh(range(n), identifiability.directions[i], color=colours[i], alpha=0.75)
         axes.set(xlim=(-1.05, 1.05), xlabel="component")
-        axes.set_yticks(range(n), seen.names)
+        axes.set_yticks(range(n), identifiability.names)
         axes.axvline(0.0, color="0.4", lw=0.8)
-        axes.set_title(f"direction {i + 1}: {'not seen' if lost[i] else 'seen least'}", fontsize="medium")
+        axes.set_title(
+            f"direction {i + 1}: {'undetermined' if undetermined[i] else 'least determined'}",
+            fontsize="medium",
+        )
     for axes in (left, *others):
         axes.invert_yaxis()
         light_grid(axes)
@@ -187,21 +218,26 @@ def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
 
 
 def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
-    """Change of one number per percentage point of each quoted volatility, over expiry and strike.
+    """Draw the change of one number per percentage point of each quoted volatility, by expiry and strike.
 
     Call and put of a strike are added, and the sum of each expiry is written at the end of its row.
 
     Args:
-        ladder: What `neutral.sensitivities` returns for a function with one value.
+        ladder: The result of `neutral.sensitivities` for a function with one value.
         title: Title of the figure.
 
+    Returns:
+        A matplotlib figure; without sensitivities it states the reason instead.
+
     Raises:
-        ArgumentError: the ladder is of several values.
+        ArgumentError: the ladder is that of several values.
         NeutralError: matplotlib is not installed.
     """
     if np.ndim(ladder.vols) != 3:
         shape = np.shape(ladder.value)
-        raise ArgumentError(f"a ladder of one number can be drawn; the value of this one has shape {shape}.")
+        raise ArgumentError(
+            f"vega_ladder needs the ladder of one number, got one whose value has shape {shape}."
+        )
     if ladder.reason:
         return text_figure(f"No ladder: {ladder.reason}", title)
     surface = ladder.surface
@@ -224,24 +260,24 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
     axes.set(xlabel="log-forward moneyness  log(K / F)", ylabel="maturity, days")
     axes.set_title(title or f"change of the value, {float(ladder.value):.4g}, per percentage point")
     axes.axvline(0.0, color="0.4", lw=0.6)
-    bar = figure.colorbar(strips[-1], ax=axes, label="per strike; beside the map, per expiry", pad=0.01)
+    bar = figure.colorbar(strips[-1], ax=axes, label="per strike; sums per expiry beside the map", pad=0.01)
     bar.ax.ticklabel_format(axis="y", scilimits=(-2, 3))
     return figure
 
 
 def _largest(values: np.ndarray, share: float = 1.0) -> float:
-    """Largest size of the finite values, or a quantile of sizes; 1 where it is 0 or no value is finite."""
+    """Compute a quantile of the absolute finite values, by default the largest; 1 if that is 0 or missing."""
     sizes = np.abs(values[np.isfinite(values)])
     return float(np.quantile(sizes, share)) or 1.0 if sizes.size else 1.0
 
 
-def _written(value: float, low: float, high: float) -> str:
-    """A value with its interval as text."""
-    return f"{value:.4g}  [{low:.3g}, {high:.3g}]" if np.isfinite(low + high) else f"{value:.4g}  not known"
+def _with_interval(value: float, low: float, high: float) -> str:
+    """Write a value with its interval as text."""
+    return f"{value:.4g}  [{low:.3g}, {high:.3g}]" if np.isfinite(low + high) else f"{value:.4g}  no interval"
 
 
-def _cells(k: np.ndarray) -> np.ndarray:
-    """Edges halfway between sorted places, (n + 1,)."""
+def _cell_edges(k: np.ndarray) -> np.ndarray:
+    """Compute n + 1 cell edges, halfway between n sorted points."""
     between = [0.5 * (a + b) for a, b in pairwise(k)]
     if not between:
         return np.array([k[0] - 0.01, k[0] + 0.01])
@@ -251,7 +287,7 @@ def _cells(k: np.ndarray) -> np.ndarray:
 def _draw_strip(axes: Axes, i: int, k: np.ndarray, moves: np.ndarray, *, most: float) -> QuadMesh:
     """Draw the moves of one expiry as coloured cells in row i."""
     order = np.argsort(k)
-    edges = _cells(k[order])
+    edges = _cell_edges(k[order])
     return axes.pcolormesh(
         edges, [i - 0.42, i + 0.42], moves[order][None], cmap="RdBu_r", vmin=-most, vmax=most
     )
@@ -260,7 +296,7 @@ def _draw_strip(axes: Axes, i: int, k: np.ndarray, moves: np.ndarray, *, most: f
 def _cell_means(
     values: np.ndarray, k: np.ndarray, t: np.ndarray, expiries: np.ndarray
 ) -> Float[np.ndarray, "T cells"]:
-    """Means of the finite values by expiry and by interval of moneyness; nan where a cell has none."""
+    """Average the finite values by expiry and interval of moneyness; nan where a cell has none."""
     finite = np.isfinite(values)
     column = np.digitize(k, _EDGES)
     row = np.searchsorted(expiries, t)
@@ -273,7 +309,7 @@ def _cell_means(
 
 
 def _frame(column: int, row: int) -> Rectangle:
-    """A black frame around a cell of a map."""
+    """Make a black frame around a cell of a map."""
     from matplotlib.patches import Rectangle
 
     return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, fill=False, edgecolor="black", lw=1.8)

@@ -1,4 +1,4 @@
-"""A figure of fits in the order of time: the path of every parameter with its intervals."""
+"""A figure of fits over time: the path of every parameter with its intervals."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ _FAILED = "C3"
 
 
 def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -> Figure:
-    """Parameters from fit to fit with 90 % intervals, one panel each; crosses are fits without convergence.
+    """Draw the parameters of successive fits with 90 % intervals, in one panel each.
+
+    Crosses mark fits that did not converge.
 
     Args:
         records: Fits of one market and model in order of time, each with "parameters" and "standard_errors"
             by name, "timestamp" in ISO form, and "converged". If any timestamp is missing, the fits are
-            numbered instead.
+            numbered instead. Fits without parameters are left out.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure; without any parameters it says so instead.
 
     Raises:
         NeutralError: matplotlib is not installed.
@@ -35,14 +40,21 @@ def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -
     stamps = [fit.get("timestamp") for fit in fits]
     dated = all(stamps)
     x = np.array([datetime.fromisoformat(str(s)) for s in stamps] if dated else range(1, len(fits) + 1))
-    good = np.array([bool(fit.get("converged")) for fit in fits])
-    figure, drawn = panels(len(names), 3, (3.5, 1.9))
-    for axes, name in zip(drawn, names, strict=True):
+    converged = np.array([bool(fit.get("converged")) for fit in fits])
+    figure, axes_list = panels(len(names), 3, (3.5, 1.9))
+    for axes, name in zip(axes_list, names, strict=True):
         values, errors = (_numbers(fits, kind, name) for kind in ("parameters", "standard_errors"))
-        axes.plot(x[good], values[good], color="C0", lw=1.0, marker=".", ms=6)
-        axes.plot(x[~good], values[~good], "x", color=_FAILED, ms=5)
-        draw_band(axes, x[good], values[good], errors[good], "C0")
-        axes.errorbar(x[good], values[good], NINETY * errors[good], fmt="none", ecolor="C0", elinewidth=0.8)
+        axes.plot(x[converged], values[converged], color="C0", lw=1.0, marker=".", ms=6)
+        axes.plot(x[~converged], values[~converged], "x", color=_FAILED, ms=5)
+        draw_band(axes, x[converged], values[converged], errors[converged], "C0")
+        axes.errorbar(
+            x[converged],
+            values[converged],
+            NINETY * errors[converged],
+            fmt="none",
+            ecolor="C0",
+            elinewidth=0.8,
+        )
         axes.set_ylim(*_around(values, NINETY * errors))
         axes.set_title(name, fontsize="medium")
         axes.tick_params(labelsize="x-small")
@@ -58,12 +70,12 @@ def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -
 
 
 def _numbers(fits: Sequence[Mapping[str, Any]], kind: str, name: str) -> np.ndarray:
-    """One number of each fit; nan where it is missing."""
+    """Collect one number of each fit; nan where it is missing."""
     return np.array([(fit.get(kind) or {}).get(name) for fit in fits], float)
 
 
 def _around(values: np.ndarray, half: np.ndarray) -> tuple[float, float]:
-    """Limits around a path and its median interval, so that one very wide interval does not hide the path."""
+    """Compute axis limits from the path and its median interval, so that one wide interval cannot hide it."""
     finite = half[np.isfinite(half)]
     margin = float(np.median(finite)) if finite.size else 0.0
     low = float(np.nanmin(values)) - margin

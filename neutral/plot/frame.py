@@ -1,4 +1,4 @@
-"""What all figures share: matplotlib on demand, panels, bars of quotes, maps of numbers, bands."""
+"""Functions shared by all figures: import of matplotlib on demand, panels, quote bars, heat maps, bands."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 CURVE_POINTS = 121
-NINETY = 1.6449  # standard deviations to either side of a 90 % interval
-_DRAWN = 0.01  # largest relative error of a price that a line shows
-_DARK = 0.6  # share of the scale of colours above which numbers are written in white
+NINETY = 1.6449  # half width of a 90 % interval in standard deviations
+_DRAWN = 0.01  # largest relative error of a price that is drawn
+_DARK = 0.6  # share of the colour scale above which numbers are written in white
 
 
 def widened(k: np.ndarray) -> np.ndarray:
-    """A grid over the range of k and 4 % of it to either side, at least 0.01 wide."""
+    """Make a grid over the range of k, extended by 4 % (at least 0.005) on either side."""
     margin = max(0.04 * np.ptp(k), 0.005)
     return np.linspace(np.min(k) - margin, np.max(k) + margin, CURVE_POINTS)
 
@@ -39,33 +39,33 @@ def draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> 
 
 
 def clean(axes: Axes) -> None:
-    """Give the axes a light grid and a line at the money, and take away the box."""
+    """Give the axes a light grid and a line at the money, and remove the top and right borders."""
     axes.axvline(0.0, color="0.85", lw=0.8, zorder=0)
     axes.grid(alpha=0.25, lw=0.5)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def light_grid(axes: Axes) -> None:
-    """Give the axes a light grid behind the data, and take away the box."""
+    """Give the axes a light grid behind the data, and remove the top and right borders."""
     axes.grid(alpha=0.25, lw=0.5)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def days(t: float) -> str:
-    """A maturity in years as text in days, without the unit."""
+    """Write a maturity in years as a number of days, without the unit."""
     return f"{365 * t:.3g}" if 365 * t < 999.5 else f"{365 * t:.0f}"
 
 
 def panels(
     n: int, columns: int, size: tuple[float, float], *, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels of one size in inches, at most `columns` of them in a row."""
+    """Make a figure with n panels of one size in inches, at most `columns` of them in a row."""
     columns = min(columns, n)
     rows = -(-n // columns)
     plt = pyplot()
     figure = plt.figure(figsize=(0.9 + columns * size[0], 0.8 + rows * size[1]), layout="constrained")
-    plt.close(figure)  # a notebook shows the returned figure once, and nothing keeps it alive
+    plt.close(figure)  # closed so that a notebook shows the returned figure only once, and memory is freed
     grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
     for axes in grid.flat[n:]:
         axes.set_visible(False)
@@ -73,7 +73,7 @@ def panels(
 
 
 def text_figure(text: str, title: str | None) -> Figure:
-    """A figure that says in words why there is nothing to draw."""
+    """Make a figure with a text, which states why there is nothing to draw."""
     figure, (axes,) = panels(1, 1, (5.6, 1.4))
     axes.axis("off")
     axes.set_title(title or "")
@@ -82,14 +82,17 @@ def text_figure(text: str, title: str | None) -> Figure:
 
 
 def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: float = 8.0) -> AxesImage:
-    """Draw signed numbers as colours with white at 0, written into their cells; a nan stays empty.
+    """Draw a heat map of signed numbers, white at 0, with the numbers in their cells; nan cells are empty.
 
     Args:
         axes: Axes to draw on.
         values: The numbers, rows by columns.
-        most: End of the scale of colours on either side.
+        most: Absolute value at both ends of the colour scale.
         form: Format of the numbers, such as ".2f".
         fontsize: Size of the numbers in points.
+
+    Returns:
+        The image, for a colour bar.
     """
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
@@ -101,7 +104,7 @@ def heat_map(axes: Axes, values: np.ndarray, most: float, form: str, fontsize: f
 
 
 def draw_band(axes: Axes, x: np.ndarray, values: np.ndarray, errors: np.ndarray, colour: str) -> None:
-    """Draw 90 % intervals around a path, from standard errors."""
+    """Draw a band of 90 % intervals, computed from standard errors, around a path."""
     half = NINETY * errors
     axes.fill_between(x, values - half, values + half, color=colour, alpha=0.18, lw=0)
 
@@ -116,10 +119,18 @@ def tidy_dates(axes: Axes) -> None:
 
 
 def model_vols(model: AbstractFourierModel, k: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """Implied volatilities of a model, from the out-of-the-money option at each point.
+    """Compute implied volatilities of a model from the out-of-the-money option at each point.
 
-    The engine that shares its nodes among strikes is accurate enough for a line in a figure. Where it reports
-    an error of 1 % or more the volatility is nan, and nothing is drawn.
+    The `Lewis` engine is accurate enough for a line in a figure. Where it reports a price error of 1 % or
+    more, the volatility is nan, and nothing is drawn.
+
+    Args:
+        model: The model.
+        k: Log-forward moneyness; broadcast against t.
+        t: Maturities in years, > 0.
+
+    Returns:
+        Annualised volatilities, in the broadcast shape.
     """
     is_call = k >= 0
     info = price_info(model, 1.0, np.exp(k), t, kind=is_call, engine=Lewis(256))
@@ -129,7 +140,10 @@ def model_vols(model: AbstractFourierModel, k: np.ndarray, t: np.ndarray) -> np.
 
 
 def pyplot() -> ModuleType:
-    """The module matplotlib.pyplot, imported on the first figure.
+    """Import the module matplotlib.pyplot when the first figure needs it.
+
+    Returns:
+        The module.
 
     Raises:
         NeutralError: matplotlib is not installed.

@@ -1,4 +1,4 @@
-"""A figure of market bid-ask volatilities beside the smiles of models."""
+"""A figure of market bid-ask volatilities and the smiles of models."""
 
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ def smile(
     labels: Sequence[str] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """Implied-volatility smiles, one panel per expiry: the market's bid-ask bars and the models' curves.
+    """Draw implied-volatility smiles, one panel per expiry, with bid-ask bars of quotes and curves of models.
 
     Args:
-        model: A model, a mapping from label to model to compare several, or None to draw the market alone.
+        model: A model, a mapping from labels to models to compare several, or None to draw only the market.
         k: Log-forward moneyness log(strike / forward) of each quote, shape (n,); the curves span its range.
         t: Maturity of each quote in years, > 0, shape (n,) or one number.
-        bid_vol: Implied volatility of each bid, decimal, shape (n,); no bar is drawn where it is nan.
-        ask_vol: The same for the ask; given with `bid_vol` or not at all.
+        bid_vol: Implied volatility of each bid as a decimal, shape (n,) or one number; no bar is drawn where
+            it is nan.
+        ask_vol: Implied volatility of each ask; needed with `bid_vol` and only with it.
         labels: Panel titles in order of increasing maturity; the maturity in days by default.
         title: Title of the figure.
 
@@ -44,9 +45,9 @@ def smile(
         ArgumentError: shapes do not fit together, or there is nothing to draw.
         NeutralError: matplotlib is not installed.
     """
-    models = _named(model)
+    models = _by_label(model)
     if not models and bid_vol is None:
-        raise ArgumentError("nothing to draw: pass a model, or bid_vol and ask_vol, or both.")
+        raise ArgumentError("There is nothing to draw: pass a model, or bid_vol and ask_vol, or both.")
     moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
     expiries, panel = np.unique(maturity, return_inverse=True)
     titles = [f"{days(expiry)} days" for expiry in expiries] if labels is None else labels
@@ -59,25 +60,25 @@ def smile(
     curves = {name: model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
     n = len(expiries)
     size = (6.1, 3.8) if n == 1 else (4.3, 3.1)
-    figure, drawn = panels(n, 2 if n in (2, 4) else 3, size, sharey=True)
-    for i, axes in enumerate(drawn):
+    figure, axes_list = panels(n, 2 if n in (2, 4) else 3, size, sharey=True)
+    for i, axes in enumerate(axes_list):
         clean(axes)
         if bid_vol is not None:
             draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
         for name, vols in curves.items():
             axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
         axes.set_title(titles[i], fontsize="medium")
-    drawn[0].legend(frameon=False)
+    axes_list[0].legend(frameon=False)
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
     figure.suptitle(title or "")
     return figure
 
 
-def _named(
+def _by_label(
     model: AbstractFourierModel | Mapping[str, AbstractFourierModel] | None,
 ) -> Mapping[str, AbstractFourierModel]:
-    """The models by label; a single one is labelled with its class."""
+    """Return the models by label; a single model has the name of its class as label."""
     if model is None:
         return {}
     return model if isinstance(model, Mapping) else {type(model).__name__: model}
@@ -86,24 +87,24 @@ def _named(
 def _quotes(
     k: ArrayLike, t: ArrayLike, bid_vol: ArrayLike | None, ask_vol: ArrayLike | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """k, t, bid and ask volatility as arrays of one shape (n,), checked; nan where there is no market."""
+    """Check k, t, bid and ask volatility and convert them to shape (n,); bid and ask are nan if None."""
     moneyness = np.atleast_1d(np.asarray(k, float))
     shape = moneyness.shape
     if moneyness.ndim != 1 or not moneyness.size or not np.all(np.isfinite(moneyness)):
-        raise ArgumentError(f"k must be finite numbers of shape (n,), n >= 1; got {k} of shape {shape}.")
+        raise ArgumentError(f"k must be finite numbers of shape (n,) with n >= 1, got {k} of shape {shape}.")
     if (bid_vol is None) != (ask_vol is None):
-        raise ArgumentError("bid_vol and ask_vol go together: pass both or none.")
+        raise ArgumentError("bid_vol and ask_vol go together: pass both or neither.")
     arrays: list[np.ndarray] = []
     for name, value in (("t", t), ("bid_vol", bid_vol), ("ask_vol", ask_vol)):
         array = np.asarray(np.nan if value is None else value, float)
         if array.shape not in ((), shape):
             raise ArgumentError(
-                f"{name} has shape {array.shape}; it must have the shape {shape} of k, or be one number."
+                f"{name} must have the shape {shape} of k, or be one number; {name} has shape {array.shape}."
             )
         arrays.append(np.broadcast_to(array, shape))
     maturity, bid, ask = arrays
     if not np.all(np.isfinite(maturity) & (maturity > 0)):
-        raise ArgumentError(f"t must be finite and > 0, in years; got {maturity}.")
+        raise ArgumentError(f"t must be finite and > 0, in years, got {maturity}.")
     if np.any(bid > ask):
         raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {moneyness.size} quotes.")
     return moneyness, maturity, bid, ask

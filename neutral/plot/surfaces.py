@@ -1,4 +1,4 @@
-"""Figures of volatility surfaces: smiles beside quotes, a map of volatility, total variance, densities."""
+"""Figures of volatility surfaces: smiles with quotes, a map of volatility, total variance, densities."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-_COLOURS = "viridis"  # readable without colour vision, and in grey
-_LIGHTEST = 0.92  # largest share of the scale for lines: the lightest yellow is lost on white
-_ACROSS = 3.0  # standard deviations drawn to either side
-_POINTS = 241  # of a line
-_DAYS = 365.0  # a year
+_COLOURS = "viridis"  # readable with colour blindness, and in grey
+_LIGHTEST = 0.92  # largest share of the colour scale for lines: lighter yellow is invisible on white
+_ACROSS = 3.0  # standard deviations drawn on either side of the forward
+_POINTS = 241  # number of points of a line
+_DAYS = 365.0  # days in a year
 
 
 def smiles(
     quotes: QuoteSurface, surface: VolSurface | AbstractFourierModel, *, title: str | None = None
 ) -> Figure:
-    """Smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
+    """Draw smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
 
     Args:
-        quotes: One surface of quotes; out-of-the-money quotes are drawn where both sides have a volatility.
-        surface: Surface or model to draw, whether it was fitted to these quotes or not.
+        quotes: A single surface of quotes; of these, out-of-the-money quotes are drawn where both bid and
+            ask have a volatility.
+        surface: Surface or model to draw; it need not be fitted to these quotes.
         title: Title of the figure.
 
     Returns:
@@ -44,7 +45,7 @@ def smiles(
         NeutralError: matplotlib is not installed.
     """
     if np.ndim(quotes.t) != 1:
-        raise ArgumentError("smiles draws the quotes of one surface; take one of the stack by its index.")
+        raise ArgumentError("smiles draws the quotes of one surface, got a stack; select one by its index.")
     k, t, bid, ask = _market(quotes)
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
@@ -54,13 +55,13 @@ def smiles(
     else:
         name = type(surface).__name__
         vols = model_vols(surface, grid, expiries[:, None])
-    figure, drawn = _grid(expiries.size)
-    for axes, expiry, x, y in zip(drawn, expiries, grid, vols, strict=True):
+    figure, axes_list = _grid(expiries.size)
+    for axes, expiry, x, y in zip(axes_list, expiries, grid, vols, strict=True):
         of_expiry = t == expiry
         draw_quotes(axes, k[of_expiry], bid[of_expiry], ask[of_expiry])
         axes.plot(x, 100 * y, lw=1.4, label=name)
         axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
-    drawn[0].legend(frameon=False, fontsize="x-small")
+    axes_list[0].legend(frameon=False, fontsize="x-small")
     figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
     figure.supylabel("implied volatility, %", fontsize="medium")
     figure.suptitle(title or "")
@@ -68,15 +69,18 @@ def smiles(
 
 
 def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
-    """Implied volatility over moneyness and maturity, as colours and contour lines.
+    """Draw implied volatility over moneyness and maturity, as colours and contour lines.
 
-    Moneyness is in standard deviations at the money, so that every maturity shows the strikes that are
-    traded.
+    Moneyness is in standard deviations at the money, so that every maturity shows a similar range of traded
+    strikes.
 
     Args:
         surface: Surface to draw.
-        t: Shortest and longest maturity in years; those of the surface's expiries where None.
+        t: Shortest and longest maturity in years; those of the surface's expiries if None.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure.
 
     Raises:
         ArgumentError: t is not positive, or the surface has no expiries and t is None.
@@ -101,12 +105,15 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
 
 
 def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
-    """Total variance of every expiry over moneyness; lines that cross are calendar arbitrage.
+    """Draw the total variance of every expiry over moneyness; lines that cross show calendar arbitrage.
 
     Args:
         surface: Surface to draw.
-        t: Maturities in years; the surface's expiries where None.
+        t: Maturities in years; the surface's expiries if None.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure.
 
     Raises:
         ArgumentError: t is not positive, or the surface has no expiries and t is None.
@@ -123,12 +130,15 @@ def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: st
 
 
 def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
-    """Risk-neutral density of log(F_T / F) at every expiry, each in units of its own standard deviation.
+    """Draw the risk-neutral density of log(F_T / F) of every expiry, in units of its standard deviation.
 
     Args:
         surface: Surface to draw.
-        t: Maturities in years; the surface's expiries where None.
+        t: Maturities in years; the surface's expiries if None.
         title: Title of the figure.
+
+    Returns:
+        A matplotlib figure.
 
     Raises:
         ArgumentError: t is not positive, or the surface has no expiries and t is None.
@@ -146,12 +156,12 @@ def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | N
 
 
 def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """k, t, and the volatilities of bid and ask of the out-of-the-money quotes, nan where there is none."""
+    """Return k, t, bid and ask volatilities of the out-of-the-money quotes; nan where there is none."""
     listed = quotes.quotes()
     out = listed.is_call == (listed.k >= 0.0)
     k, t, is_call = (x[out] for x in (listed.k, listed.t, listed.is_call))
     if not k.size:
-        raise ArgumentError("smiles found no out-of-the-money quote to draw.")
+        raise ArgumentError("smiles needs at least one out-of-the-money quote, got none.")
     bid, ask = (np.asarray(implied_stdev(x[out], k, is_call)) / np.sqrt(t) for x in (listed.bid, listed.ask))
     bid = np.where(np.isfinite(bid) & (bid > 0.0), bid, np.nan)
     ask = np.where(np.isfinite(ask) & (ask > 0.0), ask, np.nan)
@@ -159,21 +169,21 @@ def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, n
 
 
 def _expiries(surface: VolSurface, t: ArrayLike | None) -> np.ndarray:
-    """The maturities t, or the surface's own expiries that have a smile, ascending."""
+    """Return the maturities t or, if None, the expiries of the surface that have a smile, ascending."""
     if t is None:
         listed = getattr(surface, "expiries", None)
         if listed is None:
-            raise ArgumentError(f"{type(surface).__name__} has no expiries; pass t, maturities in years.")
+            raise ArgumentError(f"{type(surface).__name__} has no expiries; pass maturities in years as t.")
         known = np.asarray(getattr(surface, "known", True))
         t = np.asarray(listed)[np.broadcast_to(known, np.shape(listed))]
     expiries = np.unique(np.asarray(t, float))
     if not expiries.size or not np.all(np.isfinite(expiries) & (expiries > 0.0)):
-        raise ArgumentError(f"t must be finite and > 0, in years, and at least one; got {t}.")
+        raise ArgumentError(f"t must be one or more finite maturities > 0, in years, got {t}.")
     return expiries
 
 
 def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: np.ndarray) -> None:
-    """Draw one line per expiry, coloured by it, with a bar of colours, which has room for fifty expiries."""
+    """Draw one line per expiry with a colour bar, which is readable even for fifty expiries."""
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, LogNorm
@@ -198,7 +208,7 @@ def _plain_days(axis: Axis) -> None:
 
 
 def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
-    """A figure with one panel and its labels."""
+    """Make a figure with one panel and its axis labels."""
     figure, (axes,) = panels(1, 1, (6.7, 4.0))
     axes.set(xlabel=x, ylabel=y, title=title or "")
     clean(axes)
@@ -206,10 +216,10 @@ def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
 
 
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels, each with a scale of its own, since smiles of days and of years differ."""
-    figure, drawn = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
-    for axes in drawn:
+    """Make a figure with n panels of separate scales, because smiles of days and of years differ."""
+    figure, axes_list = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
+    for axes in axes_list:
         clean(axes)
         axes.tick_params(labelsize="x-small")
         axes.locator_params(nbins=5)
-    return figure, drawn
+    return figure, axes_list

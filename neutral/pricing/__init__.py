@@ -1,4 +1,4 @@
-"""Engines, and the functions people call: prices, Greeks, implied volatilities, distributions."""
+"""Engines, and the functions that users call: prices, Greeks, implied volatilities, distributions."""
 
 from ..models.paths.base import AbstractScheme as AbstractScheme
 from ..models.paths.local_volatility import LocalVolatility as LocalVolatility

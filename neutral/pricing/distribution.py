@@ -21,7 +21,7 @@ def digital(
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
 ) -> Real:
-    """Price of a cash-or-nothing option: pays 1 where F_T > strike (call) or F_T < strike (put).
+    """Price of a cash-or-nothing option, which pays 1 if F_T > strike (call) or F_T < strike (put).
 
     Args:
         model: Any Fourier model.
@@ -29,11 +29,15 @@ def digital(
         strike: Strikes, > 0.
         maturity: Years, > 0.
         kind: "call", "put" or booleans (True = call).
-        discount: Discount factors.
+        discount: Discount factors, > 0.
 
     Returns:
-        Discount factor times the risk-neutral probability. The smaller of the probabilities above and below
-        the strike keeps relative accuracy.
+        Discount factor times the risk-neutral probability, in the broadcast shape. The smaller of the
+        probabilities above and below the strike keeps relative accuracy.
+
+    Raises:
+        ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
     """
     option = terms(forward, strike, maturity, kind, discount)
     model = check_model(model, "float64")
@@ -43,7 +47,22 @@ def digital(
 def distribution(
     model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, maturity: ArrayLike
 ) -> Real:
-    """Risk-neutral probability of F_T <= strike; arguments broadcast as in `digital`."""
+    """Risk-neutral probability of F_T <= strike.
+
+    Args:
+        model: Any Fourier model.
+        forward: Forward, > 0; array arguments broadcast.
+        strike: Strikes, > 0.
+        maturity: Years, > 0.
+
+    Returns:
+        Probabilities in the broadcast shape. The smaller of the probabilities above and below the strike
+        keeps relative accuracy.
+
+    Raises:
+        ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
+    """
     return digital(model, forward, strike, maturity, "put")
 
 
@@ -57,7 +76,12 @@ def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, 
         maturity: Years, > 0.
 
     Returns:
-        d^2(undiscounted call)/dK^2, with relative accuracy in both tails.
+        The second derivative of the undiscounted call in the strike, in the broadcast shape, with relative
+        accuracy in both tails.
+
+    Raises:
+        ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
     """
     option = terms(forward, strike, maturity)
     model = check_model(model, "float64")
@@ -65,7 +89,7 @@ def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, 
 
 
 def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Flags]:
-    """k, the first two derivatives of the out-of-the-money price in k, and which terms are valid."""
+    """The moneyness k, two derivatives of the out-of-the-money price in k, and which terms are valid."""
     valid, k, t = coordinates(model, option)
     engine = Contour()
     plan = plan_for(model, k, t, engine)
@@ -80,7 +104,7 @@ def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real
 @eqx.filter_jit
 def _digital(model: AbstractFourierModel, option: Terms) -> Real:
     k, first, _, valid = _derivatives(model, option)
-    # -c' e^-k is the probability above, p' e^-k the one below; the other is its complement
+    # -c' e^-k is the probability above the strike, p' e^-k the one below; each is the other's complement
     tail = jnp.abs(first) * jnp.exp(-k)
     probability = jnp.where(option.is_call == (k >= 0), tail, 1.0 - tail)
     return jnp.where(valid, option.discount * probability, jnp.nan)

@@ -21,13 +21,15 @@ ORDERS = ("vanna", "volga", "speed")
 
 
 class Greeks(eqx.Module):
-    """Price and derivatives, each of the options' shape, in the price's unit.
+    """Price and derivatives, each of the options' shape, in the unit of the price.
 
-    delta, gamma and speed are derivatives in the forward, or in the spot where one was given. theta is -dP/dT
-    per year at fixed forward and discount, or at fixed spot, rate and yield where a rate was given. vega,
-    vanna and volga are those of Black's formula at the model's implied volatility, per unit of volatility.
-    net_delta is the forward delta less the premium in units of the underlying: the hedge of someone who holds
-    the coin.
+    delta, gamma and speed are derivatives in the forward, or in the spot if it was an argument. theta is
+    -dP/dT per year at fixed forward and discount, or at fixed spot, rate and yield if spot and rate were
+    arguments. vega, vanna and volga are those of Black's formula at the model's implied volatility, per unit
+    of volatility. net_delta is the forward delta less the premium in units of the underlying: the hedge of a
+    holder who measures wealth in the underlying. `parameters` holds the derivative in each parameter of the
+    model by name; for a parameter with an axis of entries that axis comes last. `status` holds a
+    `PriceStatus` code. vanna, volga and speed are None unless they were requested.
     """
 
     price: Real
@@ -64,25 +66,27 @@ def greeks(
         model: Any Fourier model.
         forward: Forward of each expiry, > 0, as in `price`.
         strike: Strikes, > 0.
-        maturity: Years to expiry, >= 0; at 0 all but the price are the limits of the intrinsic value.
+        maturity: Years to expiry, >= 0; at 0 the Greeks are derivatives of the intrinsic value.
         kind: "call", "put" or booleans (True = call).
         discount: Discount factors.
-        settlement: "cash" or "coin".
-        engine: `Contour()` where None.
+        settlement: "cash", or "coin" for inverse options.
+        engine: Any engine; `Contour()` where None.
         order: Further Greeks to compute: any of "vanna", "volga", "speed".
-        spot: Spot; delta and gamma are then derivatives in the spot, and `forward` may be omitted.
-        rate: Continuous rate, 1/yr; theta is then at fixed spot, rate and dividend.
-        dividend: Continuous dividend yield, 1/yr.
+        spot: Spot; delta, gamma and speed are then derivatives in the spot, and `forward` may be omitted.
+        rate: Continuous rate, 1/yr, with `spot`; theta is then at fixed spot, rate and dividend.
+        dividend: Continuous dividend yield, 1/yr, with `spot`.
 
     Returns:
-        A `Greeks`; `.parameters["kappa"]` is the derivative in the model's parameter kappa.
+        A `Greeks`; `.parameters["kappa"]` is the derivative in the model's parameter kappa. All numbers of an
+        option without a price are nan.
 
     Raises:
-        ArgumentError: An argument is wrong, as in `price`, or `order` has an unknown name.
+        ArgumentError: an argument is wrong, as in `price`, or `order` has an unknown name.
+        PrecisionError: double precision is off.
     """
     unknown = [name for name in order if name not in ORDERS]
     if unknown:
-        raise ArgumentError(f"order may name {', '.join(ORDERS)}; got {unknown}.")
+        raise ArgumentError(f"order accepts {', '.join(ORDERS)}; got {', '.join(map(repr, unknown))}.")
     option = terms(
         forward=forward,
         strike=strike,
@@ -168,20 +172,20 @@ def _greeks_grid(
         volga=volga if "volga" in order else None,
         speed=in_x(in_x(delta))(underlying) if "speed" in order else None,
     )
-    # the derivative of a constant nan is 0, which would pass for an answer
+    # the derivative of a constant nan is 0, which would look like a valid Greek
     has_price = info.status <= PriceStatus.inaccurate
     return jax.tree.map(lambda x: _nan_unless(has_price, x), result)
 
 
 def _nan_unless(has_price: Flags, x: Numbers) -> Numbers:
-    """Real numbers, nan where there is no price; x may have one more axis than the flags, codes stay."""
+    """Set x to nan where there is no price, unless it holds codes; x may have more axes than the flags."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     return jnp.where(jnp.reshape(has_price, has_price.shape + (1,) * (x.ndim - has_price.ndim)), x, jnp.nan)
 
 
 def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFourierModel) -> dict[str, Real]:
-    """Derivatives of f in each parameter, by name; in a parameter with an axis, that axis is last."""
+    """Derivatives of f in each parameter, by name; the axis of a parameter with entries comes last."""
     leaves, tree = jax.tree.flatten(model)
     names = [
         jax.tree_util.keystr(path).split(".")[-1] for path, _ in jax.tree_util.tree_leaves_with_path(model)
@@ -200,7 +204,7 @@ def _in_parameters(f: Callable[[AbstractFourierModel], Real], model: AbstractFou
 
 
 def _black_greeks(price: Real, k: Real, option: Terms, unit: Real, growth: Real) -> tuple[Real, Real, Real]:
-    """Black's vega, vanna (d delta / d vol) and volga at the volatility that the normalised price implies."""
+    """Black's vega, vanna (d delta / d vol) and volga at the implied volatility of the normalised price."""
     root = jnp.sqrt(option.maturity)
     s = implied_stdev(price, k, option.is_call)
     slope = unit * black.vega(k, s) * root

@@ -17,35 +17,35 @@ from ..typing import Codes, Flags, Real
 
 
 class Estimate(NamedTuple):
-    """Normalised prices as means over paths, and the standard errors of these; both of one shape."""
+    """Normalised prices, which are means over paths, and their standard errors; both have one shape."""
 
     price: Real
     standard_error: Real
 
 
 def time_grid(stops: ArrayLike, steps: int = 64) -> np.ndarray:
-    """Times from 0 to the last stop, in steps of equal length in sqrt(t): fine where smiles move fast.
+    """Times from 0 to the last stop, in steps of about equal length in sqrt(t): short where smiles move fast.
 
     Args:
         stops: Years, > 0, in any order: maturities of options, and expiries where a surface has a kink.
         steps: Approximate number of steps up to the last stop.
 
     Returns:
-        Ascending times, 0 first, with every stop among them.
+        Ascending times, shape (n,), that begin with 0 and contain every stop.
 
     Raises:
-        ArgumentError: A stop is not above 0, or there is no step.
+        ArgumentError: a stop is not above 0, there is no stop, or `steps` is below 1.
     """
     ends = np.unique(np.append(0.0, np.ravel(as_numbers("stops", stops))))
     if ends.size < 2 or ends[0] < 0.0 or not np.all(np.isfinite(ends)) or steps < 1:
-        raise ArgumentError(f"time_grid takes times above 0 and at least one step, got {stops!r}, {steps!r}.")
+        raise ArgumentError(f"time_grid needs stops above 0 and steps >= 1, got {stops!r} and {steps!r}.")
     root = np.sqrt(ends)
     counts = np.maximum(np.ceil(steps * np.diff(root) / root[-1]), 1).astype(int)
     pieces = [
         np.linspace(a, b, n, endpoint=False) for a, b, n in zip(root[:-1], root[1:], counts, strict=True)
     ]
     grid = np.append(np.concatenate(pieces) ** 2, ends[-1])
-    grid[np.append(np.cumsum(counts) - counts, grid.size - 1)] = ends  # to the last digit
+    grid[np.append(np.cumsum(counts) - counts, grid.size - 1)] = ends  # the square of the root may differ
     return grid
 
 
@@ -66,35 +66,41 @@ def monte_carlo(
     Args:
         scheme: The process, such as `surface.local_volatility()`.
         k: Log-forward moneyness log(K / F), any shape.
-        t: Maturities in years, broadcast against k. They must be numbers, not traced values, because they are
-            points of the grid.
-        key: A random key, as of `jax.random.key`.
-        kind: "call", "put" or booleans (True = call), broadcast against k.
-        grid: Times of the steps, 0 first, with every t in it; `time_grid(t)` where None.
+        t: Maturities in years, broadcasting against k. They must be numbers, not traced values, because they
+            are points of the grid.
+        key: A random key, such as `jax.random.key(0)`.
+        kind: "call", "put" or booleans (True = call), broadcasting against k.
+        grid: Times of the steps in years, shape (n,), ascending from 0, with every t among them;
+            `time_grid(t)` where None.
         paths: Number of paths, rounded up to whole chunks.
         chunk: Number of paths simulated together, even; it bounds the memory.
         antithetic: Whether every path has a mirror image; a pair then counts as one observation.
 
     Returns:
-        Price over (discount x forward) and standard error, of the broadcast shape. The standard error does
-        not contain the bias of the time steps: halve them to see it. Prices are differentiable in the
-        scheme's parameters, path by path.
+        Price over (discount x forward) and standard error, both of the broadcast shape. The standard error
+        does not contain the bias of the time steps; halve the steps to see it. Prices are differentiable in
+        the parameters of the scheme, path by path.
 
     Raises:
-        ArgumentError: A maturity is not on the grid, or an argument is outside its domain.
+        ArgumentError: a maturity is not on the grid, or an argument is outside its domain.
+        PrecisionError: double precision is off.
     """
     is_call = kind == "call" if isinstance(kind, str) else kind
     if isinstance(kind, str) and kind not in ("call", "put"):
         raise ArgumentError(f"kind must be 'call' or 'put' or booleans (True = call), got {kind!r}.")
     if chunk < 2 or chunk % 2 or paths < 2:
-        raise ArgumentError(f"chunk must be even and paths at least 2, got {chunk} and {paths}.")
+        raise ArgumentError(
+            f"chunk must be even and at least 2, and paths at least 2, got chunk={chunk} and paths={paths}."
+        )
     years = as_numbers("t", t)
     times = time_grid(years) if grid is None else np.asarray(as_numbers("grid", grid))
     place = np.searchsorted(times, years)
     nearest = times[np.minimum(place, times.size - 1)]
     if times[0] != 0.0 or np.any(np.diff(times) <= 0.0) or np.any(nearest != years):
         raise ArgumentError(
-            "grid must ascend from 0 and contain every maturity; time_grid(stops) makes such a grid."
+            "grid must ascend from 0 and contain every maturity, got "
+            f"{times.size} times from {times[0]:g} to {times[-1]:g} for maturities {years.tolist()}; "
+            "time_grid(t) makes such a grid."
         )
     (k,) = as_float64(as_numbers("k", k))
     k, place, is_call = jnp.broadcast_arrays(k, jnp.asarray(place), jnp.asarray(is_call))
@@ -113,7 +119,7 @@ class _Options(NamedTuple):
     """Options of shape (n,)."""
 
     k: Real
-    place: Codes  # of the maturity on the grid of times
+    place: Codes  # index of the maturity on the grid of times
     is_call: Flags
 
 

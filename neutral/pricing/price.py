@@ -1,4 +1,4 @@
-"""Prices of European options: the functions people call."""
+"""Prices of European options: the functions that users call."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from .engines.contour import Contour
 
 
 class Certified(NamedTuple):
-    """Prices and a bound on their error, in the price's own unit; one shape."""
+    """Prices and bounds on their errors, in the unit of the price; both have one shape."""
 
     price: Real
     error_bound: Real
@@ -44,32 +44,34 @@ def price(
 ) -> Real:
     """Price of European options under a model; array arguments broadcast.
 
-    Where the maturity is constant along the last axis (such as maturity of shape (10, 1), strikes (10, 50)),
-    engines with a strike axis use it. Differentiable in every number, under jit, vmap and grad.
+    Where the maturity is constant along the last axis (such as maturities of shape (10, 1) and strikes of
+    shape (10, 50)), engines that share work between strikes, such as `Lewis`, are faster. Prices are
+    differentiable in every number, under jit, vmap and grad.
 
     Args:
         model: Any Fourier model, such as `Heston(...)`.
-        forward: Forward of each expiry, > 0. May be omitted where `spot` is given.
+        forward: Forward of each expiry, > 0. It may be omitted if `spot` is an argument.
         strike: Strikes, > 0.
         maturity: Years to expiry, >= 0; 0 gives the intrinsic value.
         kind: "call", "put" or booleans (True = call).
-        discount: Discount factors.
+        discount: Discount factors, > 0.
         settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
-        engine: `Contour()` where None; its error is below 1e-10 of the forward, and far out of the money
-            small relative to the price.
-        spot: Spot; with `rate` and `dividend` it replaces forward and discount.
+        engine: Any engine; where None `Contour()`, whose error is below 1e-10 of the forward, and far out of
+            the money small relative to the price.
+        spot: Spot, > 0; with `rate` and `dividend` it replaces forward and discount.
         rate: Continuous rate, 1/yr, with `spot`.
         dividend: Continuous dividend yield, 1/yr, with `spot`.
         precision: "float64", or "float32" for single precision.
 
     Returns:
-        Prices, in the forward's unit (cash) or in the underlying (coin). A price is nan where an argument
-        inside jit is outside its domain, where the default engine finds no accurate value, or where the
-        engine refuses the option; `price_info` says which.
+        Prices of the broadcast shape, in the unit of the forward (cash) or in the underlying (coin). A price
+        is nan where an argument inside jit is outside its domain, where the default engine reaches no
+        accurate value, or where the engine refuses the option; `price_info` says which.
 
     Raises:
-        ArgumentError: An argument is outside its domain; checked before anything is traced.
-        PrecisionError: Double precision is off.
+        ArgumentError: an argument is outside its domain, the shapes do not broadcast, or `engine` comes with
+            "float32".
+        PrecisionError: `precision` is "float64" and double precision is off, or an argument is float32.
     """
     info = price_info(
         model,
@@ -105,7 +107,18 @@ def price_info(
     dividend: ArrayLike | None = None,
     precision: Precision = "float64",
 ) -> PriceInfo:
-    """`price` with evidence: `.price`, `.status` (a `PriceStatus` code) and `.error_estimate`."""
+    """Prices with a status and an estimate of the error of each.
+
+    The arguments are those of `price`.
+
+    Returns:
+        `.price`, also where it is inaccurate, `.status` (a `PriceStatus` code) and `.error_estimate`, each of
+        the broadcast shape.
+
+    Raises:
+        ArgumentError: as in `price`.
+        PrecisionError: as in `price`.
+    """
     option = terms(
         forward=forward,
         strike=strike,
@@ -120,7 +133,9 @@ def price_info(
     )
     model = check_model(model, precision)
     if engine is not None and precision != "float64":
-        raise ArgumentError("precision='float32' goes with the default engine; leave engine= out.")
+        raise ArgumentError(
+            f"precision={precision!r} works with the default engine only, got engine={engine!r}; omit engine."
+        )
     engine = prepared(engine, model, option)
     return call_on_grid(lambda *x: price_grid(model, Terms(*x), engine), option, strikes_axis(option))
 
@@ -138,13 +153,18 @@ def certify(
     rate: ArrayLike | None = None,
     dividend: ArrayLike | None = None,
 ) -> Certified:
-    """Prices refined until they are stable, with a bound that is never below the true error.
+    """Prices refined until they are stable, each with an upper bound on its true error.
 
-    The arguments are those of `price`. It is orders of magnitude slower, and not differentiable in reverse
-    mode.
+    The arguments are those of `price`, compared with which `certify` is orders of magnitude slower, and not
+    differentiable in reverse mode.
 
     Returns:
-        `.price` and `.error_bound`, both nan where the terms or the model are outside their domain.
+        `.price` and `.error_bound`, each of the broadcast shape; both are nan where the terms or the model
+        are outside their domain.
+
+    Raises:
+        ArgumentError: as in `price`.
+        PrecisionError: double precision is off.
     """
     info = price_info(
         model,
@@ -165,9 +185,13 @@ def certify(
 def check_model(model: AbstractFourierModel, precision: Precision) -> AbstractFourierModel:
     """The model with its parameters in the dtype of `precision`.
 
+    Args:
+        model: Any Fourier model.
+        precision: "float64" or "float32".
+
     Raises:
-        ArgumentError: It is a class, or no model at all.
-        PrecisionError: A parameter has lost digits.
+        ArgumentError: `model` is a class, or no Fourier model.
+        PrecisionError: `precision` is "float64" and double precision is off, or a parameter is float32.
     """
     if isinstance(model, type) or not isinstance(model, AbstractFourierModel):
         name = model.__name__ if isinstance(model, type) else type(model).__name__
@@ -183,7 +207,7 @@ def check_model(model: AbstractFourierModel, precision: Precision) -> AbstractFo
 
 
 def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option: Terms) -> AbstractEngine:
-    """The engine, or the default one, prepared for the arguments where they are concrete."""
+    """The engine, or the default one where None; prepared if model and maturities are concrete numbers."""
     if engine is None:
         return Contour()
     concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
@@ -204,12 +228,12 @@ def price_grid(
     engine: AbstractEngine,
     plan: Any = None,
 ) -> PriceInfo:
-    """`price_info` on arrays of shape (maturity, strike), with constant maturity along the strikes."""
+    """`price_info` of options of shape (maturities, strikes), with one maturity along each row."""
     valid, k, t = coordinates(model, option)
     quadrature = normalised(model, k, t, engine, plan)
     unit = settled(jnp.ones_like(k), option)
     value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
-    # parity, units and the forward round too; in the money, on the scale of the amount that parity adds
+    # parity, units and the forward add rounding errors: in the money, on the scale of what parity adds
     added = jnp.where(option.is_call == (k < 0), jnp.maximum(1.0, jnp.exp(k)), 0.0)
     error = unit * quadrature.error + 4.0 * jnp.finfo(k.dtype).eps * (jnp.abs(value) + unit * added)
     status = quadrature_status(quadrature, k, valid, engine)
@@ -217,14 +241,14 @@ def price_grid(
 
 
 def coordinates(model: AbstractFourierModel, option: Terms) -> tuple[Flags, Real, Real]:
-    """Which terms are valid, and k and t, with harmless values for terms that are not."""
+    """Flags of valid terms, log-forward moneyness k and maturities t; invalid terms get harmless values."""
     k = moneyness(option.forward, option.strike)
     valid = jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
     return valid, jnp.where(valid, k, 0.0), jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
 
 
 def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:
-    """`PriceStatus` codes; a price whose error estimate is nan is not accurate."""
+    """`PriceStatus` codes of prices; a price whose error estimate is nan counts as inaccurate."""
     tolerance = max(engine.tolerance, 1e3 * float(jnp.finfo(k.dtype).eps))
     accurate = quadrature.error <= tolerance * jnp.maximum(1.0, jnp.exp(k))
     finite = jnp.isfinite(quadrature.value)
@@ -235,7 +259,7 @@ def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: Abs
 
 
 def plan_for(model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine) -> Any:
-    """The engine's plan at maturities that may be 0, to share between derivatives of one price."""
+    """The engine's plan at maturities that may be 0; all derivatives of one price share it."""
     return engine.plan(model, k, jnp.where(_has_variance(model, t), t, 1.0))
 
 
@@ -246,9 +270,9 @@ def _has_variance(model: AbstractFourierModel, t: Real) -> Flags:
 def normalised(
     model: AbstractFourierModel, k: Real, t: Real, engine: AbstractEngine, plan: Any = None
 ) -> Quadrature:
-    """Out-of-the-money normalised prices of an engine; 0 where the model has no variance."""
-    alive = _has_variance(model, t)
-    quadrature = engine.otm(model, k, jnp.where(alive, t, 1.0), plan)
-    alive = jnp.broadcast_to(jnp.expand_dims(alive, -1), k.shape)
-    # prices that round below zero are not clipped, so that they stay smooth in the parameters
-    return Quadrature(*(jnp.where(alive, x, 0.0) for x in quadrature))
+    """Out-of-the-money normalised prices of an engine, shape of k; 0 where the model has no variance."""
+    has_variance = _has_variance(model, t)
+    quadrature = engine.otm(model, k, jnp.where(has_variance, t, 1.0), plan)
+    has_variance = jnp.broadcast_to(jnp.expand_dims(has_variance, -1), k.shape)
+    # prices that rounding makes negative are not clipped, so that they stay smooth in the parameters
+    return Quadrature(*(jnp.where(has_variance, x, 0.0) for x in quadrature))

@@ -18,7 +18,7 @@ Tree = TypeVar("Tree")
 
 
 class ImpliedVolInfo(NamedTuple):
-    """Volatilities, and for each a code of `ImpliedVolStatus`; both of one shape."""
+    """Volatilities, and a code of `ImpliedVolStatus` for each; both have one shape."""
 
     vol: Real
     status: Codes
@@ -35,20 +35,24 @@ def implied_vol(
 ) -> Real:
     """Black implied volatility of option prices, to machine accuracy; arguments broadcast.
 
-    Differentiable any number of times by the implicit function theorem, under jit, vmap and grad.
+    It is differentiable any number of times, by the implicit function theorem, under jit, vmap and grad.
 
     Args:
-        price: Option prices in the forward's unit (cash) or in the underlying (coin).
+        price: Option prices in the unit of the forward (cash) or in the underlying (coin).
         forward: Forwards, > 0.
         strike: Strikes, > 0.
         maturity: Years, > 0.
         kind: "call", "put" or booleans (True = call).
-        discount: Discount factors.
+        discount: Discount factors, > 0.
         settlement: "cash" or "coin" (inverse options).
 
     Returns:
-        Volatility per square root of a year: nan outside the no-arbitrage interval (`implied_vol_info`
-        says why), 0 at the intrinsic value.
+        Volatility per square root of a year, of the broadcast shape: 0 at the intrinsic value, nan at
+        maturity 0 and outside the no-arbitrage interval (`implied_vol_info` says why).
+
+    Raises:
+        ArgumentError: a term is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
     """
     option = terms(
         forward=forward,
@@ -75,7 +79,11 @@ def implied_vol_info(
     The arguments are those of `implied_vol`.
 
     Returns:
-        `.vol` and `.status`, a code of `ImpliedVolStatus`; `ImpliedVolStatus.message(code)` explains.
+        `.vol`, and `.status` with codes of `ImpliedVolStatus`; `ImpliedVolStatus.message(code)` explains one.
+
+    Raises:
+        ArgumentError: a term is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
     """
     option = terms(
         forward=forward,
@@ -96,18 +104,22 @@ def implied_normal_vol(
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
 ) -> Real:
-    """Bachelier (normal) implied volatility, in the forward's unit per square root of a year.
+    """Bachelier (normal) implied volatility, in the unit of the forward per square root of a year.
 
     Args:
-        price: Option prices in the forward's unit.
+        price: Option prices in the unit of the forward.
         forward: Forwards, any sign.
         strike: Strikes, any sign.
         maturity: Years, > 0.
         kind: "call", "put" or booleans (True = call).
-        discount: Discount factors.
+        discount: Discount factors, > 0.
 
     Returns:
-        Volatility: nan below the intrinsic value, 0 at it.
+        Volatility of the broadcast shape: 0 at the intrinsic value, nan below it and at maturity 0.
+
+    Raises:
+        ArgumentError: a term is outside its domain, or the shapes do not broadcast.
+        PrecisionError: double precision is off.
     """
     option = terms(1.0, 1.0, maturity, kind, discount)
     option = option._replace(forward=as_numbers("forward", forward), strike=as_numbers("strike", strike))
@@ -115,7 +127,7 @@ def implied_normal_vol(
 
 
 def _invert(function: Callable[[Real, Terms], Tree], price: ArrayLike, option: Terms) -> Tree:
-    """Call a compiled function of prices and terms on rows of options, and give the shape back."""
+    """Call a compiled function of prices and terms on rows of options, and restore the broadcast shape."""
     arrays = (as_numbers("price", price), *option)
     shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
     return call_on_grid(lambda p, *x: function(p, Terms(*x)), arrays, shape[-1] if shape else 1)

@@ -1,4 +1,4 @@
-"""The padded grid (call or put, maturity, strike) on which the rows of a table of quotes are laid."""
+"""The padded grid (call or put, maturity, strike) that the rows of a table of quotes are placed on."""
 
 from typing import NamedTuple, Self
 
@@ -12,14 +12,14 @@ _STRIKES = (8, 16, 32, 64, 128, 192, 256)
 
 
 class Cells(NamedTuple):
-    """The cell of each of n rows, and the padded shape.
+    """Position on the padded grid of each of the n rows of a table.
 
     Attributes:
-        maturities: The different maturities, ascending, without padding.
-        kind: 0 for a call, 1 for a put.
-        row: Position of the maturity.
-        slot: Position of the strike among those of its maturity.
-        shape: Padded numbers of maturities and strikes.
+        maturities: The m different maturities in years, ascending, without padding.
+        kind: 0 for a call, 1 for a put, of each row.
+        row: Index of each row's maturity in `maturities`.
+        slot: Index of each row's strike among the ascending strikes of its maturity.
+        shape: Padded numbers (T, K) of maturities and strikes.
     """
 
     maturities: Float[np.ndarray, "m"]
@@ -30,13 +30,16 @@ class Cells(NamedTuple):
 
     @classmethod
     def of(cls, column: dict[str, np.ndarray]) -> Self:
-        """Find the cells of the rows of a checked table.
+        """Place the rows of a checked table on a grid.
 
         Args:
             column: Columns from `columns_of`.
 
+        Returns:
+            The position of each row.
+
         Raises:
-            ArgumentError: a maturity has two forwards or discount factors, or an option is quoted twice.
+            ArgumentError: a maturity has several forwards or discount factors, or an option is quoted twice.
         """
         t, row = np.unique(column["maturity"], return_inverse=True)
         check_constant("forward", column["forward"], t, row)
@@ -49,29 +52,29 @@ class Cells(NamedTuple):
 
     @property
     def t(self) -> Float[np.ndarray, "T"]:
-        """Padded maturities in years; padding continues a year apart."""
+        """Maturities in years; those that pad the grid follow at intervals of one year."""
         t = self.maturities
         return np.concatenate([t, t[-1] + np.arange(1.0, self.shape[0] - t.size + 1.0)])
 
     def quotes(self, values: Shaped[np.ndarray, "n"], empty: float) -> Shaped[np.ndarray, "2 T K"]:
-        """Lay a value per row on the grid, in the dtype of the values; `empty` elsewhere."""
+        """Place one value per row on the grid, in its dtype, with `empty` in all other cells."""
         out = np.full((2, *self.shape), empty, values.dtype)
         out[self.kind, self.row, self.slot] = values
         return out
 
     def strikes(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "T K"]:
-        """Lay a value per row on the grid without the axis of call and put; 0 elsewhere."""
+        """Place one value per row on the grid without the axis of call and put, with 0 in all other cells."""
         out = np.zeros(self.shape)
         out[self.row, self.slot] = values
         return out
 
     def line(self, values: Float[np.ndarray, "n"]) -> Float[np.ndarray, "T"]:
-        """The value of each maturity; 1 where padded."""
+        """Reduce one value per row to one per maturity, with 1 where the grid is padded."""
         out = np.ones(self.shape[0])
         out[self.row] = values
         return out
 
 
 def _bucket(size: int, sizes: tuple[int, ...]) -> int:
-    """Round up to the next of the sizes, beyond the last one to a multiple of it."""
+    """Round up to the next of the sizes, or to a multiple of the last one where none is large enough."""
     return next((s for s in sizes if s >= size), -(-size // sizes[-1]) * sizes[-1])

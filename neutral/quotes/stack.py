@@ -1,4 +1,4 @@
-"""Stacks of surfaces: padded to a common shape, with a leading axis."""
+"""Stacks of quote surfaces, which are padded to a common shape and have a leading axis."""
 
 from collections.abc import Sequence
 
@@ -22,10 +22,10 @@ def stack(surfaces: Sequence[QuoteSurface]) -> QuoteSurface:
         ArgumentError: there is no surface, or settlements differ.
     """
     if not surfaces:
-        raise ArgumentError("stack needs at least one surface, got none.")
+        raise ArgumentError("stack needs at least one surface, got an empty sequence.")
     if len({s.settlement for s in surfaces}) > 1:
         raise ArgumentError(
-            "Surfaces of cash-settled and of coin-settled options cannot be stacked together."
+            "stack needs surfaces of one settlement, got both cash and coin; stack each kind separately."
         )
     maturities, strikes = (max(s.shape[i] for s in surfaces) for i in (0, 1))
     padded = [pad(s, maturities, strikes) for s in surfaces]
@@ -36,7 +36,7 @@ def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
     """Pad a surface to more maturities and strikes.
 
     Args:
-        surface: One surface.
+        surface: A single surface or a stack.
         maturities: Padded number of maturities, at least that of the surface.
         strikes: Padded number of strikes, at least that of the surface.
 
@@ -50,7 +50,7 @@ def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
     empty = {"bid": np.nan, "ask": np.nan, "mask": False, "train": False, "index": -1}
     empty |= {"forward": 1.0, "discount": 1.0, "stdev": 1.0, "vol": 1.0}
 
-    def padded(name: str) -> np.ndarray:
+    def padded_field(name: str) -> np.ndarray:
         x = np.asarray(getattr(surface, name))
         width = [(0, 0)] * (x.ndim - 2) + [(0, rows), (0, columns)] if x.ndim > 1 else [(0, rows)]
         if name == "t":
@@ -58,4 +58,4 @@ def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
         return np.pad(x, width, constant_values=empty.get(name, 0))
 
     names = [name for name in surface.__dataclass_fields__ if name != "settlement"]
-    return QuoteSurface(**{name: padded(name) for name in names}, settlement=surface.settlement)
+    return QuoteSurface(**{name: padded_field(name) for name in names}, settlement=surface.settlement)

@@ -1,7 +1,7 @@
-"""The quotes of one snapshot as a padded pytree, which is what calibration sees.
+"""The quotes of one snapshot as a padded pytree, which is the input of a calibration.
 
 A cell of the grid is a strike of an expiry. It holds two quotes, call and put, each with its own price,
-spread, weight and mask: a model is priced once per cell, and each quote has a residual.
+spread, weight and mask. A model is priced once per cell, and each quote has a residual.
 """
 
 from typing import NamedTuple, Self
@@ -25,6 +25,17 @@ class ListedQuotes(NamedTuple):
     """The quotes of a surface, one entry per listed option, in the order of the rows they were built from.
 
     Prices, bids, asks and spreads are normalised; see `QuoteSurface`.
+
+    Attributes:
+        k: Log-forward moneyness log(strike / forward).
+        t: Maturity in years.
+        is_call: True for a call, False for a put.
+        price: Price of the option.
+        bid: Bid price; nan where absent.
+        ask: Ask price; nan where absent.
+        spread: Ask less bid; nan where one of them is absent.
+        vol: Black volatility of the price; where it has none, that of its strike or expiry.
+        train: True where calibration uses the quote by default.
     """
 
     k: Float[np.ndarray, "n"]
@@ -39,27 +50,27 @@ class ListedQuotes(NamedTuple):
 
 
 class QuoteSurface(eqx.Module):
-    """Quotes of one underlying at one time, padded to a bucket of maturities T and strikes K.
+    """Quotes of one underlying at one time, padded to T maturities and K strikes.
 
-    Prices are normalised: undiscounted, over the forward. A coin-settled option is quoted in that unit
-    already. The axis of length 2 is call, put. `stack` adds a leading axis of surfaces to every field.
+    Prices are normalised: undiscounted, over the forward. Quotes of coin-settled options are in that unit
+    already. The axis of length 2 holds call and put. `stack` adds a leading axis of surfaces to every field.
 
     Attributes:
-        t: Maturities in years; padded ones continue a year apart.
+        t: Maturities in years, ascending; those of the padding follow at intervals of one year.
         forward: Forward of each maturity; 1 where padded.
         discount: Discount factor of each maturity; 1 where padded.
-        k: log(strike / forward); 0 where padded.
-        prices: Price of each quote's own kind; 0 where padded.
-        bid: nan where absent.
-        ask: nan where absent.
-        weight: Relative weight; 0 where padded.
+        k: Log-forward moneyness log(strike / forward); 0 where padded.
+        prices: Price of the call and of the put; 0 where there is no quote.
+        bid: Bid price; nan where absent.
+        ask: Ask price; nan where absent.
+        weight: Relative weight of the quote; 0 where there is no quote.
         mask: True where a quote exists.
         train: True where calibration uses the quote by default.
-        vol: Black volatility of the price; where it has none, that of its expiry.
+        vol: Black volatility of the price; where it has none, that of its strike or expiry.
         vega: Derivative of the price in that volatility.
-        stdev: Total standard deviation at the money.
+        stdev: Total standard deviation at the money, volatility times sqrt(t), of each maturity.
         index: Row of the quote in the table that the surface was built from; -1 where padded.
-        settlement: Unit of the quoted prices.
+        settlement: "cash" or "coin", the unit of the quoted prices.
     """
 
     t: Float[Numbers, "... T"]
@@ -80,19 +91,20 @@ class QuoteSurface(eqx.Module):
 
     @classmethod
     def from_quotes(cls, frame: Columns, settlement: Settlement = "cash") -> Self:
-        """Build from a table with one row per listed option.
+        """Build a surface from a table with one row per listed option.
 
         Args:
-            frame: DataFrame, or mapping of columns: forward, strike, maturity (years), kind ("call", "put" or
-                booleans) and price or vol; optional discount, bid, ask (unit of price, or of vol where that
-                is given), weight (relative, > 0), train (boolean).
+            frame: DataFrame or mapping with the columns forward, strike, maturity (years), kind ("call",
+                "put" or booleans, True for calls) and either price or vol. Optional columns are discount, bid
+                and ask (volatilities if there is a column vol, else prices), weight (relative, > 0) and train
+                (boolean).
             settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying).
 
         Returns:
-            The surface, padded.
+            The padded surface.
 
         Raises:
-            ArgumentError: the table is wrong; the message names the column or the rows.
+            ArgumentError: the table or the settlement is not valid; the message names the column or the row.
             PrecisionError: double precision is off.
         """
         require_precision("float64")
@@ -136,24 +148,32 @@ class QuoteSurface(eqx.Module):
         discount: Values = 1.0,
         settlement: Settlement = "cash",
     ) -> Self:
-        """Build from padded arrays, for many surfaces at once: leading axes, then (T,), (T, K), (2, T, K).
+        """Build a surface, or with leading axes a stack of surfaces, from padded arrays.
+
+        The shapes after any leading axes are (T,) for maturities, (T, K) for strikes and (2, T, K) for calls
+        and puts. Arguments with a default broadcast.
 
         Args:
-            t: Maturities in years, ascending, > 0.
-            k: Log-forward moneyness.
-            prices: Normalised prices of call and put.
-            bid: Normalised bid prices, nan where absent.
-            ask: Normalised ask prices, nan where absent.
-            mask: True where a quote exists.
-            weight: Relative weights of quotes.
-            train: True where calibration uses the quote.
-            index: Row of each quote in its source; by default cells are numbered consecutively.
-            forward: Forward of each maturity.
-            discount: Discount factor of each maturity.
-            settlement: Unit of the source's prices. The arguments are normalised in either case.
+            t: Maturities in years, ascending, > 0, (T,).
+            k: Log-forward moneyness, (T, K).
+            prices: Normalised prices of calls and puts, (2, T, K).
+            bid: Normalised bid prices, (2, T, K); nan where absent.
+            ask: Normalised ask prices, (2, T, K); nan where absent.
+            mask: True where a quote exists, (2, T, K).
+            weight: Relative weights of quotes, >= 0, (2, T, K).
+            train: True where calibration uses the quote by default, (2, T, K).
+            index: Row of each quote in its source, (2, T, K); by default cells are numbered consecutively.
+            forward: Forward of each maturity, (T,).
+            discount: Discount factor of each maturity, (T,).
+            settlement: "cash" or "coin", the unit of the source's prices. Prices, bids and asks are
+                normalised in either case.
 
         Returns:
-            The surface.
+            The surface or stack.
+
+        Raises:
+            ArgumentError: t, k or prices are not numbers.
+            PrecisionError: double precision is off.
         """
         require_precision("float64")
         t, k, prices = (as_numbers(n, x) for n, x in (("t", t), ("k", k), ("prices", prices)))
@@ -190,12 +210,12 @@ class QuoteSurface(eqx.Module):
 
     @property
     def expiries(self) -> Float[Numbers, "... T"]:
-        """Padded maturities in years, shape (..., T)."""
+        """Maturities in years with those of the padding, shape (..., T)."""
         return self.t
 
     @property
     def unit(self) -> Float[Numbers, "... T"]:
-        """Unit of the quotes: quoted price = unit times normalised price, shape (..., T); 1 for coins."""
+        """Unit of quoted prices, the quoted over the normalised price, shape (..., T); 1 for "coin"."""
         return unit(self.discount, self.forward, self.settlement)
 
     @property
@@ -209,10 +229,15 @@ class QuoteSurface(eqx.Module):
         return np.shape(self.k)[-2], np.shape(self.k)[-1]
 
     def with_prices(self, prices: ArrayLike) -> Self:
-        """The same surface with other prices. Weights, vegas, spreads, nodes and starting values stay.
+        """Replace the prices, and leave all other fields as they are.
+
+        The nodes of engines and the starting values of fits follow from these fields, so they do not change.
 
         Args:
-            prices: Array of the shape of `prices`; may be traced.
+            prices: Normalised prices, in the shape of the field `prices`; may be traced.
+
+        Returns:
+            A new surface.
 
         Raises:
             ArgumentError: the shape differs.
@@ -221,10 +246,13 @@ class QuoteSurface(eqx.Module):
         return eqx.tree_at(lambda s: s.prices, self, prices)
 
     def with_weights(self, weight: ArrayLike) -> Self:
-        """The same surface with other relative weights of quotes.
+        """Replace the relative weights of quotes, and leave all other fields as they are.
 
         Args:
-            weight: Array of the shape of `weight`, not negative; may be traced.
+            weight: Relative weights, >= 0, in the shape of the field `weight`; may be traced.
+
+        Returns:
+            A new surface.
 
         Raises:
             ArgumentError: the shape differs.
@@ -233,36 +261,41 @@ class QuoteSurface(eqx.Module):
         return eqx.tree_at(lambda s: s.weight, self, weight)
 
     def with_forwards(self, forward: Scalar) -> Self:
-        """The same quotes with other forwards. Strikes, discount factors and quoted prices stay.
+        """Replace the forwards, and leave strikes, discount factors and quoted prices as they are.
 
         Moneyness changes, and so do normalised prices, bids and asks if they are quoted in cash, because
-        their unit contains the forward. Volatilities, vegas, nodes and starting values stay, as in
-        `with_prices`.
+        their unit contains the forward. All other fields remain as they are, as in `with_prices`.
 
         Args:
-            forward: Array of the shape of `forward`, above 0; may be traced.
+            forward: Forwards, > 0, in the shape of the field `forward`; may be traced.
+
+        Returns:
+            A new surface.
 
         Raises:
             ArgumentError: the shape differs.
         """
         _check_shape("forward", forward, self.forward)
         ratio = jnp.expand_dims(self.forward / forward, -1)
-        # prices in units of the forward (cash) change with it; discount factors cancel
+        # normalised prices of cash quotes change with the forward in their unit; discount factors cancel
         change = unit(1.0, self.forward, self.settlement) / unit(1.0, jnp.asarray(forward), self.settlement)
         change = jnp.expand_dims(change, (-3, -1))
         quoted = (_times_finite(x, change) for x in (self.prices, self.bid, self.ask))
-        moved = (forward, self.k + jnp.log(ratio), *quoted)
-        return eqx.tree_at(lambda s: (s.forward, s.k, s.prices, s.bid, s.ask), self, moved)
+        fields = (forward, self.k + jnp.log(ratio), *quoted)
+        return eqx.tree_at(lambda s: (s.forward, s.k, s.prices, s.bid, s.ask), self, fields)
 
     def quotes(self) -> ListedQuotes:
-        """List the quotes of one surface in the order of the rows they were built from.
+        """List the quotes of a single surface in the order of the rows they were built from.
+
+        Returns:
+            One entry per quote.
 
         Raises:
             ArgumentError: the surface is a stack.
         """
         if np.ndim(self.t) != 1:
             raise ArgumentError(
-                "quotes() is of one surface; take one from the stack first, as in surfaces[3]."
+                "quotes() needs a single surface, got a stack; select one from it, as in surfaces[3]."
             )
         where = np.nonzero(self.mask)
         order = np.argsort(np.asarray(self.index)[where], kind="stable")
@@ -283,44 +316,48 @@ class QuoteSurface(eqx.Module):
         )
 
     def to_rows(self, values: Float[Numbers, "2 T K"], rows: int | None = None) -> Float[np.ndarray, "rows"]:
-        """Turn normalised prices on the grid of one surface into quoted prices of the table's rows.
+        """Convert normalised prices on the grid of a single surface to quoted prices of the table's rows.
 
         Args:
-            values: Normalised prices of calls and puts on the padded grid.
-            rows: Number of rows of the table; by default it ends with the last row that is on the grid.
+            values: Normalised prices of calls and puts on the padded grid, (2, T, K).
+            rows: Number of rows of the table; by default, up to the last row that is on the grid.
 
         Returns:
             One price per row of the table that the surface was built from, in the unit of its quotes; nan
             where the row is not on the grid.
 
         Raises:
-            ArgumentError: the surface is a stack, or a row of the grid is beyond `rows`.
+            ArgumentError: the surface is a stack, or `rows` is too small for a row that is on the grid.
         """
         index = np.asarray(self.index)
         if index.ndim != 3:
-            raise ArgumentError("to_rows() is of one surface; take one from the stack, as in surfaces[3].")
-        listed = index >= 0
+            raise ArgumentError(
+                "to_rows() needs a single surface, got a stack; select one from it, as in surfaces[3]."
+            )
+        has_row = index >= 0
         least = int(index.max(initial=-1)) + 1
         if rows is not None and rows < least:
-            raise ArgumentError(f"rows must be at least {least}, the rows on the grid, got {rows}.")
+            raise ArgumentError(
+                f"rows must be at least {least}, to include all rows on the grid, got {rows}."
+            )
         out = np.full(least if rows is None else rows, np.nan)
-        out[index[listed]] = (np.asarray(values) * np.asarray(self.unit)[:, None])[listed]
+        out[index[has_row]] = (np.asarray(values) * np.asarray(self.unit)[:, None])[has_row]
         return out
 
     def __len__(self) -> int:
-        """Number of surfaces in a stack."""
+        """Return the number of surfaces in a stack."""
         if np.ndim(self.t) == 1:
-            raise TypeError("a single surface has no length; stack([...]) makes one that has")
+            raise TypeError("a single surface has no length; only a stack has, as from stack([...])")
         return np.shape(self.t)[0]
 
     def __getitem__(self, index: int | slice | ArrayLike) -> Self:
-        """One surface of a stack, or some of them."""
+        """Select one surface of a stack, or several."""
         if np.ndim(self.t) == 1:
-            raise TypeError("a single surface has no items; stack([...]) makes one that has")
+            raise TypeError("a single surface cannot be indexed; only a stack can, as from stack([...])")
         return jax.tree.map(lambda x: x[index], self)
 
     def __repr__(self) -> str:
-        """Numbers of quotes and expiries, the span of maturities, the settlement."""
+        """Show the numbers of quotes and expiries, the range of maturities, and the settlement."""
         quotes = int(np.sum(self.mask))
         rows = np.any(self.mask, axis=(-3, -1))
         many = f"{len(self)} surfaces, " if np.ndim(self.t) > 1 else ""
@@ -329,12 +366,12 @@ class QuoteSurface(eqx.Module):
         return f"QuoteSurface({many}{quotes} quotes, {int(rows.sum())} expiries, {span}, {self.settlement})"
 
 
-def _check_shape(name: str, given: ArrayLike, present: Numbers) -> None:
-    if np.shape(given) != np.shape(present):
-        raise ArgumentError(f"{name} must have shape {np.shape(present)}, got {np.shape(given)}.")
+def _check_shape(name: str, value: ArrayLike, field: Numbers) -> None:
+    if np.shape(value) != np.shape(field):
+        raise ArgumentError(f"{name} must have shape {np.shape(field)}, got {np.shape(value)}.")
 
 
 def _times_finite(x: Real, factor: Real) -> Real:
-    """Product where x is finite; elsewhere x itself, kept out of derivatives."""
+    """Multiply x by the factor where x is finite; return other x unchanged, without effect on derivatives."""
     finite = jnp.isfinite(x)
     return jnp.where(finite, jnp.where(finite, x, 0.0) * factor, x)

@@ -1,4 +1,4 @@
-"""Checks of the table that a surface is built from."""
+"""Checks of the table that a quote surface is built from."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
@@ -16,11 +16,11 @@ class Columns(Protocol):
     """A table by columns: a DataFrame, or a mapping from names to values."""
 
     def __iter__(self) -> Iterator[Any]:
-        """Names of the columns."""
+        """Iterate over the names of the columns."""
         ...
 
     def __getitem__(self, name: str, /) -> Any:
-        """One column."""
+        """Return one column by its name."""
         ...
 
 
@@ -31,26 +31,26 @@ def columns_of(frame: Columns) -> dict[str, np.ndarray]:
         frame: The table; see `QuoteSurface.from_quotes`.
 
     Returns:
-        Arrays of one value per row, by name; is_call stands for kind.
+        Arrays with one value per row, by name; `is_call`, True for calls, replaces the column kind.
 
     Raises:
-        ArgumentError: a column is missing or holds wrong values; the message names the column or the rows.
+        ArgumentError: a column is missing or holds values that are not valid; the message names it and a row.
     """
-    given = {str(name) for name in frame}
-    missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in given]
-    if not {"price", "vol"} & given:
+    present = {str(name) for name in frame}
+    missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in present]
+    if not {"price", "vol"} & present:
         missing.append("price (or vol)")
     if missing:
         raise ArgumentError(
-            f"from_quotes misses the column {', '.join(missing)}; got {', '.join(sorted(given))}."
+            f"from_quotes needs the missing columns {', '.join(missing)}; got {', '.join(sorted(present))}."
         )
-    names = given & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
+    names = present & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
     column = {name: np.asarray(as_numbers(name, np.asarray(frame[name]))) for name in names}
     rows = column["strike"].size
     if rows == 0:
-        raise ArgumentError("from_quotes got no quotes.")
+        raise ArgumentError("from_quotes needs at least one row, got no quotes.")
     column["is_call"] = _kinds(np.asarray(frame["kind"]))
-    column["train"] = np.asarray(frame["train"], bool) if "train" in given else np.ones(rows, bool)
+    column["train"] = np.asarray(frame["train"], bool) if "train" in present else np.ones(rows, bool)
     for name, default in (("discount", 1.0), ("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
         column.setdefault(name, np.full(rows, default))
     for name in ("forward", "strike", "maturity", "discount", "weight"):
@@ -60,7 +60,7 @@ def columns_of(frame: Columns) -> dict[str, np.ndarray]:
         value, column[value], ~(np.isfinite(column[value]) & (column[value] >= 0)), "finite and not negative"
     )
     crossed = column["ask"] < column["bid"]
-    _refuse("ask", column["ask"], crossed, "not below the bid")
+    _refuse("ask", column["ask"], crossed, "at least the bid")
     return column
 
 
@@ -68,13 +68,13 @@ def _refuse(name: str, values: np.ndarray, bad: Bool[np.ndarray, "n"], rule: str
     if bad.any():
         rows = np.nonzero(bad)[0]
         raise ArgumentError(
-            f"{name} must be {rule}; {rows.size} of {bad.size} rows are not, first row {rows[0]}: "
+            f"{name} must be {rule}; {rows.size} of {bad.size} rows are not, the first is row {rows[0]} with "
             f"{values[rows[0]]}."
         )
 
 
 def _kinds(kind: np.ndarray) -> Bool[np.ndarray, "n"]:
-    """True for calls."""
+    """Convert the column kind to booleans, True for calls."""
     if kind.dtype == bool:
         return kind
     text = kind.astype(str)
@@ -89,13 +89,13 @@ def _kinds(kind: np.ndarray) -> Bool[np.ndarray, "n"]:
 def check_constant(
     name: str, values: Float[np.ndarray, "n"], t: Float[np.ndarray, "m"], row: Int[np.ndarray, "n"]
 ) -> None:
-    """Refuse a column that has different values at one maturity.
+    """Raise an error if a column has different values at one maturity.
 
     Args:
         name: Name of the column.
         values: The column.
-        t: The different maturities.
-        row: Position of each row's maturity.
+        t: The different maturities in years.
+        row: Index of each row's maturity in `t`.
 
     Raises:
         ArgumentError: two values differ; the message names the maturity and both values.
@@ -107,12 +107,12 @@ def check_constant(
         i = int(np.nonzero(bad)[0][0])
         raise ArgumentError(
             f"{name} must be one per maturity; at maturity {t[row[i]]:g} it is {values[i]} and "
-            f"{first[row[i]]}. Take one value per expiry, such as its median."
+            f"{first[row[i]]}. Use one value per expiry, such as the median."
         )
 
 
 def slots(row: Int[np.ndarray, "n"], strike: Float[np.ndarray, "n"], maturities: int) -> Int[np.ndarray, "n"]:
-    """Position of each quote's strike among the strikes of its maturity, in ascending order."""
+    """Index each row's strike among the ascending strikes of its maturity; `row` is the maturity's index."""
     slot = np.zeros(row.size, np.int64)
     for i in range(maturities):
         same = row == i
@@ -126,12 +126,12 @@ def check_single(
     slot: Int[np.ndarray, "n"],
     column: dict[str, np.ndarray],
 ) -> None:
-    """Refuse a table that quotes an option twice.
+    """Raise an error if a table quotes an option twice.
 
     Args:
         kind: 0 for calls, 1 for puts.
-        row: Position of each row's maturity.
-        slot: Position of each row's strike.
+        row: Index of each row's maturity.
+        slot: Index of each row's strike among those of its maturity.
         column: The columns of the table.
 
     Raises:
@@ -153,16 +153,16 @@ def normalised_prices(
     k: Float[np.ndarray, "n"],
     t: Float[np.ndarray, "n"],
 ) -> tuple[np.ndarray, ...]:
-    """Normalised price, bid and ask, from prices or from volatilities.
+    """Compute normalised price, bid and ask from prices or from volatilities.
 
     Args:
         column: The columns of the table.
-        unit: Unit of the quoted prices.
-        k: Log-forward moneyness.
-        t: Maturities in years.
+        unit: Unit of the quoted prices of each row.
+        k: Log-forward moneyness of each row.
+        t: Maturity of each row in years.
 
     Returns:
-        One array per price, bid and ask; nan where a quote is absent.
+        Three arrays, price, bid and ask; nan where a bid or ask is absent.
     """
     if "vol" not in column:
         return column["price"] / unit, column["bid"] / unit, column["ask"] / unit

@@ -18,16 +18,17 @@ def market_vols(
     prices: Float[Numbers, "... 2 T K"],
     mask: Bool[Numbers, "... 2 T K"],
 ) -> tuple[Float[Numbers, "... 2 T K"], Float[Numbers, "... 2 T K"], Float[Numbers, "... T"]]:
-    """Volatility and vega of every quote, and the total standard deviation at the money of every maturity.
+    """Compute volatility and vega of every quote, and the at-the-money total deviation of every maturity.
 
     Args:
         t: Maturities in years.
         k: Log-forward moneyness.
-        prices: Normalised prices of call and put.
+        prices: Normalised prices of calls and puts.
         mask: True where a quote exists.
 
     Returns:
-        Volatilities, where a quote has none that of its strike or maturity; vegas; standard deviations.
+        Volatilities (where a quote has none, that of its strike or maturity), vegas, and total standard
+        deviations at the money.
     """
     both = jnp.stack([k, k], axis=-3)
     is_call = jnp.broadcast_to(jnp.arange(2)[:, None, None] == 0, mask.shape[-3:])
@@ -41,9 +42,9 @@ def market_vols(
     has_vol = jnp.any(usable, axis=-3)
     stdev = _at_the_money(t, k, cell, has_vol)
     typical = jnp.where(has_vol, cell, jnp.expand_dims(stdev, -1))
-    filled = jnp.where(usable, stdevs, jnp.stack([typical, typical], axis=-3))
+    quote_stdevs = jnp.where(usable, stdevs, jnp.stack([typical, typical], axis=-3))
     root = jnp.expand_dims(jnp.sqrt(t), (-3, -1))
-    return filled / root, jnp.maximum(black.vega(both, filled), _LEAST_VEGA) * root, stdev
+    return quote_stdevs / root, jnp.maximum(black.vega(both, quote_stdevs), _LEAST_VEGA) * root, stdev
 
 
 def _at_the_money(
@@ -52,7 +53,7 @@ def _at_the_money(
     cell: Float[Numbers, "... T K"],
     has_vol: Bool[Numbers, "... T K"],
 ) -> Float[Numbers, "... T"]:
-    """Standard deviation at k = 0, linear between the nearest strikes; 50 % volatility where none is."""
+    """Interpolate the deviation at k = 0 between the nearest strikes; 50 % volatility without any strike."""
     below = has_vol & (k <= 0.0)
     above = has_vol & (k >= 0.0)
     low = jnp.argmax(jnp.where(below, k, -jnp.inf), axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Volatility surfaces free of static arbitrage, and the evidence that they are."""
+"""Volatility surfaces free of static arbitrage, and certificates that check it."""
 
 from .base import VolSurface as VolSurface
 from .certificate import Certificate as Certificate

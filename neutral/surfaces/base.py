@@ -1,4 +1,4 @@
-"""What every volatility surface is: total variance at any moneyness and maturity, and what follows."""
+"""Base class of volatility surfaces: total variance at any moneyness and maturity, and functions of it."""
 
 import abc
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from ..typing import Flags, Real
 
 
 class Jet(NamedTuple):
-    """Total variance w and its derivatives at some points, all of one shape."""
+    """Total variance w and its derivatives at given points, all of one shape."""
 
     w: Real
     w_k: Real  # dw/dk
@@ -28,20 +28,20 @@ class Jet(NamedTuple):
 class VolSurface(eqx.Module):
     """A surface of total implied variance w(k, t), k = log(K / F_t), t in years.
 
-    Arguments of all methods broadcast, and all methods work under `jit`, `vmap` and `grad`. Beyond the quoted
-    strikes and maturities each kind of surface extrapolates by a rule that its class states. An object with a
-    leading axis is a batch: index it for one surface, or use `jax.vmap`.
+    All methods work under `jit`, `vmap` and `grad`. Each class states the rule by which it extrapolates
+    beyond the quoted strikes and maturities. An object with a leading axis is a batch: index it for one
+    surface, or use `jax.vmap`.
 
-    Methods that end in `_at` are the mathematics for arrays of one shape with t > 0. The other methods take
-    arguments of any shape and return nan where t is not positive.
+    Methods whose names end in `_at` need arrays of one shape with t > 0. The arguments of the other methods
+    broadcast, and their results are nan where t is not positive.
     """
 
     @abc.abstractmethod
     def variance_at(self, k: Real, t: Real) -> Real:
-        """Total variance, elementwise, for arguments of one shape with t > 0."""
+        """Compute total variance, elementwise, for arguments of one shape with t > 0."""
 
     def jet(self, k: Real, t: Real) -> Jet:
-        """Total variance and its derivatives, elementwise, for arguments of one shape with t > 0."""
+        """Compute total variance and its derivatives, elementwise, for arguments of one shape with t > 0."""
 
         def value_and_slope(k: Real) -> tuple[Real, Real]:
             return jax.jvp(lambda k: self.variance_at(k, t), (k,), (jnp.ones_like(k),))
@@ -51,77 +51,80 @@ class VolSurface(eqx.Module):
         return Jet(w, w_k, w_kk, w_t)
 
     def price_at(self, k: Real, t: Real) -> Real:
-        """Normalised call, elementwise, for arguments of one shape with t > 0."""
+        """Compute the normalised call price, elementwise, for arguments of one shape with t > 0."""
         return black.price(k, jnp.sqrt(self.variance_at(k, t)))
 
     def density_at(self, k: Real, t: Real) -> Real:
-        """Density of log(F_T / F), elementwise, for arguments of one shape with t > 0."""
+        """Compute the density of log(F_T / F), elementwise, for arguments of one shape with t > 0."""
         jet = self.jet(k, t)
         s = jnp.sqrt(jet.w)
-        # g(k) n(d2) / sqrt(w): Durrleman's g is the density over Black's (Gatheral and Jacquier 2014, 2.1)
+        # g(k) n(d2) / sqrt(w) with Durrleman's function g (Gatheral and Jacquier 2014, section 2.1)
         return durrleman(k, jet.w, jet.w_k, jet.w_kk) * pdf(-k / s - 0.5 * s) / s
 
     def local_variance_at(self, k: Real, t: Real) -> Real:
-        """Local variance, elementwise, for arguments of one shape with t > 0."""
+        """Compute the local variance, 1/yr, elementwise, for arguments of one shape with t > 0."""
         jet = self.jet(k, t)
-        # Dupire's formula in total variance is (dw/dt) / g (Gatheral 2006, equation 1.10)
+        # Dupire's formula in terms of total variance is (dw/dt) / g (Gatheral 2006, equation 1.10)
         return jet.w_t / durrleman(k, jet.w, jet.w_k, jet.w_kk)
 
     def local_volatility(self) -> LocalVolatility:
-        """The diffusion that has this surface's prices (Dupire 1994), for `neutral.monte_carlo`."""
+        """Return the local-volatility model with these prices (Dupire 1994), for `neutral.monte_carlo`."""
         return LocalVolatility(self.local_variance_at)
 
     @eqx.filter_jit
     def total_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
-        """Total implied variance, vol^2 t.
+        """Compute total implied variance, vol^2 t.
 
         Args:
             k: Log-forward moneyness log(K / F).
-            t: Maturity in years.
+            t: Maturity in years, > 0.
 
         Returns:
-            Broadcast shape; nan where t is not positive or k is not finite.
+            Total variance, in the broadcast shape; nan where t is not positive or k is not finite.
         """
         k, t, valid = _points(k, t)
         return jnp.where(valid, self.variance_at(k, t), jnp.nan)
 
     @eqx.filter_jit
     def implied_vol(self, k: ArrayLike, t: ArrayLike) -> Real:
-        """Black volatility, annualised. Arguments and shape are those of `total_variance`."""
+        """Compute the annualised Black volatility. Arguments and shape are those of `total_variance`."""
         k, t, valid = _points(k, t)
         return jnp.where(valid, jnp.sqrt(self.variance_at(k, t) / t), jnp.nan)
 
     @eqx.filter_jit
     def price(self, k: ArrayLike, t: ArrayLike) -> Real:
-        """Normalised undiscounted price of the call. Arguments and shape are those of `total_variance`.
+        """Compute the normalised undiscounted price of the call. The put is worth 1 - e^k less.
 
-        The put is worth 1 - e^k less.
+        Arguments and shape are those of `total_variance`.
         """
         k, t, valid = _points(k, t)
         return jnp.where(valid, self.price_at(k, t), jnp.nan)
 
     @eqx.filter_jit
     def density(self, k: ArrayLike, t: ArrayLike) -> Real:
-        """Risk-neutral density of log(F_T / F) at k. Arguments and shape are those of `total_variance`."""
+        """Compute the risk-neutral density of log(F_T / F) at k.
+
+        Arguments and shape are those of `total_variance`.
+        """
         k, t, valid = _points(k, t)
         return jnp.where(valid, self.density_at(k, t), jnp.nan)
 
     @eqx.filter_jit
     def local_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
-        """Dupire's local variance, 1/yr. Arguments and shape are those of `total_variance`.
+        """Compute Dupire's local variance, 1/yr. Arguments and shape are those of `total_variance`.
 
-        At an expiry where the surface has a kink in time, this is the value just after it.
+        At an expiry where the surface has a kink in time, the result is the value just after the expiry.
         """
         k, t, valid = _points(k, t)
         return jnp.where(valid, self.local_variance_at(k, t), jnp.nan)
 
 
 class PricedSurface(VolSurface):
-    """A surface that is defined by its prices; total variance is found by inversion."""
+    """A surface defined by its prices, which are inverted to total variance."""
 
     @abc.abstractmethod
     def out_of_the_money_price(self, k: Real, t: Real) -> Real:
-        """Normalised call where k >= 0, put elsewhere; elementwise, for arguments of one shape with t > 0."""
+        """Price the normalised call where k >= 0, else the put; elementwise, in one shape with t > 0."""
 
     def variance_at(self, k: Real, t: Real) -> Real:
         """See `VolSurface.variance_at`; nan where a price underflows."""
@@ -134,7 +137,7 @@ class PricedSurface(VolSurface):
 
 
 def _points(k: ArrayLike, t: ArrayLike) -> tuple[Real, Real, Flags]:
-    """Points of one shape and whether each is valid; where not, k = 0 and t = 1 stand in."""
+    """Broadcast k and t and flag valid points; others become k = 0, t = 1, so that derivatives are finite."""
     k, t = as_float64(k, t)
     valid = (t > 0.0) & jnp.isfinite(k)
     return jnp.where(valid, k, 0.0), jnp.where(valid, t, 1.0), valid

@@ -1,4 +1,4 @@
-"""Evidence that a surface is free of static arbitrage, or where it is not."""
+"""Certificate that a surface is free of static arbitrage, or that shows where it is not."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..typing import Flags, Real
 
 ROUNDING = 1e-12
-"""Relative margin below zero that a smile on the boundary may show by rounding."""
+"""Largest relative violation that counts as rounding."""
 
 _CONDITIONS = ("butterfly", "calendar", "between")
 
@@ -17,20 +17,21 @@ _CONDITIONS = ("butterfly", "calendar", "between")
 class Certificate(eqx.Module):
     """Relative margins of all static no-arbitrage conditions; a negative margin is an arbitrage.
 
-    The tests of smiles and of neighbouring pairs are exact for all k and need no grid. Padded entries are
-    inf. A batch has leading axes.
+    The tests of smiles and of neighbouring pairs are exact for all k and need no grid. Margins of padded
+    entries are inf. A batch has leading axes.
 
     Attributes:
-        expiries: Years, expiries that have a smile first, (T,); inf where padded.
-        butterfly: theta / theta_min - 1 of every smile, (T,).
+        expiries: Expiries in years, those with a smile first, (T,); inf where padded.
+        butterfly: theta / theta_min - 1 of every smile, where theta_min is the smallest theta without
+            butterfly arbitrage, (T,).
         butterfly_k: k at which Durrleman's function is smallest when theta = theta_min, (T,).
         calendar: Smallest (w - w_before) / w over all k, of each smile and the one before it, (T - 1,).
         calendar_k: k of that minimum, infinite in a wing, (T - 1,).
-        between: Smallest margin of butterfly and calendar conditions strictly inside the interval that ends
-            at each expiry but the first, (T - 1,).
+        between: Smallest margin of butterfly and calendar conditions strictly inside each interval between
+            expiries, (T - 1,); inf where `proven`.
         between_t: Maturity of that minimum in years, (T - 1,).
-        proven: Whether the interval is free by proof, given its two smiles; where False, `between` is of 15
-            equidistant maturities in it, each tested at all k, (T - 1,).
+        proven: True where a theorem covers all maturities of the interval; elsewhere `between` comes from 15
+            equidistant maturities, each tested at all k, (T - 1,).
     """
 
     expiries: Real
@@ -44,7 +45,7 @@ class Certificate(eqx.Module):
 
     @property
     def free(self) -> Any:
-        """Whether no condition is violated beyond rounding (1e-12 relative), shape of the batch."""
+        """True where no condition is violated by more than rounding (1e-12 relative), shape of the batch."""
         return self.margin >= -ROUNDING
 
     @property
@@ -53,9 +54,11 @@ class Certificate(eqx.Module):
         return np.min(np.concatenate([np.asarray(getattr(self, name)) for name in _CONDITIONS], -1), axis=-1)
 
     def worst(self) -> tuple[str, float, float]:
-        """The condition with the smallest margin, and its t and k, for one surface.
+        """Find the condition with the smallest margin of one surface.
 
-        k is nan where the condition is "between".
+        Returns:
+            Name of the condition ("butterfly", "calendar" or "between"), its maturity in years, and its k,
+            which is nan for "between".
         """
         margins = {name: np.asarray(getattr(self, name)) for name in _CONDITIONS}
         name = min(_CONDITIONS, key=lambda name: margins[name].min(initial=np.inf))
@@ -67,7 +70,7 @@ class Certificate(eqx.Module):
         return name, float(self.between_t[i]), float("nan")
 
     def __str__(self) -> str:
-        """One line with the verdict and the smallest margin."""
+        """Write one line with the verdict and the smallest margin."""
         if np.ndim(self.expiries) > 1:
             return f"{int(np.sum(self.free))} of {np.size(self.free)} surfaces free of static arbitrage"
         name, t, k = self.worst()
@@ -75,5 +78,5 @@ class Certificate(eqx.Module):
         return f"{verdict}: smallest margin {float(self.margin):.2e} ({name}, t = {t:.4g}, k = {k:.4g})"
 
     def __getitem__(self, index: int | slice | np.ndarray | jax.Array) -> "Certificate":
-        """One certificate of a batch, or some of them."""
+        """Select one certificate of a batch, or several."""
         return type(self)(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})

@@ -1,4 +1,4 @@
-"""Strikes by delta: the strike at which an option has a given Black delta at the smile's own volatility."""
+"""Strikes by delta: the strike at which an option has a given Black delta at the smile's volatility."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,16 +12,16 @@ from ..numerics.normal import INV_SQRT_2PI, as_float64, mills, quantile
 from ..typing import Codes, Flags, Real
 from .base import VolSurface
 
-_STEPS = 100  # most steps of the bracketed Newton method; five or six are usual
-_FARTHEST = 1e6  # standard deviations from the forward beyond which no strike is looked for
+_STEPS = 100  # limit of steps of the bracketed Newton method, which usually needs five or six
+_FARTHEST = 1e6  # standard deviations from the forward within which strikes are searched
 _ROUNDING = 1e-15  # relative change of k at which the search ends
-_CLOSE = 1e-9  # largest error of the equation, relative to 1 plus its goal, at which k counts as its root
+_CLOSE = 1e-9  # largest error of the equation, relative to 1 + |goal|, at which k counts as its root
 
 Function = Callable[[Real], Real]
 
 
 class Search(NamedTuple):
-    """State of the search for a root: the point, its bracket, whether it has ended, and the steps taken."""
+    """State of the search for a root: the point, its bracket, a flag for its end, the number of steps."""
 
     k: Real
     low: Real
@@ -34,22 +34,23 @@ class Search(NamedTuple):
 def strike_at_delta(
     surface: VolSurface, delta: ArrayLike, t: ArrayLike, *, premium_adjusted: bool = False
 ) -> Real:
-    """Log-forward moneyness at which an option has a given forward delta at the smile's own volatility.
+    """Find the log-forward moneyness at which an option has a given forward delta at the smile's volatility.
 
     Forward deltas are undiscounted: N(d1) of a call, -N(-d1) of a put. Premium-adjusted deltas, for a premium
     paid in the underlying, are e^k N(d2) and -e^k N(-d2). On a smile free of butterfly arbitrage d1 and d2
-    fall with k (Fukasawa 2012), so that a delta has one strike. A premium-adjusted call delta has two, and
-    the one beyond the largest delta is returned (Reiswich and Wystup 2010).
+    fall with k (Fukasawa 2012), so that each delta has one strike. A premium-adjusted call delta has two; the
+    result is the higher one, beyond the strike of the largest delta (Reiswich and Wystup 2010).
 
     Args:
         surface: A surface free of butterfly arbitrage at t.
-        delta: Deltas of any shape: of calls in (0, 1), of puts in (-1, 0), or below 0 where premium-adjusted.
-        t: Maturity in years, broadcast.
-        premium_adjusted: Whether the deltas are premium-adjusted.
+        delta: Deltas of any shape, in (0, 1) for calls and in (-1, 0) for puts; premium-adjusted deltas of
+            puts may be any number below 0.
+        t: Maturity in years, > 0, broadcast.
+        premium_adjusted: True if the deltas are premium-adjusted.
 
     Returns:
-        k = log(K / F), broadcast shape; nan where no strike has that delta. Differentiable in the surface,
-        delta and t, by the implicit function theorem.
+        k = log(K / F), in the broadcast shape; nan where no strike has the delta. It can be differentiated in
+        the surface, delta and t, by the implicit function theorem.
     """
     delta, t = as_float64(delta, t)
     lowest = -jnp.inf if premium_adjusted else -1.0
@@ -83,16 +84,16 @@ def _stdev(surface: VolSurface, t: Real, k: Real) -> Real:
 
 
 def _delta_quantile(surface: VolSurface, t: Real, k: Real, is_call: Flags) -> Real:
-    """The normal quantile of a forward delta's size: d1 for a call, -d1 for a put."""
+    """Compute the normal quantile of the absolute forward delta: d1 for a call, -d1 for a put."""
     s = _stdev(surface, t, k)
     return jnp.where(is_call, 1.0, -1.0) * (0.5 * s - k / s)
 
 
 def _log_adjusted_delta(surface: VolSurface, t: Real, k: Real, is_call: Flags) -> Real:
-    """The logarithm of a premium-adjusted delta's size: k + log N(-x), x = -d2 for a call, d2 for a put."""
+    """Compute log |premium-adjusted delta| = k + log N(-x), with x = -d2 for a call, d2 for a put."""
     s = _stdev(surface, t, k)
     x = jnp.where(is_call, 1.0, -1.0) * (0.5 * s + k / s)
-    # for x > 0 log N(-x) = log(n(x) R(x)), with the Mills ratio R, which does not underflow
+    # for x > 0, log N(-x) = log(n(x) R(x)) with the Mills ratio R does not underflow
     right = jnp.maximum(x, 0.0)
     tail = jnp.log(INV_SQRT_2PI * mills(right)) - 0.5 * right * right
     left = jnp.minimum(x, 0.0)
@@ -101,7 +102,7 @@ def _log_adjusted_delta(surface: VolSurface, t: Real, k: Real, is_call: Flags) -
 
 
 def _peak(surface: VolSurface, t: Real, scale: Real) -> Real:
-    """The k at which a premium-adjusted call delta is largest."""
+    """Find the k at which the premium-adjusted call delta is largest."""
 
     def log_delta(k: Real) -> Real:
         return _log_adjusted_delta(surface, t, k, jnp.ones_like(k, bool))
@@ -113,7 +114,7 @@ def _peak(surface: VolSurface, t: Real, scale: Real) -> Real:
 
 
 def _differentiable_root(excess: Function, start: Real, scale: Real, low: Real) -> Real:
-    """The root that `_root` finds, with derivatives by the implicit function theorem."""
+    """Find the root by `_root`, with derivatives by the implicit function theorem."""
 
     def solve(excess: Function, start: Real) -> Real:
         return _root(excess, start, scale, low)
@@ -126,12 +127,12 @@ def _differentiable_root(excess: Function, start: Real, scale: Real, low: Real) 
 
 
 def _root(function: Function, start: Real, scale: Real, low: Real) -> Real:
-    """The k above `low` at which a function falls through 0, elementwise; the start where there is none."""
+    """Find the k above `low` at which a function falls through 0, elementwise; the start if there is none."""
 
     def step(state: Search) -> Search:
         k = state.k
         value, slope = jax.jvp(function, (k,), (jnp.ones_like(k),))
-        # a price that underflows lies beyond every root
+        # the function is nan only where prices underflow, which is beyond every root
         value = jnp.where(jnp.isnan(value), -jnp.sign(k), value)
         low = jnp.where(value > 0.0, k, state.low)
         high = jnp.where(value < 0.0, k, state.high)
@@ -140,20 +141,20 @@ def _root(function: Function, start: Real, scale: Real, low: Real) -> Real:
         open_ended = k + jnp.sign(value) * reach
         middle = jnp.where(jnp.isfinite(high - low), 0.5 * (low + high), open_ended)
         inside = (newton >= low) & (newton <= high) & (jnp.abs(newton - k) <= reach)
-        following = jnp.where(value == 0.0, k, jnp.where(inside, newton, middle))
-        done = jnp.abs(following - k) <= _ROUNDING * (jnp.abs(k) + scale)
-        done = done | (jnp.abs(following) > _FARTHEST * scale)
-        return Search(k=following, low=low, high=high, done=done, steps=state.steps + 1)
+        next_k = jnp.where(value == 0.0, k, jnp.where(inside, newton, middle))
+        done = jnp.abs(next_k - k) <= _ROUNDING * (jnp.abs(k) + scale)
+        done = done | (jnp.abs(next_k) > _FARTHEST * scale)
+        return Search(k=next_k, low=low, high=high, done=done, steps=state.steps + 1)
 
-    def searching(state: Search) -> Flags:
+    def unfinished(state: Search) -> Flags:
         return (state.steps < _STEPS) & ~jnp.all(state.done)
 
-    begin = Search(
+    initial = Search(
         k=start,
         low=low,
         high=jnp.full_like(start, jnp.inf),
         done=jnp.zeros_like(start, bool),
         steps=jnp.zeros((), int),
     )
-    k = jax.lax.while_loop(searching, step, begin).k
+    k = jax.lax.while_loop(unfinished, step, initial).k
     return jnp.where(jnp.isfinite(function(k)), k, start)

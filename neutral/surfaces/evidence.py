@@ -1,4 +1,4 @@
-"""Evidence of how a surface was fitted, and the surface that carries it."""
+"""Records of how a surface was fitted, and the base class of surfaces that have one."""
 
 import abc
 from typing import Any, Generic, Self, TypeVar
@@ -14,11 +14,11 @@ from .base import VolSurface
 
 
 class AbstractSurfaceFit(eqx.Module):
-    """What every fit of a surface leaves as evidence, whatever its method.
+    """Record of a surface fit, whatever its method.
 
     Attributes:
         status: `CalibrationStatus` code.
-        loss: Mean of the loss over the quotes that were fitted.
+        loss: Weighted mean of the loss over the quotes that were fitted.
         steps: Number of steps that the solver took.
     """
 
@@ -28,18 +28,17 @@ class AbstractSurfaceFit(eqx.Module):
 
 
 class SurfaceFit(AbstractSurfaceFit):
-    """Evidence of a least-squares fit; a batch has a leading axis on every field.
+    """Record of a least-squares fit; a batch has a leading axis on every field.
 
     Attributes:
         status: `CalibrationStatus` code.
-        loss: The data term alone: mean of the loss over the quotes that were fitted.
-        prior_loss: The penalty for the distance to the anchor, and to the start on expiries with too few
-            strikes.
+        loss: Weighted mean of the loss over the quotes that were fitted, without `prior_loss`.
+        prior_loss: Penalty for the distance to the anchor, and to the start at expiries with too few strikes.
         steps: Number of evaluations of prices and their Jacobian.
-        gradient_norm: Largest cosine between the residuals and the derivative of the prices in a coordinate
+        gradient_norm: Largest cosine between the residuals and the derivatives of the prices in a coordinate
             that is not on its bound; at most 1e-6 where the fit converged.
-        at_bound: Conditions that hold with equality, (3, T): whether at each expiry the right wing, the left
-            wing or the width theta / psi rises no more than it must.
+        at_bound: No-arbitrage conditions that hold with equality, (3, T): True where the slope of the right
+            wing, the slope of the left wing, or the width theta / psi rises by the least amount at an expiry.
     """
 
     status: Codes
@@ -52,49 +51,53 @@ class SurfaceFit(AbstractSurfaceFit):
 
 Fit = TypeVar("Fit", bound=AbstractSurfaceFit)
 Index = int | slice | np.ndarray | jax.Array
-"""What selects surfaces from a batch."""
+"""Index that selects surfaces from a batch."""
 
 
 class FittedSurface(VolSurface, Generic[Fit]):
-    """A surface of smiles that may have been fitted to quotes; a batch has a leading axis on every field."""
+    """A surface of smiles, fitted to quotes or not; a batch has a leading axis on every field.
+
+    Attributes:
+        fit: Record of the fit; None if the surface was not fitted.
+    """
 
     fit: Fit | None = eqx.field(default=None, kw_only=True)
 
     @property
     @abc.abstractmethod
     def known(self) -> Flags:
-        """Expiries that have a smile, (T,)."""
+        """True for expiries that have a smile, (T,)."""
 
     @property
     def status(self) -> Any:
         """`CalibrationStatus` code of the fit."""
-        return self._evidence().status
+        return self._record().status
 
     @property
     def converged(self) -> Any:
-        """Whether the fit is at a stationary point."""
-        return self._evidence().status == CalibrationStatus.converged
+        """True where the fit converged to a stationary point."""
+        return self._record().status == CalibrationStatus.converged
 
     @property
     def loss(self) -> Any:
-        """The data term of the fit: mean of the loss over the quotes that were fitted."""
-        return self._evidence().loss
+        """Weighted mean of the loss over the quotes that were fitted."""
+        return self._record().loss
 
-    def _evidence(self) -> Fit:
+    def _record(self) -> Fit:
         if self.fit is None:
             raise ArgumentError(
-                "This surface was not fitted to quotes; fit_essvi and fit_surface return fitted surfaces."
+                "This surface has no fit record: it was not fitted by fit_essvi, fit_surface or fit_sanos."
             )
         return self.fit
 
     def __len__(self) -> int:
-        """Number of surfaces in a batch."""
+        """Return the number of surfaces in a batch."""
         if np.ndim(self.known) == 1:
-            raise TypeError("a single surface has no length")
+            raise TypeError("a single surface has no length; a batch of surfaces has one")
         return np.shape(self.known)[0]
 
     def __getitem__(self, index: Index) -> Self:
-        """One surface of a batch, or some of them."""
+        """Select one surface of a batch, or several."""
         if np.ndim(self.known) == 1:
-            raise TypeError("a single surface has no items")
+            raise TypeError("a single surface cannot be indexed; a batch of surfaces can")
         return jax.tree.map(lambda x: x[index], self)

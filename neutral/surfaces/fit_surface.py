@@ -1,4 +1,4 @@
-"""`fit_surface`, `fit_surface_batch`: a mixture of eSSVI surfaces, or one surface where that suffices."""
+"""`fit_surface`, `fit_surface_batch`: fits of a mixture of eSSVI surfaces, or of another kind of surface."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
@@ -12,7 +12,7 @@ from ..errors import ArgumentError
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
 from .essvi.fit import fit_essvi, fit_essvi_batch
-from .essvi.fit_mixture import Components, prepared_method, prepared_task, solve_many, solve_one
+from .essvi.fit_mixture import Components, make_method, make_task, solve_many, solve_one
 from .essvi.global_parametrisation import Cap
 from .essvi.sequential import sequential_essvi
 from .fitting import SURFACES_PER_PROGRAM, solve_in_chunks
@@ -31,43 +31,43 @@ def fit_surface(
     mask: ArrayLike | None = None,
     solver: AbstractSolver | None = None,
 ) -> Any:
-    """Fit a surface that is free of static arbitrage by construction and has room for most quotes.
+    """Fit a surface that is free of static arbitrage by construction and flexible enough for most quotes.
 
-    The mixture has two eSSVI components, or three. It starts from the fit of one component, and a weak prior
-    keeps it near that start. Differentiable in the surface's prices, weights and forwards
-    (`QuoteSurface.with_prices` and the like) by the implicit function theorem applied to both fits, since the
-    prior moves with the quotes too.
+    The default is a mixture of two eSSVI components. Its fit starts from that of one component, and a weak
+    prior keeps it near that start. It can be differentiated in the surface's prices, weights and forwards
+    (`QuoteSurface.with_prices` and the like): the implicit function theorem is applied to both fits, because
+    the prior depends on the quotes too.
 
     Args:
         surface: Quotes of one underlying at one time.
-        loss: What is minimised; `Loss()` where None.
+        loss: Loss to minimise; `Loss()` if None.
         method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`. For comparison there are "sanos", a
             linear program (`surfaces.fit_sanos`) that uses only the loss and the mask, and "sequential",
             smiles fitted one after another (`surfaces.sequential_essvi`), which uses only the mask.
-        components: "auto" keeps the second component only where Akaike's criterion, over the strikes fitted,
-            supports it, and otherwise gives it the weight 0. "two", or 2, always keeps it. 3 adds a third,
-            which suits dense index surfaces.
+        components: "auto" keeps the second component only if Akaike's criterion over the fitted strikes
+            prefers it, and otherwise gives it weight 0. "two", or 2, always keeps it. 3 adds a third
+            component, which suits dense index surfaces.
         cap: As in `fit_essvi`, for each component.
-        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
-        solver: `LevenbergMarquardt()` where None.
+        mask: True for quotes to fit, shape (2, T, K); the surface's `train` if None.
+        solver: Least-squares solver; `LevenbergMarquardt()` if None.
 
     Returns:
         `ESSVIMixture`, `ESSVI` or `SANOS`, with a `certificate`. All methods but "sequential", which has no
         joint minimisation, also give `status`, `converged`, `loss` and `fit`.
 
     Raises:
-        ArgumentError: an argument is wrong. Trouble with the quotes is reported as the status instead.
+        ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
-    if _checked(method, components, cap) == "essvi":
+    if _check_names(method, components, cap) == "essvi":
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
     if method == "sequential":
         return sequential_essvi(surface, mask=mask)
     if method == "sanos":
         return fit_sanos(surface, loss, mask=mask)
     if np.ndim(surface.t) != 1:
-        raise ArgumentError("fit_surface fits one surface; a stack of them goes to fit_surface_batch.")
-    task = prepared_task(surface, mask)
-    return solve_one(prepared_method(loss, components, cap, solver), task)
+        raise ArgumentError("fit_surface fits one surface, got a stack; use fit_surface_batch.")
+    task = make_task(surface, mask)
+    return solve_one(make_method(loss, components, cap, solver), task)
 
 
 def fit_surface_batch(
@@ -85,38 +85,42 @@ def fit_surface_batch(
     """Fit a surface to each of many sets of quotes, as `fit_surface` does.
 
     Args:
-        surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
+        surfaces: A stack of surfaces, or a sequence, which is stacked.
         loss: As in `fit_surface`.
         method: As in `fit_surface`.
         components: As in `fit_surface`.
         cap: As in `fit_surface`.
-        mask: Quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` where None.
-        solver: `LevenbergMarquardt()` where None.
-        workers: Number of threads; the number of cores where None.
-        chunk: Surfaces that one call of the compiled program fits; it bounds the memory.
+        mask: True for quotes to fit, shape (surfaces, 2, T, K); the surfaces' `train` if None.
+        solver: As in `fit_surface`.
+        workers: Number of threads; the number of cores if None.
+        chunk: Number of surfaces per call of the compiled program, which limits its memory.
 
     Returns:
-        As `fit_surface`, with a leading axis of surfaces; index it for one.
+        The result of `fit_surface`, with a leading axis of surfaces; index it for one surface.
 
     Raises:
-        ArgumentError: an argument is wrong. Trouble with one surface is reported as its status instead.
+        ArgumentError: an argument is not valid. Faults of one surface are reported by its status instead.
     """
-    if _checked(method, components, cap) in ("sequential", "sanos"):
-        raise ArgumentError(f"method={method!r} fits one surface at a time; call fit_surface in a loop.")
+    if _check_names(method, components, cap) in ("sequential", "sanos"):
+        raise ArgumentError(
+            f"method={method!r} fits only one surface at a time; call fit_surface for each of them."
+        )
     if method == "essvi":
         return fit_essvi_batch(
             surfaces, loss, cap=cap, mask=mask, solver=solver, workers=workers, chunk=chunk
         )
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
     if np.ndim(surfaces.t) != 2:
-        raise ArgumentError("fit_surface_batch takes a stack or a sequence of surfaces, got one surface.")
-    task = prepared_task(surfaces, mask)
-    settings = prepared_method(loss, components, cap, solver)
+        raise ArgumentError(
+            "fit_surface_batch needs a stack or a sequence of surfaces, got one surface; use fit_surface."
+        )
+    task = make_task(surfaces, mask)
+    settings = make_method(loss, components, cap, solver)
     return solve_in_chunks(lambda task: solve_many(settings, task), task, len(surfaces), chunk, workers)
 
 
-def _checked(method: str, components: str | int, cap: str) -> str:
-    """The method, once all three names are found to be accepted ones."""
+def _check_names(method: str, components: str | int, cap: str) -> str:
+    """Check all three names and return the method."""
     for name, value, names in (
         ("method", method, Shape),
         ("components", components, Components),

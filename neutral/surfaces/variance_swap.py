@@ -1,4 +1,4 @@
-"""Fair strikes of variance swaps, from the law of the forward that a surface implies."""
+"""Fair strikes of variance swaps, from the distribution of the forward that a surface implies."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ _PER_UNIT = 32  # nodes per unit of x
 
 
 class VarianceSwap(NamedTuple):
-    """A fair strike and an estimate of its error, both annualised variances, 1/yr."""
+    """Fair strike of a variance swap and an estimate of its error, both as annualised variance, 1/yr."""
 
     strike: Real
     error_estimate: Real
@@ -24,27 +24,29 @@ class VarianceSwap(NamedTuple):
 
 @eqx.filter_jit
 def variance_swap(surface: VolSurface, t: ArrayLike) -> VarianceSwap:
-    """Fair strike E[-2 log(F_t / F_0)] / t of the variance swap to t, for a continuous forward.
+    """Compute the fair strike E[-2 log(F_t / F_0)] / t of a variance swap, for a continuous forward.
 
-    Replication by calls and puts (Neuberger 1994; Demeterfi et al. 1999), written as the mean of -2 k under
-    the surface's own density, so that surfaces whose volatility has no closed form lose no accuracy. The
-    trapezoidal rule in k = s sinh(x), with s the standard deviation at the money, converges exponentially.
-    It reaches so far out that it cuts off only a left wing near the steepest slope, w = 2 |k|.
+    The replication by calls and puts (Neuberger 1994; Demeterfi et al. 1999) is written as the mean of -2 k
+    under the surface's density, so that surfaces whose volatility has no closed form lose no accuracy. The
+    trapezoidal rule in k = s sinh(x), with s the standard deviation at the money, converges exponentially. It
+    reaches so far out that it truncates only left wings near the steepest slope, w = 2 |k|.
 
     Args:
-        surface: A surface free of butterfly arbitrage at t; any other has no such strike.
-        t: Maturity in years, any shape.
+        surface: A surface free of butterfly arbitrage at t; the strike of any other is meaningless.
+        t: Maturity in years, > 0, any shape.
 
     Returns:
-        Strike and error estimate, shape of t, nan where t is not positive. The estimate adds the difference
-        to the rule with half as many nodes, which is far larger than the error for a smooth smile, and what
-        a wing that is cut off would still add.
+        Strike and error estimate, in the shape of t; nan where t is not positive. The estimate is the
+        difference to the rule with half as many nodes, which far exceeds the error for a smooth smile, plus
+        the size of the truncated left wing.
     """
     (t,) = as_float64(t)
     valid = t > 0.0
     t = jnp.where(valid, t, 1.0)
     stdev = jnp.sqrt(surface.variance_at(jnp.zeros_like(t), t))
-    size = jnp.expand_dims(jax.lax.stop_gradient(stdev), -1)  # the places of nodes need no derivative
+    size = jnp.expand_dims(
+        jax.lax.stop_gradient(stdev), -1
+    )  # the result does not depend on the nodes, so they need no derivative
     count = int(_REACH * _PER_UNIT)
     x = jnp.reshape(jnp.arange(-count, count + 1) / _PER_UNIT, (1,) * t.ndim + (-1,))
     k = size * jnp.sinh(x)

@@ -64,11 +64,11 @@ def test_breakpoints_are_kept_and_compile_nothing_anew(surfaces):
 @pytest.mark.mistyped
 def test_arguments_that_name_no_parameter_are_refused(surfaces):
     with pytest.raises(
-        nt.ArgumentError, match=r"give an instance, such as neutral.PiecewiseHeston\(breakpoints"
+        nt.ArgumentError, match=r"pass an instance, such as neutral.PiecewiseHeston\(breakpoints"
     ):
         nt.calibrate(nt.PiecewiseHeston, surfaces[0])
     with pytest.raises(
-        nt.ArgumentError, match=r"fixed names kappa\[2\]; there are breakpoints\[0\], v0, kappa"
+        nt.ArgumentError, match=r"no parameter kappa\[2\]; accepted: breakpoints\[0\], v0, kappa"
     ):
         nt.calibrate(RECIPE, surfaces[0], fixed={"kappa[2]": 1.0})
     with pytest.raises(nt.ArgumentError, match="fixed rho takes one number or 2, got"):

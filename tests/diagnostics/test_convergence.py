@@ -53,7 +53,7 @@ CASES = {
     "lost": (history(np.r_[1.0, np.full(8, np.nan)]), "divergence", "8 of the last 9 losses are not finite"),
     "infinite": (history(np.full(6, np.inf)), "divergence", "6 of the last 6 losses are not finite"),
     "one bad trial": (history(np.r_[8.0, np.inf, 2.0**-STEPS]), "converging", "still falls"),
-    "short": (history([1.0, 1.0, 1.0]), "cannot be determined", "3 steps without a fall.*it takes 4"),
+    "short": (history([1.0, 1.0, 1.0]), "cannot be determined", "3 steps without a fall.*at least 4"),
     "short and falling": (history([1.0, 0.5]), "converging", "last 1 lowered it by 50.0%"),
     "nothing": (history([]), "cannot be determined", "No point was evaluated"),
 }
@@ -157,5 +157,5 @@ def test_one_fit_of_a_batch_has_its_own_course(surface):
     histories = [result.history for result in (results[0], results[1], results)]
     first, second, both = (course for course in histories if course is not None)
     assert found == [describe_convergence(first), describe_convergence(second)]
-    with pytest.raises(nt.ArgumentError, match="takes one history"):
+    with pytest.raises(nt.ArgumentError, match="needs the history of one fit"):
         describe_convergence(both)

@@ -60,7 +60,7 @@ def test_train_quotes_alone_are_shared_out_unless_told_otherwise(ragged):
 
 def test_wrong_folds_are_refused(ragged):
     with pytest.raises(
-        nt.ArgumentError, match="5 folds need as many groups of quotes, and there are 4 of expiries"
+        nt.ArgumentError, match="5 folds need at least 5 groups of quotes, but kind='expiries' gives 4"
     ):
         fold_masks(ragged, 5, "expiries")
     refusals = (nt.ArgumentError, TypeCheckError)  # the runtime type checker refuses first
@@ -68,7 +68,7 @@ def test_wrong_folds_are_refused(ragged):
         refusals, match="kind must be one of 'random', 'strikes', 'expiries'|parameter 'kind'"
     ):
         fold_masks(ragged, 5, "days")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(nt.ArgumentError, match="of one QuoteSurface"):
+    with pytest.raises(nt.ArgumentError, match="a single QuoteSurface"):
         fold_masks(nt.stack([ragged, ragged]))
     with pytest.raises(nt.ArgumentError, match="two recipes are of one class"):
         nt.cross_validate([nt.Black, nt.Black], ragged)
@@ -78,7 +78,7 @@ def test_wrong_folds_are_refused(ragged):
 
 def test_a_history_of_one_day_determines_nothing(ragged):
     found = nt.walk_forward([nt.Heston], [ragged])
-    assert found.reason == "a history of 1 days has none to test on 1 ahead; it takes 2."
+    assert found.reason == "ahead=1 needs at least 2 days, got 1."
     assert "cannot be determined" in str(found) and found.rows() == []
     assert found.errors().shape == (1, 0) and found.observations().shape == (0, 1)
     assert np.isnan(found.variation()[0])
@@ -115,12 +115,12 @@ def test_a_result_is_validated_as_it_was_calibrated(ragged):
         found = nt.cross_validate(results, ragged)
         assert found.names == ("black",) and found.converged.all()
         np.testing.assert_array_equal(found.errors(), asked_twice.errors())
-    with pytest.raises(nt.ArgumentError, match="so engine, loss cannot be given beside one"):
+    with pytest.raises(nt.ArgumentError, match="so engine, loss cannot be passed with it"):
         nt.cross_validate([result], ragged, engine=nt.Lewis(16), loss=nt.Loss())
     whole = nt.calibrate(nt.Black, ragged, engine=nt.Lewis(16))
-    with pytest.raises(nt.ArgumentError, match="fitted to different quotes: say by mask="):
+    with pytest.raises(nt.ArgumentError, match="fitted to different quotes: pass mask="):
         nt.cross_validate({"part": result, "whole": whole}, ragged)
-    with pytest.raises(nt.ArgumentError, match="does not keep what it was asked for"):
+    with pytest.raises(nt.ArgumentError, match="has no request"):
         nt.cross_validate(dataclasses.replace(result, request=None), ragged)
 
 

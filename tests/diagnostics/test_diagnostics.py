@@ -100,14 +100,14 @@ def test_solvers_share_one_linearisation(surface):
 
 def test_a_result_without_request_says_what_to_give(result, surface):
     old = dataclasses.replace(result, request=None)
-    message = "does not keep what it was asked for.*or calibrate again"
+    message = "has no request.*or calibrate again"
     with pytest.raises(nt.ArgumentError, match=message):
         nt.diagnose(old, surface)
     with pytest.raises(nt.ArgumentError, match=message):
         nt.profile(old, surface, "kappa")
     with pytest.raises(nt.ArgumentError, match=message):
         nt.sensitivities(old, surface, lambda model: model.kappa)
-    with pytest.raises(nt.ArgumentError, match="with these arguments .*give engine, loss, prior"):
+    with pytest.raises(nt.ArgumentError, match="with these arguments .*pass engine, loss, prior"):
         nt.diagnose(old, surface, engine=ENGINE, loss=nt.Loss("vega"))
     chex.assert_trees_all_equal(
         nt.diagnose(old, surface, engine=ENGINE).fit.at, nt.diagnose(result, surface).fit.at
@@ -117,7 +117,7 @@ def test_a_result_without_request_says_what_to_give(result, surface):
 def test_another_surface_is_refused(result, surface):
     with pytest.raises(nt.ArgumentError, match="surface must be"):
         nt.diagnose(result, nt.stack([surface, surface]))
-    with pytest.raises(nt.ArgumentError, match="give the surface that was calibrated"):
+    with pytest.raises(nt.ArgumentError, match="pass the surface that was calibrated"):
         nt.diagnose(result, heston_surface(noise=0.01, seed=1))
     with pytest.raises(nt.ArgumentError, match="there is no argument solver; accepted: engine, loss"):
         nt.bootstrap(result, surface, solver=nt.LevenbergMarquardt())  # pyright: ignore[reportCallIssue]
@@ -149,10 +149,10 @@ def stopped(surface, result):
 
 
 BAD = {
-    lost: "A residual of a quote that was fitted is not finite.",
-    few: "4 strikes for 5 parameters leave nothing to tell noise by.",
+    lost: "A residual of a fitted quote is not finite.",
+    few: "4 strikes for 5 parameters leave no degrees of freedom to estimate the noise.",
     weightless: "There is no quote of any weight to fit",
-    met: "the model meets every quote, so its residuals tell no noise.",
+    met: "the model fits every quote exactly, so the noise is unknown.",
     stopped: "The fit has not converged.",
 }
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_determined_says_so(spoil, surface, result):
 
 def test_noise_that_is_none_gives_no_certainty(result, surface):
     found = nt.diagnose(result, surface, noise=0.0).uncertainty
-    assert found.reason == "the noise that was given is 0 for every quote."
+    assert found.reason == "the noise is 0 for every quote."
 
 
 def test_one_maturity_tells_no_long_run_variance(surface):
@@ -205,8 +205,8 @@ def test_a_direction_without_effect_is_named():
     )
     assert found.effective_rank == 2 and found.condition_number > 1e12
     assert found.findings[0].text in (
-        "kappa and theta trade off: only kappa*theta is seen",
-        "theta and kappa trade off: only theta*kappa is seen",
+        "kappa and theta trade off: only kappa*theta is determined",
+        "theta and kappa trade off: only theta*kappa is determined",
     )
     again = from_jacobian(jacobian[::-1], found.sizes, found.names)
     np.testing.assert_allclose(again.singular_values, found.singular_values, rtol=1e-12, atol=1e-12)

@@ -75,7 +75,7 @@ def gates_of(limits, measure, number):
 def test_each_limit_is_kept_and_broken(limits, measure, keeps, breaks, outcome, reason):
     before, after = (gates_of(limits, measure, x) for x in (keeps, breaks))
     assert {gate.outcome for gate in before.values()} == {"pass"}
-    told = [gate for gate in after.values() if f"{measure} is {breaks:.6g}, it must" in gate.reason]
+    told = [gate for gate in after.values() if f"{measure} is {breaks:.6g}, but it must" in gate.reason]
     assert [gate.outcome for gate in told if reason in gate.reason] == [outcome]
 
 
@@ -87,7 +87,7 @@ def test_errors_are_held_against_the_use(use, limit, limits):
         (gate,) = [gate for gate in gates if gate.name == "volatility error for the use"]
         assert gate.outcome == outcome and f"must be below {limit:g}" in gate.reason
     assert str(gate).startswith(
-        f"fail: volatility error for the use: iv_rmse_bp is {limit:g}, it must be below"
+        f"fail: volatility error for the use: iv_rmse_bp is {limit:g}, but it must be below"
     )
 
 
@@ -140,7 +140,7 @@ def test_limits_of_one_s_own(tmp_path):
     file = tmp_path / "own.toml"
     file.write_text(GATE + 'otherwise = "warn"\nat_most = 3\n')
     (gate,) = nt.evaluate_gates({"x": 4.0, "kappa": 1.0}, "exotics", limits=load_limits(file))
-    assert gate.outcome == "warn" and gate.reason == "x is 4, it must be at most 3: too much"
+    assert gate.outcome == "warn" and gate.reason == "x is 4, but it must be at most 3: too much"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,10 @@ def test_limits_of_one_s_own(tmp_path):
         (GATE + 'otherwise = "warn"\nat_most = "1"\n', "at_most must be a finite number"),
         (GATE + 'otherwise = "warn"\nat_most = nan\n', "at_most must be a finite number"),
         (GATE + 'otherwise = "warn"\nbetween = [2, 1]\n', "between: two, in order"),
-        (GATE + 'otherwise = "warn"\nbelow = { exotics = 1 }\n', "a table of one for each of market_making"),
+        (
+            GATE + 'otherwise = "warn"\nbelow = { exotics = 1 }\n',
+            "a table with one for each of market_making",
+        ),
         (GATE.replace('"x"', "1", 1) + 'otherwise = "warn"\nat_most = 1\n', "must be text"),
     ],
 )

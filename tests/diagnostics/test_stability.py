@@ -23,11 +23,11 @@ def test_steps_roughness_and_bounds_of_a_history():
 @pytest.mark.parametrize("days", [0, 1])
 def test_a_history_of_one_day_determines_nothing(days):
     found = stability(np.full((days, 2), 0.3))
-    assert f"a history of {days} days with a fit has no steps" in found.reason
+    assert found.reason == f"at least 2 days with a fit are needed, got {days}."
     assert "stability cannot be determined" in str(found) and found.rows() == []
     assert np.all(np.isnan(found.roughness))
     level = local_level(np.full(days, 0.3), 0.1)
-    assert level.reason == f"{days} days have a fit and a standard error; it takes 2."
+    assert level.reason == f"at least 2 days with a fit and a standard error are needed, got {days}."
     assert "cannot be determined" in str(level) and np.isnan(level.state_variance)
 
 
@@ -47,7 +47,7 @@ def test_starts_agree_or_do_not():
     assert found.converged == 3 and found.parameter == "rho" and found.spread == pytest.approx(0.03 / 0.5)
     assert found.share == pytest.approx(2 / 3)
     alone = start_agreement(ends, [2.0, np.nan, np.nan, np.nan])
-    assert alone.reason == "1 of 4 starts have converged; it takes 2 to agree." and np.isnan(alone.spread)
+    assert alone.reason == "at least 2 starts must converge, got 1 of 4." and np.isnan(alone.spread)
     with pytest.raises(nt.ArgumentError, match="ends must be"):
         start_agreement([1.0], [1.0])
 

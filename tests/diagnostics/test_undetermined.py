@@ -37,8 +37,8 @@ TABLE = {
     "likelihood ratio, nan": (lambda: likelihood_ratio_test(NAN, -1.0, 1), "no finite", "probability"),
     "F, as many as parameters": (lambda: f_test(0.2, 0.1, 1, 5, 5), "leave no error", "probability"),
     "F, no error": (lambda: f_test(0.2, 0.0, 1, 2, 9), "leave no error", "probability"),
-    "comparison, one day": (lambda: nt.diebold_mariano([1.0], [2.0]), "it takes 3", "statistic"),
-    "comparison, nan": (lambda: nt.diebold_mariano([NAN] * 9, LOSSES.repeat(3)[:9]), "it takes 3", "mean"),
+    "comparison, one day": (lambda: nt.diebold_mariano([1.0], [2.0]), "at least 3", "statistic"),
+    "comparison, nan": (lambda: nt.diebold_mariano([NAN] * 9, LOSSES.repeat(3)[:9]), "at least 3", "mean"),
     "comparison, no variation": (
         lambda: nt.diebold_mariano(LOSSES, LOSSES - 0.1),
         "do not vary",
@@ -46,24 +46,24 @@ TABLE = {
     ),
     "mean, one day": (lambda: nt.bootstrap_mean([1.0]), "", "0 1"),
     "mean, no variation": (lambda: nt.bootstrap_mean([1.0, 1.0, NAN]), "", "0 1"),
-    "stability, one day": (lambda: stability([0.3]), "takes 2", "roughness drift z_scores near_bound"),
+    "stability, one day": (lambda: stability([0.3]), "at least 2", "roughness drift z_scores near_bound"),
     "stability, two days": (lambda: stability([0.3, 0.4]), "", "roughness drift z_scores"),
     "stability, even steps": (lambda: stability([0.1, 0.2, 0.3, 0.4]), "", "drift"),
     "stability, nothing moves": (lambda: stability([0.3] * 5), "", "roughness drift z_scores"),
     "stability, from zero": (lambda: stability([0.0, 0.1]), "", "relative_changes"),
     "starts, ends not finite": (
         lambda: start_agreement([[NAN], [NAN]], [1.0, 1.0]),
-        "takes 2",
+        "at least 2",
         "spread share",
     ),
-    "level, one day": (lambda: local_level([0.3], 0.1), "takes 2", "smoothed state_variance"),
-    "level, errors not known": (lambda: local_level([0.3, 0.4], NAN), "takes 2", "filtered innovations"),
+    "level, one day": (lambda: local_level([0.3], 0.1), "at least 2", "smoothed state_variance"),
+    "level, errors not known": (lambda: local_level([0.3, 0.4], NAN), "at least 2", "filtered innovations"),
     "recommendation, a perfect score": (
         lambda: recommend([Candidate("a", -INF), Candidate("b", 1.0)]),
         "is not known",
         "",
     ),
-    "gate, infinite": (lambda: gate("feller_ratio", INF), "tells nothing", ""),
+    "gate, infinite": (lambda: gate("feller_ratio", INF), "never passes", ""),
     "gate, one start": (lambda: gate("start_spread", NAN), "not a number", "number"),
     "Jacobian, nan": (
         lambda: from_jacobian(NAN * SINGULAR, np.ones(3), ("a", "b", "c")),
@@ -81,7 +81,7 @@ TABLE = {
         "correlation information",
     ),
     "covariance, singular": (lambda: inverse(SINGULAR.T @ SINGULAR), "", "0 1 2"),
-    "walk forward, one day": (lambda: nt.walk_forward([nt.Heston], [heston_surface()]), "takes 2", ""),
+    "walk forward, one day": (lambda: nt.walk_forward([nt.Heston], [heston_surface()]), "at least 2", ""),
 }
 
 
@@ -100,14 +100,14 @@ def test_nothing_is_made_up(case):
 
 
 REFUSED = {
-    "stacking, fewer quotes than models": (lambda: stacking_weights([[0.1, -0.1]]), "as many as models"),
+    "stacking, fewer quotes than models": (lambda: stacking_weights([[0.1, -0.1]]), "observations as models"),
     "stacking, no error": (lambda: stacking_weights(np.zeros((9, 2))), "every error is 0"),
-    "log scores, infinite": (lambda: log_score_weights([[INF, 0.0]]), "takes as many as models"),
+    "log scores, infinite": (lambda: log_score_weights([[INF, 0.0]]), "complete observations as models"),
     "average, no weight": (lambda: model_average([1.0, 2.0], 0.1, [0.0, 0.0]), "weights must not be"),
     "average, no deviation": (lambda: model_average([1.0, 2.0], 0.0, 0.5), "deviations must be above 0"),
     "folds, one maturity": (
         lambda: nt.cross_validate([nt.Black], heston_surface(), folds=5, kind="expiries"),
-        "as many groups",
+        "5 groups of",
     ),
 }
 

@@ -179,10 +179,10 @@ def test_smile_strangles_are_taken_as_they_are():
 
 
 def test_quotes_that_are_no_decimals_are_refused():
-    with pytest.raises(ArgumentError, match="expected 0 to 10"):
+    with pytest.raises(ArgumentError, match="expected values above 0 and below 10"):
         fx_smile(21.0, [0.25], [-0.5], [0.7], 1.3, 1.0)
 
 
 def test_negative_volatilities_are_refused():
-    with pytest.raises(ArgumentError, match="volatilities -0.033 to 0.467, expected 0 to 10"):
+    with pytest.raises(ArgumentError, match="volatilities of -0.033 to 0.467; expected values above 0"):
         fx_smile(0.21, [0.25], [-0.5], [0.007], 1.3, 1.0)

@@ -85,11 +85,11 @@ def test_directions_show_singular_values_and_what_is_not_seen():
     values = np.linalg.svd(jacobian(), compute_uv=False)
     left, right = panels(nt.plot.directions(seen(jacobian())))
     np.testing.assert_allclose([bar.get_width() for bar in left.patches], values, rtol=1e-9)
-    assert left.get_title() == "2 of 3 seen" and right.get_title() == "direction 3: not seen"
+    assert left.get_title() == "2 of 3 determined" and right.get_title() == "direction 3: undetermined"
     components = np.abs([bar.get_width() for bar in right.patches])
     np.testing.assert_allclose(components, [0.0, 0.5**0.5, 0.5**0.5], atol=1e-3)
     well = nt.plot.directions(seen(np.eye(3)))
-    assert well.axes[1].get_title() == "direction 3: seen least"
+    assert well.axes[1].get_title() == "direction 3: least determined"
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_what_cannot_be_determined_says_why(surface):
     singular[:, 2] = singular[:, 1]
     assert "no covariance" in nt.plot.correlations(seen(singular)).axes[0].texts[0].get_text()
     nothing = nt.plot.residual_map(lost).axes[0].texts[0].get_text()
-    assert nothing == "No residuals: no fitted quote has one in basis points of volatility."
+    assert nothing == "No residuals: no fitted quote has a residual in basis points of volatility."
     assert "no fit" in nt.plot.history([{}]).axes[0].texts[0].get_text()
     with pytest.raises(nt.ArgumentError, match="unit must be one of vol, price, spreads, got 'bp'"):
         nt.plot.residual_map(lost, "bp")  # pyright: ignore[reportArgumentType]

@@ -105,7 +105,7 @@ def test_settlements_and_spot_agree():
             "Shapes do not broadcast: strike (3,), maturity (2,)",
         ),
         ({"strike": "high"}, "strike must be numbers"),
-        ({"rate": 0.1}, "go with spot="),
+        ({"rate": 0.1}, "need spot="),
         ({"model": Heston}, "a model with its parameters"),
         ({"precision": "half"}, "'float64' or 'float32'"),
         ({"maturity": np.float32(1.0)}, "maturity is float32"),

@@ -214,7 +214,7 @@ def test_no_ladder_of_a_surface_that_is_none(truth):
     nothing = quotes.with_weights(np.zeros(quotes.weight.shape))
     found = nt.sensitivities(nt.fit_essvi(nothing), nothing, value)
     assert "no quote" in found.reason and np.all(np.isnan(found.weights))
-    with pytest.raises(nt.ArgumentError, match="give loss, cap, anchor"):
+    with pytest.raises(nt.ArgumentError, match="pass loss, cap, anchor"):
         nt.sensitivities(nt.fit_essvi(quotes, ROBUST), quotes, value)
     with pytest.raises(nt.ArgumentError, match="was not fitted"):
         nt.sensitivities(truth, quotes, value)

@@ -1,4 +1,4 @@
-"""The vector that a solver moves: one class per kind of model, and one per extension, which wraps another."""
+"""Coordinates, which are the vectors that solvers move: a class for models, and a wrapper for extensions."""
 
 from .base import AbstractCoordinates as AbstractCoordinates
 from .base import Bounds as Bounds

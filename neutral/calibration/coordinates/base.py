@@ -1,4 +1,4 @@
-"""What every kind of coordinates answers: the vector that a solver moves, and the model it stands for."""
+"""The interface of coordinates: the vector that a solver moves, and the model that a vector stands for."""
 
 import abc
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,36 +20,36 @@ class Columns(NamedTuple):
     Axes: surfaces B, parameters p, maturities T, strikes K.
 
     Attributes:
-        shared: In parameters that move the prices of every maturity, shape (B, p, T, K).
-        local: In one further parameter per maturity, which moves the prices of that maturity alone, shape
-            (B, T, K); None where there is no such parameter.
+        shared: Derivatives in parameters that move the prices of every maturity, shape (B, p, T, K).
+        local: Derivatives in one further parameter per maturity, which moves the prices of that maturity
+            alone, shape (B, T, K); None where there is no such parameter.
     """
 
     shared: Real
     local: Real | None = None
 
     def gradient(self, pull: Real) -> Real:
-        """J' pull, shape (B, p) or (B, p + T), of the pull of each cell, shape (B, T, K)."""
+        """The product J' pull, shape (B, p) or (B, p + T), for a pull of each cell, shape (B, T, K)."""
         gradient = jnp.einsum("bptk,btk->bp", self.shared, pull)
         if self.local is None:
             return gradient
         return jnp.concatenate([gradient, jnp.sum(self.local * pull, axis=-1)], axis=-1)
 
     def gram(self, weight: Real) -> Real:
-        """J' W J with a weight for each cell, shape (B, T, K)."""
+        """The normal matrix J' W J, shape (B, n, n) with n = p or p + T, for weights of shape (B, T, K)."""
         weighted = self.shared * jnp.expand_dims(weight, -3)
         shared = jnp.einsum("bptk,bqtk->bpq", weighted, self.shared)
         if self.local is None:
             return shared
         mixed = jnp.einsum("bptk,btk->bpt", weighted, self.local)
-        own = jnp.sum(self.local * self.local * weight, axis=-1)
-        own = jnp.expand_dims(own, -1) * jnp.eye(own.shape[-1])[None]
+        diagonal = jnp.sum(self.local * self.local * weight, axis=-1)
+        local = jnp.expand_dims(diagonal, -1) * jnp.eye(diagonal.shape[-1])[None]
         top = jnp.concatenate([shared, mixed], axis=-1)
-        bottom = jnp.concatenate([jnp.swapaxes(mixed, -1, -2), own], axis=-1)
+        bottom = jnp.concatenate([jnp.swapaxes(mixed, -1, -2), local], axis=-1)
         return jnp.concatenate([top, bottom], axis=-2)
 
     def dense(self) -> Real:
-        """All columns written out, shape (B, p, T, K) or (B, p + T, T, K)."""
+        """All columns of the Jacobian with their zeros, shape (B, p, T, K) or (B, p + T, T, K)."""
         if self.local is None:
             return self.shared
         diagonal = jnp.eye(self.local.shape[-2])[None, :, :, None] * jnp.expand_dims(self.local, -3)
@@ -57,10 +57,10 @@ class Columns(NamedTuple):
 
 
 class AbstractCoordinates(abc.ABC):
-    """Coordinates of a model on surfaces with T padded maturities; hashable, fixed at compile time.
+    """Coordinates of a model on surfaces with T padded maturities; they are hashable, fixed at compile time.
 
-    A vector has `size` coordinates called `names`: first those of the model's own `parameters`, then those
-    of each extension. Extensions wrap the coordinates of what they extend.
+    A vector has `size` coordinates with the names `names`: first those of the model's own `parameters`, then
+    those of each extension. The coordinates of an extension wrap those of the model that it extends.
     """
 
     @property
@@ -76,7 +76,7 @@ class AbstractCoordinates(abc.ABC):
     @property
     @abc.abstractmethod
     def parameters(self) -> tuple[str, ...]:
-        """Names of the model's own coordinates: `kappa`, or `kappa[0]` of a parameter with an axis."""
+        """Names of the model's own coordinates: `kappa`, or `kappa[0]` for an entry of a parameter."""
 
     @property
     @abc.abstractmethod
@@ -94,23 +94,26 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def gather(self, columns: Sequence[Real]) -> dict[str, Real]:
-        """Values by parameter from one column per coordinate; the axis of a parameter comes last."""
+        """Values by parameter name from one column per coordinate; the axis of a parameter comes last."""
 
     @abc.abstractmethod
     def spread(self, values: Mapping[str, Real]) -> list[Real]:
-        """One column per coordinate from values by parameter: the inverse of `gather`."""
+        """One column per coordinate from values by parameter name: the inverse of `gather`."""
 
     @abc.abstractmethod
     def by_name(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Values by coordinate; the name of a parameter with an axis stands for all its entries.
+        """Values by coordinate name; the name of a parameter with an axis stands for all its entries.
+
+        Args:
+            values: Values by the name of a parameter or of a coordinate.
 
         Raises:
-            ArgumentError: a name that no parameter has, or a wrong number of entries.
+            ArgumentError: no parameter has one of the names, or the number of entries is wrong.
         """
 
     @abc.abstractmethod
     def holding(self, fixed: Iterable[str]) -> Self:
-        """The same coordinates where further parameters keep a value: a joint map must not move them."""
+        """The same coordinates with further parameters fixed, which the joint map must not change."""
 
     @abc.abstractmethod
     def parameter_vector(self, values: Mapping[str, Real]) -> Real:
@@ -126,12 +129,12 @@ class AbstractCoordinates(abc.ABC):
             t: Maturities in years, shape (T,).
 
         Raises:
-            ArgumentError: a model of another class, or with another number of entries.
+            ArgumentError: the model has another class, or another number of entries.
         """
 
     @abc.abstractmethod
     def natural(self, y: Real, unit: Real) -> Real:
-        """What an engine needs of a vector: natural parameters, then those of extensions; shape of y.
+        """The numbers that `kernel` takes: natural parameters, then those of extensions; shape of y.
 
         Args:
             y: Vectors, shape (..., size).
@@ -144,7 +147,13 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def build(self, y: Real, unit: Real, t: Real) -> AbstractFourierModel:
-        """The model of a vector as a user sees it; its fields have the leading axes of y."""
+        """The model of a vector, as results hold it; its fields have the leading axes of y.
+
+        Args:
+            y: Vectors, shape (..., size).
+            unit: Increments of variance that count as 1, shape (..., T).
+            t: Maturities in years, shape (..., T).
+        """
 
     @abc.abstractmethod
     def columns(self, slopes: AbstractFourierModel) -> Columns:
@@ -156,11 +165,25 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def named(self, natural: Real, y: Real, unit: Real) -> Real:
-        """What the names stand for, in natural units: parameters, increments of a shift; shape of y."""
+        """Values of `names` in natural units: parameters, then increments of a shift; shape of y.
+
+        Args:
+            natural: What `natural` returns for y.
+            y: Vectors, shape (..., size).
+            unit: Increments of variance that count as 1, shape (..., T).
+        """
 
     @abc.abstractmethod
     def named_chain(self, chain: Real, unit: Real) -> Real:
-        """Derivatives of `named` in the coordinates, from those of `natural`; both of shape (B, size, n)."""
+        """Derivatives of `named` in the coordinates, from those of `natural`.
+
+        Args:
+            chain: Derivatives of `natural` in the n coordinates, shape (B, size, n).
+            unit: Increments of variance that count as 1, shape (B, T).
+
+        Returns:
+            Shape (B, size, n).
+        """
 
     @abc.abstractmethod
     def free(self, used: Flags) -> Flags:
@@ -170,20 +193,20 @@ class AbstractCoordinates(abc.ABC):
             used: Quotes that are fitted, shape (B, 2, T, K).
 
         Returns:
-            Shape (B, size): a coordinate of one maturity needs a quote of that maturity.
+            Flags of shape (B, size); a coordinate of one maturity needs a quote of that maturity.
         """
 
     @abc.abstractmethod
     def bounds(self, intervals: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper coordinates, each of shape (size,).
+        """Lower and upper bounds of the coordinates, each of shape (size,).
 
         Args:
-            intervals: By parameter or by entry (`kappa`, `kappa[1]`), natural units; they replace the default
-                ones. A parameter with a joint condition (rho_j above 0, nu, alpha of NIG, kappa1) takes the
-                interval of its free value, as `from_free` reads it.
+            intervals: Intervals by parameter or by entry (`kappa`, `kappa[1]`), in natural units, which
+                replace the default ones. For a parameter with a joint condition (rho_j above 0, nu, alpha of
+                NIG, kappa1) the interval is that of its free value, the argument of `from_free`.
 
         Raises:
-            ArgumentError: an unknown name, an empty interval or one outside the domain.
+            ArgumentError: a name is unknown, or an interval is empty or reaches outside the domain.
         """
 
     @abc.abstractmethod
@@ -192,19 +215,29 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
-        """What counts as the size of each named value, in natural units.
+        """Sizes of the values of `names`, in natural units, to which changes and errors are relative.
 
-        Its absolute value, at least a tenth of the typical one; 1 in a bounded domain (a correlation); for an
-        increment of a shift the increment that counts as 1.
+        The size of a parameter is its absolute value, but at least a tenth of the typical one; it is 1 in a
+        bounded domain, such as that of a correlation. The size of an increment of a shift is its unit.
 
         Args:
             values: As `named` returns them for one fit, shape (size,).
             unit: Increments of variance that count as 1, shape (T,).
+
+        Returns:
+            One size per coordinate.
         """
 
 
 def increment_unit(surface: QuoteSurface) -> Real:
-    """Market variance at the money gained since the maturity before, at least a tenth of it: (..., T)."""
+    """Increments of variance that count as 1: those of the market's total variance at the money.
+
+    Args:
+        surface: One surface, or surfaces with leading axes.
+
+    Returns:
+        The increment since the maturity before, at least a tenth of the total variance, shape (..., T).
+    """
     w = surface.stdev**2
-    gained = jnp.diff(w, prepend=jnp.zeros_like(w[..., :1]), axis=-1)
-    return jnp.maximum(gained, 0.1 * w)
+    increment = jnp.diff(w, prepend=jnp.zeros_like(w[..., :1]), axis=-1)
+    return jnp.maximum(increment, 0.1 * w)

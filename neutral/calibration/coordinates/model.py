@@ -1,7 +1,8 @@
 """Coordinates of a model's own parameters.
 
-Every parameter has a coordinate on a bounded interval of the real line: a logarithm that reaches zero at a
-finite point, atanh of a correlation, the value itself elsewhere.
+Every parameter has a coordinate on a bounded interval of the real line. For a positive parameter it is a
+logarithm, shifted so that zero has a finite coordinate; for a correlation it is atanh; for any other
+parameter it is the value itself.
 """
 
 import dataclasses
@@ -19,8 +20,8 @@ from ...models.parameters import Domain, domains, search_ranges
 from ...typing import Flags, Real
 from .base import AbstractCoordinates, Bounds, Columns
 
-_STEEPEST = 6.0  # |atanh| of a correlation ends here: 0.99999
-_LINEAR_BELOW = 0.01  # of a typical value: where a coordinate turns from logarithm to line
+_STEEPEST = 6.0  # largest |atanh| of a correlation, which is then 0.99999
+_LINEAR_BELOW = 0.01  # share of the typical value below which a logarithmic coordinate becomes linear
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ModelCoordinates(AbstractCoordinates):
     Attributes:
         cls: The model's class.
         entries: Parameters with an axis, each with its number of entries.
-        held: Parameters that do not take part in the model's joint map, since their value is fixed.
+        held: Parameters that do not take part in the model's joint map, because their values are fixed.
     """
 
     cls: type[AbstractFourierModel]
@@ -103,7 +104,8 @@ class ModelCoordinates(AbstractCoordinates):
         unknown = set(values) - set(self.parameters) - set(domains(self.cls))
         if unknown:
             accepted = ", ".join(self.parameters)
-            raise ArgumentError(f"fixed names {', '.join(sorted(unknown))}; there are {accepted}.")
+            names = ", ".join(sorted(unknown))
+            raise ArgumentError(f"fixed: there is no parameter {names}; accepted: {accepted}.")
         counts = dict(self.entries)
         by_slot: dict[str, float] = {}
         for name in domains(self.cls):
@@ -118,7 +120,7 @@ class ModelCoordinates(AbstractCoordinates):
         return {slot: float(x) for slot, x in by_slot.items()}
 
     def holding(self, fixed: Iterable[str]) -> Self:
-        """See `AbstractCoordinates.holding`; nothing changes without a joint map."""
+        """See `AbstractCoordinates.holding`; without a joint map the coordinates stay the same."""
         joint = self.cls.from_free.__func__ is not AbstractFourierModel.from_free.__func__  # pyright: ignore[reportFunctionMemberAccess]
         if not joint:
             return self
@@ -137,7 +139,7 @@ class ModelCoordinates(AbstractCoordinates):
         )
 
     def vector(self, model: AbstractFourierModel, unit: Real, t: Real) -> Real:
-        """See `AbstractCoordinates.vector`; neither unit nor maturities matter."""
+        """See `AbstractCoordinates.vector`; neither `unit` nor `t` matters here."""
         del unit, t
         if not isinstance(model, self.cls):
             raise ArgumentError(f"a start must be a {self.cls.__name__}, got {type(model).__name__}.")
@@ -155,7 +157,7 @@ class ModelCoordinates(AbstractCoordinates):
         columns = []
         for i, (_, name, domain) in enumerate(self._slots):
             x = domain.from_unconstrained(y[..., i], scales[name])
-            # rounding below the bound is cut off, without hiding the slope there from the solver
+            # a value that rounding puts below its bound is cut off, but keeps its derivative for the solver
             below = jax.lax.stop_gradient(jnp.minimum(x - domain.lower, 0.0))
             columns.append(x - below if np.isfinite(domain.lower) else x)
         free = self.gather(columns)
@@ -191,7 +193,7 @@ class ModelCoordinates(AbstractCoordinates):
         return chain
 
     def free(self, used: Flags) -> Flags:
-        """See `AbstractCoordinates.free`: all of them, whatever the quotes."""
+        """See `AbstractCoordinates.free`: every coordinate, whatever the quotes."""
         return jnp.ones((used.shape[0], self.size), bool)
 
     def bounds(self, intervals: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +238,7 @@ def _stacked(entries: list[Real]) -> Real:
 
 @functools.cache
 def _scales(cls: type[AbstractFourierModel]) -> dict[str, float]:
-    """Where each parameter's coordinate turns from logarithm to line."""
+    """For each parameter, the value below which its logarithmic coordinate becomes linear."""
     with jax.ensure_compile_time_eval():
         typical = typical_of(cls)
         size = {name: float(jnp.max(jnp.abs(jnp.asarray(getattr(typical, name))))) for name in domains(cls)}
@@ -250,23 +252,23 @@ def _coordinate(domain: Domain, x: float, scale: float) -> float:
 
 
 def typical_of(cls: type[AbstractFourierModel]) -> AbstractFourierModel:
-    """`cls.typical()`.
+    """Call `cls.typical()`.
 
     Raises:
-        ArgumentError: a model class of the user's own does not define it.
+        ArgumentError: the class, which a user has written, does not define it.
     """
     try:
         return cls.typical()
     except TypeError as error:
         raise ArgumentError(
-            f"{cls.__name__} needs a classmethod typical() that returns the model at typical values: "
+            f"{cls.__name__} needs a classmethod typical() that returns the model at typical values, because "
             "calibration takes the scale of each parameter from it."
         ) from error
 
 
 def _checked(name: str, interval: tuple[float, float], by_name: Mapping[str, Domain]) -> tuple[float, float]:
     if name not in by_name:
-        raise ArgumentError(f"bounds: there is no parameter {name!r}; there are {', '.join(by_name)}.")
+        raise ArgumentError(f"bounds: there is no parameter {name!r}; accepted: {', '.join(by_name)}.")
     try:
         low, high = (float(x) for x in interval)
     except (TypeError, ValueError) as error:

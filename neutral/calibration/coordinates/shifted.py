@@ -1,4 +1,4 @@
-"""Coordinates of a model with a variance shift: one more per maturity."""
+"""Coordinates of a model with a variance shift: those of the model, and one more per maturity."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +19,12 @@ _MOST_SHIFT = 10.0  # bound of an increment, in increments of the market's varia
 
 
 def coordinates_of(recipe: Recipe, maturities: int, fixed: Iterable[str] = ()) -> AbstractCoordinates:
-    """Coordinates of what a recipe asks for.
+    """Coordinates of the model that a recipe describes.
 
     Args:
         recipe: A model class, a recipe or a starting model.
-        maturities: Padded maturities of the surfaces.
-        fixed: Names of parameters that keep a value.
+        maturities: Number of padded maturities of the surfaces.
+        fixed: Names of parameters whose values are fixed.
     """
     base = recipe if isinstance(recipe, type) else recipe.base
     axes, _ = entries_of(recipe)
@@ -34,13 +34,13 @@ def coordinates_of(recipe: Recipe, maturities: int, fixed: Iterable[str] = ()) -
 
 @dataclasses.dataclass(frozen=True)
 class ShiftedCoordinates(AbstractCoordinates):
-    """The coordinates of a model, then the shift's increment at each maturity.
+    """The coordinates of a model, then the increment of the shift at each maturity.
 
-    An increment's coordinate is in units of the market's own gain of variance at the money.
+    The coordinate of an increment is in units of the increment of the market's variance at the money.
 
     Attributes:
         inner: Coordinates of the model that is shifted.
-        maturities: Padded maturities T.
+        maturities: Number T of padded maturities.
     """
 
     inner: AbstractCoordinates
@@ -67,7 +67,7 @@ class ShiftedCoordinates(AbstractCoordinates):
         return (*self.inner.names, *(f"increments[{i}]" for i in range(self.maturities)))
 
     def typical(self) -> AbstractFourierModel:
-        """See `AbstractCoordinates.typical`; without shift."""
+        """See `AbstractCoordinates.typical`; the model has no shift."""
         return self.inner.typical()
 
     def gather(self, columns: Sequence[Real]) -> dict[str, Real]:
@@ -91,13 +91,13 @@ class ShiftedCoordinates(AbstractCoordinates):
         return self.inner.parameter_vector(values)
 
     def vector(self, model: AbstractFourierModel, unit: Real, t: Real) -> Real:
-        """See `AbstractCoordinates.vector`; a model without shift has increments of 0."""
+        """See `AbstractCoordinates.vector`; a model without a shift has increments of 0."""
         inner = self.inner.vector(model.base, unit, t)
         variance = model.added_variance(t)
         return jnp.concatenate([inner, jnp.diff(variance, prepend=jnp.zeros(1)) / unit])
 
     def natural(self, y: Real, unit: Real) -> Real:
-        """See `AbstractCoordinates.natural`: the model's own, then the variance added up to each maturity."""
+        """See `AbstractCoordinates.natural`: those of the model, then the variance added at each maturity."""
         inner = self.inner.natural(self._inner(y), unit)
         return jnp.concatenate([inner, jnp.cumsum(self._shift(y) * unit, axis=-1)], axis=-1)
 

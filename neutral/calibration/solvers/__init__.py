@@ -1,4 +1,4 @@
-"""Solvers minimise an objective of vectors inside bounds; they know nothing of finance."""
+"""Solvers minimise an objective of vectors within bounds; they know nothing of finance."""
 
 from .adam_lbfgs import AdamLBFGS as AdamLBFGS
 from .adam_lbfgs import scalar_objective as scalar_objective

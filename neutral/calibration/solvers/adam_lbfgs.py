@@ -1,4 +1,4 @@
-"""Adam, then L-BFGS, for any cost with a gradient: phase, line search and stop of each lane its own.
+"""Adam, then L-BFGS, for any cost with a gradient; each lane has its own phase, line search and stop.
 
 Equation numbers are those of Nocedal and Wright, Numerical Optimization, 2nd edition (2006).
 """
@@ -25,51 +25,51 @@ from .base import (
     select,
 )
 
-_LONGEST = 2.0  # a step of L-BFGS changes no coordinate by more
-_ENOUGH = 1e-4  # c1 of eq. 3.6a (Armijo): share of the decrease that the slope promises and a step must bring
-_FLATTER = 0.9  # c2 of eq. 3.6b (Wolfe): share of the slope that may be left where a step ends
-_ROUNDING = 1e-13  # of the cost: what its rounding may add in the last steps (Hager and Zhang 2005)
-_TRIALS = 25  # along one direction
-_GAIN = 1e-3  # of the cost: what Adam must gain in `patience` steps to go on
-_LEAST_NORM = 1e-6  # of the largest column: a coordinate of less effect is scaled as if it had as much
+_LONGEST = 2.0  # largest change of a coordinate in one step of L-BFGS
+_ENOUGH = 1e-4  # c1 of eq. 3.6a (Armijo): share of the decrease predicted by the slope that a step must reach
+_FLATTER = 0.9  # c2 of eq. 3.6b (Wolfe): share of the slope that may remain where a step ends
+_ROUNDING = 1e-13  # relative increase of the cost that counts as rounding (Hager and Zhang 2005)
+_TRIALS = 25  # largest number of trials along one direction
+_GAIN = 1e-3  # relative decrease of the cost that counts as a gain of Adam
+_LEAST_NORM = 1e-6  # least norm of a column, as a share of the largest, that scales a coordinate
 
 
 class State(NamedTuple):
-    """A lane's best point with its evaluation, the trial that is evaluated next, and how it was chosen."""
+    """The best point of each lane with its evaluation, the next trial, and the state of both methods."""
 
     y: Real  # (B, n)
-    at: Evaluation
+    at: Evaluation  # at y
     trial: Real  # (B, n)
     adam: optax.OptState  # a leading axis on every array
-    warming: Flags  # (B,) still Adam
-    quiet: Codes  # (B,) steps of Adam since it last gained
-    direction: Real  # (B, n)
-    length: Real  # (B,) of the trial along the direction
-    short: Real  # (B,) longest length that was too short
-    long: Real  # (B,) shortest length that was too long
-    trials: Codes  # (B,) along this direction
-    moves: Real  # (B, m, n) of past steps, the newest first; 0 where there was none
-    changes: Real  # (B, m, n) of the gradient along them
-    steps: Codes  # (B,)
-    stop: Codes  # (B,)
+    warming: Flags  # (B,) whether the lane runs Adam
+    quiet: Codes  # (B,) number of steps of Adam since its last gain
+    direction: Real  # (B, n) direction of the line search of L-BFGS
+    length: Real  # (B,) step length of the trial along the direction
+    short: Real  # (B,) longest step length that was too short
+    long: Real  # (B,) shortest step length that was too long
+    trials: Codes  # (B,) number of trials along this direction
+    moves: Real  # (B, m, n) past steps, the newest first; 0 where there is none
+    changes: Real  # (B, m, n) changes of the gradient along them
+    steps: Codes  # (B,) number of evaluations
+    stop: Codes  # (B,) codes of `Stop`
     trace: Trace | None = None
 
 
 class AdamLBFGS(AbstractSteppingSolver[State]):
     """Adam (Kingma and Ba 2015) from rough starts, then L-BFGS (Nocedal 1980) with a line search.
 
-    Needs a cost and its gradient alone: curvature is never read. Lengths of the Jacobian's columns, where the
-    cost is a sum of squares, scale the coordinates. Coordinates that the gradient pushes against their bound
-    do not move; a step out of the bounds is projected onto them. One evaluation per step. A lane converges
-    as in `LevenbergMarquardt`, when the gradient vanishes on its movable coordinates.
+    It needs a cost and its gradient, but no curvature. The lengths of the Jacobian's columns, if the cost is
+    a sum of squares, scale the coordinates. Coordinates that are on a bound beyond which the cost would fall
+    do not move; a step out of the bounds is projected onto them. Each step takes one evaluation. A lane
+    converges as in `LevenbergMarquardt`, when the gradient vanishes on its movable coordinates.
 
     Attributes:
         gtol: Largest cosine between residuals and columns of the Jacobian at a stationary point.
-        max_steps: Evaluations per start, of both phases.
-        adam_steps: Of them at most for Adam; 0 leaves it out.
-        rate: Adam's first step in every coordinate; it falls to 0 along a cosine.
-        patience: Steps of Adam without gain after which L-BFGS takes over.
-        memory: Past steps that L-BFGS uses.
+        max_steps: Largest number of evaluations per start, in both phases together.
+        adam_steps: Largest number of these evaluations for Adam; 0 leaves Adam out.
+        rate: Adam's first step in every coordinate; the rate falls to 0 along a cosine.
+        patience: Number of steps of Adam without gain after which L-BFGS takes over.
+        memory: Number of past steps that L-BFGS uses.
     """
 
     gtol: float = eqx.field(static=True, default=1e-6)
@@ -109,31 +109,30 @@ class AdamLBFGS(AbstractSteppingSolver[State]):
         return optax.adam(optax.cosine_decay_schedule(self.rate, max(self.adam_steps, 1)))
 
     def step(self, objective: Objective, state: State) -> State:
-        """Evaluate the trial, move there if it is good enough, choose the next."""
+        """Evaluate the trial, move there if it is good enough, and choose the next trial."""
         first = state.steps == 0
         steps = state.steps + 1
         new = objective.evaluate(state.trial)
         finite = jnp.isfinite(new.cost) & jnp.all(jnp.isfinite(new.gradient), axis=-1)
-        taken, too_long, too_short = _judged(objective, state, new, finite)
+        accept, too_long, too_short = _judge(objective, state, new, finite)
         better = finite & (new.cost < state.at.cost)
-        taken = jnp.where(first | state.warming, better, taken)
-        y = select(taken, state.trial, state.y)
-        at = select(taken, new, state.at)
+        accept = jnp.where(first | state.warming, better, accept)
+        y = select(accept, state.trial, state.y)
+        at = select(accept, new, state.at)
 
-        gained = first | (new.cost < (1.0 - _GAIN) * state.at.cost)
-        quiet = jnp.where(gained, 0, state.quiet + 1)
+        gain = first | (new.cost < (1.0 - _GAIN) * state.at.cost)
+        quiet = jnp.where(gain, 0, state.quiet + 1)
         warming = state.warming & finite & (quiet < self.patience) & (steps < self.adam_steps)
         move, adam = self._adam_move(objective, state, new)
 
-        # a search that fails on what past steps say of the curvature begins again without them
-        moves, changes = _remember(state, new, taken & ~state.warming & ~first)
-        failed = ~taken & ~state.warming & (state.trials >= _TRIALS)
+        # a line search that fails with the curvature of past steps begins again without them
+        moves, changes = _remember(state, new, accept & ~state.warming & ~first)
+        failed = ~accept & ~state.warming & (state.trials >= _TRIALS)
         bare = jnp.all(moves == 0.0, axis=(-2, -1))
         moves = select(failed, jnp.zeros_like(moves), moves)
         changes = select(failed, 0.0 * changes, changes)
-        fresh = taken | failed | state.warming
-        newest = _direction(objective, y, at, moves, changes)
-        direction = select(fresh, newest, state.direction)
+        fresh = accept | failed | state.warming
+        direction = select(fresh, _direction(objective, y, at, moves, changes), state.direction)
         short = jnp.where(too_short, state.length, state.short)
         long = jnp.where(too_long, state.length, state.long)
         length = jnp.where(fresh, 1.0, _next_length(state, new, finite, short, long))
@@ -181,19 +180,19 @@ class AdamLBFGS(AbstractSteppingSolver[State]):
         return Solution(y=state.y, evaluation=state.at, stop=state.stop, steps=state.steps, trace=state.trace)
 
 
-def _judged(objective: Objective, state: State, new: Evaluation, finite: Flags) -> tuple[Flags, Flags, Flags]:
-    """Whether the trial ends the search along its direction, or is too long, or too short.
+def _judge(objective: Objective, state: State, new: Evaluation, finite: Flags) -> tuple[Flags, Flags, Flags]:
+    """Whether the trial ends the search along its direction, or is too long, or is too short.
 
-    Gradients are half of the cost's, so 2 g'p is the slope: a trial ends the search where the cost falls
-    enough, f(y + p) <= f(y) + c1 slope (eq. 3.6a), and the slope there has flattened, c2 slope <= slope there
+    Evaluations hold half of the gradient g, so the slope is 2 g'p. A trial ends the search where the cost
+    falls enough, f(y + p) <= f(y) + c1 slope (eq. 3.6a), and the slope is flatter, c2 slope <= slope there
     (eq. 3.6b).
     """
     move = state.trial - state.y
     slope = jnp.sum(state.at.gradient * move, axis=-1)
     slope_there = jnp.sum(new.gradient * move, axis=-1)
     falls = new.cost <= state.at.cost + 2.0 * _ENOUGH * slope
-    # next to a minimum the cost is flat to rounding, its slope is not: the approximate Wolfe condition
-    # slope there <= (2 c1 - 1) slope of Hager and Zhang (2005)
+    # near a minimum rounding hides the decrease of the cost, but not the slope, hence the approximate Wolfe
+    # condition of Hager and Zhang (2005), slope there <= (2 c1 - 1) slope
     level = new.cost <= state.at.cost + _ROUNDING * jnp.abs(state.at.cost)
     falls = falls | (level & (slope_there <= (2.0 * _ENOUGH - 1.0) * slope))
     falls = falls & finite
@@ -208,10 +207,10 @@ def _on_bound(objective: Objective, y: Real) -> Flags:
 
 
 def _next_length(state: State, new: Evaluation, finite: Flags, short: Real, long: Real) -> Real:
-    """The length to try next along the direction, shape (B,).
+    """The step length of the next trial along the direction, shape (B,).
 
-    The minimum of the parabola through both costs and the first slope (eq. 3.58), kept well inside the
-    bracket; three times the last length while no trial was too long.
+    It is the minimum of the parabola through both costs and the first slope (eq. 3.58), limited to the inner
+    part of the bracket, or three times the last length while no trial was too long.
     """
     slope = 2.0 * jnp.sum(state.at.gradient * (state.trial - state.y), axis=-1)
     bend = new.cost - state.at.cost - slope
@@ -223,24 +222,24 @@ def _next_length(state: State, new: Evaluation, finite: Flags, short: Real, long
     return jnp.where(long < jnp.inf, inside, jnp.minimum(3.0 * short, longest))
 
 
-def _remember(state: State, new: Evaluation, taken: Flags) -> tuple[Real, Real]:
-    """Past moves and changes of the gradient, with the step to the trial in front where it was taken.
+def _remember(state: State, new: Evaluation, accept: Flags) -> tuple[Real, Real]:
+    """Past moves and changes of the gradient, with the step to the trial in front where it is accepted.
 
-    A step along which the gradient does not grow is left out: the curvature condition s'y > 0 (eq. 6.7).
+    A step that does not meet the curvature condition s'y > 0 (eq. 6.7) is left out.
     """
     move = state.trial - state.y
     change = new.gradient - state.at.gradient
     size = jnp.sqrt(jnp.sum(move**2, axis=-1) * jnp.sum(change**2, axis=-1))
-    bent = taken & (jnp.sum(move * change, axis=-1) > 1e-10 * size)
+    convex = accept & (jnp.sum(move * change, axis=-1) > 1e-10 * size)
 
     def push(past: Real, now: Real) -> Real:
-        return select(bent, jnp.concatenate([jnp.expand_dims(now, -2), past[:, :-1]], axis=-2), past)
+        return select(convex, jnp.concatenate([jnp.expand_dims(now, -2), past[:, :-1]], axis=-2), past)
 
     return push(state.moves, move), push(state.changes, change)
 
 
 def _direction(objective: Objective, y: Real, at: Evaluation, moves: Real, changes: Real) -> Real:
-    """Direction of L-BFGS on the movable coordinates, (B, n); scaled gradient where it is no descent."""
+    """Direction of L-BFGS on the movable coordinates, (B, n), or the scaled gradient where it ascends."""
     free = movable(objective, y, at.gradient)
     gradient = jnp.where(free, at.gradient, 0.0)
     norms = jnp.where(free, at.norms, 0.0)
@@ -258,27 +257,27 @@ def _direction(objective: Objective, y: Real, at: Evaluation, moves: Real, chang
 
 
 def _two_loops(gradient: Real, scaling: Real, moves: Real, changes: Real) -> Real:
-    """The inverse curvature of past steps times the gradient, shape (B, n): algorithm 7.4.
+    """The inverse curvature of past steps times the gradient, shape (B, n), by algorithm 7.4.
 
     Args:
         gradient: Shape (B, n).
-        scaling: Diagonal of the first inverse curvature, up to a factor, shape (B, n).
-        moves: s of past steps, the newest first, 0 where there was none, shape (B, m, n).
-        changes: y, the changes of the gradient along them, shape (B, m, n).
+        scaling: Diagonal of the initial inverse curvature, up to a factor, shape (B, n).
+        moves: Past steps s, the newest first, 0 where there is none, shape (B, m, n).
+        changes: Changes y of the gradient along them, shape (B, m, n).
     """
     bend = jnp.sum(moves * changes, axis=-1)  # s'y, (B, m)
     size = jnp.sqrt(jnp.sum(moves**2, axis=-1) * jnp.sum(changes**2, axis=-1))
-    bent = bend > 1e-10 * size
-    inverse = jnp.where(bent, 1.0 / jnp.where(bent, bend, 1.0), 0.0)  # rho of eq. 7.17
+    convex = bend > 1e-10 * size
+    inverse = jnp.where(convex, 1.0 / jnp.where(convex, bend, 1.0), 0.0)  # rho of eq. 7.17
 
     def backwards(left: Real, pair: tuple[Real, Real, Real]) -> tuple[Real, Real]:
-        """First loop: alpha = rho s'q, then q - alpha y."""
+        """Return q - alpha y with alpha = rho s'q (first loop)."""
         move, change, inverse = pair
         share = inverse * jnp.sum(move * left, axis=-1)
         return left - jnp.expand_dims(share, -1) * change, share
 
     def forwards(step: Real, pair: tuple[Real, Real, Real, Real]) -> tuple[Real, None]:
-        """Second loop: r + (alpha - beta) s, beta = rho y'r."""
+        """Return r + (alpha - beta) s with beta = rho y'r (second loop)."""
         move, change, inverse, share = pair
         rest = share - inverse * jnp.sum(change * step, axis=-1)
         return step + jnp.expand_dims(rest, -1) * move, None
@@ -286,12 +285,14 @@ def _two_loops(gradient: Real, scaling: Real, moves: Real, changes: Real) -> Rea
     pairs = (jnp.swapaxes(moves, 0, 1), jnp.swapaxes(changes, 0, 1), inverse.T)
     left, shares = jax.lax.scan(backwards, gradient, pairs)
     # gamma = s'y / y'y of the newest step (eq. 7.20), in the metric of the scaling
-    newest = jnp.argmax(bent, axis=-1, keepdims=True)
+    newest = jnp.argmax(convex, axis=-1, keepdims=True)
     bend = jnp.take_along_axis(bend, newest, -1)[:, 0]
     change = _row(changes, newest)
     stiff = jnp.sum(scaling * change**2, axis=-1)
-    unit = jnp.where(jnp.any(bent, axis=-1) & (stiff > 0.0), bend / jnp.where(stiff > 0.0, stiff, 1.0), 1.0)
-    step = jnp.expand_dims(unit, -1) * scaling * left
+    gamma = jnp.where(
+        jnp.any(convex, axis=-1) & (stiff > 0.0), bend / jnp.where(stiff > 0.0, stiff, 1.0), 1.0
+    )
+    step = jnp.expand_dims(gamma, -1) * scaling * left
     step, _ = jax.lax.scan(forwards, step, (*pairs, shares), reverse=True)
     return step
 
@@ -304,14 +305,17 @@ def _row(rows: Real, index: Codes) -> Real:
 def scalar_objective(
     cost: Callable[[Real], Real], lower: Real, upper: Real, free: Flags | None = None, scale: float = 1.0
 ) -> Objective:
-    """Any cost as an objective that `AdamLBFGS` minimises, its gradient by automatic differentiation.
+    """An objective for `AdamLBFGS` from any cost, whose gradient comes from automatic differentiation.
 
     Args:
-        cost: From points (B, n) to costs (B,), each a function of its point alone; differentiable.
+        cost: A differentiable function from points (B, n) to costs (B,), each of its own point alone.
         lower: Lower bounds, shape (B, n).
         upper: Upper bounds, shape (B, n).
-        free: Coordinates that may move; all where None.
-        scale: Half the gradient is divided by it for the test of convergence: the size of costs that matter.
+        free: Coordinates that may move, shape (B, n); all where None.
+        scale: The size of costs that matter; the test of convergence divides half of the gradient by it.
+
+    Returns:
+        The objective.
     """
 
     def evaluate(y: Real) -> Evaluation:

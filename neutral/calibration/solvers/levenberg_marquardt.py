@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for many small problems at once: damping, bounds and stop of each lane its own.
+"""Levenberg-Marquardt for many small problems at once; each lane has its own damping, bounds and stop.
 
 Equation numbers are those of Madsen, Nielsen and Tingleff, Methods for Non-Linear Least Squares Problems,
 2nd edition (2004).
@@ -25,37 +25,38 @@ from .base import (
     select,
 )
 
-_LONGEST = 2.0  # a step changes no coordinate by more
-_PASSES = 3  # how often a step that meets new bounds is solved again on the rest
-_ROUNDING = 1e-14  # relative differences of costs that mean nothing
-_RIDGE = 1e-14  # of the largest scale: lets a coordinate without effect stay where it is
+_LONGEST = 2.0  # largest change of a coordinate in one step
+_PASSES = 3  # number of solutions of a step that meets new bounds
+_ROUNDING = 1e-14  # relative difference of costs that may come from rounding alone
+_RIDGE = 1e-14  # share of the largest diagonal entry, by which a coordinate without effect stays in place
 
 
 class State(NamedTuple):
-    """A lane's best point with its evaluation, and the trial that is evaluated next."""
+    """The best point of each lane with its evaluation, and the trial that is evaluated next."""
 
     y: Real  # (B, n)
-    at: Evaluation
+    at: Evaluation  # at y
     trial: Real  # (B, n)
-    predicted: Real  # (B,) decrease that the quadratic model promises for the trial
+    predicted: Real  # (B,) decrease of the cost that the quadratic model predicts for the trial
     damping: Real  # (B,)
-    growth: Real  # (B,) factor of the damping after the next step that fails
-    steps: Codes  # (B,)
-    stop: Codes  # (B,)
+    growth: Real  # (B,) factor by which the next rejected step raises the damping
+    steps: Codes  # (B,) number of evaluations
+    stop: Codes  # (B,) codes of `Stop`
     trace: Trace | None = None
 
 
 class LevenbergMarquardt(AbstractSteppingSolver[State]):
-    """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), inside bounds.
+    """Damped Gauss-Newton with Marquardt's scaling and Nielsen's damping (Nielsen 1999), within bounds.
 
-    Coordinates that the gradient pushes against their bound are left out of a step (active set); a step that
-    meets further bounds is solved again on the rest. One evaluation per step, accepted if the cost falls.
-    A lane converges when the gradient vanishes on its movable coordinates, never because a step was small.
+    Coordinates that are on a bound beyond which the cost would fall are left out of a step (active set); a
+    step that meets further bounds is solved again for the other coordinates. Each step takes one evaluation
+    and is accepted if the cost falls. A lane converges when the gradient vanishes on its movable coordinates,
+    or the fit is exact, but never because a step was small.
 
     Attributes:
         gtol: Largest cosine between residuals and columns of the Jacobian at a stationary point.
-        max_steps: Evaluations per start.
-        damping: At the start, relative to the scaled curvature.
+        max_steps: Largest number of evaluations per start.
+        damping: Damping of the first step, relative to the scaled curvature.
     """
 
     gtol: float = eqx.field(static=True, default=1e-6)
@@ -80,22 +81,22 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
         )
 
     def step(self, objective: Objective, state: State) -> State:
-        """Evaluate the trial, keep the better point, try the next."""
+        """Evaluate the trial, keep the better point, and choose the next trial."""
         first = state.steps == 0
         trial = objective.evaluate(state.trial)
         finite = jnp.isfinite(trial.cost) & jnp.all(jnp.isfinite(trial.gradient), axis=-1)
-        # where costs differ by rounding alone, the gradient still knows which point is nearer
+        # where costs differ by rounding alone, the gradient shows which point is nearer to the minimum
         flat = jnp.abs(trial.cost - state.at.cost) <= _ROUNDING * state.at.cost
-        steeper = gradient_norm(objective, state.y, state.at)
+        norm = gradient_norm(objective, state.y, state.at)
         trial_norm = gradient_norm(objective, state.trial, trial)
-        nearer = flat & (trial_norm < 0.5 * steeper)
+        nearer = flat & (trial_norm < 0.5 * norm)
         better = finite & ((trial.cost < state.at.cost) | nearer)
-        # gain ratio, eq. 2.18, and Nielsen's rule, eq. 2.21: here the damping falls to a tenth at most and
-        # at most doubles after a poor step
+        # gain ratio, eq. 2.18, and Nielsen's rule, eq. 2.21; here an accepted step multiplies the damping by
+        # 0.1 to 2
         gain = (state.at.cost - trial.cost) / state.predicted
         factor = jnp.clip(1.0 - (2.0 * gain - 1.0) ** 3, 0.1, 2.0)
-        kept = jnp.where(first, state.damping, state.damping * factor)
-        damping = jnp.where(better, jnp.maximum(kept, 1e-12), state.damping * state.growth)
+        accepted = jnp.where(first, state.damping, state.damping * factor)
+        damping = jnp.where(better, jnp.maximum(accepted, 1e-12), state.damping * state.growth)
         growth = jnp.where(better, 2.0, 2.0 * state.growth)
         y = select(better, state.trial, state.y)
         at = select(better, trial, state.at)
@@ -131,16 +132,20 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
 
 
 def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) -> tuple[Real, Real]:
-    """Step inside the bounds that minimises the damped quadratic model, and the decrease it promises.
+    """Step within the bounds that minimises the damped quadratic model, and the decrease that it predicts.
 
-    Solves (A + mu diag A) h = -g (eq. 3.13 with Marquardt's diagonal in place of the identity), half gradient
-    g and half curvature A; the promised decrease is -2 g'h - h'A h (eq. 2.14).
+    The step h solves (A + mu diag A) h = -g (eq. 3.13 with Marquardt's diagonal in place of the identity),
+    where g is half of the gradient and A half of the curvature. The predicted decrease is -2 g'h - h'A h
+    (eq. 2.14).
 
     Args:
         objective: Bounds and free coordinates.
         y: Points, shape (B, n).
-        at: Their evaluation.
+        at: The evaluation at y.
         damping: mu, shape (B,).
+
+    Returns:
+        The steps, shape (B, n), and the predicted decreases of the cost, shape (B,).
     """
     diagonal = jnp.diagonal(at.curvature, axis1=-2, axis2=-1)
     floor = _RIDGE * jnp.max(diagonal, axis=-1, keepdims=True) + 1e-300
@@ -150,7 +155,7 @@ def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) ->
     free = movable(objective, y, at.gradient)
     move = jnp.zeros_like(y)
     for _ in range(_PASSES):
-        # coordinates that have met their bound keep their part of the step
+        # coordinates that have reached a bound keep their part of the step
         pull = at.gradient + jnp.einsum("bij,bj->bi", at.curvature, jnp.where(free, 0.0, move))
         solved = _solve(damped, -pull, free)
         longest = jnp.max(jnp.abs(solved), axis=-1, keepdims=True)
@@ -165,7 +170,7 @@ def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) ->
 
 
 def _solve(matrix: Real, right: Real, free: Flags) -> Real:
-    """Solve on the free coordinates, 0 on the others; the system is scaled to a unit diagonal."""
+    """Solve for the free coordinates, with 0 for the others; the system is scaled to a unit diagonal."""
     both = jnp.expand_dims(free, -1) & jnp.expand_dims(free, -2)
     scale = jax.lax.rsqrt(jnp.where(free, jnp.diagonal(matrix, axis1=-2, axis2=-1), 1.0))
     scaled = matrix * jnp.expand_dims(scale, -1) * jnp.expand_dims(scale, -2)
@@ -178,5 +183,5 @@ def _solve(matrix: Real, right: Real, free: Flags) -> Real:
 
 
 def _diagonal(x: Real) -> Real:
-    """Diagonal matrices (..., n, n) of rows (..., n)."""
+    """Diagonal matrices (B, n, n) from their diagonals (B, n)."""
     return jnp.expand_dims(x, -1) * jnp.eye(x.shape[-1])[None]

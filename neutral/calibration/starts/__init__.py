@@ -1,1 +1,1 @@
-"""Where a calibration begins: starts from the data, from simpler models, from a global search."""
+"""Starts of a calibration: from the data, from simpler models, from a global search."""

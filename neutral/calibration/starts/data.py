@@ -1,4 +1,4 @@
-"""Where a fit begins: at the market's variance at the money, which each model turns into its parameters."""
+"""Starts from the data: each model turns the market's variance at the money into its parameters."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from ...quotes.surface import QuoteSurface
 from ...typing import Real
 from ..coordinates import AbstractCoordinates, increment_unit
 
-_SHIFT = 0.1  # increments at a start, in units of the market's; up to three times as much in the box
-_ASIDE = 2.0  # how far the box reaches in coordinates of parameters for which a model names no interval
+_SHIFT = 0.1  # shift increments at a start, in units of the market's; the box reaches to three times that
+_ASIDE = 2.0  # half width of the box in coordinates of parameters for which a model has no interval
 
 
 def data_starts(coordinates: AbstractCoordinates, surface: QuoteSurface) -> Real:
@@ -29,16 +29,16 @@ def data_starts(coordinates: AbstractCoordinates, surface: QuoteSurface) -> Real
 
 
 def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
-    """Intervals of stochastic-variance parameters on an equity index, from the variance at the money.
+    """Intervals of stochastic-variance parameters for an equity index, from the variance at the money.
 
-    v0 within a factor 2 of the variance of the shortest expiry, theta of that of the longest; kappa from 0.01
-    to 10, sigma_v from 0.01 to 3, rho from -0.99 to -0.01: a smile that slopes down.
+    v0 is within a factor 2 of the variance of the shortest expiry, and theta of that of the longest. kappa is
+    from 0.01 to 10, sigma_v from 0.01 to 3, and rho from -0.99 to -0.01: a smile that slopes down.
 
     Args:
-        surface: One surface, or a stack: the intervals then hold those of every surface.
+        surface: One surface, or a stack of surfaces, for which each interval covers those of all surfaces.
 
     Returns:
-        What `calibrate` and `calibrate_batch` take as `bounds`.
+        Intervals by parameter name, as `calibrate` and `calibrate_batch` take them as `bounds`.
 
     Raises:
         ArgumentError: no expiry has quotes.
@@ -50,7 +50,7 @@ def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
 
 
 def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple[Real, Real]:
-    """Corners of the box in which a global search of one surface begins, each of shape (size,).
+    """Lower and upper corner of the box in which a global search begins, each of shape (size,).
 
     Args:
         coordinates: Coordinates of the model to fit.
@@ -58,7 +58,7 @@ def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple
     """
     box = coordinates.model.search_box(level_of(surface))
     corners: list[ParameterValues] = [{name: ends[i] for name, ends in box.items()} for i in (0, 1)]
-    # the box holds free values: as if held, no parameter takes part in the joint map
+    # the box holds free values, so the joint map must not apply: every parameter counts as fixed
     free = coordinates.holding(domains(coordinates.model))
     low, high = _vectors(free, surface, corners, (0.0, 3.0 * _SHIFT))
     middle = data_starts(coordinates, surface)[0]
@@ -70,7 +70,7 @@ def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple
 
 
 def level_of(surface: QuoteSurface) -> Level:
-    """Variance at the money of a surface: at its shortest and longest maturity with quotes, and the mean."""
+    """Variance at the money of one surface: at its first and last maturity with quotes, and its mean."""
     used = jnp.any(surface.mask, axis=(-3, -1))
     variance = surface.stdev**2 / surface.t
     short = jnp.min(jnp.where(used, surface.t, jnp.inf))
@@ -85,10 +85,10 @@ def level_of(surface: QuoteSurface) -> Level:
 
 
 def _around(variance: np.ndarray) -> tuple[float, float]:
-    """Half of the smallest and twice the largest positive variance."""
+    """Half of the smallest and twice the largest positive variance, as an interval."""
     positive = variance[np.isfinite(variance) & (variance > 0)]
     if not positive.size:
-        raise ArgumentError("data_bounds needs a surface with quotes: none has a variance at the money.")
+        raise ArgumentError("data_bounds needs a surface with quotes, got none with a variance at the money.")
     return 0.5 * float(positive.min()), 2.0 * float(positive.max())
 
 
@@ -98,7 +98,7 @@ def _vectors(
     models: Sequence[ParameterValues],
     shifts: tuple[float, ...],
 ) -> Real:
-    """One vector for each set of values, at typical values where it names none; shape (models, size)."""
+    """One vector for each set of values, with typical values where one is missing; shape (models, size)."""
     unit = increment_unit(surface)
     typical = coordinates.typical()
     counts = dict(coordinates.axes)
@@ -112,6 +112,6 @@ def _vectors(
             for name in domains(coordinates.model)
         }
         vector = coordinates.vector(coordinates.model.with_lanes(**fields), unit, surface.t)
-        own = jnp.arange(coordinates.size) < len(coordinates.parameters)
-        vectors.append(jnp.where(own, vector, shift))
+        is_parameter = jnp.arange(coordinates.size) < len(coordinates.parameters)
+        vectors.append(jnp.where(is_parameter, vector, shift))
     return jnp.stack(vectors)

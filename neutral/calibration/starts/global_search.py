@@ -1,4 +1,4 @@
-"""Global search: starts from a wide box, by evenly spread points or a population that evolves."""
+"""Global search for starts in a wide box, by evenly spread points or by populations that evolve."""
 
 import abc
 
@@ -13,15 +13,15 @@ from ..solvers import Objective
 
 
 class AbstractExploration(eqx.Module):
-    """A global search for starts from costs alone: points are priced in one batch, without gradients."""
+    """A global search for starts that uses costs without gradients; many points are priced in one batch."""
 
     @abc.abstractmethod
     def starts(self, objective: Objective, lower: Real, upper: Real) -> Real:
         """The best points, shape (starts, n), best first.
 
         Args:
-            objective: Of one lane.
-            lower: Lower corner of the box that is searched first, shape (n,), inside the bounds.
+            objective: The objective of one lane.
+            lower: Lower corner of the box in which the search begins, shape (n,), inside the bounds.
             upper: Upper corner of the box, shape (n,).
         """
 
@@ -29,12 +29,13 @@ class AbstractExploration(eqx.Module):
 class QuasiRandom(AbstractExploration):
     """The best of evenly spread points.
 
-    The points are the R-d sequence (Roberts 2018), multiples of powers of one irrational number modulo 1 (a
-    Kronecker sequence), from a random origin: as even as Sobol's, of any number and dimension.
+    The points are those of the R-d sequence (Roberts 2018) from a random origin. It is a Kronecker sequence:
+    multiples of powers of one irrational number, modulo 1. It is as even as Sobol's sequence, for any number
+    of points and any dimension.
 
     Attributes:
         points: Number of points that are priced.
-        keep: Number of points that become starts, the best ones.
+        keep: Number of best points, which become starts.
         seed: Seed of the random origin.
     """
 
@@ -43,7 +44,7 @@ class QuasiRandom(AbstractExploration):
     seed: int = eqx.field(static=True, default=0)
 
     def __check_init__(self) -> None:
-        """Refuse impossible counts."""
+        """Refuse impossible numbers of points."""
         if not 1 <= self.keep <= self.points:
             raise ArgumentError(
                 f"QuasiRandom needs 1 <= keep <= points, got keep={self.keep}, points={self.points}."
@@ -56,17 +57,18 @@ class QuasiRandom(AbstractExploration):
 
 
 class DifferentialEvolution(AbstractExploration):
-    """Populations that move along their own differences (Storn and Price 1997), rule best/1/bin.
+    """Populations that move along the differences of their members (Storn and Price 1997), by best/1/bin.
 
-    A trial takes coordinates of best + F (a - b), two members by chance, with probability `crossover`,
-    and replaces its parent where its cost is lower. F is drawn for each trial between the two `mutation`
-    values. Islands evolve apart, since one population ends in one minimum. The first members are points of
-    `QuasiRandom`; later ones may leave its box, never the bounds.
+    A trial takes each coordinate, with probability `crossover`, from best + F (a - b), where a and b are two
+    random members, else from its parent; it replaces the parent if its cost is lower. F is drawn for each
+    trial between the two `mutation` values. There are several separate populations, the islands, because one
+    population ends in one minimum. The first members are points as in `QuasiRandom`; later ones may leave the
+    box, but not the bounds.
 
     Attributes:
-        population: Members of an island.
+        population: Number of members of an island.
         islands: Number of populations; the best member of each becomes a start.
-        generations: How often every member is challenged.
+        generations: Number of trials for every member.
         mutation: Smallest and largest F.
         crossover: Probability that a coordinate is taken from the mutant.
         seed: Seed of all draws; the same seed gives the same starts.
@@ -105,19 +107,19 @@ class DifferentialEvolution(AbstractExploration):
             better = cost_there < cost
             return jnp.where(better[:, None], trial, y), jnp.where(better, cost_there, cost)
 
-        # generation 0 prices the first members, inside the loop so that the price is compiled once
+        # generation 0 prices the first members, inside the loop so that pricing is compiled once
         none = jnp.full(first.shape[0], jnp.inf)
         y, cost = jax.lax.fori_loop(0, self.generations + 1, generation, (first, none))
         leader = self._leaders(cost)
         return _best(y[leader], cost[leader], self.islands)
 
     def _leaders(self, cost: Real) -> Codes:
-        """Index of the best member of each island; member j belongs to island j modulo their number."""
+        """Index of the best member of each island; member j belongs to island j modulo `islands`."""
         best = jnp.argmin(cost.reshape((self.population, self.islands)), axis=0)
         return best * self.islands + jnp.arange(self.islands)
 
     def _trials(self, key: jax.Array, objective: Objective, y: Real, cost: Real) -> Real:
-        """One challenger for every member, (population * islands, n)."""
+        """One trial for every member, (population * islands, n)."""
         size, n = y.shape
         others, weights, picks, forced = jax.random.split(key, 4)
         one, other = _two_others(others, self.population, size)
@@ -126,13 +128,13 @@ class DifferentialEvolution(AbstractExploration):
         low, high = self.mutation
         weight = jax.random.uniform(weights, (size, 1), minval=low, maxval=high)
         mutant = best + weight * (y[first] - y[second])
-        taken = jax.random.uniform(picks, (size, n)) < self.crossover
-        taken = taken | (jnp.arange(n)[None] == jax.random.randint(forced, (size, 1), 0, n))
-        return jnp.where(taken & objective.free, _reflected(mutant, objective), y)
+        crossed = jax.random.uniform(picks, (size, n)) < self.crossover
+        crossed = crossed | (jnp.arange(n)[None] == jax.random.randint(forced, (size, 1), 0, n))
+        return jnp.where(crossed & objective.free, _reflected(mutant, objective), y)
 
 
 def _two_others(key: jax.Array, population: int, size: int) -> tuple[Codes, Codes]:
-    """How far ahead two other members are, which differ; each of shape (size,)."""
+    """How many places ahead two other members are, which differ from each other; each of shape (size,)."""
     draw = jax.random.split(key, 2)
     one = jax.random.randint(draw[0], (size,), 1, population)
     other = jax.random.randint(draw[1], (size,), 1, population - 1)
@@ -140,14 +142,14 @@ def _two_others(key: jax.Array, population: int, size: int) -> tuple[Codes, Code
 
 
 def _reflected(y: Real, objective: Objective) -> Real:
-    """Points outside a bound are mirrored at it, then clipped to the bounds."""
+    """The points, mirrored at the bounds where they are outside, and then clipped to the bounds."""
     y = jnp.where(y < objective.lower, 2.0 * objective.lower - y, y)
     y = jnp.where(y > objective.upper, 2.0 * objective.upper - y, y)
     return jnp.clip(y, objective.lower, objective.upper)
 
 
 def _costs(objective: Objective, y: Real) -> Real:
-    """Costs of points, inf where not finite."""
+    """Costs of points, with inf in place of costs that are not finite."""
     cost = objective.cost(y)
     return jnp.where(jnp.isfinite(cost), cost, jnp.inf)
 
@@ -158,7 +160,7 @@ def _best(y: Real, cost: Real, keep: int) -> Real:
 
 
 def _spread(count: int, seed: int, lower: Real, upper: Real) -> Real:
-    """Points of the R-d sequence in a box, (count, n)."""
+    """Points of the R-d sequence in a box, from a random origin, (count, n)."""
     n = lower.size
     root = 2.0
     for _ in range(64):  # the positive root of x^(n+1) = x + 1
@@ -176,6 +178,9 @@ def relative_spread(values: Real, near: Flags, best: Real) -> Real:
         values: Parameters, shape (starts, parameters).
         near: Fits that count, shape (starts,).
         best: Parameters of the best fit, shape (parameters,).
+
+    Returns:
+        Shape (); a parameter that is 0 in the best fit has size 1; nan if no fit counts.
     """
     chosen = near[:, None]
     high = jnp.max(jnp.where(chosen, values, -jnp.inf), axis=0)

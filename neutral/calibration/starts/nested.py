@@ -1,4 +1,4 @@
-"""A start that prices as a simpler fitted model does."""
+"""A start of a model at which it has the same prices as a simpler fitted model."""
 
 import jax.numpy as jnp
 
@@ -12,18 +12,21 @@ from ..recipe import entries_of, split_recipe
 def nested_start(
     recipe: type[AbstractFourierModel] | AbstractFourierModel, model: AbstractFourierModel
 ) -> AbstractFourierModel:
-    """The start at which a richer model prices as a simpler fitted one does.
+    """The start at which a richer model has the same prices as a simpler fitted model.
 
-    Each model says with `nested_from` how it contains simpler ones: Heston contains Black with a variance
-    that stays, SVCJ contains Heston without jumps, double Heston contains it without a second variance,
-    piecewise Heston with equal pieces. A shift is left out of the start.
+    The method `nested_from` of each model defines how it contains simpler ones. Heston contains Black as the
+    case of a constant variance; it is itself contained in SVCJ without jumps, in double Heston without a
+    second variance, and in piecewise Heston with equal pieces. A shift is left out of the start.
 
     Args:
         recipe: The richer model class, a recipe, or `Shifted` of one.
-        model: The simpler fit; fields may have a leading axis.
+        model: The simpler fitted model; its fields may have a leading axis.
 
     Returns:
-        The richer model, not shifted, with the leading axis of the simpler one.
+        The richer model without shift, with the leading axis of the simpler one.
+
+    Raises:
+        ArgumentError: the recipe is neither a class, nor a recipe, nor a model.
     """
     cls, _ = split_recipe(recipe)
     simpler = model.base
@@ -46,5 +49,5 @@ def nested_start(
 
 
 def _rows(x: Real, like: Real, count: int) -> Real:
-    """Values with an axis of entries last, for every surface."""
+    """Broadcast values, whose last axis is that of `count` entries, to the leading axes of `like`."""
     return jnp.broadcast_to(x, (*like.shape, count))

@@ -1,4 +1,4 @@
-"""Several starts of one fit: a short run of each, the best two to the end, the better one wins."""
+"""Search from several starts: a short run from each, the best ones to the end, and then the best of all."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -13,18 +13,18 @@ from .global_search import AbstractExploration
 
 State = TypeVar("State")
 Problem = TypeVar("Problem")
-_SAME = 1.001  # costs within this factor are of one minimum
-_TOGETHER = 20  # steps that lanes in lockstep take before the slowest are gathered ...
-_SHARE = 4  # ... a quarter of all at a time
+_SAME = 1.001  # costs within this factor count as those of one minimum
+_TOGETHER = 20  # steps that all lanes take together before those that still run are gathered
+_SHARE = 4  # lanes over the number of lanes gathered at a time
 
 
 class Search(eqx.Module):
     """How many steps each start gets before the best `finalists` are run to the end.
 
     Attributes:
-        screening: Steps of each start before they are compared.
-        finalists: Starts run to the end.
-        explore: A global search that adds starts: `QuasiRandom` or `DifferentialEvolution`.
+        screening: Number of steps from each start before the starts are compared.
+        finalists: Number of best starts that are run to the end.
+        explore: A global search that adds starts: `QuasiRandom` or `DifferentialEvolution`; None for none.
     """
 
     screening: int = eqx.field(static=True, default=15)
@@ -33,17 +33,17 @@ class Search(eqx.Module):
 
 
 class SearchResult(NamedTuple):
-    """The fit from the best start of each surface, and how the fits from the others compare.
+    """The fit from the best start of each surface, and how the fits from the other starts compare.
 
-    Leading axis of surfaces on every field; `search` returns one surface.
+    Every field has a leading axis of surfaces, of length 1 from `search`.
     """
 
     solution: Solution
-    steps: Codes  # of all starts together
-    agreement: Real
-    minima: Codes
-    ends: Real  # (surfaces, starts, n)
-    near: Flags  # (surfaces, starts) ends as good as the best, of those that have converged
+    steps: Codes  # number of evaluations, all starts together
+    agreement: Real  # share of the starts that have converged whose cost is as low as the best
+    minima: Codes  # number of distinct costs of the starts that have converged
+    ends: Real  # (surfaces, starts, n) best points of the starts that were run last
+    near: Flags  # (surfaces, starts) whether a start has converged to a cost as low as the best
 
 
 def search(
@@ -56,15 +56,15 @@ def search(
 ) -> SearchResult:
     """Minimise from every start of one surface, one after the other.
 
-    A lane of its own for every start leaves no processor waiting for the slowest; on an accelerator, where
-    lanes are cheap, `search_together` moves all at once.
+    On a CPU no start then waits for the slowest; on an accelerator, where lanes are cheap, `search_together`
+    moves all starts at once.
 
     Args:
         solver: Any solver.
-        objective: Of one lane.
+        objective: The objective of one lane.
         starts: Starting vectors, shape (starts, n).
-        valid: Which of them exist, shape (starts,).
-        plan: Screening and finalists.
+        valid: Which starts exist, shape (starts,).
+        plan: Numbers of screening steps and of finalists.
         record: Whether the solution keeps a trace of its run.
     """
     count = starts.shape[0]
@@ -75,17 +75,17 @@ def search(
     states = jax.vmap(begin)(starts)
     states = states._replace(stop=jnp.where(valid, states.stop, int(Stop.nonfinite)))
 
-    def one(i: Codes, states: Any) -> Any:
+    def advance(i: Codes, states: Any) -> Any:
         cost = _cost(states)
         running = states.stop == Stop.running
-        # the first finalist is the best of all, the next the best that still runs
-        late = jnp.where(i == count, jnp.argmin(cost), jnp.argmin(jnp.where(running, cost, jnp.inf)))
-        lane = jnp.where(i < count, i, late)
+        # the first finalist is the best start, the next one the best start that still runs
+        finalist = jnp.where(i == count, jnp.argmin(cost), jnp.argmin(jnp.where(running, cost, jnp.inf)))
+        lane = jnp.where(i < count, i, finalist)
         until = jnp.where(i < count, plan.screening if count > 1 else solver.max_steps, solver.max_steps)
         state = solver.run(objective, jax.tree.map(lambda x: x[lane][None], states), until)
-        return jax.tree.map(lambda all_, new: all_.at[lane].set(new[0]), states, state)
+        return jax.tree.map(lambda old, new: old.at[lane].set(new[0]), states, state)
 
-    states = jax.lax.fori_loop(0, count + (plan.finalists if count > 1 else 0), one, states)
+    states = jax.lax.fori_loop(0, count + (plan.finalists if count > 1 else 0), advance, states)
     return _pick(solver, objective, states, 1)
 
 
@@ -98,15 +98,15 @@ def search_together(
     plan: Search,
     record: bool = False,
 ) -> SearchResult:
-    """`search` of many surfaces at once, all starts in lockstep, then all finalists.
+    """Minimise as `search` does, but for many surfaces at once: all starts together, then all finalists.
 
     Args:
         solver: Any solver.
         objective: Makes the objective of a problem.
         problem: Constants with a leading axis of surfaces S.
         starts: Starting vectors, shape (S, starts, n).
-        valid: Which of them exist, shape (S, starts).
-        plan: Screening and finalists.
+        valid: Which starts exist, shape (S, starts).
+        plan: Numbers of screening steps and of finalists.
         record: Whether solutions keep a trace of their run.
     """
     surfaces, count = valid.shape
@@ -136,15 +136,15 @@ def _finish(
     problem: Problem,
     states: Any,
 ) -> Any:
-    """Run lanes to the end: some steps in lockstep, then the slowest alone, so that no other waits."""
+    """Run lanes to the end: some steps together, then the slowest lanes alone, so that no other one waits."""
     states = solver.run(objective(problem), states, states.steps + _TOGETHER)
     few = -(-states.stop.size // _SHARE)
 
     def more(states: Any) -> Any:
         slowest = jnp.argsort(states.stop != Stop.running)[:few]
-        theirs, some = jax.tree.map(lambda x: x[slowest], (problem, states))
-        done = solver.run(objective(theirs), some, solver.max_steps)
-        return jax.tree.map(lambda every, new: every.at[slowest].set(new), states, done)
+        part, running = jax.tree.map(lambda x: x[slowest], (problem, states))
+        done = solver.run(objective(part), running, solver.max_steps)
+        return jax.tree.map(lambda old, new: old.at[slowest].set(new), states, done)
 
     return jax.lax.while_loop(lambda states: jnp.any(states.stop == Stop.running), more, states)
 
@@ -155,7 +155,7 @@ def _cost(states: Any) -> Real:
 
 
 def _pick(solver: AbstractSolver[Any], objective: Objective, states: Any, surfaces: int) -> SearchResult:
-    """The lane of lowest cost of each surface; of two equally good ones that which has converged."""
+    """The start of lowest cost of each surface; of two equally good starts the one that has converged."""
     by_surface = jax.tree.map(lambda x: x.reshape((surfaces, -1) + x.shape[1:]), states)
     cost = _cost(by_surface)
     handicap = jnp.where(by_surface.stop == Stop.converged, 0.0, 1e-7 * cost)

@@ -105,7 +105,7 @@ def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
         if key in frame:
             frame[key] = table.dates(column(frame, key), table.name_of(key, names) or key)
     for key in ("date", "underlying"):
-        if key in frame and frame[key].notna().any():
+        if key in frame and bool(frame[key].notna().any()):
             table.refuse_blanks(column(frame, key), table.name_of(key, names) or key)
     if "date" not in frame:
         frame["date"] = pd.Series(date_in(table.path), index=frame.index, dtype="datetime64[us, UTC]")

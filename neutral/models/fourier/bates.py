@@ -15,8 +15,8 @@ from .riccati import diffusion_gradient, diffusion_log_cf, riccati, riccati_slop
 class Bates(AbstractFourierModel):
     """Heston variance plus independent normal log jumps (Bates 1996).
 
-    mu_y is the mean *log* jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1. Equation
-    numbers refer to docs/mathematics.md.
+    mu_y is the mean log jump; papers often give the mean relative jump e^{mu_y + sigma_y^2/2} - 1 instead.
+    Equation numbers refer to docs/mathematics.md.
     """
 
     v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
@@ -37,7 +37,7 @@ class Bates(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2. The variance stays positive if this is at least 1."""
+        """Ratio 2 kappa theta / sigma_v^2; the variance stays positive if it is at least 1."""
         return self.heston.feller_ratio
 
     @hand_differentiated
@@ -47,7 +47,7 @@ class Bates(AbstractFourierModel):
         return diffusion_log_cf(self, r) + self.lam * t * compensated_jumps(z, self.mu_y, self.sigma_y)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its parameter derivatives: those of Heston, then those of (27)."""
+        """The value of log_cf with its parameter derivatives: those of Heston, then those of (27)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         less = materialise(cm.expm1(jump_exponent(z, self.mu_y, self.sigma_y)))
@@ -67,7 +67,7 @@ class Bates(AbstractFourierModel):
         return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
 
     def strip(self, t: Real) -> Strip:
-        """Heston's strip: normal jumps have every moment."""
+        """Heston's strip, because normal jumps have every moment."""
         return self.heston.strip(t)
 
     def total_variance(self, t: Real) -> Real:

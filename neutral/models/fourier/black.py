@@ -18,7 +18,7 @@ class Black(AbstractFourierModel):
     _typical: ClassVar = {"sigma": 0.2}
 
     def values_for_richer(self) -> ParameterValues:
-        """The volatility, also as a variance that stays where it is."""
+        """The volatility, and the parameters of a constant variance under their names in Heston."""
         variance = self.sigma**2
         constant = {"v0": variance, "theta": variance, "sigma_v": 0.0 * variance}
         return super().values_for_richer() | constant
@@ -28,7 +28,7 @@ class Black(AbstractFourierModel):
         return gaussian_log_cf(z, self.sigma**2 * t)
 
     def strip(self, t: Real) -> Strip:
-        """Every moment is finite."""
+        """The whole line, because every moment is finite."""
         return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
 
     def total_variance(self, t: Real) -> Real:
@@ -37,5 +37,5 @@ class Black(AbstractFourierModel):
 
 
 def gaussian_log_cf(z: Frequencies, w: Real) -> Frequencies:
-    """Log characteristic function of a driftless lognormal forward with total variance w."""
+    """Log characteristic function of a lognormal forward of mean 1 with total variance w."""
     return -0.5 * (z * (z + 1j)) * w

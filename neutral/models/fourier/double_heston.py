@@ -1,4 +1,4 @@
-"""Double Heston (Christoffersen, Heston and Jacobs 2009): the variance is a sum of two."""
+"""Double Heston (Christoffersen, Heston and Jacobs 2009): two independent square-root variances."""
 
 from typing import Any, ClassVar
 
@@ -15,9 +15,9 @@ from .riccati import explosion_time, moment_strip
 class DoubleHeston(AbstractFourierModel):
     """Two independent square-root variances (Christoffersen, Heston and Jacobs 2009).
 
-    dF/F = sqrt(v1) dW1 + sqrt(v2) dW2, each v as in Heston. Exchanging the factors changes nothing;
-    calibration keeps kappa1 >= kappa2, so that the first factor is the fast one. Equation numbers refer to
-    docs/mathematics.md.
+    dF/F = sqrt(v1) dW1 + sqrt(v2) dW2, where each v is a variance as in Heston. An exchange of the two
+    factors leaves all prices as they are, so calibration keeps kappa1 >= kappa2: the first factor is the fast
+    one. Equation numbers refer to docs/mathematics.md.
     """
 
     v01: Scalar = param(Positive(), "spot variance, first factor, 1/yr", (0.0, 10.0))
@@ -51,7 +51,7 @@ class DoubleHeston(AbstractFourierModel):
 
     @classmethod
     def to_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Inverse of `from_free`; exchanges the factors where the second is the faster one."""
+        """Inverse of `from_free`; it first exchanges the factors where the second is the faster one."""
         ordered = values["kappa1"] >= values["kappa2"]
         names = [name[:-1] for name in values if name.endswith("1")]
         result = dict(values)
@@ -64,7 +64,7 @@ class DoubleHeston(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """A fast factor and a slow one, each with half of the variance."""
+        """Two starts, each with a fast and a slow factor that share the variance equally."""
         root = jnp.sqrt(level.mean)
         half: ParameterValues = {"v01": 0.5 * level.near, "v02": 0.5 * level.near}
         half |= {"theta1": 0.5 * level.far, "theta2": 0.5 * level.far}
@@ -81,7 +81,7 @@ class DoubleHeston(AbstractFourierModel):
 
     @classmethod
     def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
-        """Heston's variance is the first factor's; the second has none."""
+        """Give the first factor the variance of Heston, and the second factor no variance."""
         values = super().nested_from(simpler)
         if "v0" not in values:
             return values
@@ -101,7 +101,7 @@ class DoubleHeston(AbstractFourierModel):
         return first.log_cf(z, t) + second.log_cf(z, t)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with the parameter derivatives (24) of both factors."""
+        """The value of log_cf with the parameter derivatives (24) of both factors."""
         (psi1, slopes1), (psi2, slopes2) = (factor.log_cf_and_gradient(z, t) for factor in self.factors)
         return psi1 + psi2, (*slopes1, *slopes2)
 

@@ -18,7 +18,7 @@ from .riccati import (
 
 
 class Heston(AbstractFourierModel):
-    """Square-root stochastic variance (Heston 1993), 'little trap' form (Albrecher et al. 2007).
+    """Square-root stochastic variance (Heston 1993), in the 'little trap' form (Albrecher et al. 2007).
 
     dF/F = sqrt(v) dW, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB, dW dB = rho dt.
     The Feller condition is neither needed nor imposed; `feller_ratio` reports it. Equation numbers refer to
@@ -35,17 +35,17 @@ class Heston(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2. The variance stays positive if this is at least 1."""
+        """Ratio 2 kappa theta / sigma_v^2; the variance stays positive if it is at least 1."""
         return 2.0 * self.kappa * self.theta / self.sigma_v**2
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """v0 B + kappa theta int B, (14), in a form that is finite at and near sigma_v, kappa, t, z = 0."""
+        """Log characteristic function (14), in a form that is finite at and near sigma_v, kappa, t, z = 0."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         return diffusion_log_cf(self, r)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its parameter derivatives (24)."""
+        """The value of log_cf with its parameter derivatives (24)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         return diffusion_log_cf(self, r), diffusion_gradient(self, z, r, s)

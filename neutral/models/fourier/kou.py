@@ -15,9 +15,9 @@ from ..starts import Level, ParameterValues
 class Kou(AbstractFourierModel):
     """Jump diffusion with double-exponential log jumps (Kou 2002).
 
-    dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, N Poisson of rate lam, Y exponential of mean 1/eta1
-    upwards with probability p_up, of mean 1/eta2 downwards otherwise. Needs eta1 > 1 and eta2 > 0. Equation
-    numbers refer to docs/mathematics.md.
+    dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, where N is a Poisson process of rate lam. With
+    probability p_up, Y is exponential of mean 1/eta1, otherwise -Y is exponential of mean 1/eta2. The model
+    needs eta1 > 1 and eta2 > 0. Equation numbers refer to docs/mathematics.md.
     """
 
     sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
@@ -31,12 +31,15 @@ class Kou(AbstractFourierModel):
     def _check_joint(self) -> None:
         require_finite_mean(np.asarray(self.eta1) > 1.0, self, "Kou needs eta1 > 1")
         require_finite_mean(
-            np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0: jumps to zero have no law"
+            np.asarray(self.eta2) > 0.0, self, "Kou needs eta2 > 0, the rate of the down jumps"
         )
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Jumps small and frequent, large and rare, of 40 % of the variance; down twice what they are up."""
+        """Two starts, with small frequent jumps and with large rare ones.
+
+        Jumps make up 40 % of the variance, and down jumps are about twice as large as up jumps.
+        """
         root = jnp.sqrt(level.mean)
         starts: list[ParameterValues] = []
         for size in (0.3, 1.0):
@@ -59,17 +62,17 @@ class Kou(AbstractFourierModel):
         return super().is_admissible() & jnp.all((self.eta1 > 1.0) & (self.eta2 > 0.0))
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """-(z^2 + i z) t (sigma^2/2 + lam [p/((eta1 - iz)(eta1 - 1)) + (1 - p)/((eta2 + iz)(eta2 + 1))]).
+        """Log characteristic function (30).
 
-        This is (30): the diffusion part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]) with the common factor
-        taken out by (29), so that nothing cancels at z = 0 and z = -1j.
+        It is the diffusion part plus lam t (E[e^{izY}] - 1 - i z E[e^Y - 1]). By (29) both have the factor
+        z^2 + i z, which is taken out, so that nothing cancels at z = 0 and z = -1j.
         """
         up = self.p_up * cm.reciprocal((self.eta1 - 1j * z) * (self.eta1 - 1.0))
         down = (1.0 - self.p_up) * cm.reciprocal((self.eta2 + 1j * z) * (self.eta2 + 1.0))
         return -z * (z + 1j) * t * (0.5 * self.sigma**2 + self.lam * (up + down))
 
     def strip(self, t: Real) -> Strip:
-        """The strip from -eta2 to eta1, at every maturity."""
+        """The strip, which reaches from -eta2 to eta1 at every maturity."""
         return -self.eta2 * jnp.ones_like(t), self.eta1 * jnp.ones_like(t)
 
     def total_variance(self, t: Real) -> Real:

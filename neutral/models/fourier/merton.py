@@ -15,8 +15,8 @@ class Merton(AbstractFourierModel):
     """Jump diffusion with normal log jumps (Merton 1976).
 
     dF/F = sigma dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, Y ~ N(mu_y, sigma_y^2), N Poisson of rate lam.
-    Papers also write mu_J, delta; mu_y is the mean log jump, not the mean relative jump. Equation numbers
-    refer to docs/mathematics.md.
+    Papers also write mu_J and delta for mu_y and sigma_y. mu_y is the mean log jump, not the mean relative
+    jump. Equation numbers refer to docs/mathematics.md.
     """
 
     sigma: Scalar = param(Positive(), "diffusion volatility, 1/sqrt(yr)", (0.0, 10.0))
@@ -32,11 +32,11 @@ class Merton(AbstractFourierModel):
         return gaussian_log_cf(z, self.sigma**2 * t) + self.lam * t * jumps
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """lam t (|M| - Re M) with M = E[e^{izY}]; see `AbstractFourierModel.phase_slack`."""
+        """Slack lam t (|M| - Re M) with M = E[e^{izY}]; see `AbstractFourierModel.phase_slack`."""
         return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
 
     def strip(self, t: Real) -> Strip:
-        """Every moment is finite."""
+        """The whole line, because every moment is finite."""
         return jnp.full_like(t, -jnp.inf), jnp.full_like(t, jnp.inf)
 
     def total_variance(self, t: Real) -> Real:
@@ -45,17 +45,17 @@ class Merton(AbstractFourierModel):
 
 
 def jump_exponent(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
-    """log E[e^{izY}] of a normal log jump Y."""
+    """Logarithm of E[e^{izY}] for a normal log jump Y."""
     return z * (1j * mu_y - 0.5 * sigma_y**2 * z)
 
 
 def slack_of(exponent: Frequencies) -> Real:
-    """|M| - Re M for M = e^exponent."""
+    """Value of |M| - Re M for M = e^exponent."""
     return jnp.exp(jnp.real(exponent)) * (1.0 - jnp.cos(jnp.imag(exponent)))
 
 
 def compensated_jumps(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
-    """E[e^{izY}] - 1 - i z E[e^Y - 1] of a normal log jump, without cancellation at small z: (28)."""
+    """Value of E[e^{izY}] - 1 - i z E[e^Y - 1] for a normal log jump, by (28); small z lose no digits."""
     return cm.expm1(jump_exponent(z, mu_y, sigma_y)) - 1j * z * jump_mean(mu_y, sigma_y)
 
 

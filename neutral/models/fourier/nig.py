@@ -19,9 +19,10 @@ _STEEP = (
 class NIG(AbstractFourierModel):
     """Brownian motion with drift on an inverse Gaussian clock (Barndorff-Nielsen 1997).
 
-    X_t - omega t is NIG(alpha, beta, delta t, 0). Needs |beta| < alpha and |beta + 1| <= alpha, or E[F_T] is
-    infinite. In the limit alpha, delta to infinity with delta/alpha = sigma^2 it is Black. Equation numbers
-    refer to docs/mathematics.md.
+    X_t - omega t has the law NIG(alpha, beta, delta t, 0), where omega makes e^X a martingale. The model
+    needs |beta| < alpha and |beta + 1| <= alpha, since otherwise E[F_T] is infinite. As alpha and delta go to
+    infinity with delta/alpha = sigma^2, it becomes Black's model. Equation numbers refer to
+    docs/mathematics.md.
     """
 
     alpha: Scalar = param(Positive(), "steepness of the tails", (0.0, 1e3))
@@ -38,7 +39,7 @@ class NIG(AbstractFourierModel):
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Map to alpha = 1/2 + sqrt(free^2 + (beta + 1/2)^2): smooth, and in the domain for every beta."""
+        """Map to alpha = 1/2 + sqrt(free^2 + (beta + 1/2)^2), which is smooth and admissible for any beta."""
         middle = values["beta"] + 0.5
         return values | {"alpha": 0.5 + jnp.sqrt(values["alpha"] ** 2 + middle**2)}
 
@@ -51,7 +52,7 @@ class NIG(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Thin and fat tails at the mean maturity, beta/alpha = -0.3, of the market's variance."""
+        """Two starts with the market's variance and beta/alpha = -0.3: with thin tails and with fat ones."""
         starts: list[ParameterValues] = []
         for steepness in (4.0, 1.0):  # delta sqrt(alpha^2 - beta^2) t
             gamma = jnp.sqrt(steepness / (0.91 * level.time * level.mean)) + 1.5
@@ -66,7 +67,7 @@ class NIG(AbstractFourierModel):
 
     @classmethod
     def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
-        """Tails so steep that a constant volatility is all that is left; see the limit above."""
+        """Tails so steep that the model prices as Black's with the simpler model's constant volatility."""
         values = super().nested_from(simpler)
         if "sigma" not in values:
             return values
@@ -79,23 +80,22 @@ class NIG(AbstractFourierModel):
         return super().is_admissible() & jnp.all(inside)
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """delta t i z (m(z) - m(-i)), m(z) = (2 beta + iz)/(g(0) + g(z)), g(z)^2 = alpha^2 - (beta + iz)^2.
+        """Log characteristic function (38), delta t (g(0) - g(z)) plus the drift that makes e^X a martingale.
 
-        This is (38): delta t (g(0) - g(z)) with the difference of roots rationalised, and with the drift that
-        makes e^X a martingale.
+        With g(z)^2 = alpha^2 - (beta + iz)^2, the difference of roots is rationalised.
         """
-        one = jnp.asarray(-1j, z.dtype)
-        return self.delta * t * 1j * z * (self._mean(z) - self._mean(one))
+        unit = jnp.asarray(-1j, z.dtype)
+        return self.delta * t * 1j * z * (self._mu(z) - self._mu(unit))
 
-    def _mean(self, z: Frequencies) -> Frequencies:
-        """m(z) = (g(0) - g(z))/(iz)."""
+    def _mu(self, z: Frequencies) -> Frequencies:
+        """The mu(z) of (38), (2 beta + iz)/(g(0) + g(z))."""
         iz = 1j * z
         root = cm.sqrt((self.alpha - self.beta - iz) * (self.alpha + self.beta + iz))
         at_zero = cm.sqrt((self.alpha - self.beta) * (self.alpha + self.beta) + 0j)
         return (2.0 * self.beta + iz) * cm.reciprocal(at_zero + root)
 
     def strip(self, t: Real) -> Strip:
-        """The strip from -(alpha + beta) to alpha - beta, at every maturity."""
+        """The strip, which reaches from -(alpha + beta) to alpha - beta at every maturity."""
         ones = jnp.ones_like(t)
         return -(self.alpha + self.beta) * ones, (self.alpha - self.beta) * ones
 

@@ -29,8 +29,8 @@ _PIECES = ("kappa", "theta", "sigma_v", "rho")
 class PiecewiseHeston(AbstractFourierModel):
     """Heston with parameters constant between breakpoints (Mikhailov and Noegel 2003; Elices 2009).
 
-    Piece j holds from breakpoint j - 1 (0 for the first) to breakpoint j, the last one to the end: n
-    breakpoints make n + 1 pieces. An option sees only the pieces that begin before it expires.
+    n breakpoints make n + 1 pieces: the first begins at time 0, every other one at a breakpoint, and the last
+    has no end. The price of an option depends only on the pieces that begin before it expires.
     `PiecewiseHeston(breakpoints=(0.5, 1.0))`, without other numbers, is a recipe for calibration. Equation
     numbers refer to docs/mathematics.md.
     """
@@ -54,12 +54,12 @@ class PiecewiseHeston(AbstractFourierModel):
 
     @staticmethod
     def field_ndim(name: str) -> int:
-        """Number of axes: v0 is one number, every other parameter has a value per piece."""
+        """Number of axes: 0 for v0, and 1 for every other parameter, which has one value per piece."""
         return 0 if name == "v0" else 1
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it holds breakpoints alone, so that calibration is to find the other numbers."""
+        """Whether the model holds breakpoints alone, so that calibration determines the other numbers."""
         return all(getattr(self, name) is None for name in ("v0", *_PIECES))
 
     def entries(self) -> dict[str, int]:
@@ -105,7 +105,7 @@ class PiecewiseHeston(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Heston's start on all pieces, and one that reverts slowly."""
+        """Two starts with equal pieces: the usual one of Heston, and one with slow mean reversion."""
         return [Guess().values(level), Guess(kappa=1.0, sigma_v=1.5, rho=-0.7).values(level)]
 
     @classmethod
@@ -116,16 +116,16 @@ class PiecewiseHeston(AbstractFourierModel):
     def expand(self, axes: int) -> Self:
         """See `AbstractModel.expand`; the axis of pieces stays last."""
 
-        def expand(name: str) -> Real:
+        def field(name: str) -> Real:
             x = getattr(self, name)
             leading = jnp.ndim(x) - self.field_ndim(name)
             return jnp.reshape(x, jnp.shape(x)[:leading] + (1,) * axes + jnp.shape(x)[leading:])
 
         names = ("breakpoints", "v0", *_PIECES)
-        return eqx.tree_at(lambda m: [getattr(m, name) for name in names], self, [expand(n) for n in names])
+        return eqx.tree_at(lambda m: [getattr(m, name) for name in names], self, [field(n) for n in names])
 
     def _pieces(self, t: Real) -> "_Piece":
-        """Parameters of the pieces and the time spent in each until t. Axes: pieces, then the axes of t."""
+        """Parameters of the pieces and the time spent in each until t. Axes: pieces, then those of t."""
         axes = jnp.ndim(t) + 1
         times = with_leading_axes(self.breakpoints, axes)
         edge = jnp.zeros_like(times, shape=(*times.shape[:-1], 1))
@@ -138,11 +138,11 @@ class PiecewiseHeston(AbstractFourierModel):
     def _backwards(self, z: Frequencies, t: Real) -> tuple["_Piece", Frequencies, Frequencies, Riccati]:
         """Solve the Riccati equation backwards from the expiry, piece by piece.
 
-        On a piece B = b + B~ with b its value at the end: B~ starts at 0 and solves the same equation with
-        the q~ and beta~ of (39). On a piece of no time it is 0.
+        On a piece B = b + B~, where b is the value of B at the end of the piece: B~ starts at 0 and solves
+        the same equation with the q~ and beta~ of (39). On a piece of length 0, B~ is 0.
 
         Returns:
-            The pieces, B at time 0, and for each piece its b and the Riccati solution B~.
+            The pieces, B at time 0, and for each piece the value b and the Riccati solution B~.
         """
         pieces = self._pieces(t)
         shape = jnp.broadcast_shapes(z.shape, jnp.shape(pieces.time)[1:], jnp.shape(pieces.kappa)[1:])
@@ -167,17 +167,17 @@ class PiecewiseHeston(AbstractFourierModel):
 
     @hand_differentiated
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """v0 B plus the sum of kappa theta int B over the pieces: (40)."""
+        """Log characteristic function (40): v0 B plus the sum of kappa theta int B over the pieces."""
         return self._psi(*self._backwards(z, t))
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its parameter derivatives, by the adjoint (41)-(43) of the recursion."""
+        """The value of log_cf with its parameter derivatives, by the adjoint (41)-(43) of the recursion."""
         pieces, first, ends, solved = materialise(self._backwards(z, t))
 
         def step(
             weight: Frequencies, at: tuple[_Piece, Frequencies, Riccati]
         ) -> tuple[Frequencies, tuple[Frequencies, ...]]:
-            """Go from `weight`, d log_cf / dB at the start of a piece, to that at its end."""
+            """Go from d log_cf / dB at the start of a piece (`weight`) to the same at its end."""
             piece, b, r = at
             variance = piece.sigma_v**2
             level = piece.kappa * piece.theta
@@ -207,7 +207,7 @@ class PiecewiseHeston(AbstractFourierModel):
         start = self.v0 * jnp.ones_like(first)
         _, slopes = jax.lax.scan(step, start, (pieces, ends, solved))
         *by_piece, d_time = (jnp.moveaxis(x, 0, -1) for x in slopes)
-        # a breakpoint that is reached lengthens the piece before it at the cost of the next
+        # a later breakpoint lengthens the piece before it and shortens the next, once t is past it
         times = with_leading_axes(self.breakpoints, jnp.ndim(t) + 1)
         reached = jnp.expand_dims(t, -1) > times
         d_times = jnp.where(with_leading_axes(reached, d_time.ndim), d_time[..., :-1] - d_time[..., 1:], 0.0)
@@ -221,7 +221,7 @@ class PiecewiseHeston(AbstractFourierModel):
             beta = jnp.real(r.beta)
             force = -jnp.real(r.q)
             times = explosion_time_from(beta, force, _beside(pieces.sigma_v, ends))
-            sound = jnp.isfinite(beta) & jnp.isfinite(force)  # not so after a piece that overflowed
+            sound = jnp.isfinite(beta) & jnp.isfinite(force)  # false after a piece on which B overflowed
             return jnp.all(sound & (times > _beside(pieces.time, ends)), axis=0)
 
         return moment_strip(finite, t)
@@ -231,9 +231,9 @@ class PiecewiseHeston(AbstractFourierModel):
         pieces = self._pieces(t)
 
         def step(mean: Real, piece: _Piece) -> tuple[Real, Real]:
-            away = mean - piece.theta
+            gap = mean - piece.theta
             rt = reversion_time(piece.kappa, piece.time)
-            return mean - away * piece.kappa * rt, piece.theta * piece.time + away * rt
+            return mean - gap * piece.kappa * rt, piece.theta * piece.time + gap * rt
 
         shape = jnp.broadcast_shapes(*(jnp.shape(x)[1:] for x in pieces), jnp.shape(self.v0))
         _, parts = jax.lax.scan(step, jnp.broadcast_to(self.v0, shape), pieces)
@@ -250,10 +250,10 @@ class _Piece(NamedTuple):
     time: Real
 
     def beta(self, z: Frequencies) -> Frequencies:
-        """beta of (12)."""
+        """The beta of (12)."""
         return self.kappa - 1j * (self.rho * self.sigma_v) * z
 
 
 def _beside(x: Real, rows: Frequencies) -> Real:
-    """Insert axes of size 1 after the first of a value per piece, so that it broadcasts with `rows`."""
+    """Insert axes of size 1 behind the axis of pieces, so that values per piece broadcast with `rows`."""
     return jnp.reshape(x, jnp.shape(x)[:1] + (1,) * (rows.ndim - jnp.ndim(x)) + jnp.shape(x)[1:])

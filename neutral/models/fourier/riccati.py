@@ -28,7 +28,7 @@ class HasDiffusion(Protocol):
 
 
 class Riccati(NamedTuple):
-    """The Riccati solution B, its integral I = int_0^t B ds, and the pieces (12)-(18) they are made of."""
+    """The Riccati solution B, its integral I = int_0^t B ds, and the quantities (12)-(18) in both."""
 
     q: Frequencies
     beta: Frequencies
@@ -47,7 +47,7 @@ class Riccati(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Derivatives of the pieces of the Riccati solution: in beta, and in sigma_v^2 at fixed beta."""
+    """Derivatives of s, m, B and I of `Riccati`, each in beta and in sigma_v^2, at fixed q."""
 
     s: tuple[Frequencies, Frequencies]
     m: tuple[Frequencies, Frequencies]
@@ -60,24 +60,24 @@ def riccati(kappa: Scalar, sigma_v: Scalar, rho: Scalar, z: Frequencies, t: Real
 
     With d = sqrt(beta^2 + sigma_v^2 q), s = (1 - e^{-dt})/d, m = (beta - d)/sigma_v^2, y = sigma_v^2 m s/2:
     B = -q s / (2 (1 + y)) and int B = m (t - s log(1 + y)/y). The principal logarithm is the right branch
-    (Lord and Kahl 2010), nothing is divided by sigma_v, kappa or t, and m has its cancellation removed.
+    (Lord and Kahl 2010). m is computed without cancellation, and all parameters and t may be 0.
 
     Args:
         kappa: Mean-reversion speed, 1/yr.
         sigma_v: Volatility of variance, 1/yr.
-        rho: Correlation.
+        rho: Correlation of forward and variance.
         z: Frequencies, any shape.
-        t: Maturities in years, broadcast.
+        t: Maturities in years, broadcasting against z.
 
     Returns:
-        The solution at z and t.
+        The solution, whose fields have the shape of z and t broadcast.
     """
     # (12)
     return riccati_from_zero(z * (z + 1j), kappa - 1j * (rho * sigma_v) * z, sigma_v, t)
 
 
 def riccati_from_zero(q: Frequencies, beta: Frequencies, sigma_v: Scalar, t: Real) -> Riccati:
-    """Solve the Riccati equation of `riccati` for any q and beta."""
+    """Solve the Riccati equation of `riccati`, also from B(0) = 0, for any q and beta."""
     # (15)
     d = cm.sqrt(beta * beta + sigma_v**2 * q)
     degenerate = (jnp.abs(jnp.real(d)) + jnp.abs(jnp.imag(d))) * t < _DEGENERATE
@@ -117,7 +117,7 @@ def riccati_from_zero(q: Frequencies, beta: Frequencies, sigma_v: Scalar, t: Rea
 
 
 def riccati_slopes(sigma_v: Scalar, r: Riccati, t: Real) -> Slopes:
-    """Derivatives of the Riccati solution in beta and in sigma_v^2, each at fixed other."""
+    """Derivatives (20)-(23) of the Riccati solution in beta and in sigma_v^2."""
     inverse = r.inverse
     n = r.n
     bend = (r.decay * t - r.s) * inverse  # ds/dd of (20)
@@ -151,7 +151,7 @@ def riccati_slopes(sigma_v: Scalar, r: Riccati, t: Real) -> Slopes:
 
 
 def riccati_slopes_in_q(sigma_v: Scalar, r: Riccati, t: Real) -> tuple[Frequencies, Frequencies]:
-    """Derivatives of B and of its integral in q, at fixed beta and sigma_v^2: the q of (20)-(23)."""
+    """Derivatives (20)-(23) of B and of its integral in q, at fixed beta and sigma_v^2."""
     variance = sigma_v**2
     s_q = 0.5 * variance * (r.decay * t - r.s) * r.inverse * r.inverse
     half_q = 0.5 * (r.m * s_q - 0.5 * r.s * r.inverse)
@@ -163,7 +163,7 @@ def riccati_slopes_in_q(sigma_v: Scalar, r: Riccati, t: Real) -> tuple[Frequenci
 
 
 def _degenerate_slopes(q: Frequencies, t: Real) -> tuple[Frequencies, ...]:
-    """Leading Taylor terms in t of the derivatives in `riccati_slopes`, used where |d| t is tiny."""
+    """Leading Taylor terms in t of what `riccati_slopes` returns for B and I, used where |d| t is tiny."""
     t2 = t * t
     return 0.25 * q * t2, q * q * t2 * t / 24.0, q * t2 * t / 12.0, q * q * t2 * t2 / 96.0
 
@@ -189,23 +189,23 @@ def diffusion_gradient(model: HasDiffusion, z: Frequencies, r: Riccati, s: Slope
 
 
 def reversion_time(kappa: Scalar, t: Real) -> Real:
-    """(1 - e^{-kappa t})/kappa, which is t at kappa = 0."""
+    """Integral (1 - e^{-kappa t})/kappa of e^{-kappa u} over [0, t], which is t at kappa = 0."""
     x = kappa * t
     small = x < 1e-8
     return t * jnp.where(small, 1.0 - 0.5 * x, -jnp.expm1(-x) / jnp.where(small, 1.0, x))
 
 
 def explosion_time(kappa: Scalar, sigma_v: Scalar, rho: Scalar, a: Real) -> Real:
-    """Time at which E[e^{aX}] becomes infinite, (25), for a outside [0, 1].
+    """Time in years at which E[e^{aX}] becomes infinite, for a outside [0, 1].
 
-    Andersen and Piterbarg (2007), proposition 3.1.
+    It is (25), from Andersen and Piterbarg (2007), proposition 3.1.
     """
     return explosion_time_from(kappa - rho * sigma_v * a, a * (a - 1.0), sigma_v)
 
 
 def explosion_time_from(beta: Real, force: Real, sigma_v: Scalar) -> Real:
     """Time at which the real solution of B' = force/2 - beta B + sigma_v^2 B^2/2, B(0) = 0, explodes."""
-    # (25): real roots, complex roots, and the double root between them
+    # (25) has three cases: two real roots, two complex roots, and one double root
     discriminant = beta * beta - sigma_v**2 * force
     g = jnp.sqrt(jnp.abs(discriminant))
     safe = jnp.where(g > 0, g, 1.0)
@@ -220,14 +220,14 @@ def explosion_time_from(beta: Real, force: Real, sigma_v: Scalar) -> Real:
 
 
 def moment_strip(finite: Callable[[Real], Flags], t: Real) -> Strip:
-    """Find the two edges of {a: finite(a)} outside [0, 1] by bisection, in log distance from that interval.
+    """Find the two ends of {a: finite(a)} by bisection in the logarithm of the distance from [0, 1].
 
     Args:
-        finite: Maps moment orders a, of the shape of t, to booleans that are true between the edges.
-        t: Maturities. They set the shape.
+        finite: Maps moment orders a, of the shape of t, to booleans that are true between the ends.
+        t: Maturities; only their shape matters.
 
     Returns:
-        a_-(t) and a_+(t); infinite where no moment of order up to 1e12 explodes.
+        a_-(t) and a_+(t), each of the shape of t; infinite where no moment of order up to 1e12 explodes.
     """
     low = jnp.full_like(t, -60.0)
     high = jnp.full_like(t, 28.0)

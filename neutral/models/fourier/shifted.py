@@ -15,12 +15,16 @@ from .heston import Heston
 
 
 class Shifted(AbstractFourierModel):
-    """A model whose forward has an independent Gaussian part with deterministic variance added.
+    """A model with an independent Gaussian part of deterministic variance added to its log forward.
 
-    log_cf = log_cf of the model - (z^2 + i z) Phi(t)/2, Phi(0) = 0, Phi linear between `times` and rising by
-    `increments`; its last slope is kept beyond. Written '++' (Pacati, Pompa and Reno 2018 feed the shift
-    through the variance's own Brownian motion; here it is independent, so every model's formulas stay exact).
-    `Shifted(SVCJ)`, a class and no numbers, is a recipe: calibration takes the surface's expiries as times.
+    log_cf is that of the model less (z^2 + i z) Phi(t)/2. Phi is 0 at t = 0, rises by one of the `increments`
+    between consecutive `times`, linearly, and keeps its last slope beyond them. Names of such models end in
+    '++'. Pacati, Pompa and Reno (2018) drive the shift by the Brownian motion of the variance; here it is
+    independent, so that the formulas of every model stay exact. `Shifted(SVCJ)`, of a class without numbers,
+    is a recipe: calibration takes the expiries of the surface as times.
+
+    Attributes:
+        model: The model that is shifted; its class in a recipe.
     """
 
     is_extension: ClassVar[bool] = True
@@ -33,17 +37,17 @@ class Shifted(AbstractFourierModel):
 
     @staticmethod
     def field_ndim(name: str) -> int:
-        """Times and increments have a value per maturity."""
+        """Number of axes: 1, because times and increments have one value per maturity."""
         return 1
 
     @property
     def base(self) -> Any:
-        """The model that is shifted; a class where this is a recipe such as `Shifted(SVCJ)`."""
+        """The model that is shifted, which is a class in a recipe such as `Shifted(SVCJ)`."""
         return self.model
 
     @property
     def is_recipe(self) -> bool:
-        """Whether it names a model without numbers, for calibration to find: `Shifted(SVCJ)`."""
+        """Whether the model that is shifted lacks its numbers, as in `Shifted(SVCJ)`."""
         return isinstance(self.model, type) or self.model.is_recipe
 
     def _check_joint(self) -> None:
@@ -62,23 +66,23 @@ class Shifted(AbstractFourierModel):
         return cls(Heston.typical(), np.array([0.25, 1.0]), np.array([0.001, 0.003]))
 
     def expand(self, axes: int) -> Self:
-        """The same with `axes` trailing axes of size 1 on every scalar; the axis of `times` stays last."""
+        """See `AbstractModel.expand`; the axis of `times` and `increments` stays last."""
 
-        def expand(x: Row) -> Real:
+        def field(x: Row) -> Real:
             shape = jnp.shape(x)
             return jnp.reshape(x, shape[:-1] + (1,) * axes + shape[-1:])
 
-        changed = (self.model.expand(axes), expand(self.times), expand(self.increments))
-        return eqx.tree_at(lambda s: (s.model, s.times, s.increments), self, changed)
+        fields = (self.model.expand(axes), field(self.times), field(self.increments))
+        return eqx.tree_at(lambda s: (s.model, s.times, s.increments), self, fields)
 
     def __repr__(self) -> str:
-        """The model, then the shift."""
+        """The class name `Shifted` with the model, and then the times and increments of the shift."""
         if self.is_recipe:
             return f"Shifted({self.model.__name__ if isinstance(self.model, type) else self.model!r})"
         return super().__repr__().replace("(", f"({self.model!r}, ", 1)
 
     def _elapsed(self, t: Real) -> Real:
-        """Share of each interval that has passed at t, last one open-ended: shape of t plus (n,)."""
+        """Share of each interval that has passed at t, without limit in the last; shape (*t.shape, n)."""
         later = jnp.expand_dims(t, -1)
         times = with_leading_axes(self.times, later.ndim)
         start = jnp.concatenate([jnp.zeros_like(times[..., :1]), times[..., :-1]], axis=-1)
@@ -92,7 +96,7 @@ class Shifted(AbstractFourierModel):
         return jnp.sum(elapsed * with_leading_axes(self.increments, elapsed.ndim), axis=-1)
 
     def is_admissible(self) -> Flags:
-        """Whether shift and model lie in their domains, and times ascend; shape ()."""
+        """Whether the parameters of shift and model lie in their domains, and the times ascend; shape ()."""
         ascending = jnp.all(jnp.diff(self.times, prepend=0.0) > 0)
         return super().is_admissible() & self.model.is_admissible() & ascending
 
@@ -101,11 +105,11 @@ class Shifted(AbstractFourierModel):
         return WithVariance(self.model, self.added_variance(t)).log_cf(z, t)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The phase slack of the model: the Gaussian adds none."""
+        """The phase slack of the model, because the Gaussian part adds none."""
         return self.model.phase_slack(z, t)
 
     def strip(self, t: Real) -> Strip:
-        """The strip of the model: a Gaussian has every moment."""
+        """The strip of the model, because a Gaussian has every moment."""
         return self.model.strip(t)
 
     def total_variance(self, t: Real) -> Real:
@@ -114,45 +118,49 @@ class Shifted(AbstractFourierModel):
 
 
 class WithVariance(AbstractFourierModel):
-    """A model with an independent Gaussian whose total variance is given at each maturity of a grid.
+    """A model with an independent Gaussian part whose total variance is given at each maturity of a grid.
 
-    Calibration prices `Shifted` models in this form: the derivative of a price in an added variance lives on
-    its own maturity.
+    Calibration prices `Shifted` models in this form, because each added variance moves the prices of one
+    maturity only.
+
+    Attributes:
+        model: The model without the Gaussian part.
+        variance: Total variance of the Gaussian part, shape (..., maturities) before `expand`.
     """
 
     is_extension: ClassVar[bool] = True
 
     model: Any
-    variance: Any  # leading axes, then the maturities
+    variance: Any
 
     @property
     def base(self) -> Any:
-        """The model without the Gaussian."""
+        """The model without the Gaussian part."""
         return self.model
 
     def expand(self, axes: int) -> Self:
-        """The same with `axes` trailing axes; the first of them is that of the maturities."""
+        """See `AbstractModel.expand`; the axis of maturities counts as the first of the trailing axes."""
         shape = jnp.shape(self.variance) + (1,) * (axes - 1)
         return type(self)(self.model.expand(axes), jnp.reshape(self.variance, shape))
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """The model's log characteristic function plus that of the Gaussian."""
+        """The model's log characteristic function plus that of the Gaussian part."""
         return self.model.log_cf(z, t) + gaussian_log_cf(z, self.variance)
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """The model's value and gradient; the derivative in the variance is -(z^2 + i z)/2."""
+        """The value and gradient of the model, then the derivative -(z^2 + i z)/2 in the variance."""
         psi, slopes = self.model.log_cf_and_gradient(z, t)
         unit = gaussian_log_cf(z, jnp.ones_like(t))
         return psi + unit * self.variance, (*slopes, unit)
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The phase slack of the model: the Gaussian adds none."""
+        """The phase slack of the model, because the Gaussian part adds none."""
         return self.model.phase_slack(z, t)
 
     def strip(self, t: Real) -> Strip:
-        """The strip of the model: a Gaussian has every moment."""
+        """The strip of the model, because a Gaussian has every moment."""
         return self.model.strip(t)
 
     def total_variance(self, t: Real) -> Real:
-        """The total variance of the model plus the variance given."""
+        """The total variance of the model plus that of the Gaussian part."""
         return self.model.total_variance(t) + self.variance

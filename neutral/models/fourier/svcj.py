@@ -30,7 +30,7 @@ from .riccati import (
     riccati_slopes,
 )
 
-_GUESSES = (  # moderate jumps, larger ones, small and incessant ones, rare and huge ones
+_GUESSES = (  # moderate jumps; more frequent and larger ones; small, very frequent ones; huge, rare ones
     Guess(0.85, 8.0, sigma_v=4.0, rho=-0.3, lam=0.30, mu_y=-0.20, sigma_y=0.60, mu_v=2.00),
     Guess(0.80, 10.0, sigma_v=5.0, rho=-0.4, lam=1.30, mu_y=-0.50, sigma_y=0.30, mu_v=2.00),
     Guess(0.70, 8.0, sigma_v=8.0, rho=-0.4, lam=40.0, mu_y=-0.03, sigma_y=0.07, mu_v=0.03),
@@ -43,10 +43,10 @@ class SVCJ(AbstractFourierModel):
     """Heston with simultaneous jumps (Duffie, Pan and Singleton 2000; Eraker, Johannes and Polson 2003).
 
     dF/F = sqrt(v) dW + (e^Y - 1) dN - lam E[e^Y - 1] dt, dv = kappa (theta - v) dt + sigma_v sqrt(v) dB
-    + Z dN, Z exponential with mean mu_v, Y | Z ~ N(mu_y + rho_j Z, sigma_y^2).
-    Other texts write ell_y, ell_v for mu_y, mu_v. rho_j is a slope, not a correlation. theta is not the
-    long-run mean of v, which is theta + lam mu_v / kappa. Needs 1 - mu_v rho_j > 0. Equation numbers refer to
-    docs/mathematics.md.
+    + Z dN, Z exponential with mean mu_v, Y | Z ~ N(mu_y + rho_j Z, sigma_y^2), N Poisson of rate lam.
+    Other texts write ell_y and ell_v for mu_y and mu_v. rho_j is a slope, not a correlation. theta is not the
+    long-run mean of v, which is theta + lam mu_v / kappa. The model needs 1 - mu_v rho_j > 0. Equation
+    numbers refer to docs/mathematics.md.
     """
 
     v0: Scalar = param(Positive(), "spot variance, 1/yr", (0.0, 10.0))
@@ -74,7 +74,7 @@ class SVCJ(AbstractFourierModel):
 
     @classmethod
     def from_free(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Map a free slope to rho_j: slope below 0, slope/(1 + mu_v slope) above, so that mu_v rho_j < 1."""
+        """Map a free slope s to rho_j = s where s < 0, else s/(1 + mu_v s), so that mu_v rho_j < 1."""
         slope = values["rho_j"]
         mu_v = values["mu_v"]
         above = jnp.maximum(slope, 0.0)
@@ -90,12 +90,12 @@ class SVCJ(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Jumps moderate, larger, small and incessant, rare and huge."""
+        """Four starts, which differ in the size and the frequency of the jumps."""
         return [guess.values(level) for guess in _GUESSES]
 
     @classmethod
     def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
-        """A model with jumps of the forward alone has variance jumps of zero here."""
+        """The default of `AbstractModel`, with variance jumps of zero where only the forward jumps."""
         values = super().nested_from(simpler)
         return values | {"mu_v": 0.0} if "lam" in domains(simpler) and "mu_v" not in values else values
 
@@ -110,7 +110,7 @@ class SVCJ(AbstractFourierModel):
 
     @property
     def feller_ratio(self) -> Scalar:
-        """2 kappa theta / sigma_v^2 of the variance without its jumps."""
+        """Ratio 2 kappa theta / sigma_v^2, which is that of the variance without its jumps."""
         return self.heston.feller_ratio
 
     @hand_differentiated
@@ -121,7 +121,7 @@ class SVCJ(AbstractFourierModel):
         return diffusion_log_cf(self, r) + self.lam * j.total
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
-        """log_cf with its parameter derivatives: (24), and (36) with the compensator (33)."""
+        """The value of log_cf with its parameter derivatives, by (24), (36) and the compensator (33)."""
         r = materialise(riccati(self.kappa, self.sigma_v, self.rho, z, t))
         s = materialise(riccati_slopes(self.sigma_v, r, t))
         j = materialise(_jump_integral(self, z, r, t))
@@ -140,7 +140,7 @@ class SVCJ(AbstractFourierModel):
         p_inverse = j.p_inverse
 
         def excess(e: _Slope, p: _Slope, g: _Slope, w: _Slope, big: _Slope) -> Frequencies:
-            """(36): derivative of the excess from those of e, p, g, w and R (`big`)."""
+            """Derivative (36) of `excess` from the derivatives of e, p, g, w and R (`big`)."""
             quotient = w * n + bend * big
             return (t * e + 2.0 * g * j.lam_quotient + g2 * quotient - j.excess * p) * p_inverse
 
@@ -188,16 +188,16 @@ class SVCJ(AbstractFourierModel):
         return diffusion_log_cf(self, r) + self.lam * j.total, gradient
 
     def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """lam (|M J| - Re M J) with M = E[e^{izY} | Z = 0] and J the integral (32)."""
+        """Slack lam (|M J| - Re M J) with M = E[e^{izY} | Z = 0] and J the integral (32)."""
         r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
         j = _jump_integral(self, z, r, t)
         weight = j.m0 * j.time
         return self.lam * (jnp.abs(weight) - jnp.real(weight))
 
     def strip(self, t: Real) -> Strip:
-        """Orders a inside Heston's strip with 1 - a rho_j mu_v - mu_v B(t; -ia) > 0.
+        """Range of orders a inside Heston's strip with 1 - a rho_j mu_v - mu_v B(t; -ia) > 0.
 
-        B rises in time, so the end of [0, t] binds.
+        B rises in time, so the condition holds on [0, t] where it holds at t.
         """
         low, high = self.heston.strip(t)
 
@@ -222,7 +222,7 @@ class SVCJ(AbstractFourierModel):
 
 
 class _Jumps(NamedTuple):
-    """The jump part of log_cf per unit of intensity, and the pieces of (31)-(35) that it is made of."""
+    """The jump part of log_cf per unit of intensity, and the quantities of (31)-(35) in it."""
 
     total: Frequencies  # M0 J - t - i z t M1
     m0: Frequencies  # E[e^{izY} | Z = 0]
@@ -241,12 +241,12 @@ class _Jumps(NamedTuple):
 
 
 def _jump_integral(model: SVCJ, z: Frequencies, r: Riccati, t: Real) -> _Jumps:
-    """The integral (32), J = int_0^t du / (1 - i z rho_j mu_v - mu_v B(u)), and the jump part (31) around it.
+    """The jump part (31), with the integral (32), J = int_0^t du / (1 - i z rho_j mu_v - mu_v B(u)), in it.
 
-    J is t + mu_v `excess`, excess = (t e + 2 g L)/p, c = 1 - i z rho_j mu_v, e = i z rho_j + m, p = 1 - mu_v
-    e, g = q/(beta + d)^2 and L = log(1 + x)/R the removable quotient, x = R w, R = -c sigma_v^2 g - mu_v m, w
-    = s (beta + d)/(2c). log(1 + x) is the *sum* of two principal logarithms, log(1 + y) + log(1 - mu_v B/c):
-    the single logarithm of their product can cross its cut.
+    J is t + mu_v `excess`, where `excess` = (t e + 2 g L)/p with c = 1 - i z rho_j mu_v, e = i z rho_j + m,
+    p = 1 - mu_v e, g = q/(beta + d)^2, R = -c sigma_v^2 g - mu_v m, w = s (beta + d)/(2c), x = R w, and the
+    removable quotient L = log(1 + x)/R. log(1 + x) is the sum of two principal logarithms,
+    log(1 + y) + log(1 - mu_v B/c), because the single logarithm of their product can cross its cut.
     """
     c = 1.0 - 1j * (model.rho_j * model.mu_v) * z
     e = 1j * model.rho_j * z + r.m

@@ -13,11 +13,12 @@ from ..starts import Level, ParameterValues
 
 
 class VarianceGamma(AbstractFourierModel):
-    """X_t = theta G_t + sigma W(G_t) + omega t, G gamma of mean t and variance nu t (Madan et al. 1998).
+    """Brownian motion with drift on a gamma clock (Madan, Carr and Chang 1998).
 
-    Needs theta nu + sigma^2 nu/2 < 1, or E[F_T] is infinite. For t < nu/2 the density has a pole, and the
-    characteristic function decays only as |z|^{-2t/nu}. nu = 0 is Black. Equation numbers refer to
-    docs/mathematics.md.
+    X_t = theta G_t + sigma W(G_t) + omega t, where G_t is gamma with mean t and variance nu t, and omega
+    makes e^X a martingale. The model needs theta nu + sigma^2 nu/2 < 1, since otherwise E[F_T] is infinite.
+    The characteristic function decays only as |z|^{-2t/nu}, and for t < nu/2 the density has a pole. At
+    nu = 0 the model is Black's. Equation numbers refer to docs/mathematics.md.
     """
 
     sigma: Scalar = param(Positive(), "volatility of the Brownian motion, 1/sqrt(yr)", (0.0, 10.0))
@@ -46,7 +47,7 @@ class VarianceGamma(AbstractFourierModel):
 
     @classmethod
     def starts(cls, level: Level) -> list[ParameterValues]:
-        """Clocks of little and much variance at the mean maturity; a third of all variance is the drift's."""
+        """Two starts, with little and much variance of the clock; the drift makes a third of all variance."""
         clocks = [share * level.time / (1.0 + level.mean * level.time) for share in (0.2, 1.0)]
         root = jnp.sqrt(level.mean / 3.0)
         return [{"sigma": jnp.sqrt(2.0) * root, "theta": -root / jnp.sqrt(nu), "nu": nu} for nu in clocks]
@@ -58,7 +59,7 @@ class VarianceGamma(AbstractFourierModel):
 
     @classmethod
     def nested_from(cls, simpler: AbstractModel) -> ParameterValues:
-        """A clock without variance, nu = 0, makes any drift vanish."""
+        """A clock without variance, nu = 0, at which the model is Black's whatever theta is."""
         return {"nu": 0.0} | super().nested_from(simpler)
 
     def is_admissible(self) -> Flags:
@@ -66,12 +67,12 @@ class VarianceGamma(AbstractFourierModel):
         return super().is_admissible() & jnp.all(self.nu * (self.theta + 0.5 * self.sigma**2) < 1.0)
 
     def log_cf(self, z: Frequencies, t: Real) -> Frequencies:
-        """t (i z g(-i) - g(z)), g(z) = log(1 + nu y)/nu, y = sigma^2 z^2/2 - i theta z: (37)."""
+        """Log characteristic function (37), t (i z g(-i) - g(z)), with g of `_exponent`."""
         return t * (1j * z * self._exponent(jnp.asarray(-1j, z.dtype)) - self._exponent(z))
 
     def _exponent(self, z: Frequencies) -> Frequencies:
-        """log(1 + nu y)/nu, which is y at nu = 0."""
-        # the principal logarithm of 1 + nu y is right: both its zeros are imaginary
+        """The g of (37), log(1 + nu y)/nu with y = sigma^2 z^2/2 - i theta z; it is y at nu = 0."""
+        # the principal logarithm of 1 + nu y is the right one, because both zeros of 1 + nu y are imaginary
         y = z * (0.5 * self.sigma**2 * z - 1j * self.theta)
         x = self.nu * y
         return y * cm.log_quotient(x, cm.log1p(x))
@@ -80,7 +81,7 @@ class VarianceGamma(AbstractFourierModel):
         """Roots of 1 - nu (theta a + sigma^2 a^2/2), at every maturity; infinite at nu = 0."""
         drift = self.theta * self.nu
         variance = self.sigma**2 * self.nu
-        # the sum that does not cancel gives the nearer root, the product of the roots gives the other
+        # the sum without cancellation gives the nearer root, and the product of the roots gives the other
         total = jnp.abs(drift) + jnp.sqrt(drift**2 + 2.0 * variance)
         near = jnp.where(total > 0.0, 2.0 / jnp.where(total > 0.0, total, 1.0), jnp.inf)
         far = jnp.where(variance > 0.0, total / jnp.where(variance > 0.0, variance, 1.0), jnp.inf)
@@ -94,5 +95,5 @@ class VarianceGamma(AbstractFourierModel):
 
 
 def _pull(values: dict[str, Any]) -> Real:
-    """max(theta + sigma^2/2, 0): its product with nu must stay below 1."""
+    """The larger of theta + sigma^2/2 and 0; its product with nu must stay below 1."""
     return jnp.maximum(values["theta"] + 0.5 * values["sigma"] ** 2, 0.0)

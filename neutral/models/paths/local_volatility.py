@@ -14,12 +14,14 @@ class LocalVolatility(AbstractScheme[Float[Numbers, " paths"]]):
     """Local volatility, dX = -v/2 dt + sqrt(v) dW with v = v(X, t), by Platen's weak scheme of order 2.
 
     The scheme is the explicit one of Kloeden and Platen (1992), section 15.1, eq. (1.1). Each step takes the
-    local variance at its middle, so v is never evaluated at t = 0, nor on both sides of an expiry that is on
-    the grid. A variance below 0 counts as 0; on a surface free of arbitrage only rounding makes one.
+    local variance at its midpoint in time, so v is never evaluated at t = 0, and no step takes values from
+    both sides of an expiry that is on the grid. A negative variance counts as 0; on a surface free of
+    arbitrage only rounding makes a variance negative.
 
     Attributes:
         local_variance: v(k, t), 1/yr, elementwise for arguments of one shape.
-        places: Where X may start, (J,): a mixture whose components have other means than 1 jumps at time 0.
+        places: Values at which X may start, (J,): a mixture whose components have means other than 1 jumps at
+            time 0.
         weights: Probabilities of the places, (J,); a path has no derivative in them.
     """
 

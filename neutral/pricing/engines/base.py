@@ -1,4 +1,4 @@
-"""What every pricing engine promises."""
+"""The interface of all pricing engines, and what they share: statuses, quadratures, refusals."""
 
 import abc
 import enum
@@ -40,11 +40,11 @@ _MESSAGES = {
 }
 
 
-_NO_DIGIT = 1e-2  # estimated error, in units of max(1, K/F), above which a number has no correct digit
+_NO_DIGIT = 1e-2  # estimated error, in units of max(1, K/F), above which a price has no correct digit
 
 
 class Quadrature(NamedTuple):
-    """Out-of-the-money normalised prices and estimates of their quadrature error; both of one shape.
+    """Out-of-the-money normalised prices and estimates of their quadrature error; both have one shape.
 
     An option that the engine refuses has the value nan and the error inf.
     """
@@ -56,13 +56,13 @@ class Quadrature(NamedTuple):
 def with_refusals(value: Real, error: Real, k: Real, good: Flags) -> Quadrature:
     """Prices, with the value nan and the error inf for options that the engine refuses.
 
-    An option is refused where it is not `good`, and where its error leaves no correct digit.
+    An option is refused where `good` is false, and where its error leaves no correct digit.
 
     Args:
         value: Out-of-the-money prices, finite or not.
         error: Estimates of their error, without the rounding of the price itself.
         k: Log-forward moneyness.
-        good: Whether the engine covers the option; broadcasts against the rest.
+        good: Whether the engine covers the option; broadcasts against the other arguments.
 
     Returns:
         Prices and errors of the shape of k; errors are constants of differentiation.
@@ -75,7 +75,10 @@ def with_refusals(value: Real, error: Real, k: Real, good: Flags) -> Quadrature:
 
 
 def like(row: ArrayLike, leading: Numbers) -> Real:
-    """A row of nodes in the dtype of `leading` and with as many axes in front, for strict broadcasting."""
+    """The row in the dtype of `leading`, with as many new axes in front as `leading` has axes.
+
+    JAX may be set to refuse the promotion of ranks, so these axes must be explicit.
+    """
     row = jnp.asarray(row, leading.dtype)
     return jnp.reshape(row, (1,) * jnp.ndim(leading) + row.shape)
 
@@ -83,17 +86,17 @@ def like(row: ArrayLike, leading: Numbers) -> Real:
 def beyond(n: int, stride: int, reach: int) -> np.ndarray:
     """Indices of the n nodes of an even rule, then further ones, `stride` apart, up to `reach` times n.
 
-    The further nodes measure what the rule omits: a characteristic function may vanish and grow again. With
-    jumps of nearly one size it does so at every multiple of 2 pi / size.
+    The further nodes measure what the rule omits, because a characteristic function may vanish and grow
+    again. With jumps of nearly one size it does so near every multiple of 2 pi / size.
     """
     return np.concatenate([np.arange(n), np.arange(n - 1 + stride, reach * n, stride)]).astype(float)
 
 
 class AbstractEngine(eqx.Module):
-    """Turns a model's characteristic function into prices."""
+    """An engine turns the characteristic function of a model into prices."""
 
     tolerance: eqx.AbstractVar[float]
-    """Estimated error, in units of max(1, K/F), from which a price is called inaccurate."""
+    """Estimated error, in units of max(1, K/F), above which a price counts as inaccurate."""
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> "AbstractEngine":
         """Make the choices that must be made before compiling; called only with concrete numbers.
@@ -103,10 +106,10 @@ class AbstractEngine(eqx.Module):
             t: Maturities in years, >= 0, any shape.
 
         Returns:
-            An engine with every choice made. Inside jit an engine is used as it is.
+            An engine in which every choice is made. Inside jit an engine is used unprepared.
 
         Raises:
-            ArgumentError: The engine cannot price a maturity; the message names a setting that can.
+            ArgumentError: the engine cannot price a maturity; the message names a setting that can.
         """
         del model, t
         return self
@@ -121,7 +124,7 @@ class AbstractEngine(eqx.Module):
             t: Maturities in years, > 0, shape (maturities,).
 
         Returns:
-            A pytree for `otm`. It is a constant of differentiation, so one plan serves all derivatives.
+            A pytree for `otm`. Derivatives treat it as a constant, so one plan serves all of them.
         """
 
     @abc.abstractmethod
@@ -132,23 +135,24 @@ class AbstractEngine(eqx.Module):
             model: Scalar parameters.
             k: Log-forward moneyness, shape (maturities, strikes).
             t: Maturities in years, > 0, shape (maturities,).
-            plan: What `plan` returned for these arguments; made here where None.
+            plan: What `plan` returned for these arguments; where None, `otm` calls `plan`.
 
         Returns:
-            Value and an estimate of its error, shape (maturities, strikes). Differentiable in all arguments.
+            Values and estimates of their errors, each of shape (maturities, strikes). Values are
+            differentiable in model, k and t.
         """
 
 
 class AbstractGridEngine(AbstractEngine, Generic[Grid]):
-    """An engine that can calibrate: it prices from a grid of constants that no parameter enters.
+    """An engine that can calibrate: it prices from a grid of constants that do not depend on the parameters.
 
-    All arrays may have any leading axes, such as one of surfaces, in front of maturities T and strikes K.
-    A leading axis of length 1 on the grid serves many models.
+    All arrays may have leading axes, such as one of surfaces, in front of maturities T and strikes K. A
+    leading axis of length 1 on the grid serves many models.
     """
 
     @abc.abstractmethod
     def grid(self, k: Real, t: Real, stdev: Real) -> Grid:
-        """Lay out the constants of a whole calibration; traced arguments may be differentiated.
+        """Compute the constants of a whole calibration; they may be differentiated in traced arguments.
 
         Args:
             k: Log-forward moneyness, shape (..., T, K).
@@ -164,21 +168,34 @@ class AbstractGridEngine(AbstractEngine, Generic[Grid]):
     def prices(self, model: AbstractFourierModel, grid: Grid) -> Real:
         """Out-of-the-money normalised prices, shape (..., T, K), of a model whose fields have shape (...).
 
-        What `refused` says of a price does not show in it: it is then some number, or nan.
+        A price for which `refused` is true is an arbitrary number or nan.
+
+        Args:
+            model: Fields of shape (...).
+            grid: What `grid` returned.
         """
 
     @abc.abstractmethod
     def prices_and_jacobian(self, model: Model, grid: Grid) -> tuple[Real, Model]:
         """Prices, and a model whose fields hold their derivatives in each parameter.
 
+        Args:
+            model: Fields of shape (...).
+            grid: What `grid` returned.
+
         Returns:
-            Prices of shape (..., T, K), and derivatives of the same shape; in a parameter with an axis, that
-            axis is last.
+            Prices of shape (..., T, K), and derivatives of the same shape, to which a parameter with an axis
+            of entries adds that axis at the end.
         """
 
     @abc.abstractmethod
     def refused(self, model: AbstractFourierModel, grid: Grid) -> Flags:
-        """Prices that the engine cannot vouch for under this model, shape (..., T, K)."""
+        """Whether the engine cannot compute a price under this model, shape (..., T, K).
+
+        Args:
+            model: Fields of shape (...).
+            grid: What `grid` returned.
+        """
 
     @abc.abstractmethod
     def judge(self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: Grid) -> Quadrature:
@@ -186,18 +203,19 @@ class AbstractGridEngine(AbstractEngine, Generic[Grid]):
 
         Args:
             model: Fields of shape (...).
-            k: As given to `grid`.
-            t: As given to `grid`.
-            stdev: As given to `grid`.
+            k: As in `grid`.
+            t: As in `grid`.
+            stdev: As in `grid`.
             grid: What `grid` returned.
 
         Returns:
-            The value of `prices`, and its estimated error, inf where the price is refused; (..., T, K).
+            The value of `prices`, and its estimated error, which is inf where the price is refused, each of
+            shape (..., T, K).
         """
 
 
 class PriceInfo(NamedTuple):
-    """Prices, a `PriceStatus` code for each, and their estimated error in the price's unit; one shape."""
+    """Prices, a `PriceStatus` code for each, and their estimated errors in the unit of the price."""
 
     price: Real
     status: Codes

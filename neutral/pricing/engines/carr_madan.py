@@ -20,9 +20,9 @@ from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refu
 from .fft import FrequencyPlan
 from .linear import split_rows, stack_rows, weighted
 
-_SAFE = -0.5  # a damping that every model admits: moments between 0 and 1 are finite
-_REACH = 126.0  # v_max of the scaled grid, in 1/stdev: 20 strikes to a standard deviation
-_SPAN = 10.0  # standard deviations to either side that a fractional grid covers where no strike is given
+_SAFE = -0.5  # a damping that is admissible for every model, because moments between 0 and 1 are finite
+_REACH = 126.0  # N eta of the scaled grid, in 1/stdev: it has 20 strikes per standard deviation
+_SPAN = 10.0  # standard deviations to either side that `on_grid` covers with a fractional grid
 
 
 class CarrMadanGrid(NamedTuple):
@@ -36,13 +36,13 @@ class CarrMadanGrid(NamedTuple):
     control: Frequencies  # (..., T, N), characteristic function of the control variate
     k: Real  # (..., T, K)
     scale: Real  # (..., T, K), e^{-alpha k}
-    base: Real  # (..., T, K), what the transform lacks of the out-of-the-money price
+    base: Real  # (..., T, K), out-of-the-money price less the transform
 
 
 class PricesOnGrid(NamedTuple):
     """Normalised, undiscounted calls on the whole grid of an FFT; shape (..., T, N).
 
-    A price without a correct digit, or of a refused maturity, is nan with the error inf.
+    A price without a correct digit, or of a maturity that is refused, is nan and has the error inf.
     """
 
     k: Real  # log(strike / forward), ascending
@@ -55,33 +55,35 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
 
     e^{alpha k} c(k) = (1/pi) Re int_0^inf e^{-ivk} phi(v - i(alpha + 1)) / ((alpha + iv)(alpha + 1 + iv)) dv,
     section 3.1 of the paper, for an undiscounted call at forward 1. The moment of order alpha + 1 must be
-    finite: where it is not, the maturity is refused. An alpha between -1 and 0 (the covered call) always
-    exists; below -1 the integral is the put.
+    finite; where it is not, the maturity is refused. An alpha between -1 and 0 (the covered call) is always
+    admissible; below -1 the integral is the put.
 
-    By default frequencies are scaled per maturity, and a Black control variate (Andersen and Andreasen 2002)
-    leaves the transform the difference to Black alone, which decays towards both ends of the grid.
+    By default frequencies are scaled for each maturity, and only the difference to Black's price (a control
+    variate, Andersen and Andreasen 2002) is transformed, which decays towards both ends of the grid.
     `classic()` is the setting of the paper.
     """
 
     N: int = eqx.field(static=True, default=1024)
-    """Strikes of the grid. There are as many frequencies where eta is given, and half as many where it is
-    scaled, because no interpolation can use what lies beyond the grid's highest frequency."""
+    """Number of strikes of the grid. There are as many frequencies if eta is a number, and half as many if it
+    is None, because the strikes of the grid cannot resolve higher frequencies."""
     alpha: float = eqx.field(static=True, default=1.5)
     """Damping, neither 0 nor -1."""
     eta: float | None = eqx.field(static=True, default=None)
-    """Distance of the frequencies; None scales it to the standard deviation of each maturity."""
+    """Distance between frequencies; None scales it to the standard deviation of each maturity."""
     weights: Literal["trapezoid", "simpson"] = eqx.field(static=True, default="trapezoid")
-    """The trapezoidal rule converges geometrically; Simpson's rule (the paper's) only halves its period."""
+    """Rule of the integral. The trapezoidal rule converges geometrically; Simpson's rule, that of the paper,
+    only halves the period after which the images of the price return."""
     interpolation: Literal["linear", "cubic", "quintic"] = eqx.field(static=True, default="quintic")
-    """Linear in the strike, or a spline of the damped price in the log strike."""
+    """Interpolation of prices: linear in the strike, or a spline of the damped price in the log strike."""
     fractional: bool = eqx.field(static=True, default=False)
-    """Fractional FFT (Chourdakis 2004): the grid spans just the strikes to be priced, whatever eta."""
+    """Whether to use the fractional FFT (Chourdakis 2004), whose grid spans the strikes alone for any eta."""
     control: bool = eqx.field(static=True, default=True)
     """Whether to transform the difference to Black's price instead of the price."""
     tolerance: float = eqx.field(static=True, default=1e-8)
+    """See `AbstractEngine.tolerance`."""
 
     def __check_init__(self) -> None:
-        """Refuse settings that suit no model."""
+        """Refuse settings with which no model can be priced."""
         least = 2 * (degree_of(self.interpolation) + 1)
         if not (isinstance(self.N, int) and self.N >= least):
             raise ArgumentError(f"CarrMadan.N must be a whole number, at least {least}, got {self.N!r}.")
@@ -92,21 +94,21 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         if not np.isfinite(self.alpha) or self.alpha in (0.0, -1.0):
             raise ArgumentError(
                 f"CarrMadan.alpha must be finite and neither 0 nor -1, the poles of the transform, "
-                f"got {self.alpha}: 1.5 is usual, -0.5 always admissible."
+                f"got {self.alpha}; 1.5 is usual, and -0.5 is always admissible."
             )
         if self.eta is not None and not (np.isfinite(self.eta) and self.eta > 0):
             raise ArgumentError(f"CarrMadan.eta must be finite and > 0, or None, got {self.eta}.")
 
     @classmethod
     def classic(cls) -> Self:
-        """The setting of the paper, for comparison: its interpolation errs by 1e-4 and more."""
+        """The setting of the paper, for comparison; the error of its interpolation is 1e-4 and more."""
         return cls(N=4096, alpha=1.5, eta=0.1, weights="simpson", interpolation="linear", control=False)
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> Self:
         """Refuse a damping that lies outside the strip of finite moments at any of the maturities.
 
         Raises:
-            ArgumentError: The damping is not admissible; the message names one that is.
+            ArgumentError: the damping is not admissible; the message names one that is.
         """
         if -1.0 < self.alpha < 0.0:
             return self
@@ -125,7 +127,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return self
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> FrequencyPlan:
-        """Lay out frequencies and log strikes at the model's own deviation, and check the damping."""
+        """Choose frequencies and log strikes by the model's standard deviation, and check the damping."""
         model, k, t = jax.lax.stop_gradient((model, k, t))
         stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
         plan = self._plan(k, stdev)
@@ -134,18 +136,18 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return plan._replace(alpha=jnp.where(refused, _SAFE, self.alpha), refused=refused)
 
     def _plan(self, k: Real, stdev: Real) -> FrequencyPlan:
-        """Frequencies and log strikes for strikes k (..., T, K), with the engine's own damping."""
+        """Frequencies and log strikes for k of shape (..., T, K), with the engine's own damping."""
         eta = _REACH / (self.N * stdev) if self.eta is None else jnp.full_like(stdev, self.eta)
         lowest = jnp.min(k, axis=-1)
         highest = jnp.max(k, axis=-1)
         if self.fractional:
-            # a stencil of 6 must fit around every strike; one strike alone fitted needs a grid
+            # the interpolation's stencil must fit around every strike, and a lone strike needs a span too
             span = jnp.maximum(highest - lowest, 1e-2 * stdev)
             spacing = span / (self.N - 2.0 * degree_of(self.interpolation))
         else:
-            # the FFT ties the distances: they multiply to 2 pi / N (Carr and Madan 1999, section 4)
+            # for an FFT both distances must multiply to 2 pi / N (Carr and Madan 1999, section 4)
             spacing = 2.0 * jnp.pi / (self.N * eta)
-            # one strike far away must not pull the grid from under the others
+            # one strike far away must not shift the grid so far that it misses the other strikes
             quarter = 0.25 * self.N * spacing
             lowest = jnp.clip(lowest, -quarter, quarter)
             highest = jnp.clip(highest, -quarter, quarter)
@@ -161,7 +163,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     def otm(
         self, model: AbstractFourierModel, k: Real, t: Real, plan: FrequencyPlan | None = None
     ) -> Quadrature:
-        """See `AbstractEngine.otm`; nan where damping or strike is refused. Leading axes are welcome."""
+        """See `AbstractEngine.otm`; nan where damping or strike is refused. Arrays may have leading axes."""
         plan = self.plan(model, k, t) if plan is None else plan
         v, x, tail = self._integrand(model, t, plan)
         theta = v * plan.spacing[..., None]
@@ -174,18 +176,18 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return with_refusals(value, error, k, inside & ~plan.refused[..., None])
 
     def on_grid(self, model: AbstractFourierModel, t: Real) -> PricesOnGrid:
-        """Calls on the whole grid of log strikes, as the transform gives them, without interpolation.
+        """Calls on the whole grid of log strikes, as the transform computes them, without interpolation.
 
         The grid is centred on the forward. It depends on the model through the total standard deviation,
-        unless `eta` is given. `jax.jit(jax.vmap(engine.on_grid, in_axes=(0, None)))` prices many models; on
-        a processor, leading axes on model and maturities do the same faster.
+        unless `eta` is a number. `jax.jit(jax.vmap(engine.on_grid, in_axes=(0, None)))` prices many models;
+        on a CPU, leading axes on model and maturities do the same faster.
 
         Args:
-            model: Parameters of shape (...): scalars, or any leading axes.
+            model: A model whose parameters have shape (...): scalars, or any leading axes.
             t: Maturities in years, > 0, shape (..., T).
 
         Returns:
-            Log strikes, calls and their errors, each of shape (..., T, N).
+            Log strikes, calls and their estimated errors, each of shape (..., T, N).
         """
         stdev = jnp.sqrt(jnp.maximum(jax.lax.stop_gradient(model.expand(1).total_variance(t)), 1e-300))
         plan = self.plan(model, stdev[..., None] * like(np.array([-_SPAN, _SPAN]), stdev), t)
@@ -194,7 +196,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         rule = x * like(fft.simpson(x.shape[-1]), t) if self.weights == "simpson" else x
         scale = jnp.exp(-plan.alpha[..., None] * k)
         value = self._base(k, plan) + scale * self._transform(rule, v, plan)
-        # a wave on its own nodes has no error of interpolation
+        # prices at the nodes of the grid have no error of interpolation
         ghost = fft.largest_around(self._ghost(x, v, plan))
         error = scale * (self._error(x, jnp.zeros_like(v), v, tail, plan) + ghost)
         price, error = with_refusals(value, error, k, ~plan.refused[..., None])
@@ -244,7 +246,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return grid.scale[..., None, :] * value
 
     def refused(self, model: AbstractFourierModel, grid: CarrMadanGrid) -> Flags:
-        """Whether the damping lies outside the model's strip, or a strike off the grid; (..., T, K)."""
+        """Whether the damping lies outside the model's strip, or a strike off the grid, shape (..., T, K)."""
         _, on_grid = self._between(jnp.zeros((*grid.plan.alpha.shape, self.N)), grid.k, grid.plan)
         if -1.0 < self.alpha < 0.0:
             return ~on_grid
@@ -255,7 +257,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     def judge(
         self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CarrMadanGrid
     ) -> Quadrature:
-        """Prices, with the error estimate of `otm`; inf where the damping or a strike is refused."""
+        """See `AbstractGridEngine.judge`; the error is the estimate of `otm`."""
         del stdev
         fitted = jax.lax.stop_gradient(model)
         error = self.otm(fitted, k, t, grid.plan).error
@@ -268,7 +270,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return self.N if self.eta is not None else self.N // 2
 
     def _between(self, damped: Real, k: Real, plan: FrequencyPlan) -> tuple[Real, Flags]:
-        """Damped prices at the strikes k, and whether a strike is on the grid."""
+        """Damped prices at the strikes k by interpolation, and whether each strike is on the grid."""
         return interpolate(
             values=damped,
             k=k,
@@ -281,7 +283,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
     def _integrand(
         self, model: AbstractFourierModel, t: Real, plan: FrequencyPlan
     ) -> tuple[Real, Frequencies, Real]:
-        """Frequencies, integrand times trapezoidal weight / pi, shape (..., T, N), and the tail beyond."""
+        """Frequencies and weighted integrand, shape (..., T, N), and the size of its tail, shape (..., T)."""
         n = self._frequencies()
         v = like(beyond(n, 8, 3), plan.eta) * plan.eta[..., None]
         z = fft.damped_line(v, plan)
@@ -297,32 +299,36 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return fft.transform(x, v, plan, self.N, self.fractional)
 
     def _base(self, k: Real, plan: FrequencyPlan) -> Real:
-        """What the transform lacks of the out-of-the-money price: the control, or residues and parity."""
+        """Out-of-the-money price less the transform: the control variate, or a residue and parity."""
         if self.control:
             return black.price(k, plan.stdev[..., None], is_call=k >= 0)
         alpha = plan.alpha[..., None]
-        # a line below -1 integrates the put, one between -1 and 0 the call less the forward
+        # for alpha < -1 the integral is the put, for -1 < alpha < 0 it is the call less the forward
         residue = jnp.where(alpha > 0, 0.0, jnp.where(alpha > -1, 1.0, -jnp.expm1(k)))
-        # `where`, not `minimum`: at k = 0 the derivative is the call's
+        # unlike `minimum`, `where` has the derivative of the call at k = 0
         return residue + jnp.expm1(jnp.where(k < 0, k, 0.0))
 
     def _error(self, x: Frequencies, theta: Real, v: Real, tail: Real, plan: FrequencyPlan) -> Real:
-        """Interpolation, the tail beyond the last frequency, and rounding; damped, shape (..., T, 1)."""
+        """Error of the damped price by interpolation, by the tail beyond the last frequency, and by rounding.
+
+        Its shape is (..., T, 1).
+        """
         size = jnp.abs(x)
         between = interpolation_error(theta, v, plan.alpha[..., None], self.interpolation)
         rounding = 4.0 * jnp.finfo(theta.dtype).eps
         return (jnp.sum(size * (between + rounding), axis=-1) + tail)[..., None]
 
     def _images(self, x: Frequencies, v: Real, k: Real, plan: FrequencyPlan) -> Real:
-        """What the images of the price add near the strikes; shape (..., T, 1)."""
+        """Error of the damped price by its images near the strikes; shape (..., T, 1)."""
         return fft.largest_near(self._ghost(x, v, plan), k, plan)
 
     def _ghost(self, x: Frequencies, v: Real, plan: FrequencyPlan) -> Real:
-        """Estimate of the images of the price on the whole grid, damped, shape (..., T, N).
+        """Estimate of the images of the damped price on the whole grid, shape (..., T, N).
 
-        The images lie one period away and further. The rule with twice the step, from which this one differs
-        by alternating signs, sees them at half the distance. A faster decay is not assumed: a rare jump may
-        put all of an image at either place.
+        A sum over evenly spaced frequencies repeats the price with a period, so images of the price lie one
+        period away and further. The rule with twice the step, from which this one differs by alternating
+        signs, has its images at half the distance. They are the estimate: images are not assumed to decay
+        with the distance, because a rare jump may put all of an image at either place.
         """
         signs = np.where(np.arange(v.shape[-1]) % 2 == 0, 1.0, -1.0)
         return self._transform(x * like(signs, plan.eta), v, plan)

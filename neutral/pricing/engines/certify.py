@@ -1,4 +1,4 @@
-"""The engine that judges the others: prices refined until they stop changing, with a bound on their error."""
+"""The engine by which others are judged: it refines a price until it is stable, and bounds its error."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,24 @@ from .base import AbstractEngine, Quadrature
 from .contour import Line, choose, integrand, map_options, offset
 
 _BLOCK = 64  # nodes evaluated at once
-_CHUNK = 32  # options refined together: all are refined as often as the slowest
-_FIRST = 3  # blocks of the first rule
+_CHUNK = 32  # options refined together, all as often as the slowest of them
+_FIRST = 3  # blocks of nodes in the first rule
 _DEEP = 6  # least number of halvings where the integrand vanishes and returns: 12,288 nodes miss nothing
 _LEVELS = 8  # largest number of halvings: 49,152 nodes
 
 
 class Certify(AbstractEngine):
-    """Trapezoidal rules on two lines, each halved until the sum is stable, with a bound on the error.
+    """Trapezoidal rules on two lines, with steps halved until the sums are stable, and a bound on the error.
 
-    The bound adds the last change of the rule, the distance between the two lines, which share nothing but
-    the model, and the rounding of every term. Prices are not differentiable in reverse mode.
+    The bound is the sum of the last changes of the two rules, the difference of the two prices, whose lines
+    share nothing but the model, and the rounding errors of all terms. Prices are not differentiable in
+    reverse mode.
     """
 
     tolerance: float = eqx.field(static=True, default=1e-12)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> None:
-        """Nothing: `otm` chooses its own lines."""
+        """Return nothing, because `otm` chooses its own lines."""
 
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: None = None) -> Quadrature:
         """See `AbstractEngine.otm`; `error` is a bound."""
@@ -37,24 +38,24 @@ class Certify(AbstractEngine):
 
 
 class _Refinement(NamedTuple):
-    """State of the refinement of options (n,)."""
+    """State of the refinement of n options."""
 
-    total: Real  # (n,) sum of the integrand over all nodes so far, the first one halved
-    rounding: Real  # (n,) sum of the sizes that round
-    step: Real  # (n,) distance of the nodes
-    change: Real  # (n,) of the integral at the last halving
+    total: Real  # (n,) sum of the integrand over all nodes so far, the node at 0 with weight 1/2
+    rounding: Real  # (n,) sum of the sizes of the terms, to which rounding errors are proportional
+    step: Real  # (n,) distance between nodes
+    change: Real  # (n,) change of the integral at the last halving
     blocks: Codes  # number of blocks in the next rule
     level: Codes  # number of halvings so far, -1 before the first rule
 
 
 def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
-    """Prices and bounds of options (n,), from the chosen line and from one moved and less tilted."""
+    """Prices and bounds for n options, from the line that `choose` returns and from a flatter one."""
     path = choose(model, k, t)
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
     nearer = pole + 0.8 * (path.a - pole)
     other = path._replace(a=nearer, scale=0.7 * path.scale, tilt=0.6 * path.tilt, length=path.length + 1.5)
     both = jax.tree.map(lambda *fields: jnp.stack(fields), path, other)
-    # one loop for both lines: the characteristic function is compiled once for them
+    # one loop serves both lines, so that the characteristic function is compiled once
     (value, check), (bound, check_bound) = jax.lax.map(lambda line: _refine(model, k, t, line), both)
     # k itself is rounded, and d log V / dk is about 1 - a
     rounding = 2.0 * jnp.finfo(k.dtype).eps * (1.0 + jnp.abs(k)) * (1.0 + jnp.abs(path.a)) * jnp.abs(value)
@@ -66,15 +67,15 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
     eps = jnp.finfo(k.dtype).eps
 
     def add(y0: Real, step: Real, blocks: Codes) -> tuple[Real, Real]:
-        """Sums of the integrand and of what rounds, over blocks of nodes from y0 on."""
+        """Sums of the integrand, and of the sizes of its terms, over blocks of nodes from y0 on."""
 
         def block(i: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
             y = jnp.expand_dims(y0, -1) + jnp.expand_dims(step, -1) * (
                 i * _BLOCK + jnp.arange(float(_BLOCK))[None, :]
             )
             f, e = integrand(model, k, t, path, y)
-            once = jnp.where(y == 0.0, 0.5 * f, f)
-            return sums[0] + jnp.sum(once, -1), sums[1] + jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), -1)
+            halved = jnp.where(y == 0.0, 0.5 * f, f)
+            return sums[0] + jnp.sum(halved, -1), sums[1] + jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), -1)
 
         return jax.lax.fori_loop(0, blocks, block, (jnp.zeros_like(k), jnp.zeros_like(k)))
 
@@ -92,7 +93,7 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
         return (s.level < least) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
 
     def refine(s: _Refinement) -> _Refinement:
-        """Sum the first rule, or the nodes between those of the rule before."""
+        """Sum the nodes of the first rule, or those of the next rule that lie between the earlier ones."""
         first = s.level < 0
         added, rounding = add(jnp.where(first, 0.0, 0.5 * s.step), s.step, s.blocks)
         total = s.total + added

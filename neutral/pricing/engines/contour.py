@@ -1,10 +1,10 @@
-"""The default engine, and where it integrates: damping, tilt and step of one option's Fourier integral.
+"""The default engine: one Fourier integral per option, on a line with its own damping, tilt and step.
 
-With V(k) = -(1/pi) Re int f(z(y)) z'(y) dy, f(z) = phi(z) e^{k(1 - iz)} / (z (z + i)), along the
-sinh-deformed line z(y) = -i a + b [sinh(y + i tilt) - i sin(tilt)], y > 0: the integral of
-Lewis (2001) on the line of Boyarchenko and Levendorskii (2019). For a > 1 V is the call, for a < 0 the put,
-for 0 < a < 1 the call less 1.
-The integrand is even in y, so the trapezoidal rule converges geometrically.
+It computes V(k) = -(1/pi) Re int f(z(y)) z'(y) dy with f(z) = phi(z) e^{k(1 - iz)} / (z (z + i)), along the
+sinh-deformed line z(y) = -i a + b [sinh(y + i tilt) - i sin(tilt)], y > 0. This is the integral of
+Lewis (2001) on the line of Boyarchenko and Levendorskii (2019). V is the call for a > 1, the put for a < 0,
+and the call less 1 for 0 < a < 1. The integrand is even in y, so that the trapezoidal rule converges
+geometrically.
 """
 
 from collections.abc import Callable
@@ -23,23 +23,26 @@ from .base import AbstractEngine, Quadrature
 _FURTHEST = 1e9  # cap on the damping where every moment is finite
 _COUNTS = -28.0  # log of the integrand's size, relative to its start, above which its return matters
 _STEEPEST = 0.25  # largest tilt of the line, radians: more slows Gaussian decay, less leaves oscillation
-_CHUNK = 64  # options in one pass: as many as stay in the cache of a CPU
+_CHUNK = 64  # options in one pass: as many as fit into the cache of a CPU
 
 Tree = TypeVar("Tree")
 
 
 class Contour(AbstractEngine):
-    """The default engine: every option on its own line, from one hour to decades and far into the wings.
+    """The default engine, which integrates every option on its own line.
 
-    Out-of-the-money prices keep relative accuracy. The rule without every other node costs nothing more, and
-    gives the error estimate.
+    It covers maturities from one hour to decades, and strikes far into the wings, where out-of-the-money
+    prices keep relative accuracy. The error estimate is the difference to the rule on every other node, which
+    needs no further evaluation.
     """
 
     nodes: int = eqx.field(static=True, default=192)
+    """Number of steps of the trapezoidal rule."""
     tolerance: float = eqx.field(static=True, default=1e-8)
+    """See `AbstractEngine.tolerance`."""
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> "Line":
-        """One line per option, see `choose`; fields have the shape of k."""
+        """One line per option, by `choose`; fields have the shape of k."""
         return map_options(lambda k, t: choose(model, k, t), (k, _per_option(t, k)), _CHUNK)
 
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: "Line | None" = None) -> Quadrature:
@@ -60,8 +63,8 @@ class Contour(AbstractEngine):
         coarse = 2.0 * jnp.sum(f[..., ::2], -1) * step
         size = jnp.sum(jnp.abs(f), -1) * step / jnp.pi
         gap = jnp.abs(fine - coarse) / jnp.pi
-        # halving the step squares the relative error of a geometrically convergent rule, unless jumps of some
-        # size make the law of the forward lumpy; both rules may step over an integrand that returns
+        # halving the step squares the relative error of a geometrically convergent rule, unless jumps of
+        # nearly one size make the law of the forward lumpy; both rules may miss an integrand that returns
         share = jnp.maximum(jnp.sqrt(jnp.minimum(gap / jnp.where(size > 0, size, 1.0), 1.0)), path.slack)
         error = 10.0 * gap * share + 10.0 * jnp.finfo(k.dtype).eps * size
         error = jnp.where(path.returns, size, error)
@@ -73,15 +76,15 @@ def _per_option(t: Real, k: Real) -> Real:
 
 
 def map_options(function: Callable[..., Tree], arrays: tuple[Real | Flags, ...], chunk: int) -> Tree:
-    """Apply a function of options (n,) to pieces of `chunk` options, one after another, to bound memory.
+    """Apply a function of n options to pieces of `chunk` options, one after another, to bound memory.
 
     Args:
-        function: Takes as many arrays of shape (n,) as there are, and returns a pytree of such arrays.
+        function: Takes one array of shape (n,) for each of `arrays`, and returns a pytree of such arrays.
         arrays: Arrays of one common shape.
         chunk: Number of options in one piece.
 
     Returns:
-        The function's result, in the common shape.
+        The result of the function, whose arrays have the common shape.
     """
     shape = arrays[0].shape
     n = arrays[0].size
@@ -98,7 +101,7 @@ def map_options(function: Callable[..., Tree], arrays: tuple[Real | Flags, ...],
 def integrand(
     model: AbstractFourierModel, k: Real, t: Real, path: "Line", y: Real
 ) -> tuple[Real, Frequencies]:
-    """Re f(z(y)) z'(y) at y of shape (options, nodes), and `exponent` at the same points."""
+    """Values Re f(z(y)) z'(y) at y of shape (options, nodes), and `exponent` at the same points."""
     z, slope = along(path, y)
     e = exponent(model, k, t, z)
     rest = slope * cm.reciprocal(z) * cm.reciprocal(z + 1j)
@@ -108,8 +111,8 @@ def integrand(
 
 
 def offset(path: "Line", k: Real) -> Real:
-    """What V lacks of the out-of-the-money price: the residue at -i for a line between 0 and 1."""
-    # `where`, not `minimum`: at k = 0 the derivative is the call's
+    """Out-of-the-money price less V: a residue and parity for a line with 0 < a < 1, else 0."""
+    # unlike `minimum`, `where` has the derivative of the call at k = 0
     return jnp.where(path.inside, jnp.exp(jnp.where(k < 0, k, 0.0)), 0.0)
 
 
@@ -117,16 +120,16 @@ class Line(NamedTuple):
     """One integration line per option; all fields have the options' shape."""
 
     a: Real  # damping: the line crosses the imaginary axis at -i a
-    scale: Real  # b
+    scale: Real  # the b of z(y)
     tilt: Real  # radians, positive upwards
     length: Real  # y at which the integrand has decayed
-    inside: Flags  # 0 < a < 1: V is the call less 1
-    returns: Flags  # the integrand vanishes and returns before it ends
+    inside: Flags  # whether 0 < a < 1, so that V is the call less 1
+    returns: Flags  # whether the integrand vanishes and returns before `length`
     slack: Real  # largest `phase_slack` where the integrand matters, at most 1
 
 
 def along(c: Line, y: Real) -> tuple[Frequencies, Frequencies]:
-    """z(y) and z'(y) for y of shape (*options, nodes)."""
+    """The points z(y) and the derivatives z'(y) for y of shape (*options, nodes)."""
     a, b, tilt = (jnp.expand_dims(x, -1) for x in (c.a, c.scale, c.tilt))
     sinh = jnp.sinh(y)
     cosh = jnp.cosh(y)
@@ -137,14 +140,14 @@ def along(c: Line, y: Real) -> tuple[Frequencies, Frequencies]:
 
 
 def exponent(model: AbstractFourierModel, k: Real, t: Real, z: Frequencies) -> Frequencies:
-    """log phi(z) + k (1 - iz); k and t have the options' shape, z one axis more."""
+    """The exponent log phi(z) + k (1 - iz); k and t have the options' shape, and z has one axis more."""
     return model.log_cf(z, jnp.expand_dims(t, -1)) + jnp.expand_dims(k, -1) * (1.0 - 1j * z)
 
 
 def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
-    """Choose a line for each option: saddle point, width there, tilt along the decay, and where to stop.
+    """Choose a line for each option: through the saddle point, tilted towards the decay of the integrand.
 
-    The result is a constant of differentiation, because V does not depend on the line.
+    Derivatives treat the line as a constant, because V does not depend on it.
 
     Args:
         model: Scalar parameters.
@@ -166,7 +169,7 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
         slack=a,
     )
 
-    # both tries in one loop body: the characteristic function is compiled once for them
+    # one loop body serves the flat and the tilted line, so that the characteristic function is compiled once
     def attempt(state: tuple[Line, Real], _: None) -> tuple[tuple[Line, Real], None]:
         best, tilt = state
         tilted, angle = _decay(model, k, t, best._replace(tilt=tilt), height)
@@ -179,19 +182,19 @@ def choose(model: AbstractFourierModel, k: Real, t: Real) -> Line:
 
 
 def _height(model: AbstractFourierModel, k: Real, t: Real, a: Real) -> Real:
-    """Log of the integrand at z = -i a, for a of shape (n, m); inf where it is not a number."""
+    """Log of the integrand's size at z = -i a, for a of shape (n, m); inf where it is not a number."""
     psi = jnp.real(model.log_cf(-1j * a, jnp.expand_dims(t, -1)))
     h = psi + jnp.expand_dims(k, -1) * (1.0 - a) - jnp.log(jnp.abs(a * (a - 1.0)))
     return jnp.where(jnp.isnan(h), jnp.inf, h)
 
 
 def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, Real, Flags]:
-    """Damping of least height (Lord and Kahl 2007) on the out-of-the-money side, and width and height there.
+    """Damping a at which the integrand is smallest on the out-of-the-money side (Lord and Kahl 2007).
 
-    Where the strip leaves so little room that the line through 1/2 is lower, that line is taken.
+    Where the strip leaves so little room that the integrand is smaller at a = 1/2, that damping is taken.
 
     Returns:
-        Damping, width, height, and whether the line is the one through 1/2; shape (n,).
+        Damping, width of the saddle, log of the integrand's size there, and whether a is 1/2; shape (n,).
     """
     low, high = model.strip(t)
     call = k >= 0
@@ -205,7 +208,7 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
     middle = jnp.broadcast_to(jnp.asarray([0.5, 0.55, 0.45], k.dtype), (k.size, 3))
 
     def narrow(_round: Codes, state: tuple[Real, ...]) -> tuple[Real, ...]:
-        """Narrow the range to the neighbours of the lowest of 18 points: two rounds leave 1 % of it."""
+        """Narrow the range to the neighbours of the lowest of 18 points; two rounds leave about 1 % of it."""
         lo, hi, *_ = state
         gap = (hi - lo) / (share.size - 1)
         q = jnp.expand_dims(lo, -1) + jnp.expand_dims(hi - lo, -1) * share
@@ -217,12 +220,12 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
         return q - gap, q + gap, q, at(best), bend, h[:, -3], (h[:, -1] + h[:, -2] - 2.0 * h[:, -3]) / 0.05**2
 
     top = jnp.log(0.97 * room)
-    not_yet = (jnp.zeros_like(k),) * 5
-    state = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top, *not_yet))
+    zeros = (jnp.zeros_like(k),) * 5
+    state = jax.lax.fori_loop(0, 2, narrow, (jnp.minimum(top - 7.0, -5.0), top, *zeros))
     _, _, q, outside, bend, centre, centre_bend = state
     inside = ~(outside <= centre)
     gap = jnp.where(inside, 0.5, jnp.minimum(jnp.exp(q), room - jnp.exp(q)))
-    # second derivative in a, from that in log(a - 1) or log(-a) at a point of no slope
+    # second derivative in a, from that in log(a - 1) or log(-a) at a point where the slope is 0
     curve = jnp.where(inside, centre_bend, bend * jnp.exp(-2.0 * q))
     width = jnp.minimum(1.0 / jnp.sqrt(jnp.maximum(curve, 1e-300)), gap)
     a = jnp.where(inside, 0.5, order(q[:, None])[:, 0])
@@ -230,20 +233,20 @@ def _saddle(model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real, 
 
 
 def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real) -> tuple[Line, Real]:
-    """Where the integrand has fallen by a factor e^-40, and the direction of its exponent there.
+    """Find where the integrand has fallen by a factor e^-40, and the direction of its exponent there.
 
     Returns:
         The line with its length in y (inf where the integrand is not finite, or grows above its start), and
-        the argument of -d exponent/dz, radians.
+        the argument of -d exponent/dz, radians; shape (n,).
     """
-    furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # squares stay finite
+    furthest = 34.0 if k.dtype == jnp.float64 else 12.0  # up to here the squares of z stay finite
     y = jnp.arange(0.5, furthest, 0.75, dtype=k.dtype)
     z, slope = along(c, jnp.broadcast_to(y, k.shape + y.shape))
     e = exponent(model, k, t, z)
     size = jnp.real(e) + 0.5 * jnp.log(_square(slope) / _square(z) / _square(z + 1j))
-    seen = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
+    relative = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
     slack = model.phase_slack(z, jnp.expand_dims(t, -1))
-    size = seen + slack  # may be reached nearby, between these points
+    size = relative + slack  # a size that the integrand may reach between these points
     alive = size > -40.0
     last = jnp.max(jnp.where(alive, jnp.arange(y.size), 0), axis=-1)
 
@@ -261,12 +264,12 @@ def _decay(model: AbstractFourierModel, k: Real, t: Real, c: Line, height: Real)
     counts = size > _COUNTS
     line = c._replace(
         length=jnp.where(bad, jnp.inf, length),
-        returns=jnp.any(counts & (seen < -40.0), axis=-1),
+        returns=jnp.any(counts & (relative < -40.0), axis=-1),
         slack=jnp.max(jnp.where(counts, jnp.minimum(slack, 1.0), 0.0), axis=-1),
     )
     return line, jnp.nan_to_num(jnp.angle(direction))
 
 
 def _square(z: Frequencies) -> Real:
-    """|z|^2."""
+    """The square |z|^2."""
     return jnp.real(z) ** 2 + jnp.imag(z) ** 2

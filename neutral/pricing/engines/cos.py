@@ -16,87 +16,91 @@ from ...typing import Flags, Frequencies, Real
 from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refusals
 from .linear import split_rows, stack_rows, weighted
 
-_HELD = 1e-3  # a range that may leave out more of the probability is refused
-_LEAST = 32  # terms
-_ORDERS = np.geomspace(0.05, 40.0, 24)  # of the moments that bound the tails, in 1/stdev
-_WIDE = 20.0  # half of a grid's range, in market deviations, where the model's tails are not yet known
-_JUMPS = 2.0  # added to it: jumps do not shrink with the maturity
+_MOST_OUTSIDE = 1e-3  # a range that may leave out more of the probability is refused
+_LEAST_TERMS = 32
+_ORDERS = np.geomspace(0.05, 40.0, 24)  # orders of the moments that bound the tails, in 1/stdev
+_WIDE = 20.0  # half width of a grid's range, in market deviations, where the model's tails are unknown
+_JUMPS = 2.0  # addition to this half width, because jumps do not shrink with the maturity
 
 
 class CosRange(NamedTuple):
-    """The range of each maturity's series: constants of differentiation, shape (..., T)."""
+    """The range of each maturity's series, shape (..., T); derivatives treat it as a constant."""
 
     low: Real  # lower end for X = log(F_T/F)
     high: Real  # upper end
-    outside: Real  # bound on the probability of the rest
+    outside: Real  # bound on the probability outside
 
 
 class CosGrid(NamedTuple):
     """Constants of a whole calibration. Axes: any leading ones, maturities T, terms N, strikes K."""
 
-    low: Real  # (..., T), ends of the range
-    high: Real  # (..., T)
+    low: Real  # (..., T), lower end of the range
+    high: Real  # (..., T), upper end of the range
     z: Frequencies  # (..., T, N)
     t: Real  # (..., T, 1)
     weight: Frequencies  # (..., T, N), what multiplies phi in the sum
     waves: Real  # (..., T, N, K)
-    base: Real  # (..., T, K), what the series lacks of the out-of-the-money price
+    base: Real  # (..., T, K), out-of-the-money price less the series
 
 
 class COS(AbstractGridEngine[CosGrid]):
     """Cosine series of the density on one range per maturity (Fang and Oosterlee 2008), summed for the put.
 
-    The put is bounded, so nothing outside the range can be large; the call follows by parity. The error
-    estimate adds to the terms left out a Chernoff bound on the probability outside the range, which no number
-    of terms can mend.
+    The pay-off of the put is bounded, so nothing outside the range can be large; the call follows by parity.
+    The error estimate is a bound on the omitted terms plus a Chernoff bound on the probability outside the
+    range, whose effect more terms cannot reduce.
     """
 
     N: int | None = eqx.field(static=True, default=None)
     """Number of terms. None takes a power of two from the decay of the characteristic function, at most
     `most`; inside jit, and in calibration, it takes `most` itself."""
     range: Literal["tail", "cumulants"] | tuple[float, float] = eqx.field(static=True, default="tail")
-    """"tail" takes the shortest range that provably leaves out no more than `tail` on either side,
-    "cumulants" takes c1 +- L sqrt(c2 + sqrt|c4|), the paper's eq. (49); or the two ends are given. In
-    calibration, where one range must serve every parameter, "tail" takes 2 and 20 standard deviations of
-    the market to either side, and "cumulants" takes L of them."""
+    """Range of X = log(F_T/F): "tail" takes the shortest range that provably leaves out no more than `tail`
+    on either side, "cumulants" takes c1 +- L sqrt(c2 + sqrt|c4|), the paper's eq. (49), and a pair of numbers
+    is the two ends. In calibration, where one range must serve all parameters, "tail" reaches to either side
+    by 2 plus 20 total standard deviations of the market, and "cumulants" by L of them."""
     L: float = eqx.field(static=True, default=10.0)
+    """Half width of the range "cumulants", in standard deviations."""
     tail: float = eqx.field(static=True, default=1e-10)
+    """Probability that the range "tail" may leave out on either side."""
     most: int = eqx.field(static=True, default=1024)
+    """Largest number of terms where N is None."""
     tolerance: float = eqx.field(static=True, default=1e-8)
+    """See `AbstractEngine.tolerance`."""
 
     def __check_init__(self) -> None:
-        """Refuse settings that lead to no price."""
+        """Refuse settings with which no option can be priced."""
         for name in ("N", "most"):
             n = getattr(self, name)
-            if not (isinstance(n, int) and n >= _LEAST) and not (name == "N" and n is None):
-                raise ArgumentError(f"COS.{name} must be a whole number, at least {_LEAST}, got {n!r}.")
+            if not (isinstance(n, int) and n >= _LEAST_TERMS) and not (name == "N" and n is None):
+                raise ArgumentError(f"COS.{name} must be a whole number, at least {_LEAST_TERMS}, got {n!r}.")
         if isinstance(self.range, tuple):
             if not (
                 len(self.range) == 2 and np.all(np.isfinite(self.range)) and self.range[0] < self.range[1]
             ):
-                raise ArgumentError(f"COS.range must ascend from one end to the other, got {self.range}.")
+                raise ArgumentError(f"COS.range must be two finite numbers that ascend, got {self.range}.")
         elif self.range not in ("tail", "cumulants"):
             raise ArgumentError(f"COS.range must be 'tail', 'cumulants' or its two ends, got {self.range!r}.")
         if not self.L > 0:
             raise ArgumentError(f"COS.L must be > 0 standard deviations, got {self.L}.")
         if not 0 < self.tail < 1:
-            raise ArgumentError(f"COS.tail is a probability, between 0 and 1, got {self.tail}.")
+            raise ArgumentError(f"COS.tail must be a probability above 0 and below 1, got {self.tail}.")
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> Self:
-        """Choose N: the terms that the slowest maturity needs, rounded up to a power of two."""
+        """Choose N: the number of terms that the most demanding maturity needs, up to a power of two."""
         if self.N is not None:
             return self
-        needed = np.max(call_on_grid(lambda t: _needed(self, model, t[:, 0]), (t,), 1), initial=_LEAST)
+        needed = np.max(call_on_grid(lambda t: _needed(self, model, t[:, 0]), (t,), 1), initial=_LEAST_TERMS)
         n = int(min(self.most, 2 ** np.ceil(np.log2(needed))))
         return dataclasses.replace(self, N=n)
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> CosRange:
-        """The range of each maturity, and how much of the probability it may leave out."""
+        """The range of each maturity, and a bound on the probability outside."""
         del k
         return _range(self, *jax.lax.stop_gradient((model, t)))
 
     def otm(self, model: AbstractFourierModel, k: Real, t: Real, plan: CosRange | None = None) -> Quadrature:
-        """See `AbstractEngine.otm`; nan where the range cannot hold the mass. Leading axes are welcome."""
+        """See `AbstractEngine.otm`; nan where the range is too short. Arrays may have leading axes."""
         span = self.plan(model, k, t) if plan is None else plan
         n = self._terms()
         low, high, outside = (x[..., None] for x in span)
@@ -107,14 +111,14 @@ class COS(AbstractGridEngine[CosGrid]):
         phi = jnp.exp(psi[..., :n]) * jax.lax.complex(jnp.cos(u * low), -jnp.sin(u * low))
         term = 2.0 / (high - low) * jnp.real(phi) / (1.0 + u * u) * like(_first_halved(n), t)
         put = jnp.einsum("...n,...nk->...k", term, _waves(k, u, low, high))
-        # above the range the put moves with the strike alone
+        # for strikes above the range the put grows with the strike alone
         put = put + jnp.where(k > high, jnp.exp(k) - jnp.exp(jnp.clip(k, low, high)), 0.0)
         value = put + jnp.where(k >= 0, -jnp.expm1(jnp.where(k >= 0, k, 0.0)), 0.0)
         error = jnp.exp(k) * (2.0 * outside + omitted + _rounding(term, u))
-        return with_refusals(value, error, k, outside <= _HELD)
+        return with_refusals(value, error, k, outside <= _MOST_OUTSIDE)
 
     def grid(self, k: Real, t: Real, stdev: Real) -> CosGrid:
-        """See `AbstractGridEngine.grid`; the range is one of the market's deviations."""
+        """See `AbstractGridEngine.grid`; the range depends on the deviations of the market alone."""
         low, high = self._fixed_range(jax.lax.stop_gradient(stdev))
         n = self._terms()
         a = low[..., None]
@@ -149,10 +153,10 @@ class COS(AbstractGridEngine[CosGrid]):
     def refused(self, model: AbstractFourierModel, grid: CosGrid) -> Flags:
         """Whether the range may leave out more than 0.1 % of the probability, shape (..., T, K)."""
         outside = _outside(_tails(model, grid.t[..., 0]), grid.low, grid.high)
-        return jnp.broadcast_to(~(outside <= _HELD)[..., None], outside.shape + grid.base.shape[-1:])
+        return jnp.broadcast_to(~(outside <= _MOST_OUTSIDE)[..., None], outside.shape + grid.base.shape[-1:])
 
     def judge(self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: CosGrid) -> Quadrature:
-        """Prices, with the error estimate of `otm` for the grid's range; inf where it is too short."""
+        """See `AbstractGridEngine.judge`; the error is the estimate of `otm` for the range of the grid."""
         del stdev
         fitted = jax.lax.stop_gradient(model)
         span = CosRange(grid.low, grid.high, _outside(_tails(fitted, t), grid.low, grid.high))
@@ -170,15 +174,16 @@ class COS(AbstractGridEngine[CosGrid]):
 
 
 def _first_halved(n: int) -> np.ndarray:
-    """Weights of the cosine series: the first term counts half."""
+    """Weights of the n terms of the cosine series, of which the first counts half."""
     return np.where(np.arange(n) == 0, 0.5, 1.0)
 
 
 def _waves(k: Real, u: Real, low: Real, high: Real) -> Real:
     """Integrals of the put's payoff against the cosines, times 1 + u^2: shape (..., T, N, K).
 
-    int (e^k - e^x) cos(u (x - low)) dx from low to k, times 1 + u^2, is e^k (sin/u - cos) + e^low, with sine
-    and cosine at u (k - low): chi and psi of Fang and Oosterlee (2008), eqs. (22) and (23), put together.
+    The integral of (e^k - e^x) cos(u (x - low)) from low to k, times 1 + u^2, is e^k (sin/u - cos) + e^low,
+    with sine and cosine at u (k - low). It combines chi and psi of Fang and Oosterlee (2008), eqs. (22) and
+    (23).
     """
     n = u.shape[-1]
     at = jnp.clip(k, low, high)
@@ -189,7 +194,10 @@ def _waves(k: Real, u: Real, low: Real, high: Real) -> Real:
 
 
 def _powers(angle: Real, n: int) -> Frequencies:
-    """e^{i j angle} for j < n, on a new axis before the last: a product of two short tables, not n sines."""
+    """Powers e^{i j angle} for j < n, on a new axis before the last.
+
+    They are products of the entries of two short tables, which costs less than n sines and cosines.
+    """
 
     def table(j: np.ndarray) -> Frequencies:
         turned = like(j[:, None], angle[..., 0]) * angle[..., None, :]
@@ -202,7 +210,7 @@ def _powers(angle: Real, n: int) -> Frequencies:
 
 
 def _omitted(psi: Frequencies, u: Real) -> Real:
-    """Bound on the terms from the N-th on, in units of the strike: the largest |phi| there, times 2/u^2."""
+    """Bound on the sum of the terms from the N-th on, in units of the strike, by the largest |phi| there."""
     size = jnp.max(jnp.exp(jnp.real(psi)), axis=-1, keepdims=True)
     return 4.0 / jnp.pi * size / u[..., :1]
 
@@ -214,19 +222,19 @@ def _rounding(term: Real, u: Real) -> Real:
 
 
 def _range(engine: COS, model: AbstractFourierModel, t: Real) -> CosRange:
-    """Ends of the range and a bound on the probability outside, for maturities of shape (..., T)."""
+    """Ends of the range, and a bound on the probability outside, for maturities of shape (..., T)."""
     tails = _tails(model, t)
     if isinstance(engine.range, tuple):
         low, high = (jnp.full_like(t, end) for end in engine.range)
     elif engine.range == "tail":
-        # P(X > x) <= E[e^{aX}] e^{-ax}: the end where the best order of moment gives the tolerance
+        # P(X > x) <= E[e^{aX}] e^{-ax}: the end is where the best order a makes this bound equal to `tail`
         level = jnp.log(engine.tail)
         low, high = (
             pick((psi - level) / a, axis=-1) for (a, psi), pick in zip(tails, (jnp.max, jnp.min), strict=True)
         )
     else:
         cumulants = AbstractFourierModel.cumulants
-        for _ in range(t.ndim - 1):  # the method takes scalar parameters only
+        for _ in range(t.ndim - 1):  # `cumulants` takes scalar parameters only
             cumulants = jax.vmap(cumulants)
         c1, c2, _, c4 = cumulants(model, t)
         half = engine.L * jnp.sqrt(jnp.abs(c2) + jnp.sqrt(jnp.abs(c4)))
@@ -245,7 +253,7 @@ def _outside(tails: tuple[tuple[Real, Real], tuple[Real, Real]], low: Real, high
 
 
 def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
-    """Orders a < 0 and a > 0 inside the strip, and log E[e^{aX}] for each; shape (..., T, 24)."""
+    """Orders a < 0 inside the strip with log E[e^{aX}], and the same for a > 0; shape (..., T, 24)."""
     stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
     scaled = like(_ORDERS, t) / stdev[..., None]
 
@@ -264,7 +272,7 @@ def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tup
 
 @eqx.filter_jit
 def _needed(engine: COS, model: AbstractFourierModel, t: Real) -> Real:
-    """Terms until |phi| has decayed to a hundredth of the tolerance, shape (T, 1), for t of shape (T,)."""
+    """Number of terms until |phi|/u is a hundredth of the tolerance, shape (T, 1), for t of shape (T,)."""
     span = _range(engine, model, t)
     stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
     u = like(np.geomspace(0.5, 5e3, 64), t) / stdev[..., None]

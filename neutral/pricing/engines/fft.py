@@ -1,4 +1,4 @@
-"""The transform of Carr and Madan (1999): where it lies, its integrand's pieces, plain and fractional FFT."""
+"""The transform of Carr and Madan (1999): its grids, its integrand's factors, plain and fractional FFT."""
 
 from typing import NamedTuple
 
@@ -11,14 +11,14 @@ from .base import like
 
 
 class FrequencyPlan(NamedTuple):
-    """Where the transform of each maturity lies: constants of differentiation, shape (..., T)."""
+    """The grids of the transform of each maturity, shape (..., T); derivatives treat them as constants."""
 
-    eta: Real  # distance of the frequencies
-    spacing: Real  # distance of the log strikes
-    start: Real  # the lowest log strike
-    alpha: Real  # the damping used: a harmless one where the engine's own is not admissible
-    stdev: Real  # of the control variate
-    refused: Flags  # the engine's damping is not admissible
+    eta: Real  # distance between frequencies
+    spacing: Real  # distance between log strikes
+    start: Real  # lowest log strike
+    alpha: Real  # damping: -0.5 where that of the engine's setting is not admissible
+    stdev: Real  # total standard deviation of the control variate
+    refused: Flags  # whether the damping of the engine's setting is not admissible
 
 
 def transform(x: Frequencies, v: Real, plan: FrequencyPlan, strikes: int, fractional: bool) -> Real:
@@ -27,9 +27,9 @@ def transform(x: Frequencies, v: Real, plan: FrequencyPlan, strikes: int, fracti
     Args:
         x: Terms, shape (..., T, N).
         v: Frequencies, of the shape of x or broadcasting against it.
-        plan: Where the grid lies, shape (..., T).
+        plan: The grids, shape (..., T).
         strikes: Number of log strikes U.
-        fractional: Whether the grid's distances are free, instead of those of an FFT.
+        fractional: Whether eta and spacing are free, instead of tied as for a plain FFT.
 
     Returns:
         Shape (..., T, U).
@@ -41,7 +41,8 @@ def transform(x: Frequencies, v: Real, plan: FrequencyPlan, strikes: int, fracti
 def _convolved(y: Frequencies, plan: FrequencyPlan, strikes: int) -> Real:
     """Re sum_j y_j e^{-i j u eta spacing} for every u, as a convolution (Bluestein 1970).
 
-    2ju = j^2 + u^2 - (u - j)^2 makes it one, of three transforms (Bailey and Swarztrauber 1991).
+    The identity 2ju = j^2 + u^2 - (u - j)^2 turns the sum into a convolution, which takes three transforms
+    (Bailey and Swarztrauber 1991).
     """
     n = y.shape[-1]
     half = 0.5 * (plan.eta * plan.spacing)[..., None]
@@ -60,32 +61,32 @@ def damped_line(v: Real, plan: FrequencyPlan) -> Frequencies:
 
 
 def kernel(v: Real, plan: FrequencyPlan) -> Frequencies:
-    """1 / ((alpha + iv)(alpha + 1 + iv)), of Carr and Madan (1999), section 3.1."""
+    """The factor 1 / ((alpha + iv)(alpha + 1 + iv)) of the integrand, Carr and Madan (1999), section 3.1."""
     alpha = plan.alpha[..., None]
     return 1.0 / ((alpha + 1j * v) * (alpha + 1.0 + 1j * v))
 
 
 def black_cf(z: Frequencies, plan: FrequencyPlan) -> Frequencies:
-    """Characteristic function of the control variate, a lognormal of mean 1."""
+    """Characteristic function of the control variate, a lognormal forward of mean 1."""
     return jnp.exp(-0.5 * z * (z + 1j) * plan.stdev[..., None] ** 2)
 
 
 def simpson(n: int) -> np.ndarray:
-    """Simpson's weights for n frequencies in units of the trapezoidal ones: eq. (22) of the paper."""
+    """Simpson's weights for n frequencies over the trapezoidal ones, Carr and Madan (1999), eq. (22)."""
     j = np.arange(n)
     return np.where(j % 2 == 1, 4.0, 2.0) / 3.0
 
 
 def _turn(angle: Real) -> Frequencies:
-    """e^{i angle}."""
+    """The number e^{i angle}, shape of angle."""
     return jax.lax.complex(jnp.cos(angle), jnp.sin(angle))
 
 
 def largest_near(ghost: Real, k: Real, plan: FrequencyPlan) -> Real:
     """Largest |ghost| over the grid from 40 steps below the strikes to 40 above; shape (..., T, 1).
 
-    The largest of many values, because one may vanish by chance. Strikes off the grid are refused elsewhere
-    and do not count here.
+    The estimate is the largest of many values, because one value may vanish by chance. Strikes off the grid
+    are refused elsewhere and do not count here.
     """
     count = ghost.shape[-1]
     position = (k - plan.start[..., None]) / plan.spacing[..., None]

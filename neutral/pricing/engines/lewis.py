@@ -1,4 +1,4 @@
-"""The default engine of calibration: Gauss-Legendre nodes on Im z = -1/2, strikes by one matrix product."""
+"""The default engine of calibration: Gauss-Legendre nodes on Im z = -1/2, a matrix product over strikes."""
 
 import functools
 from typing import NamedTuple
@@ -16,13 +16,13 @@ from ...typing import Flags, Frequencies, Real
 from .base import AbstractGridEngine, Model, Quadrature, like
 from .linear import split_rows, stack_rows
 
-_CORE = 4.0  # nodes are even up to 4 standard-deviation frequencies, geometric beyond
+_CORE = 4.0  # frequency in 1 / stdev up to which nodes are about even; beyond they are about geometric
 _CUTOFF = -25.3  # log of the integrand's size, relative to the forward, where nodes end: 1e-11
-_LENGTH = 3.0  # of a grid without a model: nodes reach to sinh(3) core frequencies, 40 / stdev
+_LENGTH = 3.0  # length of a grid without a model: nodes reach to sinh(3) core frequencies, 40 / stdev
 
 
 class LewisGrid(NamedTuple):
-    """Constants of a whole calibration: nothing in them depends on the parameters.
+    """Constants of a whole calibration, none of which depends on the parameters.
 
     Axes: any leading ones, then maturities T, nodes N, strikes K.
     """
@@ -35,7 +35,7 @@ class LewisGrid(NamedTuple):
     base: Real  # (..., T, K), out-of-the-money price of the control variate
 
     def take(self, nodes: slice) -> "LewisGrid":
-        """The part of the rule on some of the nodes."""
+        """The grid with some of its nodes only."""
         cos, sin = jnp.split(self.waves, 2, axis=-2)
         return self._replace(
             z=self.z[..., nodes],
@@ -46,27 +46,29 @@ class LewisGrid(NamedTuple):
 
 
 class Lewis(AbstractGridEngine[LewisGrid]):
-    """Lewis's integral (2001) with a Black control variate frozen at a given deviation per maturity.
+    """Lewis's integral (2001) with a Black control variate of fixed standard deviation per maturity.
 
     c(k) - c_Black(k) = -(e^{k/2}/pi) int_0^inf Re[e^{-ixk} (phi - phi_Black)(x - i/2)]/(x^2 + 1/4) dx,
     which is Lewis (2001), eq. (3.11), for the model less the same for Black, at strike e^k and forward 1.
     The control variate (Andersen and Andreasen 2002) removes the near-poles at x = +-i/2 whatever its
-    variance, so it carries no parameter and no derivative. The accuracy is absolute: far out of the money
-    use `Contour`.
+    variance, so it needs no parameter of the model and has no derivative. The accuracy is absolute, not
+    relative: use `Contour` far out of the money.
     """
 
     nodes: int = eqx.field(static=True, default=64)
+    """Number of Gauss-Legendre nodes per maturity."""
     tolerance: float = eqx.field(static=True, default=1e-8)
+    """See `AbstractEngine.tolerance`."""
 
     def grid(self, k: Real, t: Real, stdev: Real, length: Real | None = None) -> LewisGrid:
-        """Lay out nodes and control variate.
+        """Compute the nodes and the control variate.
 
         Args:
             k: Log-forward moneyness, shape (..., T, K).
             t: Maturities in years, > 0, shape (..., T).
-            stdev: Standard deviation of the control variate and scale of the nodes, such as the market's at
-                the money, shape (..., T).
-            length: Nodes reach to sinh(length) core frequencies 4/stdev; 3 where None; shape (..., T).
+            stdev: Standard deviation of the control variate and scale of the nodes, such as the market's
+                total standard deviation at the money, > 0, shape (..., T).
+            length: Nodes reach to sinh(length) core frequencies of 4/stdev, shape (..., T); 3 where None.
 
         Returns:
             Constants for `prices` and `prices_and_jacobian`.
@@ -100,8 +102,8 @@ class Lewis(AbstractGridEngine[LewisGrid]):
     def prices_and_jacobian(self, model: Model, grid: LewisGrid) -> tuple[Real, Model]:
         """See `AbstractGridEngine.prices_and_jacobian`.
 
-        Arrays are stored between characteristic function, derivatives and product: XLA would otherwise
-        compute the first again for every use.
+        Arrays are stored between characteristic function, derivatives and product, because XLA would
+        otherwise compute the characteristic function again for every use.
         """
         psi, slopes = materialise(model.expand(2).log_cf_and_gradient(grid.z, grid.t))
         phi = jax.lax.complex(*_weighted(psi, grid))
@@ -111,16 +113,17 @@ class Lewis(AbstractGridEngine[LewisGrid]):
         return grid.base + price, jacobian
 
     def refused(self, model: AbstractFourierModel, grid: LewisGrid) -> Flags:
-        """None: every model has the moment of order 1/2."""
+        """All false, because every model has the moment of order 1/2; shape (..., T, K)."""
         del model
         return jnp.zeros(grid.base.shape, bool)
 
     def judge(
         self, model: AbstractFourierModel, k: Real, t: Real, stdev: Real, grid: LewisGrid
     ) -> Quadrature:
-        """Prices, and how far a rule of twice the nodes, reaching further, is from them.
+        """See `AbstractGridEngine.judge`; the error is the difference to a rule of twice the nodes.
 
-        The finer rule is summed in two halves, so that one program, of the coarser rule's size, serves all.
+        That rule also reaches further. It is summed in two halves, so that one program, of the size of the
+        coarser rule, serves both.
         """
         finer = Lewis(2 * self.nodes).grid(k, t, stdev, jnp.full_like(t, _LENGTH + 1.0))
         halves = [finer.take(slice(None, self.nodes)), finer.take(slice(self.nodes, None))]
@@ -129,7 +132,7 @@ class Lewis(AbstractGridEngine[LewisGrid]):
         return Quadrature(grid.base + sums[0], jax.lax.stop_gradient(jnp.abs(sums[1] + sums[2] - sums[0])))
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> tuple[Real, Real]:
-        """Standard deviation and length for `grid`: the model's own deviation, and where phi has decayed."""
+        """Standard deviation of the model, and length at which phi has decayed, for `grid`; shape (T,)."""
         del k
         model, t = jax.lax.stop_gradient((model, t))
         stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
@@ -145,10 +148,10 @@ class Lewis(AbstractGridEngine[LewisGrid]):
         return Quadrature(self._prices(psi, grid), jax.lax.stop_gradient(self._error(psi, grid, k)))
 
     def _error(self, psi: Frequencies, grid: LewisGrid, k: Real) -> Real:
-        """Distance from the two rules on every other node, plus the tail beyond the last; (..., T, K).
+        """Difference to the two rules on every other node, plus the tail beyond the last node; (..., T, K).
 
-        The estimate is the largest over both rules and all strikes of a maturity: one difference may vanish
-        by chance.
+        The estimate is the largest over both rules and all strikes of a maturity, because one difference may
+        vanish by chance.
         """
         phi = jnp.exp(psi)
         change = grid.weight * (phi - grid.control)
@@ -161,7 +164,8 @@ class Lewis(AbstractGridEngine[LewisGrid]):
         gap = damping * jnp.max(jnp.maximum(*gaps), axis=-1, keepdims=True)
         scale = damping * jnp.expand_dims(jnp.sum(jnp.abs(change), -1), -1)
         # halving the step of a geometric rule squares its relative error; the factor and the square root are
-        # cautious: of 800 reference options 128 nodes doubt 98 right ones and pass no wrong one
+        # cautious: for 800 reference options and 128 nodes, 98 accurate prices are called inaccurate, and no
+        # inaccurate price is called accurate
         share = jnp.minimum(gap / jnp.where(scale > 0, scale, 1.0), 1.0)
         x = jnp.real(grid.z[..., -1:])
         tail = (jnp.abs(phi[..., -1:]) + grid.control[..., -1:]) * x / (x * x + 0.25) * damping
@@ -176,13 +180,13 @@ def _weighted(psi: Frequencies, grid: LewisGrid) -> tuple[Real, Real]:
 
 
 def _product(real: Real, imaginary: Real, grid: LewisGrid) -> Real:
-    """Sum over nodes of Re[e^{-ixk} g(x)] for every strike."""
+    """Sum over nodes of Re[e^{-ixk} g(x)], with real and imaginary part of g, for every strike."""
     rows = jnp.concatenate([real, imaginary], axis=-1)
     return jnp.einsum("...n,...nk->...k", rows, grid.waves)
 
 
 def _cutoff(model: AbstractFourierModel, t: Real, stdev: Real) -> Real:
-    """Length at which |phi|/x has fallen to the cutoff, from 28 values of phi per maturity."""
+    """Length at which |phi|/x has fallen to the cutoff, from 28 values of phi per maturity; shape of t."""
     y = jnp.linspace(0.5, 14.0, 28).astype(t.dtype)
     x = _CORE / jnp.expand_dims(stdev, -1) * like(jnp.sinh(y), stdev)
     z = jax.lax.complex(x, jnp.full_like(x, -0.5))
@@ -200,10 +204,10 @@ def _legendre(nodes: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
     x, w = np.polynomial.legendre.leggauss(nodes)
     halves = []
     for first in (0, 1):
-        kept = x[first::2]
-        moments = np.zeros(kept.size)
+        points = x[first::2]
+        moments = np.zeros(points.size)
         moments[0] = 2.0
         half = np.zeros(nodes)
-        half[first::2] = np.linalg.solve(np.polynomial.legendre.legvander(kept, kept.size - 1).T, moments)
+        half[first::2] = np.linalg.solve(np.polynomial.legendre.legvander(points, points.size - 1).T, moments)
         halves.append(half)
     return x, w, halves

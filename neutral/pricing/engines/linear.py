@@ -11,11 +11,11 @@ from ...typing import Numbers, Real
 from .base import Model
 
 Waves = Complex[Numbers, "..."]
-"""Complex values of any shape, not the same for all arguments of a call as `Frequencies` are."""
+"""Complex values of any shape; unlike `Frequencies`, the arguments of one call may differ in shape."""
 
 
 def weighted(psi: Waves, weight: Real | Waves) -> Waves:
-    """Weight times phi = e^psi, stored, so that XLA does not compute it once per use."""
+    """Weight times phi = e^psi, shape of psi, stored so that XLA does not recompute it for each use."""
     size = jnp.exp(jnp.real(psi))
     sine, cosine = sincos(jnp.imag(psi))
     return materialise(weight * jax.lax.complex(size * cosine, size * sine))
@@ -24,12 +24,12 @@ def weighted(psi: Waves, weight: Real | Waves) -> Waves:
 def stack_rows(change: Waves, phi: Waves, slopes: tuple[Waves, ...], psi: Waves) -> Waves:
     """What an engine sums over its nodes: a row for the price, then one for each derivative.
 
-    d phi / dp = phi dpsi / dp, so the rows of the derivatives are products.
+    Since d phi / dp = phi dpsi / dp for a parameter p, the rows of the derivatives are products.
 
     Args:
         change: Weighted phi, less its control variate, shape (..., T, N).
         phi: Weighted phi, shape (..., T, N).
-        slopes: Derivatives of psi in each parameter, of its shape; a parameter with an axis has that last.
+        slopes: Derivatives of psi in each parameter, of its shape; a parameter with an axis adds it last.
         psi: Logarithm of phi, shape (..., T, N).
 
     Returns:
@@ -41,7 +41,18 @@ def stack_rows(change: Waves, phi: Waves, slopes: tuple[Waves, ...], psi: Waves)
 
 
 def split_rows(sums: Real, slopes: tuple[Waves, ...], psi: Waves, model: Model) -> tuple[Real, Model]:
-    """The sums over `stack_rows`, shape (..., T, rows, K), as a price and as a model of derivatives."""
+    """Split the sums over nodes of `stack_rows` into prices and a model of derivatives.
+
+    Args:
+        sums: Shape (..., T, rows, K).
+        slopes: As in `stack_rows`.
+        psi: As in `stack_rows`.
+        model: A model whose structure the derivatives get.
+
+    Returns:
+        Prices of shape (..., T, K), and a model whose fields hold derivatives of that shape, to which a
+        parameter with an axis adds it last.
+    """
     has_axis = [x.ndim > psi.ndim for x in slopes]
     counts = [x.shape[-1] if axis else 1 for x, axis in zip(slopes, has_axis, strict=True)]
     price, *parts = jnp.split(sums, np.cumsum([1, *counts])[:-1], axis=-2)

@@ -1,4 +1,4 @@
-"""The fit of a mixture of eSSVI surfaces: one component first, then the others beside it."""
+"""The fit of a mixture of eSSVI surfaces, which starts from the fit of one component."""
 
 from typing import Literal, NamedTuple
 
@@ -24,31 +24,31 @@ from .problem import EssviSetting, build, tolerance
 from .surface import ESSVI
 
 Components = Literal["auto", "two", 2, 3]
-# strength of the prior toward the start, on every coordinate, relative to the `tolerance` of the loss: keeps
-# components apart where one would do
+# strength of the prior towards the start, on every coordinate, relative to the `tolerance` of the loss; the
+# prior determines the components where the quotes do not
 _PULL = 5e-4
-_EXACT = 1e-20  # losses below are exact fits
+_EXACT = 1e-20  # a loss below this value is an exact fit
 
 
 class Task(NamedTuple):
     """Surfaces to fit, with a leading axis S, or one surface without it."""
 
     surface: QuoteSurface
-    used: Flags  # (S, 2, T, K) quotes to fit
+    used: Flags  # (S, 2, T, K) True for quotes to fit
 
 
 class Method(eqx.Module):
-    """What is the same for all surfaces of a fit."""
+    """Settings that are the same for all surfaces of a fit."""
 
     loss: Loss
     solver: AbstractSolver
     cap: Cap = eqx.field(static=True)
-    auto: bool = eqx.field(static=True)  # whether components are dropped that the quotes do not support
-    count: int = eqx.field(static=True)  # components
+    auto: bool = eqx.field(static=True)  # True to drop components that the quotes do not support
+    count: int = eqx.field(static=True)  # number of components
 
 
 class Outcome(NamedTuple):
-    """Coordinates and evidence of the fit that is kept: the mixture's, or those of one component."""
+    """Coordinates and record of the chosen fit: that of the mixture, or of one component."""
 
     smiles: list[Real]  # of each component, (3 T,)
     weights: Float[Numbers, " J"]
@@ -57,16 +57,14 @@ class Outcome(NamedTuple):
     fit: SurfaceFit  # without `at_bound`
 
 
-def prepared_task(surfaces: QuoteSurface, mask: ArrayLike | None) -> Task:
-    """The surfaces with the quotes to fit."""
+def make_task(surfaces: QuoteSurface, mask: ArrayLike | None) -> Task:
+    """Combine the surfaces and the quotes to fit."""
     require_precision("float64")
     return Task(surface=surfaces, used=quotes_to_fit(surfaces, mask))
 
 
-def prepared_method(
-    loss: Loss | None, components: Components, cap: Cap, solver: AbstractSolver | None
-) -> Method:
-    """The settings with the defaults filled in."""
+def make_method(loss: Loss | None, components: Components, cap: Cap, solver: AbstractSolver | None) -> Method:
+    """Fill in the defaults of the settings."""
     return Method(
         loss=Loss() if loss is None else loss,
         solver=LevenbergMarquardt() if solver is None else solver,
@@ -78,7 +76,7 @@ def prepared_method(
 
 @eqx.filter_jit
 def solve_many(method: Method, task: Task) -> ESSVIMixture:
-    """Fit many surfaces, one after another in one program."""
+    """Fit many surfaces, one after another, in one compiled program."""
     return jax.lax.map(lambda one: _solve(method, one), task)
 
 
@@ -97,14 +95,14 @@ def _solve(method: Method, task: Task) -> ESSVIMixture:
     single = EssviSetting(loss=loss, cap=cap)
     mixture = MixtureSetting(loss=loss, cap=cap, count=method.count)
     y_single, fit_single = minimise(single, method.solver, problem, start, quotes)
-    begin = mixture.start(problem.space, single.local(problem.space, y_single))
-    pull = _PULL * tolerance(problem.targets, quotes.surface, quotes.used)
-    held = problem._replace(precision=jnp.full_like(begin, pull), center=begin)
-    y_mixture, fit_mixture = minimise(mixture, method.solver, held, begin, quotes)
+    initial = mixture.start(problem.space, single.local(problem.space, y_single))
+    precision = _PULL * tolerance(problem.targets, quotes.surface, quotes.used)
+    penalised = problem._replace(precision=jnp.full_like(initial, precision), center=initial)
+    y_mixture, fit_mixture = minimise(mixture, method.solver, penalised, initial, quotes)
     keep = jnp.asarray(True)
     if method.auto:
-        keep = _supported(fit_single.loss, fit_mixture.loss, quotes, mixture.count)
-    outcome = _chosen(keep, mixture, (y_mixture, fit_mixture), (y_single, fit_single))
+        keep = _is_supported(fit_single.loss, fit_mixture.loss, quotes, mixture.count)
+    outcome = _choose(keep, mixture, (y_mixture, fit_mixture), (y_single, fit_single))
 
     def component(y: Real, at_bound: Flags) -> ESSVI:
         fit = _with_bounds(outcome.fit, at_bound)
@@ -114,21 +112,21 @@ def _solve(method: Method, task: Task) -> ESSVIMixture:
     return _mixture(outcome, jax.tree.map(lambda *x: jnp.stack(x), *parts))
 
 
-def _chosen(
+def _choose(
     keep: Flags, mixture: MixtureSetting, several: tuple[Real, SurfaceFit], one: tuple[Real, SurfaceFit]
 ) -> Outcome:
-    """The mixture where `keep`, otherwise the one component with weight 1."""
+    """Return the mixture if `keep`, else the single component with weight 1."""
     y_mixture, fit_mixture = several
     y_single, fit_single = one
     smiles, alpha, m = mixture.split(y_mixture)
-    alone = jnp.zeros(mixture.count).at[0].set(1.0)
+    single_weights = jnp.zeros(mixture.count).at[0].set(1.0)
     size = y_single.size
     bound = fit_mixture.at_bound[: mixture.count * size].reshape(mixture.count, size)
-    nothing = jnp.zeros((), bool)
-    fits = (_with_bounds(fit_mixture, nothing), _with_bounds(fit_single, nothing))
+    no_bounds = jnp.zeros((), bool)
+    fits = (_with_bounds(fit_mixture, no_bounds), _with_bounds(fit_single, no_bounds))
     return Outcome(
         smiles=[jnp.where(keep, smiles[j], y_single) for j in range(mixture.count)],
-        weights=jnp.where(keep, alpha, alone),
+        weights=jnp.where(keep, alpha, single_weights),
         multipliers=jnp.where(keep, m, 1.0),
         at_bound=[jnp.where(keep, bound[j], fit_single.at_bound) for j in range(mixture.count)],
         fit=jax.tree.map(lambda x, y: jnp.where(keep, x, y), *fits),
@@ -136,7 +134,7 @@ def _chosen(
 
 
 def _mixture(outcome: Outcome, components: ESSVI) -> ESSVIMixture:
-    """The mixture of components that carry the evidence of their own bounds, which moves to the mixture."""
+    """Build the mixture, and move the records of the components' bounds to its own record."""
     assert components.fit is not None
     fit = _with_bounds(outcome.fit, components.fit.at_bound)
     components = eqx.tree_at(lambda c: c.fit, components, None)
@@ -146,15 +144,15 @@ def _mixture(outcome: Outcome, components: ESSVI) -> ESSVIMixture:
 
 
 def _with_bounds(fit: SurfaceFit, at_bound: Flags) -> SurfaceFit:
-    """The evidence with another `at_bound`."""
+    """Replace `at_bound` in the record."""
     return eqx.tree_at(lambda f: f.at_bound, fit, at_bound)
 
 
-def _supported(single: Real, mixture: Real, quotes: UsableQuotes, count: int) -> Bool[Numbers, ""]:
-    """Whether Akaike's criterion prefers the mixture's loss, over the strikes that were fitted."""
+def _is_supported(single: Real, mixture: Real, quotes: UsableQuotes, count: int) -> Bool[Numbers, ""]:
+    """Test whether Akaike's criterion over the fitted strikes prefers the mixture to one component."""
     strikes = jnp.sum(jnp.any(quotes.used, axis=0))
     expiries = jnp.sum(jnp.any(quotes.used, axis=(0, 2)))
-    more = (3.0 * expiries + 2.0) * (count - 1)
-    # with least squares AIC = strikes log(loss) + 2 parameters
+    extra_parameters = (3.0 * expiries + 2.0) * (count - 1)
+    # for least squares, AIC = strikes log(loss) + 2 parameters
     gain = strikes * jnp.log((single + _EXACT) / (mixture + _EXACT))
-    return jnp.isfinite(mixture) & (gain > 2.0 * more)
+    return jnp.isfinite(mixture) & (gain > 2.0 * extra_parameters)

@@ -1,4 +1,4 @@
-"""Every vector is a surface free of static arbitrage: the global parametrisation of eSSVI (Mingone 2022)."""
+"""Global parametrisation of eSSVI (Mingone 2022): every vector gives a surface free of static arbitrage."""
 
 from typing import Literal, NamedTuple
 
@@ -20,25 +20,27 @@ class GlobalCoordinates(NamedTuple):
 
     rho: Float[Numbers, " T"]
     theta_first: Float[Numbers, ""]
-    a: Float[Numbers, " T-1"]  # growth of theta beyond what the wings need
-    c: Float[Numbers, " T"]  # where psi lies between its bounds
+    a: Float[Numbers, " T-1"]  # growth of theta beyond the least that the wings need
+    c: Float[Numbers, " T"]  # position of psi between its bounds
 
 
 def global_smiles(coordinates: GlobalCoordinates, cap: Cap = "sufficient") -> Smile:
-    """theta, psi and rho of smiles that are free of butterfly and calendar arbitrage.
+    """Compute theta, psi and rho of smiles that are free of butterfly and calendar arbitrage.
 
     Args:
         coordinates: Any point of the domain.
-        cap: Largest psi of a smile: "sufficient" (Gatheral and Jacquier 2014), with which interpolation is
-            free by proof, or "exact", which reaches every smile free of butterfly arbitrage.
+        cap: Largest psi of a smile: "sufficient" (Gatheral and Jacquier 2014), with which a theorem
+            excludes arbitrage between expiries too, or "exact", which reaches every smile free of butterfly
+            arbitrage.
 
     Returns:
-        theta, psi, rho, (T,) each. Wings and theta rise along T, psi / theta does not.
+        theta, psi and rho, (T,) each. The slopes of the wings and theta do not fall with maturity, and
+        psi / theta does not rise.
     """
     rho, first, a, c = (jnp.asarray(x, jnp.float64) for x in coordinates)
     before = rho[:-1]
     after = rho[1:]
-    # p_i: how much psi must grow for neither wing to fall
+    # p_i is the least growth of psi with which neither wing falls
     p = jnp.maximum((1.0 + before) / (1.0 + after), (1.0 - before) / (1.0 - after))
     theta = _theta(first, p, a)
     most = {"sufficient": sufficient_psi, "exact": psi_max}[cap](theta, rho)
@@ -47,7 +49,7 @@ def global_smiles(coordinates: GlobalCoordinates, cap: Cap = "sufficient") -> Sm
 
 
 def _theta(first: Real, p: Real, a: Real) -> Real:
-    """theta_i = p_i theta_{i-1} + a_i, (T,)."""
+    """Compute theta_i = p_i theta_{i-1} + a_i, (T,)."""
 
     def grow(theta: Real, step: tuple[Real, Real]) -> tuple[Real, Real]:
         theta = theta * step[0] + step[1]
@@ -58,7 +60,7 @@ def _theta(first: Real, p: Real, a: Real) -> Real:
 
 
 def _room(most: Real, p: Real) -> Real:
-    """Largest psi that leaves room to every later expiry, M_i = min(most_i, M_{i+1} / p_{i+1}), (T,)."""
+    """Compute the largest psi feasible for all later expiries, M_i = min(most_i, M_{i+1} / p_{i+1}), (T,)."""
 
     def leave_room(room: Real, step: tuple[Real, Real]) -> tuple[Real, Real]:
         room = jnp.minimum(step[0], room / step[1])
@@ -70,7 +72,10 @@ def _room(most: Real, p: Real) -> Real:
 
 
 def _psi(theta: Real, room: Real, p: Real, c: Real) -> Real:
-    """psi_i = A_i + c_i (C_i - A_i), A_i = p_i psi_{i-1}, C_i = min(psi_{i-1} theta_i / theta_{i-1}, M_i)."""
+    """Compute psi_i = A_i + c_i (C_i - A_i) between A_i = p_i psi_{i-1} and C_i, (T,).
+
+    The upper bound is C_i = min(psi_{i-1} theta_i / theta_{i-1}, M_i), with M_i from `_room`.
+    """
 
     def widen(psi: Real, step: tuple[Real, Real, Real, Real]) -> tuple[Real, Real]:
         p, growth, room, c = step
@@ -84,21 +89,28 @@ def _psi(theta: Real, room: Real, p: Real, c: Real) -> Real:
 
 
 def essvi_from_unconstrained(expiries: ArrayLike, z: ArrayLike, cap: Cap = "sufficient") -> ESSVI:
-    """A surface free of static arbitrage from any real vector, for learning and simulation.
+    """Map any real vector to a surface free of static arbitrage, for learning and simulation.
 
     Args:
-        expiries: Years, ascending, (T,).
-        z: Vector (3 T,): rho is the tanh of the first T; theta at the first expiry and its growth at each
-            later one are the exp of the next T; c is the sigmoid of the last T.
-        cap: As in `global_smiles`.
+        expiries: Expiries in years, ascending, > 0, (T,).
+        z: Vector (3 T,). rho is the tanh of the first T numbers. The exp of the next T is theta at the first
+            expiry, then its growth at each later one. The sigmoid of the last T is the position of psi
+            between its bounds.
+        cap: Largest psi of a smile, "sufficient" or "exact" as in `fit_essvi`.
+
+    Returns:
+        The surface.
 
     Raises:
-        ArgumentError: the lengths do not fit.
+        ArgumentError: the lengths of expiries and z do not match.
     """
     expiries = jnp.asarray(expiries, jnp.float64)
     z = jnp.asarray(z, jnp.float64)
     if expiries.ndim != 1 or z.shape != (3 * expiries.size,):
-        raise ArgumentError(f"z must have three numbers per expiry, got {z.shape} for {expiries.shape}.")
+        raise ArgumentError(
+            "z must have three numbers per expiry, got shapes "
+            f"{z.shape} of z and {expiries.shape} of expiries."
+        )
     tilt, level, width = jnp.split(z, 3)
     growth = jnp.exp(level)
     coordinates = GlobalCoordinates(

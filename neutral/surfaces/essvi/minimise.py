@@ -1,4 +1,4 @@
-"""The minimisation that every fit of eSSVI smiles runs: one solve, its status and its evidence."""
+"""The minimisation in every fit of eSSVI smiles: one run of a solver, its status and its record."""
 
 import jax
 import jax.numpy as jnp
@@ -27,28 +27,28 @@ def minimise(
         solver: The least-squares solver.
         problem: Constants of the fit, without leading axis.
         start: Coordinates to start from, (n,).
-        quotes: The quotes behind the problem; where they are insufficient the status is `bad_quotes`.
+        quotes: The quotes of the problem; if they are insufficient, the status is `bad_quotes`.
 
     Returns:
-        Coordinates (n,), which follow the problem's constants by the implicit function theorem, and the
-        evidence, whose `at_bound` is (n,).
+        Coordinates (n,), which can be differentiated in the problem's constants by the implicit function
+        theorem, and the record of the fit, whose `at_bound` is (n,).
     """
-    lanes, begin = jax.tree.map(lambda x: x[None], (problem, start))
-    frozen_problem, begin = constant((lanes, begin))
+    lanes, initial = jax.tree.map(lambda x: x[None], (problem, start))
+    frozen_problem, initial = constant((lanes, initial))
     objective = constant(setting).objective(frozen_problem)
-    state = solver.run(objective, solver.init(objective, begin), solver.max_steps)
+    state = solver.run(objective, solver.init(objective, initial), solver.max_steps)
     solution = solver.solution(objective, state)
     status = CalibrationStatus.from_stop(solution.stop, quotes.sufficient)
-    moving = movable(objective, solution.y, solution.evaluation.gradient)
-    follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
-    y = follow(setting, lanes, solution.y, follows)
-    sound = quotes.sufficient & (status[0] != CalibrationStatus.nonfinite)
-    number = jnp.where(sound, 1.0, jnp.nan)
+    not_at_bound = movable(objective, solution.y, solution.evaluation.gradient)
+    differentiable = not_at_bound & jnp.expand_dims(status == CalibrationStatus.converged, -1)
+    y = follow(setting, lanes, solution.y, differentiable)
+    valid = quotes.sufficient & (status[0] != CalibrationStatus.nonfinite)
+    one_or_nan = jnp.where(valid, 1.0, jnp.nan)
     return y[0], SurfaceFit(
         status=status[0],
-        loss=setting.data_loss(lanes, y)[0] * number,
-        prior_loss=setting.prior(lanes, y)[0] * number,
+        loss=setting.data_loss(lanes, y)[0] * one_or_nan,
+        prior_loss=setting.prior(lanes, y)[0] * one_or_nan,
         steps=solution.steps[0],
-        gradient_norm=gradient_norm(objective, solution.y, solution.evaluation)[0] * number,
-        at_bound=(objective.free & ~moving)[0] & sound,
+        gradient_norm=gradient_norm(objective, solution.y, solution.evaluation)[0] * one_or_nan,
+        at_bound=(objective.free & ~not_at_bound)[0] & valid,
     )

@@ -1,9 +1,10 @@
 """`ESSVIMixture`: a mixture of eSSVI surfaces, free of static arbitrage and flexible enough for bid and ask.
 
-Draw component j once, with probability alpha_j, and let the underlying then be F_t m_j S^j_t, where S^j is
-the martingale behind a free surface. With sum alpha_j m_j = 1 its calls c(k, t) = sum_j alpha_j m_j
-c_j(k - log m_j, t) are those of a martingale as long as alpha and m do not depend on t. The argument is that
-of lognormal mixtures (Brigo and Mercurio 2002); constancy in time is what keeps the calendar.
+Draw component j once, with probability alpha_j, and let the underlying then be F_t m_j S^j_t, where S^j is a
+martingale whose prices are those of an arbitrage-free surface. If sum_j alpha_j m_j = 1, and alpha and m do
+not depend on t, the calls c(k, t) = sum_j alpha_j m_j c_j(k - log m_j, t) are those of a martingale. The
+argument is that of lognormal mixtures (Brigo and Mercurio 2002); constant alpha and m exclude calendar
+arbitrage.
 """
 
 from collections.abc import Callable
@@ -24,15 +25,15 @@ from ..certificate import ROUNDING, Certificate
 from ..evidence import FittedSurface, SurfaceFit
 from .surface import ESSVI
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class MixtureCertificate(eqx.Module):
-    """Evidence that a mixture is free: each component is, and their means add up. Leading axes of a batch.
+    """Certificate of a mixture: those of its components, and the error of its mean. A batch has leading axes.
 
     Attributes:
         components: Certificates of the components, with an axis of components before that of expiries.
-        mean_error: sum alpha m - 1.
+        mean_error: Mean of the mixture over the forward less 1, sum_j alpha_j m_j - 1.
     """
 
     components: Certificate
@@ -45,38 +46,40 @@ class MixtureCertificate(eqx.Module):
 
     @property
     def free(self) -> Any:
-        """Whether no condition is violated beyond rounding, shape of the batch."""
+        """True where no condition is violated by more than rounding (1e-12), shape of the batch."""
         return (self.margin >= -ROUNDING) & (np.abs(np.asarray(self.mean_error)) <= ROUNDING)
 
     def __str__(self) -> str:
-        """One line per component."""
+        """Write the error of the mean, then one line per component."""
         if np.ndim(self.mean_error) > 0:
             return f"{int(np.sum(self.free))} of {np.size(self.free)} mixtures free of static arbitrage"
         lines = [f"component {j}: {self.components[j]}" for j in range(len(self.components.butterfly))]
-        return "\n".join([f"forward off by {float(self.mean_error):.1e}", *lines])
+        return "\n".join([f"relative error of the forward {float(self.mean_error):.1e}", *lines])
 
 
 class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):
     """A mixture of eSSVI surfaces with weights and multipliers that are constant in time.
 
     Attributes:
-        weights: alpha, (J,), positive, of sum 1.
-        multipliers: m, (J,), positive, with sum alpha m = 1: the mean of each component over the forward.
-        components: The surfaces, with a leading axis J; each free of static arbitrage.
-        fit: How it was fitted; None where it was not.
+        weights: Probabilities alpha of the components, (J,), of sum 1; 0 for a component that was dropped.
+        multipliers: Mean m of each component over the forward, (J,), > 0, with sum_j alpha_j m_j = 1.
+        components: The surfaces, with a leading axis J, each free of static arbitrage.
+        fit: Record of the fit; None if the surface was not fitted.
     """
 
     weights: Any
     multipliers: Any
     components: ESSVI
 
-    def _each(self, method: Callable[[ESSVI, Real, Real], Answer], k: Real, t: Real) -> tuple[Answer, Real]:
-        """A method of every component at its own moneyness, (J, ...), and alpha of that shape."""
+    def _of_components(
+        self, method: Callable[[ESSVI, Real, Real], Result], k: Real, t: Real
+    ) -> tuple[Result, Real]:
+        """Call a method of every component at k - log m; return its values (J, ...) and alpha (J, 1, ...)."""
 
-        def one(surface: ESSVI, m: Real) -> Answer:
+        def at_component(surface: ESSVI, m: Real) -> Result:
             return method(surface, k - jnp.log(m), t)
 
-        values = jax.vmap(one)(self.components, jnp.asarray(self.multipliers))
+        values = jax.vmap(at_component)(self.components, jnp.asarray(self.multipliers))
         return values, jnp.reshape(jnp.asarray(self.weights), (-1,) + (1,) * jnp.ndim(k))
 
     def out_of_the_money_price(self, k: Real, t: Real) -> Real:
@@ -86,44 +89,46 @@ class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):
             s = jnp.sqrt(surface.variance_at(k_component, t))
             return black.price(k_component, s, k >= 0.0)
 
-        prices, alpha = self._each(price, k, t)
+        prices, alpha = self._of_components(price, k, t)
         m = jnp.reshape(jnp.asarray(self.multipliers), alpha.shape)
         return jnp.sum(alpha * m * prices, axis=0)
 
-    def _laws(self, k: Real, t: Real) -> tuple[Real, Real]:
-        """Of each component: the logarithm of Black's density times alpha; Durrleman's g, then dw/dt.
+    def _density_terms(self, k: Real, t: Real) -> tuple[Real, Real]:
+        """Compute the terms of density and local variance of each component.
 
-        The density is without the factor 1 / sqrt(2 pi).
+        Returns:
+            Logarithm of alpha times Black's density, without the factor 1 / sqrt(2 pi), (J, ...); and
+            Durrleman's g and dw/dt, (2, J, ...).
         """
 
         def jet(surface: ESSVI, k: Real, t: Real) -> tuple[Jet, Real]:
             return surface.jet(k, t), k
 
-        (at, shifted), alpha = self._each(jet, k, t)
+        (at, shifted), alpha = self._of_components(jet, k, t)
         s = jnp.sqrt(at.w)
         d2 = -shifted / s - 0.5 * s
-        there = alpha > 0.0  # a component that was dropped has no derivative either
-        log_alpha = jnp.where(there, jnp.log(jnp.where(there, alpha, 1.0)), -jnp.inf)
+        present = alpha > 0.0  # a component of weight 0 must not make derivatives nan
+        log_alpha = jnp.where(present, jnp.log(jnp.where(present, alpha, 1.0)), -jnp.inf)
         g = durrleman(shifted, at.w, at.w_k, at.w_kk)
         return log_alpha - jnp.log(s) - 0.5 * d2 * d2, jnp.stack([g, at.w_t])
 
     def density_at(self, k: Real, t: Real) -> Real:
-        """See `VolSurface.density_at`: the sum of the components' densities."""
-        size, (g, _) = self._laws(k, t)
-        return jnp.sum(g * jnp.exp(size), axis=0) * pdf(jnp.zeros(()))
+        """See `VolSurface.density_at`; the density is the weighted sum of the components' densities."""
+        log_density, (g, _) = self._density_terms(k, t)
+        return jnp.sum(g * jnp.exp(log_density), axis=0) * pdf(jnp.zeros(()))
 
     def local_variance_at(self, k: Real, t: Real) -> Real:
         """See `VolSurface.local_variance_at`.
 
-        It is sum_j b_j dw_j/dt over sum_j b_j g_j, with b_j alpha_j times Black's density of component j
-        (Dupire's formula, whose numerator and denominator are sums over components).
+        By Dupire's formula it is sum_j b_j dw_j/dt over sum_j b_j g_j, where b_j is alpha_j times Black's
+        density of component j.
         """
-        size, (g, w_t) = self._laws(k, t)
-        weight = jnp.exp(size - jnp.max(size, axis=0, keepdims=True))
+        log_density, (g, w_t) = self._density_terms(k, t)
+        weight = jnp.exp(log_density - jnp.max(log_density, axis=0, keepdims=True))
         return jnp.sum(weight * w_t, axis=0) / jnp.sum(weight * g, axis=0)
 
     def local_volatility(self) -> LocalVolatility:
-        """See `VolSurface.local_volatility`; paths start at the multipliers, the law just after time 0."""
+        """See `VolSurface.local_volatility`; paths start at the multipliers, with probabilities alpha."""
         return LocalVolatility(
             local_variance=self.local_variance_at,
             places=jnp.log(jnp.asarray(self.multipliers)),
@@ -132,16 +137,16 @@ class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):
 
     @property
     def expiries(self) -> Numbers:
-        """Expiries of the components' smiles in years, (T,)."""
+        """Expiries of the smiles in years, (T,)."""
         return jnp.asarray(self.components.expiries)[..., 0, :]
 
     @property
     def known(self) -> Flags:
-        """Expiries that have a smile, (T,)."""
+        """True for expiries that have a smile, (T,)."""
         return self.components.known[..., 0, :]
 
     @property
     def certificate(self) -> MixtureCertificate:
-        """The exact tests of every component, and the mean of the mixture."""
+        """Certificates of all components, and the error of the mixture's mean."""
         mean = np.sum(np.asarray(self.weights) * np.asarray(self.multipliers), axis=-1)
         return MixtureCertificate(components=self.components.certificate, mean_error=mean - 1.0)

@@ -1,9 +1,9 @@
-"""eSSVI fitted expiry by expiry, as it is often done, for comparison with the joint fit.
+"""Sequential fit of eSSVI, expiry by expiry, for comparison with the joint fit.
 
 Each smile passes, to first order, through the quote nearest the money (Corbetta, Cohort, Laachir and Martini
-2019), rho runs over a grid, and psi is searched between the bounds that the smile before leaves. The bounds
-of the usual procedure are necessary for the absence of calendar arbitrage, not sufficient: its smiles may
-cross.
+2019). rho runs over a grid, and psi is searched between bounds that depend on the previous smile. The bounds
+of the usual procedure are necessary for the absence of calendar arbitrage but not sufficient, so that its
+smiles may cross.
 """
 
 from typing import NamedTuple
@@ -21,12 +21,12 @@ from .surface import ESSVI
 
 _RHO = np.linspace(-0.95, 0.95, 41)
 _SHRINK = 0.6180339887498949  # golden section
-_STEPS = 30
-_LEAST = 1e-8  # psi
+_STEPS = 30  # of the golden section
+_LEAST = 1e-8  # lower bound of psi
 
 
 class FittedSmile(NamedTuple):
-    """theta, psi and rho of an expiry that has been fitted."""
+    """Parameters theta, psi and rho of a fitted smile."""
 
     theta: float
     psi: float
@@ -42,27 +42,27 @@ class Slice(NamedTuple):
 
 
 def sequential_essvi(surface: QuoteSurface, flattening: bool = False, mask: ArrayLike | None = None) -> ESSVI:
-    """Fit one smile after another, by grid and golden section.
+    """Fit one smile after another, by a grid of rho and a golden-section search of psi.
 
     Args:
         surface: Quotes of one underlying at one time.
-        flattening: Add the bound that the usual procedure lacks: psi / theta must not rise. Then smiles
-            cannot cross.
-        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
+        flattening: True to add a bound that the usual procedure lacks, that psi / theta must not rise, with
+            which smiles cannot cross.
+        mask: True for quotes to fit, shape (2, T, K); the surface's `train` if None.
 
     Returns:
-        The surface; nan at expiries without quotes, and where no psi was left between the bounds. Its
-        `certificate` says whether it is free of static arbitrage.
+        The surface; nan at expiries without quotes, and where the bounds admit no psi. Its `certificate` says
+        whether it is free of static arbitrage.
     """
     used = np.asarray(surface.train if mask is None else mask) & np.asarray(surface.mask)
     rows = np.full((3, surface.shape[0]), np.nan)
-    before: FittedSmile | None = None
+    previous: FittedSmile | None = None
     for i in range(surface.shape[0]):
         quotes = _slice(surface, used, i)
-        smile = _fit(quotes, before, flattening) if np.any(quotes.weight) else None
+        smile = _fit(quotes, previous, flattening) if np.any(quotes.weight) else None
         if smile is not None:
             rows[:, i] = smile
-            before = smile
+            previous = smile
     theta, psi, rho = rows
     return ESSVI(expiries=np.asarray(surface.t), theta=theta, psi=psi, rho=rho)
 
@@ -72,28 +72,28 @@ def _slice(surface: QuoteSurface, used: np.ndarray, i: int) -> Slice:
     kind = np.where(k >= 0.0, 0, 1)
     pick, vol, vega = (np.asarray(x)[kind, i, np.arange(k.size)] for x in (used, surface.vol, surface.vega))
     w = np.where(pick, vol**2 * float(surface.t[i]), 1.0)
-    # weighted errors in w are errors in price: vega / (2 sqrt(w)) per unit of w, up to a constant
+    # these weights turn errors in w into errors in price: vega / (2 sqrt(w)) per unit of w, up to a constant
     return Slice(k=k, w=w, weight=np.where(pick, vega**2 / w, 0.0))
 
 
-def _fit(quotes: Slice, before: FittedSmile | None, flattening: bool) -> FittedSmile | None:
-    """The best smile over the grid of rho; None where the bounds leave none."""
+def _fit(quotes: Slice, previous: FittedSmile | None, flattening: bool) -> FittedSmile | None:
+    """Find the best smile over the grid of rho; None if the bounds admit none."""
     anchor = int(np.argmin(np.where(quotes.weight > 0.0, np.abs(quotes.k), np.inf)))
     k = quotes.k[anchor]
     w = quotes.w[anchor]
-    low, high = _bounds(k, w, before, flattening)
-    some = low <= high
+    low, high = _bounds(k, w, previous, flattening)
+    feasible = low <= high
     smiles = _search(
         k=quotes.k,
         w=quotes.w,
         weight=quotes.weight,
         anchor_k=k,
         anchor_w=w,
-        low=np.where(some, low, 1.0),
-        high=np.where(some, high, 1.0),
+        low=np.where(feasible, low, 1.0),
+        high=np.where(feasible, high, 1.0),
     )
     theta, psi, error = (np.asarray(x) for x in smiles)
-    error = np.where(some & (theta > 0.0), error, np.inf)
+    error = np.where(feasible & (theta > 0.0), error, np.inf)
     best = int(np.argmin(error))
     if not np.isfinite(error[best]):
         return None
@@ -110,9 +110,9 @@ def _search(
     low: Float[Numbers, " rho"],
     high: Float[Numbers, " rho"],
 ) -> tuple[Float[Numbers, " rho"], Float[Numbers, " rho"], Float[Numbers, " rho"]]:
-    """Golden section for psi between low and high at each rho: theta, psi and the weighted square error.
+    """Search psi between low and high at each rho by golden section; return theta, psi and squared error.
 
-    theta = w - rho psi k at the anchor, to first order in k (Corbetta et al. 2019).
+    To first order in k, theta = w - rho psi k at the anchor (Corbetta et al. 2019).
     """
     rho = jnp.asarray(_RHO)
 
@@ -123,10 +123,10 @@ def _search(
 
     def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
         a, b = bracket
-        one = b - _SHRINK * (b - a)
-        two = a + _SHRINK * (b - a)
-        falls = smiles(two)[1] < smiles(one)[1]
-        return jnp.where(falls, one, a), jnp.where(falls, b, two)
+        left_psi = b - _SHRINK * (b - a)
+        right_psi = a + _SHRINK * (b - a)
+        falls_right = smiles(right_psi)[1] < smiles(left_psi)[1]
+        return jnp.where(falls_right, left_psi, a), jnp.where(falls_right, b, right_psi)
 
     a, b = jax.lax.fori_loop(0, _STEPS, narrow, (low, high))
     psi = 0.5 * (a + b)
@@ -135,9 +135,9 @@ def _search(
 
 
 def _bounds(
-    k: float, w: float, before: FittedSmile | None, flattening: bool
+    k: float, w: float, previous: FittedSmile | None, flattening: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of psi for each rho, with theta = w - rho psi k."""
+    """Compute the interval of psi for each rho, with theta = w - rho psi k."""
     steepness = 1.0 + np.abs(_RHO)
     lean = _RHO * k
     # psi (1 + |rho|) <= 4 and psi^2 (1 + |rho|) <= 4 theta = 4 (w - rho psi k) (Gatheral and Jacquier 2014,
@@ -145,24 +145,24 @@ def _bounds(
     steep = 2.0 * (np.sqrt(lean**2 + steepness * w) - lean) / steepness
     low = np.full_like(_RHO, _LEAST)
     high = np.minimum(4.0 / steepness, steep)
-    if before is None:
+    if previous is None:
         return low, high
-    # neither wing falls: psi (1 +- rho) is at least that of the smile before
-    right = before.psi * (1.0 + before.rho) / (1.0 + _RHO)
-    left = before.psi * (1.0 - before.rho) / (1.0 - _RHO)
+    # neither wing falls: psi (1 +- rho) is at least that of the previous smile
+    right = previous.psi * (1.0 + previous.rho) / (1.0 + _RHO)
+    left = previous.psi * (1.0 - previous.rho) / (1.0 - _RHO)
     low = np.maximum(low, np.maximum(right, left))
     # theta does not fall
-    low, high = _at_most(lean, w - before.theta, low, high)
+    low, high = _at_most(lean, w - previous.theta, low, high)
     if flattening:
         # psi / theta does not rise
-        low, high = _at_most(before.theta / before.psi + lean, w, low, high)
+        low, high = _at_most(previous.theta / previous.psi + lean, w, low, high)
     return low, high
 
 
 def _at_most(
     slope: np.ndarray, level: float, low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the interval where slope psi <= level."""
+    """Intersect the interval [low, high] of psi with slope psi <= level."""
     ratio = level / np.where(slope == 0.0, 1.0, slope)
     high = np.where(slope > 0.0, np.minimum(high, ratio), high)
     low = np.where(slope < 0.0, np.maximum(low, ratio), low)

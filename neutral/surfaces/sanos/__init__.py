@@ -1,1 +1,1 @@
-"""SANOS surfaces: discrete laws in convex order, smoothed."""
+"""SANOS surfaces: discrete distributions in convex order, smoothed by a kernel."""

@@ -1,4 +1,4 @@
-"""`fit_sanos`: the linear program behind a `SANOS` surface, and its kernel's width from the quotes."""
+"""`fit_sanos`: fit of a `SANOS` surface by linear programming, with a kernel width chosen from the quotes."""
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
     from scipy.sparse import sparray as Sparse
 
 WIDTHS = (0.15, 0.25, 0.35, 0.5, 0.65)
-"""The kernel's variances over that at the money that are tried; 0.25 is the authors' choice."""
+"""Default widths to try: the kernel's variance over that at the money. The authors chose 0.25."""
 
-_SIDE = 56  # nodes on either side of the forward, even in asinh(k / shortest standard deviation)
-_BEYOND = 2.0  # how far nodes reach past the quotes, in longest standard deviations
-_FOLD = 3  # of so many strikes one is held out when widths are compared
+_SIDE = 56  # nodes on either side of the forward, evenly spaced in asinh(k / first expiry's deviation)
+_BEYOND = 2.0  # how far nodes reach past the quotes, in standard deviations of the last expiry
+_FOLD = 3  # one of so many strikes is held out when widths are compared
 _STATUS = {0: CalibrationStatus.converged, 1: CalibrationStatus.max_steps}
 
 
 class Program(NamedTuple):
-    """Q quotes of the T expiries that have some, as rows of a linear program."""
+    """Q quotes of the T expiries that have quotes, as rows of a linear program."""
 
     row: np.ndarray  # (Q,) expiry of each quote
     k: np.ndarray  # (Q,) log-forward moneyness
     targets: Targets  # (Q,)
-    variance: np.ndarray  # (T,) at the money, not falling
+    variance: np.ndarray  # (T,) at the money, made nondecreasing
     nodes: np.ndarray  # (N,)
 
 
 class Laws(NamedTuple):
-    """The solution of a linear program."""
+    """Solution of a linear program: the probabilities of each expiry's distribution."""
 
     weights: np.ndarray  # (T, N)
     status: int
@@ -55,57 +55,64 @@ def fit_sanos(
     widths: ArrayLike | tuple[float, ...] = WIDTHS,
     mask: ArrayLike | None = None,
 ) -> SANOS:
-    """Fit a `SANOS` surface by linear programming: the mean absolute error under no-arbitrage conditions.
+    """Fit a `SANOS` surface: minimise the mean absolute error under no-arbitrage conditions.
 
-    Each width of the kernel is tried on two strikes of three, and the one that prices the other strikes best
-    is fitted to all. Nodes are even in asinh(k) and reach past the quotes. Not differentiable in the quotes.
+    Each width of the kernel is tried on two strikes of three, and the width that prices the other strikes
+    best is fitted to all. The result cannot be differentiated in the quotes.
 
     Args:
         surface: Quotes of one underlying at one time.
-        loss: Its scale, weights and `inside` are used, with absolute instead of square errors.
-        widths: The kernel's variance over that at the money, in (0, 1); a single one is used as it is.
-        mask: Quotes to fit, shape (2, T, K); the surface's `train` where None.
+        loss: Loss whose scale, weights and `inside` are used, with absolute instead of square errors;
+            `Loss()` if None. It must not be robust.
+        widths: Kernel's variance over that at the money, in (0, 1); a single width is used without
+            comparison.
+        mask: True for quotes to fit, shape (2, T, K); the surface's `train` if None.
+
+    Returns:
+        The surface, with its `fit` and `certificate`. If the linear program fails, the surface is nan and the
+        status says why.
 
     Raises:
-        ArgumentError: an argument is wrong. A program that fails is reported as the status, with a surface
-            of nan.
+        ArgumentError: an argument is not valid.
     """
     require_precision("float64")
     loss = Loss() if loss is None else loss
-    tried = _checked(surface, loss, widths)
+    width_grid = _check_widths(surface, loss, widths)
     quotes = jax.tree.map(np.asarray, usable_quotes(loss, surface, quotes_to_fit(surface, mask)))
     if not quotes.sufficient:
-        return _nothing(surface, tried, CalibrationStatus.bad_quotes)
+        return _nan_surface(surface, width_grid, CalibrationStatus.bad_quotes)
     known = np.any(quotes.used, axis=(0, 2))
     program = _program(loss, quotes.surface, quotes.used, known)
-    held_out = np.full(tried.size, np.nan)
+    held_out = np.full(width_grid.size, np.nan)
     steps = 0
-    if tried.size > 1:
-        held_out, steps = _compared(program, tried)
-    width = float(tried[np.argmin(np.nan_to_num(held_out, nan=np.inf))])
-    laws = _solved(program, width)
+    if width_grid.size > 1:
+        held_out, steps = _compare_widths(program, width_grid)
+    width = float(width_grid[np.argmin(np.nan_to_num(held_out, nan=np.inf))])
+    laws = _solve(program, width)
     if laws.status != CalibrationStatus.converged:
-        return _nothing(surface, tried, laws.status)
+        return _nan_surface(surface, width_grid, laws.status)
     error = _mean_error(program, laws.weights, width)
-    fit = SanosFit(status=laws.status, loss=error, steps=steps + laws.steps, widths=tried, held_out=held_out)
+    fit = SanosFit(
+        status=laws.status, loss=error, steps=steps + laws.steps, widths=width_grid, held_out=held_out
+    )
     return _surface(surface, program, known, laws=laws.weights, fit=fit, width=width)
 
 
-def _checked(
+def _check_widths(
     surface: QuoteSurface, loss: Loss, widths: ArrayLike | tuple[float, ...]
 ) -> Float[np.ndarray, " W"]:
-    """The widths to try, once all arguments are found to be right."""
-    tried = np.atleast_1d(np.asarray(widths, float))
+    """Check all arguments and return the widths to try."""
+    width_grid = np.atleast_1d(np.asarray(widths, float))
     if np.ndim(surface.t) != 1:
-        raise ArgumentError("fit_sanos fits one surface; call it for each of a stack.")
+        raise ArgumentError("fit_sanos fits one surface, got a stack; call it for each surface.")
     if loss.robust != "none":
         raise ArgumentError(
             f"SANOS minimises absolute errors, which are robust already; got Loss(robust={loss.robust!r}), "
-            "leave robust out."
+            "pass a loss without robust."
         )
-    if tried.ndim != 1 or not np.all((tried > 0.0) & (tried < 1.0)):
-        raise ArgumentError(f"widths must be one or more numbers in (0, 1), got {tried}.")
-    return tried
+    if width_grid.ndim != 1 or not np.all((width_grid > 0.0) & (width_grid < 1.0)):
+        raise ArgumentError(f"widths must be one or more numbers in (0, 1), got {width_grid}.")
+    return width_grid
 
 
 def _surface(
@@ -116,7 +123,7 @@ def _surface(
     fit: SanosFit,
     width: float,
 ) -> SANOS:
-    """The surface of the laws of the expiries that have quotes, nan at the others."""
+    """Build the surface from the distributions of the expiries with quotes; the other expiries are nan."""
     weights = np.full((known.size, program.nodes.size), np.nan)
     variance = np.full(known.size, np.nan)
     weights[known] = laws
@@ -131,8 +138,8 @@ def _surface(
     )
 
 
-def _nothing(surface: QuoteSurface, widths: np.ndarray, status: int) -> SANOS:
-    """A surface of nan, with the status that says why."""
+def _nan_surface(surface: QuoteSurface, widths: np.ndarray, status: int) -> SANOS:
+    """Build a surface of nan, with the status that says why."""
     t = np.asarray(surface.t)
     fit = SanosFit(
         status=int(status), loss=np.nan, steps=0, widths=widths, held_out=np.full(widths.size, np.nan)
@@ -150,14 +157,14 @@ def _nothing(surface: QuoteSurface, widths: np.ndarray, status: int) -> SANOS:
 def _program(
     loss: Loss, surface: QuoteSurface, used: Bool[Numbers, "2 T K"], known: Bool[Numbers, " T"]
 ) -> Program:
-    """The quotes as rows, and nodes that reach past them."""
+    """Collect the quotes as rows, and place nodes that reach past them."""
     targets = loss.targets(surface, used)
     where = np.nonzero(used)
     k = np.asarray(surface.k)[where[1:]]
     stdev = np.maximum.accumulate(np.asarray(surface.stdev)[known])
     unit = stdev[0]
-    far = np.max(np.abs(k)) + _BEYOND * stdev[-1]
-    nodes = np.exp(unit * np.sinh(np.arcsinh(far / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
+    farthest = np.max(np.abs(k)) + _BEYOND * stdev[-1]
+    nodes = np.exp(unit * np.sinh(np.arcsinh(farthest / unit) * np.linspace(-1.0, 1.0, 2 * _SIDE + 1)))
     return Program(
         row=(np.cumsum(known) - 1)[where[1]],
         k=k,
@@ -168,17 +175,18 @@ def _program(
 
 
 def _prices(program: Program, width: float) -> np.ndarray:
-    """Out-of-the-money price of each quote under each node alone, (Q, N)."""
+    """Price the out-of-the-money option of each quote under each single node, (Q, N)."""
     s = np.sqrt(width * program.variance)[program.row]
     count = s.size
-    k, s = (np.resize(x, bucket(count))[:, None] for x in (program.k, s))  # few shapes, few compilations
+    # padded to few shapes, so that there are few compilations
+    k, s = (np.resize(x, bucket(count))[:, None] for x in (program.k, s))
     return program.nodes * np.asarray(black.price(k - np.log(program.nodes), s, k >= 0.0))[:count]
 
 
 def _mean_error(
     program: Program, weights: np.ndarray, width: float, pick: slice | np.ndarray = slice(None)
 ) -> float:
-    """Mean of the absolute scaled errors of some quotes."""
+    """Compute the weighted mean of the absolute scaled errors of the quotes in `pick`."""
     price = np.sum(_prices(program, width) * weights[program.row], axis=1)
     target = program.targets
     outside = np.maximum(price - target.high, 0.0) + np.maximum(target.low - price, 0.0)
@@ -186,20 +194,20 @@ def _mean_error(
     return float(np.sum(share * (outside / target.scale)[pick]) / np.sum(share))
 
 
-def _compared(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
-    """Loss of each width over strikes that its program did not see, and the iterations spent."""
-    unseen = _held_out(program)
-    seen = ~unseen
-    if not np.any(unseen):
+def _compare_widths(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
+    """Compute the loss of each width over strikes held out from its program, and the iterations needed."""
+    is_held_out = _held_out_quotes(program)
+    is_training = ~is_held_out
+    if not np.any(is_held_out):
         return np.zeros(widths.size), 0
-    rest = program._replace(
-        row=program.row[seen],
-        k=program.k[seen],
-        targets=Targets._make(np.asarray(x)[seen] for x in program.targets),
+    training = program._replace(
+        row=program.row[is_training],
+        k=program.k[is_training],
+        targets=Targets._make(np.asarray(x)[is_training] for x in program.targets),
     )
-    laws = [_solved(rest, float(width)) for width in widths]
+    laws = [_solve(training, float(width)) for width in widths]
     errors = [
-        _mean_error(program, law.weights, float(width), unseen)
+        _mean_error(program, law.weights, float(width), is_held_out)
         if law.status == CalibrationStatus.converged
         else np.inf
         for law, width in zip(laws, widths, strict=True)
@@ -207,22 +215,22 @@ def _compared(program: Program, widths: np.ndarray) -> tuple[np.ndarray, int]:
     return np.array(errors), sum(law.steps for law in laws)
 
 
-def _held_out(program: Program) -> Bool[np.ndarray, " Q"]:
-    """Quotes of every third strike of an expiry but the outermost, (Q,)."""
-    unseen = np.zeros(program.row.size, bool)
+def _held_out_quotes(program: Program) -> Bool[np.ndarray, " Q"]:
+    """Flag the quotes at every third strike of each expiry, except the outermost strikes, (Q,)."""
+    is_held_out = np.zeros(program.row.size, bool)
     for i in range(program.variance.size):
-        here = np.flatnonzero(program.row == i)
-        strikes, place = np.unique(program.k[here], return_inverse=True)
-        # beyond the outermost strikes the nodes decide, not the kernel
-        unseen[here] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
-    return unseen
+        of_expiry = np.flatnonzero(program.row == i)
+        strikes, place = np.unique(program.k[of_expiry], return_inverse=True)
+        # prices beyond the other strikes depend on the nodes, not on the kernel's width
+        is_held_out[of_expiry] = (place % _FOLD == _FOLD // 2) & (place < strikes.size - 1)
+    return is_held_out
 
 
-def _solved(program: Program, width: float) -> Laws:
-    """The laws that price the quotes best at one width.
+def _solve(program: Program, width: float) -> Laws:
+    """Find the distributions that price the quotes best at one width.
 
-    Unknowns are the probabilities (T, N), then for each quote the price within its interval, how far the
-    model is above that price, and how far below it.
+    The unknowns are the probabilities (T, N), then for each quote a price within its interval, and by how
+    much the model is above or below that price.
     """
     from scipy import sparse
     from scipy.optimize import linprog
@@ -249,12 +257,12 @@ def _solved(program: Program, width: float) -> Laws:
     if solution.x is None:
         weights = np.full((expiries, count), np.nan)
         return Laws(weights=weights, status=int(CalibrationStatus.stalled), steps=0)
-    weights = _ordered(solution.x[:laws].reshape(expiries, count), program.nodes)
+    weights = _restore_order(solution.x[:laws].reshape(expiries, count), program.nodes)
     return Laws(weights=weights, status=int(status), steps=solution.nit)
 
 
 def _convex_order(expiries: int, nodes: np.ndarray) -> "Sparse":
-    """Calls of each law less those of the next one, at all nodes but the outermost: none may be positive."""
+    """Subtract calls of each next expiry from those of the expiry, at inner nodes; none may be positive."""
     from scipy import sparse
 
     calls = np.maximum(nodes - nodes[:, None], 0.0)[1:-1]
@@ -264,9 +272,10 @@ def _convex_order(expiries: int, nodes: np.ndarray) -> "Sparse":
 
 
 def _equalities(program: Program, width: float) -> "Sparse":
-    """A row per quote, model = price + above - below in units of its scale; then mass and mean of each law.
+    """Build the equality constraints of the linear program.
 
-    The right-hand sides are 0 for quotes and 1 for moments.
+    There is one row per quote, model = price + above - below in units of its scale, with right-hand side 0,
+    and then one row each for the mass and mean of every distribution, with right-hand side 1.
     """
     from scipy import sparse
 
@@ -280,19 +289,19 @@ def _equalities(program: Program, width: float) -> "Sparse":
         shape=(quotes, expiries * count),
     )
     scale = sparse.diags_array(1.0 / program.targets.scale)
-    one = sparse.eye_array(quotes)
-    errors = sparse.hstack([scale @ prices, -scale, -one, one])
+    identity = sparse.eye_array(quotes)
+    errors = sparse.hstack([scale @ prices, -scale, -identity, identity])
     moments = sparse.kron(sparse.eye_array(expiries), np.stack([np.ones(count), nodes]))
     empty = sparse.csr_array((2 * expiries, 3 * quotes))
     rows: Any = sparse.vstack([errors, sparse.hstack([moments, empty])])
     return rows
 
 
-def _ordered(weights: np.ndarray, nodes: np.ndarray) -> np.ndarray:
-    """The nearest laws without the solver's tolerance (1e-7): mean 1, and increasing in convex order.
+def _restore_order(weights: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Remove violations within the solver's tolerance (1e-7): restore mean 1 and increasing convex order.
 
-    Calls at the nodes, as a function of the strike, stay convex under a maximum with those of earlier
-    expiries and with intrinsic value; their second differences are the probabilities.
+    Call prices at the nodes, as a function of the strike, remain convex under a maximum with those of earlier
+    expiries and with intrinsic value; differences of their slopes are the probabilities.
     """
     weights = np.maximum(weights, 0.0)
     weights = weights / np.sum(weights, axis=1, keepdims=True)

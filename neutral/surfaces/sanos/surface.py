@@ -1,10 +1,11 @@
-"""`SANOS`: a surface of discrete laws smoothed by Black's kernel, free of static arbitrage.
+"""`SANOS`: a surface of discrete distributions smoothed by Black's kernel, free of static arbitrage.
 
-After Kratsios, Horvath, Buehler, Limmer and Saqur (2026, arXiv 2601.11209), as far as its abstract and
-summaries describe it. At expiry j the underlying over its forward is N_j exp(sqrt(V_j) Z - V_j / 2): N_j
-takes the value kappa_i with probability q_ji and has mean 1, and Z is normal and independent. If the laws of
-N_j increase in convex order and V_j does not fall, the products increase in convex order too (Jensen, given
-N_j; then given Z). So there is no calendar arbitrage, and no butterfly arbitrage since each expiry has a law.
+The method follows Kratsios, Horvath, Buehler, Limmer and Saqur (2026, arXiv 2601.11209), as far as the
+abstract and summaries describe it. At expiry j the underlying over its forward is
+N_j exp(sqrt(V_j) Z - V_j / 2). N_j takes the value kappa_i with probability q_ji and has mean 1, and Z is an
+independent standard normal. If the distributions of N_j increase in convex order and V_j does not fall, the
+products increase in convex order too (by Jensen's inequality given N_j, then given Z). So there is no
+calendar arbitrage. There is no butterfly arbitrage, because each expiry has a distribution.
 """
 
 from typing import Any, NamedTuple
@@ -23,16 +24,17 @@ from ..evidence import AbstractSurfaceFit, FittedSurface
 
 
 class SanosCertificate(eqx.Module):
-    """Margins of all conditions that make the surface free; one below zero by more than rounding is violated.
+    """Margins of all no-arbitrage conditions of the surface; a margin below zero is a violation.
 
     Padded entries are inf in margins and 0 in errors.
 
     Attributes:
         weight: Smallest probability of each expiry, (T,).
         mass_error: Sum of the probabilities less 1, (T,).
-        mean_error: Mean of the law less 1, (T,).
-        order: Smallest rise of the discrete law's calls since the expiry before, over all strikes, (T - 1,).
-        kernel: Relative rise of the kernel's variance since the expiry before, (T - 1,).
+        mean_error: Mean of the discrete distribution less 1, (T,).
+        order: Smallest rise, over all strikes, of the discrete distribution's call prices from one expiry to
+            the next, (T - 1,).
+        kernel: Relative rise of the kernel's variance from one expiry to the next, (T - 1,).
     """
 
     weight: Any
@@ -43,7 +45,7 @@ class SanosCertificate(eqx.Module):
 
     @property
     def margin(self) -> float:
-        """The smallest of all margins; 0 where a condition binds, as at most vertices of a linear program.
+        """The smallest of all margins; 0 where a condition binds, as in most solutions of a linear program.
 
         An error of mass or mean beyond rounding counts as a negative margin.
         """
@@ -54,25 +56,25 @@ class SanosCertificate(eqx.Module):
 
     @property
     def free(self) -> bool:
-        """Whether no condition is violated beyond rounding (1e-12)."""
+        """True if no condition is violated by more than rounding (1e-12)."""
         return self.margin >= -ROUNDING
 
     def __str__(self) -> str:
-        """One line with the verdict and the smallest margin."""
+        """Write one line with the verdict and the smallest margin."""
         verdict = "free of static arbitrage" if self.free else "NOT free of static arbitrage"
-        return f"{verdict}: laws in convex order, smallest margin {self.margin:.2e}"
+        return f"{verdict}: smallest margin {self.margin:.2e} of distributions in convex order"
 
 
 class SanosFit(AbstractSurfaceFit):
-    """Evidence of a fit by linear programming.
+    """Record of a fit by linear programming.
 
     Attributes:
         status: `CalibrationStatus` code.
         loss: Weighted mean of the absolute errors in units of the loss, over the quotes that were fitted.
-        steps: Iterations of all linear programs.
+        steps: Number of iterations of all linear programs.
         widths: Widths of the kernel that were tried, (W,).
-        held_out: Loss of each width over the training quotes that its program did not see, (W,); nan where
-            only one width was given.
+        held_out: Loss of each width over the training quotes held out from its program, (W,); nan if only one
+            width was tried.
     """
 
     status: Any
@@ -83,9 +85,9 @@ class SanosFit(AbstractSurfaceFit):
 
 
 class Law(NamedTuple):
-    """The law of one expiry as it counts at maturities t of any shape (...)."""
+    """The distribution of one expiry, as it enters prices at maturities t of any shape (...)."""
 
-    share: Real  # (...) its share of the price
+    share: Real  # (...) share in the price
     nodes: Real  # (N, ...)
     weights: Real  # (N, ...)
     variance: Real  # (1, ...) of the kernel
@@ -94,19 +96,19 @@ class Law(NamedTuple):
 class SANOS(PricedSurface, FittedSurface[SanosFit]):
     """Smooth strictly arbitrage-free non-parametric option surface (Kratsios, Horvath et al. 2026).
 
-    A call is sum_i q_i times the Black call on a forward of kappa_i. Between expiries calls are linear in
-    time at fixed k: convex combinations of convex functions, and rising because the later ones are above.
-    Before the first expiry N becomes 1 + sqrt(t / t_1) (N - 1), whose law increases in convex order with t
-    (it adds a multiple of a variable of mean 0), and the kernel's variance is in proportion to t. After the
-    last expiry the kernel's variance grows as if the volatility at the money stayed.
+    A call price is sum_i q_i times the Black price on a forward of kappa_i. Between expiries call prices are
+    linear in time at fixed k, so they are convex in strike and do not fall in time. Before the first expiry N
+    is replaced by 1 + sqrt(t / t_1) (N - 1), whose distribution increases in convex order with t, and the
+    kernel's variance is proportional to t. After the last expiry the kernel's variance grows at the rate of a
+    constant volatility at the money.
 
     Attributes:
-        expiries: Years, ascending, (T,).
-        nodes: kappa, ascending, > 0, (N,).
-        weights: q, (T, N); nan where there is no law (padded).
-        variance: V, the kernel's total variance at the expiries, (T,).
+        expiries: Expiries in years, ascending, (T,).
+        nodes: Values kappa of N, ascending, > 0, (N,).
+        weights: Probabilities q, (T, N); nan where there is no distribution (padded).
+        variance: Total variance V of the kernel at the expiries, (T,).
         width: V over the total variance at the money, which sets the smoothness.
-        fit: How it was fitted; None where it was not.
+        fit: Record of the fit; None if the surface was not fitted.
     """
 
     expiries: Any
@@ -117,11 +119,11 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
 
     @property
     def known(self) -> Flags:
-        """Expiries that have a law, (T,)."""
+        """True for expiries that have a distribution, (T,)."""
         return jnp.isfinite(jnp.asarray(self.weights)[..., 0])
 
     def _laws(self, t: Real) -> tuple[Law, Law]:
-        """The laws of the expiry before and of the one after t, with their shares."""
+        """Return the distributions of the expiries before and after t, with their shares."""
         known = self.known
         order = jnp.argsort(~known, stable=True)
         at = jnp.where(known, jnp.asarray(self.expiries, float), jnp.inf)[order]
@@ -130,16 +132,21 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
         last = jnp.sum(known) - 1
         after = jnp.clip(jnp.searchsorted(at, t, side="right"), 0, last)
         before = jnp.maximum(jnp.where(t >= at[last], last, after - 1), 0)
-        early = jnp.minimum(t / at[0], 1.0)
-        late = jnp.maximum(t / at[last] - 1.0, 0.0) * v[last] / self.width
+        early_share = jnp.minimum(t / at[0], 1.0)
+        late_variance = jnp.maximum(t / at[last] - 1.0, 0.0) * v[last] / self.width
         gap = at[after] - at[before]
         share = jnp.where(gap > 0.0, (t - at[before]) / jnp.where(gap > 0.0, gap, 1.0), 1.0)
         nodes = jnp.reshape(jnp.asarray(self.nodes), (-1,) + (1,) * jnp.ndim(t))
-        moved = 1.0 + jnp.sqrt(early)[None] * (nodes - 1.0)
+        scaled_nodes = 1.0 + jnp.sqrt(early_share)[None] * (nodes - 1.0)
 
         def law(share: Real, i: Codes) -> Law:
             weights = jnp.moveaxis(q[i], -1, 0)
-            return Law(share=share, nodes=moved, weights=weights, variance=(v[i] * early + late)[None])
+            return Law(
+                share=share,
+                nodes=scaled_nodes,
+                weights=weights,
+                variance=(v[i] * early_share + late_variance)[None],
+            )
 
         return law(1.0 - share, before), law(share, after)
 
@@ -153,7 +160,7 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
         return total
 
     def density_at(self, k: Real, t: Real) -> Real:
-        """See `VolSurface.density_at`: the sum of the kernels."""
+        """See `VolSurface.density_at`; the density is the weighted sum of the kernels."""
         total = jnp.zeros_like(k)
         for law in self._laws(t):
             s = jnp.sqrt(law.variance)
@@ -163,15 +170,17 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
 
     def local_variance_at(self, k: Real, t: Real) -> Real:
         """See `VolSurface.local_variance_at`; nan where the density underflows."""
-        later = jax.jvp(lambda t: self.out_of_the_money_price(k, t), (t,), (jnp.ones_like(t),))[1]
+        time_slope = jax.jvp(lambda t: self.out_of_the_money_price(k, t), (t,), (jnp.ones_like(t),))[1]
         density = self.density_at(k, t)
         # Dupire's formula on normalised calls: 2 dc/dt / (x^2 d2c/dx2), where x^2 d2c/dx2 = e^k density
-        some = density > 0.0
-        return jnp.where(some, 2.0 * later / (jnp.exp(k) * jnp.where(some, density, 1.0)), jnp.nan)
+        positive = density > 0.0
+        return jnp.where(
+            positive, 2.0 * time_slope / (jnp.exp(k) * jnp.where(positive, density, 1.0)), jnp.nan
+        )
 
     @property
     def certificate(self) -> SanosCertificate:
-        """The conditions under which the surface is free, checked on its numbers."""
+        """Margins of the no-arbitrage conditions, computed from the fields."""
         known = np.asarray(self.known)
         q = np.asarray(self.weights)[known]
         v = np.asarray(self.variance)[known]

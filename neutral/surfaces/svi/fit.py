@@ -1,4 +1,4 @@
-"""`fit_svi`: least squares of one raw SVI smile that is free of butterfly arbitrage."""
+"""`fit_svi`: least-squares fit of one raw SVI smile that is free of butterfly arbitrage."""
 
 import itertools
 from collections.abc import Callable
@@ -15,18 +15,20 @@ from ...precision import require_precision
 from ...typing import Numbers, Real, Scalar
 from .svi import SVI
 
-_SHIFTS = (-1.0, -0.3, 0.0, 0.3, 1.0)  # starting m, in units of the spread of k
-_BENDS = (0.03, 0.1, 0.3, 1.0, 3.0)  # starting sigma, in units of the spread of k
-_TESTED = np.sinh(np.linspace(-6.0, 6.0, 481))  # (k - m) / sigma where the fit watches Durrleman's function
+_SHIFTS = (-1.0, -0.3, 0.0, 0.3, 1.0)  # starting m, in units of the standard deviation of k
+_BENDS = (0.03, 0.1, 0.3, 1.0, 3.0)  # starting sigma, in units of the standard deviation of k
+_TEST_POINTS = np.sinh(
+    np.linspace(-6.0, 6.0, 481)
+)  # (k - m) / sigma where the fit evaluates Durrleman's function
 _STEEPEST = 1.99999  # largest slope of a wing
-_EVALUATIONS = 500  # most evaluations of one stage
+_EVALUATIONS = 500  # limit of evaluations in one stage
 
 
 class Stage(NamedTuple):
-    """Conditions of one of the fits that follow each other until a smile is free between the points too."""
+    """Settings of one of the successive fits, which end once the smile is free of arbitrage for all k."""
 
-    penalty: float  # on what Durrleman's function lacks
-    least: float  # value that Durrleman's function must have
+    penalty: float  # on the shortfall of Durrleman's function
+    least: float  # value below which Durrleman's function is penalised
 
 
 _STAGES = (
@@ -45,7 +47,7 @@ class SmileQuotes(NamedTuple):
 
     k: Real
     w: Real
-    root: Real  # square root of the weights
+    root: Real  # square root of the weights, over the unit of w
     unit: Scalar  # of k
     level: Scalar  # of w
 
@@ -56,28 +58,30 @@ Function = Callable[[Real, SmileQuotes, Stage], Real]
 def fit_svi(k: ArrayLike, w: ArrayLike, weight: ArrayLike = 1.0) -> SVI:
     """Fit a raw SVI smile (Gatheral 2004), free of butterfly arbitrage for all k.
 
-    The fit starts from the best of 25 smiles, each the linear least squares at a given m and sigma (De Marco
-    and Martini 2009). Where the smile it reaches is not free, it continues under penalties on a negative
-    Durrleman function until the exact test finds the smile free.
+    The fit starts from the best of 25 smiles, each a linear least-squares fit at given m and sigma (De Marco
+    and Martini 2009). If the result has butterfly arbitrage, the fit continues with penalties on a negative
+    Durrleman function until the exact test passes.
 
     Args:
-        k: Log-forward moneyness of the quotes, (K,), at least five different.
-        w: Their total variances, (K,), > 0.
-        weight: Weights of their squared errors, broadcast, >= 0.
+        k: Log-forward moneyness of the quotes, (K,), with at least five different values.
+        w: Total variances of the quotes, (K,), > 0.
+        weight: Weights of the squared errors, broadcast, >= 0; at least five different k need weight > 0.
+
+    Returns:
+        The smile.
 
     Raises:
-        ArgumentError: the quotes are not as above, or no smile near them is free.
+        ArgumentError: the quotes are not as above, or the fit reaches no smile free of butterfly arbitrage.
     """
     from scipy.optimize import least_squares
 
     require_precision("float64")
-    quotes = _checked(k, w, weight)
-    starts = [_linear(quotes, m, sigma) for m, sigma in itertools.product(_SHIFTS, _BENDS)]
+    quotes = _check_quotes(k, w, weight)
+    starts = [_linear_start(quotes, m, sigma) for m, sigma in itertools.product(_SHIFTS, _BENDS)]
     x = min(starts, key=lambda x: float(np.sum(np.asarray(_residuals(x, quotes, _STAGES[0])) ** 2)))
     for stage in _STAGES:
-        slopes: Any = _on_host(
-            _slopes, quotes, stage
-        )  # SciPy's stub knows only the names of difference rules
+        # typed Any, because SciPy's stub accepts only the names of difference rules
+        slopes: Any = _on_host(_slopes, quotes, stage)
         x = least_squares(
             _on_host(_residuals, quotes, stage),
             x,
@@ -89,15 +93,17 @@ def fit_svi(k: ArrayLike, w: ArrayLike, weight: ArrayLike = 1.0) -> SVI:
         smile = _smile(x, quotes)
         if smile.butterfly()[0] >= 0.0:
             return smile
-    raise ArgumentError("fit_svi found no smile free of butterfly arbitrage near the quotes.")
+    raise ArgumentError(
+        "fit_svi found no smile free of butterfly arbitrage near the quotes; check them for arbitrage."
+    )
 
 
 def _on_host(function: Function, quotes: SmileQuotes, stage: Stage) -> Callable[[np.ndarray], np.ndarray]:
     return lambda x: np.asarray(function(x, quotes, stage))
 
 
-def _checked(k: ArrayLike, w: ArrayLike, weight: ArrayLike) -> SmileQuotes:
-    """The quotes, checked, with weights that sum to 1 and the units of the coordinates."""
+def _check_quotes(k: ArrayLike, w: ArrayLike, weight: ArrayLike) -> SmileQuotes:
+    """Check the quotes, and return them with weights of sum 1 and the units of the coordinates."""
     k = np.asarray(k, np.float64)
     w = np.asarray(w, np.float64)
     if k.ndim != 1 or w.shape != k.shape or np.unique(k).size < 5:
@@ -107,9 +113,11 @@ def _checked(k: ArrayLike, w: ArrayLike, weight: ArrayLike) -> SmileQuotes:
         )
     weight = np.broadcast_to(np.asarray(weight, np.float64), k.shape)
     if not np.all(np.isfinite(k) & np.isfinite(w) & (w > 0) & np.isfinite(weight) & (weight >= 0)):
-        raise ArgumentError("fit_svi needs finite k, w above 0 and weights that are not negative.")
+        raise ArgumentError(
+            "fit_svi needs finite k, finite w > 0 and finite weights >= 0; got a value that is none of these."
+        )
     if np.unique(k[weight > 0]).size < 5:
-        raise ArgumentError("fit_svi needs at least five quotes of a weight above 0.")
+        raise ArgumentError("fit_svi needs at least five different k with a weight above 0, got fewer.")
     level = float(np.average(w, weights=weight))
     root = np.sqrt(weight / np.sum(weight)) / level
     return SmileQuotes(
@@ -118,10 +126,10 @@ def _checked(k: ArrayLike, w: ArrayLike, weight: ArrayLike) -> SmileQuotes:
 
 
 def _smile(x: Float[Numbers, "5"], quotes: SmileQuotes) -> SVI:
-    """The smile of coordinates x: least w, slopes of the left and right wing, m, log sigma.
+    """Build the smile from coordinates x: least w, slopes of the left and right wing, m, log sigma.
 
-    All are in units of the quotes. The least w is a + b sigma sqrt(1 - rho^2), and the slopes of the wings
-    are b (1 -+ rho), whose product is b^2 (1 - rho^2).
+    The coordinates are in the units of `quotes`. The least w is a + b sigma sqrt(1 - rho^2), and the slopes
+    of the wings are b (1 -+ rho), whose product is b^2 (1 - rho^2).
     """
     least, left, right, m, log_sigma = x
     unit = quotes.unit
@@ -139,28 +147,28 @@ def _smile(x: Float[Numbers, "5"], quotes: SmileQuotes) -> SVI:
 
 
 def _limits(quotes: SmileQuotes) -> np.ndarray:
-    """Bounds of the coordinates, (2, 5): a positive w, wings below the bound of Lee (2004)."""
+    """Compute bounds of the coordinates, (2, 5): w is positive, wings are below the bound of Lee (2004)."""
     steep = _STEEPEST * quotes.unit / quotes.level
     return np.array([[1e-6, 1e-6, 1e-6, -10.0, -7.0], [1e3, steep, steep, 10.0, 4.0]])
 
 
 @jax.jit
 def _residuals(x: Float[Numbers, "5"], quotes: SmileQuotes, stage: Stage) -> Float[Numbers, " n"]:
-    """Weighted errors of the quotes, then what Durrleman's function lacks at many points and in the wings."""
+    """Compute weighted errors of the quotes, then penalties on Durrleman's function, also in the wings."""
     smile = _smile(x, quotes)
     errors = quotes.root * (smile.total_variance(quotes.k) - quotes.w)
     # g tends to 1/4 - (slope / 4)^2 in a wing
     wings = [0.25 - (0.25 * smile.b * (1.0 + side * smile.rho)) ** 2 for side in (1.0, -1.0)]
-    g = smile.durrleman(smile.m + smile.sigma * jnp.asarray(_TESTED))
-    lack = jnp.minimum(jnp.append(g, jnp.stack(wings)) - stage.least, 0.0)
-    return jnp.concatenate([errors, stage.penalty * lack])
+    g = smile.durrleman(smile.m + smile.sigma * jnp.asarray(_TEST_POINTS))
+    shortfall = jnp.minimum(jnp.append(g, jnp.stack(wings)) - stage.least, 0.0)
+    return jnp.concatenate([errors, stage.penalty * shortfall])
 
 
 _slopes = jax.jit(jax.jacfwd(_residuals))
 
 
-def _linear(quotes: SmileQuotes, m: float, sigma: float) -> np.ndarray:
-    """Coordinates of the least squares at given m and sigma, inside the bounds.
+def _linear_start(quotes: SmileQuotes, m: float, sigma: float) -> np.ndarray:
+    """Fit by linear least squares at given m and sigma, and return coordinates inside the bounds.
 
     w is linear in a, b rho and b once m and sigma are given (De Marco and Martini 2009).
     """

@@ -1,4 +1,4 @@
-"""`SSVI` with a power law: one correlation for all maturities (Gatheral and Jacquier 2014)."""
+"""`SSVI` with a power law and one correlation for all maturities (Gatheral and Jacquier 2014)."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ from ..essvi.surface import ESSVI
 
 
 class SSVI(VolSurface):
-    """Smiles of theta(t), psi = theta phi(theta) and one rho, with a power law for phi.
+    """Surface of eSSVI smiles with theta(t), psi = theta phi(theta) and one rho, with a power law for phi.
 
-    phi = eta / (theta^gamma (1 + theta)^(1 - gamma)). theta(t) is linear between expiries, from 0 at t = 0,
-    and continues its last growth after the last expiry. For gamma in (0, 1/2], eta (1 + |rho|) <= 2 and theta
-    that does not fall the surface is free of static arbitrage at all k and t (Gatheral and Jacquier 2014,
-    remark 4.4).
+    The power law is phi = eta / (theta^gamma (1 + theta)^(1 - gamma)). theta(t) is linear between expiries,
+    from 0 at t = 0, and continues its last growth after the last expiry. If gamma is in (0, 1/2],
+    eta (1 + |rho|) <= 2 and theta does not fall, the surface is free of static arbitrage at all k and t
+    (Gatheral and Jacquier 2014, remark 4.4).
 
     Attributes:
-        expiries: Years, ascending, (T,).
-        theta: Total variance at the money, > 0, (T,).
+        expiries: Expiries in years, ascending, > 0, (T,).
+        theta: Total variance at the money at the expiries, > 0, (T,).
     """
 
     expiries: Any
@@ -35,22 +35,22 @@ class SSVI(VolSurface):
     gamma: Scalar = param(Interval(0.0, 1.0), "decay of curvature with total variance")
 
     def __check_init__(self) -> None:
-        """Refuse fields that do not make a surface; traced numbers are not checked."""
+        """Raise an error if the fields do not define a surface; traced numbers are not checked."""
         t = self.expiries
         theta = self.theta
         if np.ndim(t) != 1 or np.shape(t) != np.shape(theta):
             raise ArgumentError(
-                f"expiries and theta must have one shape (T,), got {np.shape(t)}, {np.shape(theta)}."
+                f"expiries and theta must have one shape (T,), got {np.shape(t)} and {np.shape(theta)}."
             )
         if isinstance(t, Tracer) or isinstance(theta, Tracer):
             return
         t = np.asarray(t)
         theta = np.asarray(theta)
         if not (np.all(np.diff(t) > 0) and np.all(t > 0) and np.all(theta > 0)):
-            raise ArgumentError("SSVI: expiries must be positive and ascend, theta must be above 0.")
+            raise ArgumentError("SSVI: expiries must be positive and ascend, and theta must be above 0.")
 
     def psi(self, theta: Real) -> Real:
-        """theta phi(theta)."""
+        """Compute psi = theta phi(theta)."""
         return self.eta * (theta / (1.0 + theta)) ** (1.0 - self.gamma)
 
     def variance_at(self, k: Real, t: Real) -> Real:
@@ -61,7 +61,7 @@ class SSVI(VolSurface):
         return variance(k, level, self.psi(level), self.rho)
 
     def smiles(self) -> ESSVI:
-        """The smiles at the expiries as an `ESSVI`, which interpolates between them differently."""
+        """Return the smiles at the expiries as an `ESSVI`, which interpolates between them differently."""
         theta = jnp.asarray(self.theta, jnp.float64)
         return ESSVI(
             expiries=self.expiries,
@@ -72,5 +72,5 @@ class SSVI(VolSurface):
 
     @property
     def certificate(self) -> Certificate:
-        """The exact tests of the smiles at the expiries and of neighbouring ones."""
+        """Exact tests of the smiles at the expiries and of their neighbours; `between` tests `smiles()`."""
         return self.smiles().certificate

@@ -1,4 +1,4 @@
-"""Raw SVI (Gatheral 2004): one smile of five parameters, its jump-wings form, its exact butterfly test."""
+"""Raw SVI (Gatheral 2004): one smile of five parameters, its jump-wings form and exact butterfly test."""
 
 import math
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from ...numerics.normal import as_float64
 from ...options.arbitrage import durrleman
 from ...typing import Real, Scalar
 
-_HALVINGS = 40  # of the search for the nearest free smile
+_HALVINGS = 40  # bisection steps towards the nearest smile free of butterfly arbitrage
 
 
 class JumpWings(NamedTuple):
-    """SVI in numbers that a trader reads off a smile and that change little with maturity.
+    """Jump-wings parameters of SVI (Gatheral and Jacquier 2014, equation 3.5).
 
-    They are those of Gatheral and Jacquier (2014, equation 3.5).
+    Traders can read them off a smile, and they change little with maturity.
     """
 
     v: float
@@ -39,7 +39,7 @@ class JumpWings(NamedTuple):
 class SVI(eqx.Module):
     """One smile, w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)), k the log-forward moneyness.
 
-    Equation 3.1 of Gatheral and Jacquier (2014).
+    The formula is equation 3.1 of Gatheral and Jacquier (2014).
     """
 
     a: Scalar = param(Unbounded(), "level of total variance")
@@ -49,7 +49,7 @@ class SVI(eqx.Module):
     sigma: Scalar = param(Positive(), "width of the bend, > 0")
 
     def derivatives(self, k: ArrayLike) -> tuple[Real, Real, Real]:
-        """w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""
+        """Compute w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""
         (points,) = as_float64(k)
         x = points - self.m
         root = jnp.sqrt(x * x + self.sigma**2)
@@ -57,15 +57,15 @@ class SVI(eqx.Module):
         return w, self.b * (self.rho + x / root), self.b * self.sigma**2 / root**3
 
     def total_variance(self, k: ArrayLike) -> Real:
-        """Total implied variance at log-forward moneyness k, any shape."""
+        """Compute total implied variance at log-forward moneyness k, any shape."""
         return self.derivatives(k)[0]
 
     def durrleman(self, k: ArrayLike) -> Real:
-        """Durrleman's function g, any shape; it is negative where there is butterfly arbitrage."""
+        """Compute Durrleman's function g, any shape; it is negative where there is butterfly arbitrage."""
         return durrleman(k, *self.derivatives(k))
 
     def jump_wings(self, t: float) -> JumpWings:
-        """The jump-wings parameters at a maturity of t years."""
+        """Compute the jump-wings parameters at a maturity of t years."""
         a, b, rho, m, sigma = self._numbers()
         w = a + b * (math.hypot(m, sigma) - rho * m)
         slope = b * (rho - m / math.hypot(m, sigma))
@@ -81,11 +81,14 @@ class SVI(eqx.Module):
 
     @classmethod
     def from_jump_wings(cls, wings: JumpWings, t: float) -> "SVI":
-        """The smile of given jump-wings parameters (Gatheral and Jacquier 2014, lemma 3.2).
+        """Build the smile with given jump-wings parameters (Gatheral and Jacquier 2014, lemma 3.2).
 
         Args:
-            wings: p, c > 0 and 0 < v_min <= v, with psi inside (-p/2, c/2).
-            t: Years, > 0.
+            wings: Parameters with p, c > 0, 0 < v_min <= v and psi inside (-p/2, c/2).
+            t: Maturity in years, > 0.
+
+        Returns:
+            The smile.
 
         Raises:
             ArgumentError: no smile has these parameters.
@@ -96,12 +99,17 @@ class SVI(eqx.Module):
         rho = (c - p) / (c + p)
         bend = rho - 2.0 * psi * root / b  # m / sqrt(m^2 + sigma^2)
         if not (p > 0 and c > 0 and 0 < v_min <= v and t > 0 and abs(bend) < 1):
-            raise ArgumentError(f"No SVI smile has the jump wings {wings} at t = {t}.")
+            raise ArgumentError(
+                f"No SVI smile has the jump wings {wings} at t = {t}; they must satisfy p, c, t > 0, "
+                "0 < v_min <= v and -p/2 < psi < c/2."
+            )
         # (v - v_min) t / b = -rho m + sqrt(m^2 + sigma^2) - sigma sqrt(1 - rho^2), linear in the length below
         flat = math.sqrt(1.0 - bend**2)
         unit = 1.0 - rho * bend - flat * math.sqrt(1.0 - rho**2)
         if unit <= 0.0:
-            raise ArgumentError("The smile's minimum is at the money: its jump wings do not determine it.")
+            raise ArgumentError(
+                "The smile has its minimum at the money, so its jump wings do not determine it."
+            )
         length = (v - v_min) * t / (b * unit)
         sigma = flat * length
         return cls(
@@ -109,7 +117,7 @@ class SVI(eqx.Module):
         )
 
     def butterfly(self) -> tuple[float, float]:
-        """Exact butterfly test for all k: the smallest value of Durrleman's function g, and its k.
+        """Compute the minimum of Durrleman's function g over all k: an exact test of butterfly arbitrage.
 
         With k = m + sigma sinh(u) and y = e^u, g is a ratio of polynomials in y, and its extremes are among
         the roots of a third polynomial, the numerator of its derivative. The smile is free of butterfly
@@ -117,7 +125,8 @@ class SVI(eqx.Module):
         Mingone (2022) describe the same smiles by their parameters.
 
         Returns:
-            min g and its k; -inf where a wing is steeper than 2 (Lee 2004) or total variance is not positive.
+            The smallest g and its k; g is -inf if a wing is steeper than 2 (Lee 2004) or total variance is
+            not positive everywhere.
         """
         a, b, rho, m, sigma = self._numbers()
         if b * (1.0 + abs(rho)) > 2.0:
@@ -137,7 +146,7 @@ class SVI(eqx.Module):
         return float(g[worst]), float(k[worst])
 
     def _durrleman_ratio(self) -> tuple[Polynomial, Polynomial]:
-        """Numerator and denominator of g as polynomials in y."""
+        """Compute numerator and denominator of g as polynomials in y."""
         a, b, rho, m, sigma = self._numbers()
         y = Polynomial([0.0, 1.0])
         square = Polynomial([1.0, 0.0, 1.0])  # 1 + y^2
@@ -149,16 +158,19 @@ class SVI(eqx.Module):
         return top, 16.0 * w**2 * square**3
 
     def repaired(self, t: float) -> "SVI":
-        """The smile itself where it is free of butterfly arbitrage; otherwise the nearest free one on a line.
+        """Return the smile, or if it has butterfly arbitrage, the nearest smile without on a line.
 
-        The line leads to the smile that keeps level and slope at the money and the left wing and is free of
-        butterfly arbitrage (Gatheral and Jacquier 2014, section 5.1).
+        The line, in jump-wings parameters, leads to a smile with the same level and slope at the money and
+        the same left wing but without butterfly arbitrage (Gatheral and Jacquier 2014, section 5.1).
 
         Args:
-            t: Years, > 0.
+            t: Maturity in years, > 0.
+
+        Returns:
+            A smile free of butterfly arbitrage.
 
         Raises:
-            ArgumentError: the end of the line is not free either (its wings are too steep).
+            ArgumentError: the end of the line has butterfly arbitrage too, because its wings are too steep.
         """
         if self.butterfly()[0] >= 0.0:
             return self
@@ -169,7 +181,7 @@ class SVI(eqx.Module):
         end = np.array(wings._replace(c=c, v_min=v_min))
 
         def smile_at(share: float) -> SVI | None:
-            """The smile at a share of the way, where it is free."""
+            """Return the smile at a share of the line, or None if it has butterfly arbitrage."""
             mix = JumpWings._make(float(x) for x in start + share * (end - start))
             try:
                 smile = SVI.from_jump_wings(mix, t)
@@ -179,7 +191,9 @@ class SVI(eqx.Module):
 
         best = smile_at(1.0)
         if best is None:
-            raise ArgumentError("The smile has no repair that keeps its left wing: it is too steep.")
+            raise ArgumentError(
+                "The smile cannot be repaired with its left wing unchanged, because that wing is too steep."
+            )
         low = 0.0
         high = 1.0
         for _ in range(_HALVINGS):

@@ -121,7 +121,7 @@ FAULTS = {
     "empty": ("\n", "is empty"),
     "header only": (MIDDLE.splitlines()[0], "no rows"),
     "no strike": (MIDDLE.replace("strike", "k"), "required column missing: 'strike'"),
-    "no maturity": (MIDDLE.replace("days,T", "d,e"), "no maturity"),
+    "no maturity": (MIDDLE.replace("days,T", "d,e"), "no maturities"),
     "no quotes": (
         MIDDLE.replace(",iv", ",vol"),
         "no quotes that can be used; expected the columns bid and ask, or",

@@ -88,7 +88,7 @@ def test_a_refused_maturity_leaves_its_neighbours_alone():
         ({"N": 4}, "at least 12"),
         ({"N": 1023, "weights": "simpson"}, "even N, got 1023: take 1024"),
         ({"alpha": 0.0}, "neither 0 nor -1"),
-        ({"alpha": -1.0}, "-0.5 always admissible"),
+        ({"alpha": -1.0}, "-0.5 is always admissible"),
         ({"alpha": np.nan}, "finite"),
         ({"eta": 0.0}, "eta must be finite and > 0"),
         ({"weights": "boole"}, "'trapezoid' or 'simpson'"),

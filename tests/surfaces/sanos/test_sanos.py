@@ -120,7 +120,7 @@ def test_what_cannot_be_fitted_says_so(heston):
         fit_sanos(heston, widths=1.5)
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.fit_surface_batch([heston], method="sanos")
-    with pytest.raises(nt.ArgumentError, match="each of a stack"):
+    with pytest.raises(nt.ArgumentError, match="each surface"):
         nt.fit_surface(nt.stack([heston, heston]), method="sanos")
 
 

@@ -75,7 +75,7 @@ def test_a_page_without_a_fit_says_why(tmp_path):
     ):
         assert part in text
     order = [text.index(f"class='badge {kind}'", text.index("<h3>Gates: ")) for kind in ("warn", "pass")]
-    assert order == sorted(order) and "removed_share is 0.5, it must be at most 0.15" in text
+    assert order == sorted(order) and "removed_share is 0.5, but it must be at most 0.15" in text
     assert "largest_iv unknown" in text and "butterfly_share is not measured" in text
     structure = Structure()
     structure.feed(text)
