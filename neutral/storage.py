@@ -109,11 +109,14 @@ def load(path: str | os.PathLike[str]) -> Any:
             accepted = " or ".join(map(str, READABLE))
             raise DataError(f"{path}: format {content['format']!r} cannot be read; expected {accepted}.")
         durable.check_seal(Path(path), content)
-        return _decode(content["object"])
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
     except DataError:
         raise
+    except _DAMAGE as error:
+        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
+    try:
+        return _decode(content["object"])
     except _DAMAGE as error:
         raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
 

@@ -106,9 +106,47 @@ def test_a_part_of_ones_own_leaves_out_the_request(surface, tmp_path):
 
 def test_files_of_no_or_another_format_are_refused(tmp_path):
     path = tmp_path / "result"
-    path.write_text('{"format": 3, "object": {"none": true}}')
-    with pytest.raises(nt.DataError, match="format 3 cannot be read; expected 1 or 2"):
+    path.write_text('{"format": 9, "object": {"none": true}}')
+    with pytest.raises(nt.DataError, match="format 9 cannot be read; expected 1 or 2 or 3"):
         nt.load(path)
+    with pytest.raises(nt.DataError, match="cannot be read: No such file"):
+        nt.load(tmp_path / "nothing")
     path.write_text('{"format": 2, "object": {"type": "Path", "fields": {}}}')
     with pytest.raises(nt.DataError, match="type 'Path' cannot be read"):
         nt.load(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "[]",
+        "1",
+        '{"format": 2}',
+        '{"format": 2, "object": {"type": "Heston", "fields": NaN}}',
+        '{"format": 2, "object": {"type": "Heston", "fields": {}}}',
+        '{"format": 2, "object": {"type": "QuoteSurface", "fields": {"settlement": {"text": "cash"}}}}',
+        '{"format": 2, "object": {"data": [1%s], "dtype": "int64", "shape": [1]}}' % ("0" * 400),
+        '{"format": 2, "object": {"data": [1], "dtype": "int64", "shape": [1e99]}}',
+        '{"format": 2, "object": {"data": [1], "dtype": "a b", "shape": [1]}}',
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, text):
+    path = tmp_path / "result"
+    path.write_text(text)
+    with pytest.raises(nt.NeutralError, match="result"):
+        nt.load(path)
+
+
+def test_any_byte_that_changes_is_noticed(tmp_path):
+    path = tmp_path / "model"
+    model = nt.Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.4, rho=-0.6)
+    nt.save(model, path)
+    whole = path.read_bytes()
+    for i in range(len(whole)):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        try:
+            loaded = nt.load(path)
+        except nt.DataError:
+            continue
+        assert_same(loaded, model)  # a blank became another one

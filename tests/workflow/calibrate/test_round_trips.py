@@ -24,6 +24,7 @@ from neutral.workflow.calibrate.parquet import (
 )
 from neutral.workflow.calibrate.rows import columns_of
 from neutral.workflow.calibrate.store import Part, Store, create_store
+from neutral.workflow.csv_files import FORMULA, write_csv
 
 MODELS = ["black", "piecewise_heston"]
 FIT_COLUMNS = columns_of("fits", MODELS)
@@ -131,8 +132,14 @@ def test_the_workbook_has_no_formulas_and_every_text(fits):
         message = line[header.index("message")]
         assert message.data_type != "f"
         expected = row["message"]
-        if expected.startswith(sinks.FORMULA):
+        if expected.startswith(FORMULA):
             expected = f"'{expected}"
         plain = "".join(c for c in expected if c.isprintable() or c == "\n")
         if plain == expected:
             assert (message.value or "") == expected
+
+
+def test_csv_files_have_no_formulas(tmp_path):
+    frame = pd.DataFrame({"name": ["=1+1", "@x", "BTC"], "number": [-1.0, 2.0, None]})
+    write_csv(tmp_path / "table.csv", frame)
+    assert (tmp_path / "table.csv").read_text() == "name,number\n'=1+1,-1.0\n'@x,2.0\nBTC,\n"

@@ -227,3 +227,17 @@ def test_no_store_and_a_broken_manifest_are_told(tmp_path):
         (tmp_path / store.MANIFEST).write_text(content)
         with pytest.raises(DataError, match=store.MANIFEST):
             open_store(tmp_path)
+
+
+def test_any_byte_of_the_manifest_that_changes_is_noticed(tmp_path):
+    archive = fakes.write_archive(tmp_path / "in", 1)
+    calibrate(archive, tmp_path / "out", fakes.fake_config())
+    path = tmp_path / "out" / store.MANIFEST
+    whole = path.read_bytes()
+    expected = open_store(tmp_path / "out").read("fits")
+    for i in range(0, len(whole), 3):
+        path.write_bytes(whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :])
+        try:
+            assert open_store(tmp_path / "out").read("fits").equals(expected)  # a blank became another one
+        except DataError as error:
+            assert store.MANIFEST in str(error)
