@@ -43,7 +43,7 @@ def require_precision(precision: Precision, **arrays: object) -> type:
         )
     for name, value in arrays.items():
         dtype = getattr(value, "dtype", None)
-        if dtype is not None and np.dtype(dtype) in (np.float32, np.float16):
+        if str(dtype).lower() in ("float32", "float16"):  # those of pandas have capitals
             raise PrecisionError(
                 f"{name} is {dtype} and has already lost digits. Pass float64 "
                 "(after neutral.enable_x64()), or set precision='float32'."

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .quotes import Settlement
+from ..options.kinds import Settlement
 
 TOLERANCE = 1e-10  # largest violation that is ignored, relative to the forward
 ROUNDING = 9  # decimals to which spreads, relative to the forward, are compared

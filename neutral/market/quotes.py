@@ -9,7 +9,8 @@ from typing import Literal, cast
 
 import pandas as pd
 
-Settlement = Literal["coin", "cash"]
+from ..options.kinds import Settlement
+
 Exercise = Literal["european", "american"]
 
 SECONDS_A_DAY = 86_400.0

@@ -84,7 +84,8 @@ def as_parameter(x: object) -> Any:
     """
     if isinstance(x, Tracer | jax.Array):
         return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(float)
-    if not isinstance(x, np.ndarray | np.generic | float | int | list | tuple):
+    numbers = isinstance(x, np.ndarray | np.generic | float | int | list | tuple)
+    if not numbers and not hasattr(x, "__array__"):
         return x  # a placeholder that a JAX transformation puts into the pytree
     x = np.asarray(x, np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64)
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
@@ -140,6 +141,8 @@ def check_domains(model: eqx.Module, ndim: Callable[[str], int] = lambda _: 0) -
     """
     for name, domain in domains(model).items():
         value = getattr(model, name)
+        if isinstance(value, str | bytes):
+            raise ArgumentError(f"{type(model).__name__}.{name} must be a number, got the text {value!r}.")
         if not is_concrete(value):
             continue
         if np.ndim(value) != ndim(name):

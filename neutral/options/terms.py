@@ -5,7 +5,8 @@ out-of-the-money price: c(k) = E[(e^X - e^k)^+] for k >= 0, p(k) = E[(e^k - e^X)
 numbers refer to docs/mathematics.md.
 """
 
-from typing import Literal, NamedTuple
+import reprlib
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +15,7 @@ from jax.core import Tracer
 from ..errors import ArgumentError
 from ..precision import Precision, require_precision
 from ..typing import Flags, Numbers, Real, Scalar, Values
-
-Kind = Literal["call", "put"] | Values
-Settlement = Literal["cash", "coin"]
+from .kinds import Kind, Settlement, call_flags
 
 
 class Terms(NamedTuple):
@@ -70,13 +69,16 @@ def terms(
     """
     if settlement not in ("cash", "coin"):
         raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
+    if strike is None or maturity is None:
+        missing = "strike" if strike is None else "maturity"
+        raise ArgumentError(f"{missing} is missing, or is None; pass numbers.")
     values = {"forward": forward, "strike": strike, "maturity": maturity, "discount": discount}
     values |= {"spot": spot, "rate": rate, "dividend": dividend}
     values = {name: value for name, value in values.items() if value is not None}
     dtype = require_precision(precision, **values)
     arrays = {name: as_numbers(name, value, dtype) for name, value in values.items()}
     _check_signs(arrays)
-    is_call = _as_flags(kind)
+    is_call = call_flags(kind)
     _check_shapes(arrays | {"kind": is_call})
     if spot is not None:
         arrays = _from_spot(arrays, forward)
@@ -107,6 +109,8 @@ def _from_spot(arrays: dict[str, Numbers], forward: Values | None) -> dict[str, 
 def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
     """Convert an argument to a numpy array of the dtype; a traced array remains traced.
 
+    Masked and missing entries become nan.
+
     Args:
         name: Name of the argument, for the error message.
         value: The argument.
@@ -121,26 +125,15 @@ def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
     if isinstance(value, Tracer):
         return value.astype(dtype)
     try:
-        return np.asarray(value, dtype)
-    except (TypeError, ValueError) as error:
-        raise ArgumentError(f"{name} must be numbers, got {type(value).__name__}: {value!r}.") from error
-
-
-def _as_flags(kind: Kind) -> Flags:
-    if isinstance(kind, str):
-        if kind not in ("call", "put"):
-            raise ArgumentError(f"kind must be 'call', 'put' or booleans (True = call), got {kind!r}.")
-        return np.asarray(kind == "call")
-    if isinstance(kind, Tracer):
-        return kind
-    flags = np.asarray(kind)
-    if flags.dtype.kind in "UO":
-        if not np.all(np.isin(flags, ["call", "put"])):
-            raise ArgumentError(f"kind must hold 'call' and 'put' only, got {np.unique(flags)[:5]}.")
-        flags = flags == "call"
-    if flags.dtype != bool:
-        raise ArgumentError(f"kind must be 'call', 'put' or booleans (True = call), got dtype {flags.dtype}.")
-    return flags
+        if isinstance(value, np.ma.MaskedArray):
+            value = np.ma.filled(value.astype(dtype), np.nan)
+        raw = np.asarray(value)
+        if raw.dtype.kind in "US" or (raw.dtype == object and any(isinstance(x, str) for x in raw.flat)):
+            raise TypeError
+        return raw.astype(dtype, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
+        shown = reprlib.repr(value)
+        raise ArgumentError(f"{name} must be numbers, got {type(value).__name__}: {shown}.") from error
 
 
 _SIGNS = {"forward": "> 0", "strike": "> 0", "maturity": ">= 0", "discount": "> 0", "spot": "> 0"}

@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike
 
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
-from ..options.terms import Kind, Terms, terms
+from ..options.kinds import Kind
+from ..options.terms import Terms, terms
 from ..typing import Flags, Real
 from .engines.contour import Contour
 from .price import check_model, coordinates, normalised, plan_for, strikes_axis

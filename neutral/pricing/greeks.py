@@ -12,7 +12,8 @@ from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
 from ..options import black
 from ..options.inversion import implied_stdev
-from ..options.terms import Kind, Settlement, Terms, as_numbers, settled, terms
+from ..options.kinds import Kind, Settlement
+from ..options.terms import Terms, as_numbers, settled, terms
 from ..typing import Codes, Flags, Numbers, Real
 from .engines.base import AbstractEngine, PriceStatus
 from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis

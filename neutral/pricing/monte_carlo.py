@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from ..models.paths.base import AbstractScheme, State
 from ..numerics.normal import as_float64
-from ..options.terms import Kind, as_numbers
+from ..options.kinds import Kind, call_flags
+from ..options.terms import as_numbers
 from ..typing import Codes, Flags, Real
 
 
@@ -85,9 +86,7 @@ def monte_carlo(
         ArgumentError: a maturity is not on the grid, or an argument is outside its domain.
         PrecisionError: double precision is off.
     """
-    is_call = kind == "call" if isinstance(kind, str) else kind
-    if isinstance(kind, str) and kind not in ("call", "put"):
-        raise ArgumentError(f"kind must be 'call' or 'put' or booleans (True = call), got {kind!r}.")
+    is_call = call_flags(kind)
     if chunk < 2 or chunk % 2 or paths < 2:
         raise ArgumentError(
             f"chunk must be even and at least 2, and paths at least 2, got chunk={chunk} and paths={paths}."

@@ -12,7 +12,8 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
 from ..numerics.buckets import call_on_grid
-from ..options.terms import Kind, Settlement, Terms, from_out_of_the_money, moneyness, settled, terms
+from ..options.kinds import Kind, Settlement
+from ..options.terms import Terms, from_out_of_the_money, moneyness, settled, terms
 from ..precision import Precision, require_precision
 from ..typing import Codes, Flags, Real
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature

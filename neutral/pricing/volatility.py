@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from ..numerics.buckets import call_on_grid
 from ..options import bachelier
 from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_info
-from ..options.terms import Kind, Settlement, Terms, as_numbers, moneyness, settled, terms
+from ..options.kinds import Kind, Settlement
+from ..options.terms import Terms, as_numbers, moneyness, settled, terms
 from ..typing import Codes, Real
 
 Tree = TypeVar("Tree")

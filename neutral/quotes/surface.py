@@ -13,7 +13,8 @@ import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
 
 from ..errors import ArgumentError
-from ..options.terms import Settlement, as_numbers, unit
+from ..options.kinds import Settlement
+from ..options.terms import as_numbers, unit
 from ..precision import require_precision
 from ..typing import Numbers, Real, Scalar, Values
 from .cells import Cells

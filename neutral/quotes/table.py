@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..errors import ArgumentError
 from ..options import black
+from ..options.kinds import call_flags
 from ..options.terms import as_numbers
 
 
@@ -45,11 +46,11 @@ def columns_of(frame: Columns) -> dict[str, np.ndarray]:
             f"from_quotes needs the missing columns {', '.join(missing)}; got {', '.join(sorted(present))}."
         )
     names = present & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
-    column = {name: np.asarray(as_numbers(name, np.asarray(frame[name]))) for name in names}
+    column = {name: np.asarray(as_numbers(name, frame[name])) for name in names}
     rows = column["strike"].size
     if rows == 0:
         raise ArgumentError("from_quotes needs at least one row, got no quotes.")
-    column["is_call"] = _kinds(np.asarray(frame["kind"]))
+    column["is_call"] = np.asarray(call_flags(frame["kind"]))
     column["train"] = np.asarray(frame["train"], bool) if "train" in present else np.ones(rows, bool)
     for name, default in (("discount", 1.0), ("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
         column.setdefault(name, np.full(rows, default))
@@ -71,19 +72,6 @@ def _refuse(name: str, values: np.ndarray, bad: Bool[np.ndarray, "n"], rule: str
             f"{name} must be {rule}; {rows.size} of {bad.size} rows are not, the first is row {rows[0]} with "
             f"{values[rows[0]]}."
         )
-
-
-def _kinds(kind: np.ndarray) -> Bool[np.ndarray, "n"]:
-    """Convert the column kind to booleans, True for calls."""
-    if kind.dtype == bool:
-        return kind
-    text = kind.astype(str)
-    valid = np.isin(text, ["call", "put"])
-    if not valid.all():
-        raise ArgumentError(
-            f"kind must hold 'call' and 'put' or booleans (True = call), got {text[~valid][0]!r}."
-        )
-    return text == "call"
 
 
 def check_constant(

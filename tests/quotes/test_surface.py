@@ -194,7 +194,7 @@ def changed(name, value):
         (changed("price", np.nan), "price must be finite and not negative; 1 of 64 rows"),
         (changed("maturity", 0.0), "maturity must be finite and above 0"),
         (changed("forward", 101.0), "forward must be one per maturity"),
-        (changed("kind", "straddle"), "kind must hold 'call' and 'put'"),
+        (changed("kind", "straddle"), "kind must be 'call', 'put'"),
         (changed("bid", 1e9), "ask must be at least the bid"),
         (lambda table: table.update({n: np.append(x, x[:1]) for n, x in table.items()}), "quoted 2 times"),
         (lambda table: table.update({n: x[:0] for n, x in table.items()}), "no quotes"),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
+from ...options.kinds import KINDS
 from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, first_reason
 from ..quotes import column
 from .csv_table import CsvTable, Names
@@ -30,7 +31,6 @@ ALWAYS = (
     "underlying_name",
 )
 WHERE_PRESENT = ("open_interest", "volume", "vega")
-KINDS = {"c": "call", "call": "call", "calls": "call", "p": "put", "put": "put", "puts": "put"}
 DAY = pd.Timedelta(days=1)
 SHOWN = 10  # largest number of values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
