@@ -23,7 +23,7 @@ PAGES = [
     pytest.param("docs/diagnostics.md", marks=pytest.mark.slow),
     pytest.param("docs/surfaces.md", marks=pytest.mark.slow),
     pytest.param("docs/pipeline.md", marks=pytest.mark.slow),
-    "docs/forwards.md",
+    pytest.param("docs/forwards.md", marks=pytest.mark.slow),
     "docs/vol_cube.md",
     pytest.param("docs/custom_model.md", marks=pytest.mark.slow),
     pytest.param("docs/engines.md", marks=pytest.mark.slow),

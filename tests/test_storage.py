@@ -83,7 +83,7 @@ def test_a_result_of_an_older_version_has_no_request():
     assert old.names == ("sigma", *(f"increments[{i}]" for i in range(4)))
     surface = heston_surface(noise=0.01)
     prior = nt.Tikhonov(1e-4, None, {"increments": 1.0})
-    with pytest.raises(nt.ArgumentError, match="give engine, loss, prior"):
+    with pytest.raises(nt.ArgumentError, match="pass engine, loss, prior"):
         list(fits_of(old, surface, loss=nt.Loss("vega")))
     (fit,) = fits_of(old, surface, engine=nt.Lewis(48), prior=prior)
     assert fit.reason == "" and "sigma" in fit.names and len(fit.names) > 1

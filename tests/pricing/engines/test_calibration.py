@@ -41,8 +41,16 @@ def assert_same(fit, reference):
         assert float(here) == pytest.approx(float(there), rel=1e-5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize(
+    ("solver", "engine"),
+    [
+        ("levenberg_marquardt", "carr_madan"),
+        ("levenberg_marquardt", "cos"),
+        ("adam_lbfgs", "lewis"),
+        pytest.param("adam_lbfgs", "carr_madan", marks=pytest.mark.slow),
+        pytest.param("adam_lbfgs", "cos", marks=pytest.mark.slow),
+    ],
+)
 def test_heston_is_the_same_by_every_solver_and_engine(solver, engine):
     assert_same(fit(nt.Heston, solver, engine), fit(nt.Heston, "levenberg_marquardt", "lewis"))
 

@@ -87,6 +87,6 @@ def test_underlyings_do_not_depend_on_a_limit(tmp_path):
     days = sorted(sample_folder("index").iterdir())
     whole = make_plan(days)
     assert make_plan(days, data={"limit": 1}).config.hash == whole.config.hash == config_for(days).hash
-    with pytest.raises(ArgumentError, match="accepted are those of data.currencies: SPX"):
+    with pytest.raises(ArgumentError, match="expected one or more of data.currencies: SPX"):
         make_plan(days, run={"currencies": ["NDX"]})
     assert make_plan([sample_folder()], Config()).config == Config()
