@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-from .quotes import DAYS_A_YEAR, column
+from ..times import DAYS_A_YEAR
+from .quotes import column
 
 SYNTHETIC = "SYN."  # with which names of synthetic forwards begin
 

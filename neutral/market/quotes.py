@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -12,15 +11,6 @@ import pandas as pd
 from ..options.kinds import Settlement
 
 Exercise = Literal["european", "american"]
-
-SECONDS_A_DAY = 86_400.0
-DAYS_A_YEAR = 365.0
-"""Days per year of maturities, rates and discount factors, act/365."""
-DAYS_A_JULIAN_YEAR = 365.25
-DAYS_A_MONEY_MARKET_YEAR = 360.0
-"""Days per year over which money-market and swap rates accrue, act/360."""
-DAY_COUNTS: Mapping[str, float] = {"365": DAYS_A_YEAR, "365.25": DAYS_A_JULIAN_YEAR}
-"""Days per year, by the name of the day count in which a loader can state maturities."""
 
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 """Date from which the expiries of a file are counted that states maturities in years and no date."""

@@ -20,10 +20,10 @@ from .. import durable
 from ..errors import ArgumentError, DataError
 from ..precision import require_precision
 from ..surfaces import VolSurface
+from ..times import DAYS_A_YEAR
 from ..typing import Numbers, Real
 
 CHANNELS = ("ttm", "iv", "spot", "rate", "strike")
-DAYS_A_YEAR = 365.0
 _FORMAT = 1
 # what a file that `save` did not write, or that has changed, can raise
 _DAMAGE = (

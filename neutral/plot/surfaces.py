@@ -12,6 +12,7 @@ from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
+from ..times import DAYS_A_YEAR
 from .frame import clean, days, draw_quotes, model_vols, panels, widened
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _COLOURS = "viridis"  # readable with colour blindness, and in grey
 _LIGHTEST = 0.92  # largest share of the colour scale for lines: lighter yellow is invisible on white
 _ACROSS = 3.0  # standard deviations drawn on either side of the forward
 _POINTS = 241  # number of points of a line
-_DAYS = 365.0  # days in a year
 
 
 def smiles(
@@ -94,8 +94,10 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
     figure, axes = _single(
         "moneyness  log(K / F) in standard deviations at the money", "maturity, days", title
     )
-    mesh = axes.pcolormesh(across, _DAYS * times, vols, cmap=_COLOURS, shading="gouraud", rasterized=True)
-    lines = axes.contour(across, _DAYS * times, vols, 9, colors="white", linewidths=0.7, alpha=0.8)
+    mesh = axes.pcolormesh(
+        across, DAYS_A_YEAR * times, vols, cmap=_COLOURS, shading="gouraud", rasterized=True
+    )
+    lines = axes.contour(across, DAYS_A_YEAR * times, vols, 9, colors="white", linewidths=0.7, alpha=0.8)
     axes.clabel(lines, fmt="%.3g", fontsize="x-small")
     axes.set_yscale("log")
     axes.grid(False)
@@ -188,7 +190,7 @@ def _lines(figure: Figure, axes: Axes, x: np.ndarray, y: np.ndarray, expiries: n
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap, LogNorm
 
-    days = _DAYS * expiries
+    days = DAYS_A_YEAR * expiries
     norm = LogNorm(days.min() / 1.01, days.max() * 1.01)
     colours = colormaps[_COLOURS](_LIGHTEST * np.asarray(norm(days)))
     for one_x, one_y, colour in zip(x, y, colours, strict=True):

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from ..errors import ArgumentError
 from ..market import Filters, load_rates
 from ..market.loaders.rates import Rates
-from ..times import ACT_365
+from ..times import DAYS_A_YEAR
 from .methods import another_kind
 from .recipes import known_model
 from .sections import Count, NotNegative, Positive, Section, explained
@@ -51,7 +51,7 @@ class FilterRules(Section):
 
     min_price: NotNegative = 0.0
     allow_crossed: bool = False
-    min_maturity: NotNegative = 1 / ACT_365
+    min_maturity: NotNegative = 1 / DAYS_A_YEAR
     max_maturity: Positive | None = None
     min_open_interest: float = 1.0
     min_vega: float = 0.0

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import DAY_COUNTS, SECONDS_A_DAY, Quotes, column
+from ...times import DAY_COUNTS, SECONDS_A_DAY
+from ..quotes import Quotes, column
 from .csv_table import (
     check_rows,
     check_unique,

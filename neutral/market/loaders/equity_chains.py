@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
-from ..quotes import DAY_COUNTS, Exercise, Quotes, column
+from ...times import DAY_COUNTS
+from ..quotes import Exercise, Quotes, column
 from .csv_table import CsvTable, read_csv
 from .file_content import FileContent
 from .option_table import (

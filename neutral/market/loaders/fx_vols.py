@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
+from ...times import DAYS_A_YEAR
 from ..fx import FxConventions, FxSmile, fx_smile
-from ..quotes import DAYS_A_YEAR, UNKNOWN_DATE, Quotes, column
+from ..quotes import UNKNOWN_DATE, Quotes, column
 from .csv_table import read_csv
 from .file_content import FileContent
 from .option_table import DAY, Listing, listing, option_table, timestamp_of

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError
-from ..quotes import DAYS_A_YEAR, SECONDS_A_DAY, UNKNOWN_DATE, Quotes, column
+from ...times import DAYS_A_YEAR, SECONDS_A_DAY
+from ..quotes import UNKNOWN_DATE, Quotes, column
 from .csv_table import read_csv
 from .file_content import FileContent
 from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of

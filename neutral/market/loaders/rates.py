@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError, DataError
-from ..quotes import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY, column
+from ...times import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY
+from ..quotes import column
 from .csv_table import CsvTable, read_csv
 from .option_table import midnight
 

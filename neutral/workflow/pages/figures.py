@@ -9,6 +9,7 @@ import pandas as pd
 from ...plot.frame import draw_band, heat_map, panels, tidy_dates
 from ...plot.smile import smile
 from ...pricing import implied_vol
+from ...times import DAYS_A_YEAR
 from ..recipes import RECIPES, model_of, number_columns
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def smiles(quotes: pd.DataFrame, fits: pd.DataFrame, title: str) -> "Figure":
         for row in fits.to_dict("records")
         if row["status"] != "error"
     }
-    days = [f"{365 * t:.3g} days" for t in np.unique(rows["maturity"])]
+    days = [f"{DAYS_A_YEAR * t:.3g} days" for t in np.unique(rows["maturity"])]
     return smile(
         models,
         k=np.asarray(rows["log_moneyness"]),
@@ -61,7 +62,7 @@ def residuals(quotes: pd.DataFrame, models: Sequence[str], title: str) -> "Figur
         models: Names of the models.
         title: Title of the figure.
     """
-    days = pd.cut(365 * quotes["maturity"], DAY_EDGES)
+    days = pd.cut(DAYS_A_YEAR * quotes["maturity"], DAY_EDGES)
     moneyness = pd.cut(quotes["log_moneyness"], K_EDGES)
     figure, drawn = panels(len(models), 2, (5.2, 3.4))
     image: Any = None
