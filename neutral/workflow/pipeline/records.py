@@ -32,15 +32,7 @@ OF_A_FIT = (
     "steps",
 )
 NESTED = ("parameters", "standard_errors")
-UNLISTED = (
-    "covariance",
-    "covariance_names",
-    "stages",
-    "gates",
-    "log",
-    durable.DIGEST,
-    *NESTED,
-)  # not in the table
+UNLISTED = ("covariance", "covariance_names", "stages", "gates", "log", *NESTED)  # not in the table
 
 
 class Records:
@@ -104,11 +96,11 @@ class Records:
         Raises:
             WriteError: The disk is full, or writing is not allowed.
         """
-        plain = durable.sealed(as_plain(record))
+        plain = as_plain(record)
         path = self.folder / _name(plain)
         if refused is not None and len(refused):
             write_csv(path.with_suffix(".refused.csv"), refused)
-        durable.write_text(path, json.dumps(plain, indent=1, allow_nan=False) + "\n")
+        durable.write_text(path, json.dumps(durable.sealed(plain), indent=1, allow_nan=False) + "\n")
         now = time.time()
         written = path.stat().st_mtime
         self.all[path.name] = plain
@@ -173,6 +165,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: is damaged: {error}; move it out of the folder.") from error
     durable.check_seal(path, record)
+    record.pop(durable.DIGEST, None)
     if missing:
         raise DataError(
             f"{path}: is not a record of the pipeline, because it lacks {', '.join(missing)}; move it out of "
