@@ -168,7 +168,7 @@ def test_the_page_of_a_fit_has_tables_words_and_pictures(fitted, page):
     assert text.count("data:image/png;base64,") == 6
     for finding in fitted.diagnosis.identifiability.findings:
         assert finding.text in text
-    assert f"Refused quotes: {len(fitted.rejected)}" in text and "The first 100 of them" in text
+    assert f"Refused quotes: {len(fitted.rejected)}" in text and "The first 100 refused quotes" in text
     lost = Identifiability(reason="the fit is lost")
     blind = dataclasses.replace(fitted.diagnosis, identifiability=lost)
     told = write_page(
