@@ -16,6 +16,8 @@ from .errors import DataError, NeutralError
 
 PARTIAL = ".partial"
 DIGEST = "digest"
+# what the content of a file that was not written here, or that has changed, can raise
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, SyntaxError)
 LONGEST_NAME = 120  # bytes of a part of a file name; file systems take 255 for all parts together
 
 
@@ -105,13 +107,19 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, DIGEST: _digest(content)}
 
 
-def check_seal(path: Path, content: Mapping[str, Any]) -> None:
-    """Refuse the content of a file that has changed since `sealed` made it; content without a digest passes.
+def check_seal(path: Path, content: Mapping[str, Any], required: bool = False) -> None:
+    """Refuse the content of a file that has changed since `sealed` made it.
+
+    Args:
+        path: The file, for the message.
+        content: Its content.
+        required: Whether content without a digest is refused too. Older formats have none.
 
     Raises:
-        DataError: The digest is not that of the content.
+        DataError: The digest is not that of the content, or is required and missing.
     """
-    if DIGEST in content and content[DIGEST] != _digest(content):
+    stated = content.get(DIGEST)
+    if (required or stated is not None) and stated != _digest(content):
         raise DataError(
             f"{path}: is damaged: its content is not that of its SHA-256. Restore the file from a copy, or "
             "move it away and write it again."

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,8 +42,6 @@ FORMAT = 3
 Kind = TypeVar("Kind")
 # format 2 has no digest; in format 1 results have no request and history, and Python numbers are arrays
 READABLE = (1, 2, 3)
-# what the content of a file that `save` did not write, or that has changed, can raise
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, SyntaxError)
 _MODELS = {
     name: cls
     for name, cls in vars(models).items()
@@ -103,21 +103,29 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises:
         DataError: The file cannot be read, is damaged, or has a format that cannot be read.
     """
-    try:
+    with _damage(path):
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if content["format"] not in READABLE:
-            accepted = " or ".join(map(str, READABLE))
-            raise DataError(f"{path}: format {content['format']!r} cannot be read; expected {accepted}.")
-        durable.check_seal(Path(path), content)
+        form = content["format"]
+    if form not in READABLE:
+        accepted = " or ".join(map(str, READABLE))
+        raise DataError(f"{path}: format {form!r} cannot be read; expected {accepted}.")
+    durable.check_seal(Path(path), content, required=form == FORMAT)
+    with _damage(path):
+        return _decode(content["object"])
+
+
+@contextmanager
+def _damage(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what a damaged file raises into a message that names the file.
+
+    Raises:
+        DataError: The body of the `with` statement raised an error.
+    """
+    try:
+        yield
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
-    except DataError:
-        raise
-    except _DAMAGE as error:
-        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
-    try:
-        return _decode(content["object"])
-    except _DAMAGE as error:
+    except durable.DAMAGE as error:
         raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
 
 

@@ -122,6 +122,7 @@ def test_files_of_no_or_another_format_are_refused(tmp_path):
         "[" * 100_000,
         "[]",
         "1",
+        '{"format": 3, "object": {"none": true}}',
         '{"format": 2}',
         '{"format": 2, "object": {"type": "Heston", "fields": NaN}}',
         '{"format": 2, "object": {"type": "Heston", "fields": {}}}',

@@ -26,18 +26,7 @@ from ..typing import Numbers, Real
 CHANNELS = ("ttm", "iv", "spot", "rate", "strike")
 _FORMAT = 1
 # what a file that `save` did not write, or that has changed, can raise
-_DAMAGE = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    EOFError,
-    MemoryError,
-    SyntaxError,
-    NotImplementedError,
-    BadZipFile,
-    zlib.error,
-)
+_DAMAGE = (*durable.DAMAGE, OSError, EOFError, MemoryError, NotImplementedError, BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)

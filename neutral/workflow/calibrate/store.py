@@ -197,9 +197,7 @@ def open_store(folder: str | Path) -> Store:
             f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
             "another --out, or --no-resume, which moves the folder aside."
         )
-    durable.check_seal(path, manifest)
-    if manifest["format"] == FORMAT and durable.DIGEST not in manifest:
-        raise DataError(f"{path}: is damaged: its digest is missing.")
+    durable.check_seal(path, manifest, required=manifest["format"] == FORMAT)
     return Store(Path(folder), manifest)
 
 

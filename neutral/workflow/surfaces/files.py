@@ -13,6 +13,7 @@ from ...storage import save
 from ...surfaces import ESSVI, ESSVIMixture
 from ...times import minute_text
 from ..csv_files import write_csv
+from ..inputs.markets import Market
 from .fit import MarketSurface
 
 STORED = (ESSVI, ESSVIMixture)
@@ -73,9 +74,8 @@ def _file_names(results: Sequence[MarketSurface]) -> list[str]:
     names = []
     for result in results:
         market = result.market
-        time = minute_text(market.timestamp).replace(" ", "_").replace(":", "")
-        when = time or durable.file_name(market.file.split(".")[0])
-        name = f"{durable.file_name(market.underlying)}_{when}"
+        when = _time_or_file(market).replace(" ", "_").replace(":", "")
+        name = f"{durable.file_name(market.underlying)}_{durable.file_name(when)}"
         counts[name.casefold()] += 1
         count = counts[name.casefold()]
         names.append(name if count == 1 else f"{name}-{count}")
@@ -91,9 +91,13 @@ def summary(results: Sequence[MarketSurface]) -> str:
 
 
 def title(result: MarketSurface) -> str:
-    """Return the underlying and the time, or the file name up to the first dot if the time is unknown."""
-    market = result.market
-    return f"{market.underlying} {minute_text(market.timestamp) or market.file.split('.')[0]}"
+    """Return the underlying and the time, or the name of the file if the time is unknown."""
+    return f"{result.market.underlying} {_time_or_file(result.market)}"
+
+
+def _time_or_file(market: Market) -> str:
+    """Return the time to the minute, or the file name up to the first dot if the time is unknown."""
+    return minute_text(market.timestamp) or market.file.split(".")[0]
 
 
 def rows(results: Sequence[MarketSurface]) -> pd.DataFrame:
