@@ -74,15 +74,17 @@ def test_prepared_quotes_keep_the_american_ones(american):
 
 
 def test_a_rate_is_needed(american):
-    given = quotes(american.assign(discount=np.nan), SPOT, exercise="american")
+    near = american[american["day"] == DAYS[0]]
+    given = quotes(near.assign(discount=np.nan), SPOT, exercise="american")
     with pytest.raises(DataError, match=r"2026-02-01 has none: fill the column discount, or pass rate="):
         prepare(given, LOOSE)
     assert prepare(given, LOOSE, rate=RATE)[0].equals(
-        prepare(quotes(american, SPOT, exercise="american"), LOOSE)[0]
+        prepare(quotes(near, SPOT, exercise="american"), LOOSE)[0]
     )
 
 
 def test_without_a_spot_the_first_forward_stands_for_it(american):
+    american = american[american["day"] < DAYS[-1]].reset_index(drop=True)
     _, table = european_quotes(american)
     first = table.iloc[0]
     _, expected = european_quotes(american, first["forward"] * first["discount"])

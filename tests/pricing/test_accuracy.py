@@ -9,7 +9,7 @@ from registry import log_cf, strip_and_cumulants
 import neutral as nt
 
 MODELS = list(records.MODELS)
-SLOW = ["merton", "bates", "kou", "vg", "nig", "double_heston", "pw_heston"]
+SLOW = ["svcj", "merton", "bates", "kou", "vg", "nig", "double_heston", "pw_heston"]
 # without a diffusion the integrand decays slowly on Lewis' straight line; its status says so
 PURE_JUMPS = ["vg", "nig"]
 KEPT = load_reference("accuracy")
