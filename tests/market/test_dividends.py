@@ -43,7 +43,8 @@ def chain(model, days=DAYS, strikes=(85.0, 92.0, 97.0, 100.0, 103.0, 108.0, 115.
     )
 
 
-@pytest.mark.parametrize("model", [pytest.param("spot", marks=pytest.mark.slow), "escrowed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["spot", "escrowed"])
 def test_a_chain_across_a_dividend_has_the_volatility_it_was_made_with(model):
     dividends = DividendSchedule(as_schedule({EX_DATE: CASH}).frame, model)
     kept, rejected = prepare(chain(model), LOOSE, rate=RATE, dividends=dividends)

@@ -176,7 +176,7 @@ def test_kinds_are_names_or_booleans():
         ({"spot": 0.0}, "spot must be finite and > 0, got 0.0"),
         ({"maturity": -1.0}, "maturity must be finite and >= 0"),
         ({"rate": np.inf}, "rate must be finite"),
-        ({"kind": "Puts"}, "kind must be"),
+        ({"kind": "straddle"}, "kind must be"),
         ({"vol": [0.1, 0.2, 0.3], "strike": [1.0, 2.0]}, "Shapes do not broadcast"),
     ],
 )
