@@ -93,9 +93,8 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     y = follow(setting, problem, best.solution.y, follows)
     price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
-    limit = _quadrature_limit(both - clean.prices, used)
-    refused = beyond | ~(quadrature <= jnp.expand_dims(limit, (-2, -1)))
-    refused = jnp.any(refused & jnp.any(used, axis=-3), axis=(-2, -1))
+    refused = jnp.any(beyond & jnp.any(used, axis=-3), axis=(-2, -1))
+    refused = refused | _misled(frozen_problem, quadrature, at.error)
     status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
     follows = follows & jnp.expand_dims(status == CalibrationStatus.converged, -1)
     # every number of the result is multiplied by 1 where there is a result, and by nan elsewhere
@@ -286,12 +285,19 @@ def _judged(
     return engine.judge(model, surface.k, surface.t, surface.stdev, grid)
 
 
-def _quadrature_limit(residuals: Real, used: Flags) -> Real:
-    """Largest quadrature error, (S,), that matters little beside residuals of shape (S, 2, T, K)."""
-    square = jnp.sum(jnp.where(used, residuals, 0.0) ** 2, axis=(-3, -2, -1))
-    mean = square / jnp.maximum(jnp.sum(used, axis=(-3, -2, -1)), 1)
-    limit = jnp.maximum(QUADRATURE_ERROR, QUADRATURE_SHARE * jnp.sqrt(mean))
-    return jax.lax.stop_gradient(limit)
+def _misled(problem: Problem, quadrature: Real, error: Real) -> Flags:
+    """Whether errors of the quadrature, (S, T, K), matter beside the errors of a fit, (S,); shape (S,).
+
+    Both are root mean squares in prices with the weights of the loss, as `Evaluation.error` is.
+    """
+    target = problem.targets
+    weight = target.share / target.scale**2
+    total = jnp.sum(weight, axis=(-3, -2, -1))
+    square = jnp.sum(
+        jnp.where(weight > 0.0, weight * jnp.expand_dims(quadrature, -3) ** 2, 0.0), axis=(-3, -2, -1)
+    )
+    size = jnp.sqrt(square / jnp.where(total > 0.0, total, 1.0))
+    return ~(jax.lax.stop_gradient(size) <= jnp.maximum(QUADRATURE_ERROR, QUADRATURE_SHARE * error))
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:

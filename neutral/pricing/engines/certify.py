@@ -9,17 +9,16 @@ import jax.numpy as jnp
 from ...models import AbstractFourierModel
 from ...typing import Codes, Flags, Real
 from .base import AbstractEngine, Quadrature
+from .choice import choose
 from .contour import map_options
-from .line import Line, choose, integrand, offset, term
+from .line import Counts, Line, integrand, offset, term
 
 _BLOCK = 64  # nodes evaluated at once
 _CHUNK = 32  # options refined together, all as often as the slowest of them
 _FIRST = 3  # blocks of nodes in the first rule
 _LEVELS = 8  # largest number of halvings: 49,152 nodes
 _LAST = 64  # the sizes in this share of a line, at its end, bound what lies beyond
-_LUMPY = (
-    1e-17  # what a rule of few nodes may miss of jumps of nearly one size, from which on they are counted
-)
+_LUMPY = 1e-17  # jumps of nearly one size of which a rule of few nodes may miss more are counted
 
 
 class Certify(AbstractEngine):
@@ -60,8 +59,12 @@ class _Refinement(NamedTuple):
 def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     """Prices and bounds for n options, from the line that `choose` returns and from a flatter one."""
     path = choose(model, k, t, _FIRST * _BLOCK)
-    lumpy = ~(path.unresolved <= _LUMPY * jnp.minimum(1.0, jnp.exp(k)))
-    path = path._replace(counts=path.counts._replace(by_jumps=path.counts.by_jumps & lumpy))
+    counts = path.counts
+    omitted = 0.0
+    if counts is not None:
+        lumpy = ~(counts.unresolved <= _LUMPY * jnp.minimum(1.0, jnp.exp(k)))
+        path = path._replace(counts=counts._replace(by_jumps=counts.by_jumps & lumpy))
+        omitted = jnp.where(lumpy, counts.omitted, 0.0)
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
     nearer = pole + 0.8 * (path.a - pole)
     other = path._replace(a=nearer, scale=0.7 * path.scale, tilt=0.6 * path.tilt, length=path.length + 1.5)
@@ -70,7 +73,6 @@ def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     (value, check), (bound, check_bound) = jax.lax.map(lambda line: _refine(model, k, t, line), both)
     # k itself is rounded, and d log V / dk is about 1 - a
     rounding = 2.0 * jnp.finfo(k.dtype).eps * (1.0 + jnp.abs(k)) * (1.0 + jnp.abs(path.a)) * jnp.abs(value)
-    omitted = jnp.where(lumpy, path.counts.omitted, 0.0)
     error = bound + check_bound + jnp.abs(value - check) + rounding + omitted
     return Quadrature(value, jnp.where(jnp.isfinite(path.length), error, jnp.inf))
 
@@ -82,21 +84,11 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
     """
     eps = jnp.finfo(k.dtype).eps
     path = path._replace(length=jnp.where(jnp.isfinite(path.length), path.length, 1.0))
-    lines = jnp.where(path.counts.by_jumps, path.counts.blocks, 1.0)
 
     def at(share: Real) -> tuple[Real, Real]:
-        """The integrand and the sizes of its terms, shape (n, nodes), at shares of the length."""
-
-        def add(j: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
-            order = j.astype(k.dtype)
-            line, number = term(path, k, order)
-            length = jnp.expand_dims(line.length + jnp.where(path.counts.by_jumps, 1.0, 0.0), -1)
-            f, e = integrand(model, k, t, line, length * share, number)
-            f = jnp.where(jnp.expand_dims(order < lines, -1), length * f, 0.0)
-            return sums[0] + f, sums[1] + jnp.where(f == 0.0, 0.0, jnp.abs(f) * (4.0 + jnp.abs(e)))
-
-        zero = jnp.zeros(k.shape + share.shape[-1:], k.dtype)
-        return jax.lax.fori_loop(0, jnp.max(lines).astype(int), add, (zero, zero))
+        if path.counts is None:
+            return _sized(model, k, t, path, length=jnp.expand_dims(path.length, -1), share=share)
+        return _summed(model, k, t, path, counts=path.counts, share=share)
 
     def add(first: Real, step: Real, blocks: Codes) -> tuple[Real, Real, Real]:
         """Sums over blocks of nodes from `first` on: `total`, `rounding` and `tail`."""
@@ -143,3 +135,36 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
     s = jax.lax.while_loop(unstable, refine, start)
     bound = (s.change + (eps * s.rounding + _LAST * s.tail) * s.step) / jnp.pi
     return offset(path, k) - s.total * s.step / jnp.pi, bound
+
+
+def _sized(
+    model: AbstractFourierModel,
+    k: Real,
+    t: Real,
+    path: Line,
+    length: Real,
+    share: Real,
+    number: Real | None = None,
+) -> tuple[Real, Real]:
+    """The integrand, and the size of its rounding errors, shape (n, nodes), at shares of the length."""
+    f, e = integrand(model, k, t, path, length * share, number)
+    f = length * f
+    return f, jnp.where(f == 0.0, 0.0, jnp.abs(f) * (4.0 + jnp.abs(e)))
+
+
+def _summed(
+    model: AbstractFourierModel, k: Real, t: Real, path: Line, counts: Counts, share: Real
+) -> tuple[Real, Real]:
+    """The results of `_sized`, summed over numbers of jumps where these are counted."""
+    lines = jnp.where(counts.by_jumps, counts.blocks, 1.0)
+
+    def add(j: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
+        order = j.astype(k.dtype)
+        line, number = term(path, counts, order)
+        length = jnp.expand_dims(line.length + jnp.where(counts.by_jumps, 1.0, 0.0), -1)
+        terms = _sized(model, k, t, line, length=length, share=share, number=number)
+        counted = jnp.expand_dims(order < lines, -1)
+        return sums[0] + jnp.where(counted, terms[0], 0.0), sums[1] + jnp.where(counted, terms[1], 0.0)
+
+    zero = jnp.zeros(k.shape + share.shape[-1:], k.dtype)
+    return jax.lax.fori_loop(0, jnp.max(lines).astype(int), add, (zero, zero))
