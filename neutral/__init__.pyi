@@ -31,6 +31,7 @@ from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
+from .market import DividendSchedule as DividendSchedule
 from .market import Filters as Filters
 from .market import FxConventions as FxConventions
 from .market import Quotes as Quotes
@@ -42,6 +43,7 @@ from .market import delta_of_strike as delta_of_strike
 from .market import flat_rate as flat_rate
 from .market import list_snapshots as list_snapshots
 from .market import load_deribit as load_deribit
+from .market import load_dividends as load_dividends
 from .market import load_equity_chain as load_equity_chain
 from .market import load_fx_vols as load_fx_vols
 from .market import load_rates as load_rates

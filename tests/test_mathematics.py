@@ -25,7 +25,7 @@ DERIVED = (
     "models/fourier/variance_gamma.py",
     "numerics/normal.py",
     "numerics/spline.py",
-    "options/american.py",
+    "options/american/boundary.py",
     "options/arbitrage.py",
     "options/bachelier.py",
     "options/black.py",

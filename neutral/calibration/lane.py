@@ -15,8 +15,8 @@ from .implicit import constant, follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
-from .result import CalibrationResult, CalibrationStatus
-from .solvers import Solution, Stop, gradient_norm, movable, select
+from .result import QUADRATURE_ERROR, QUADRATURE_SHARE, CalibrationResult, CalibrationStatus
+from .solvers import EXACT, Solution, Stop, gradient_norm, movable, select
 from .standard_errors import standard_errors
 from .starts.data import data_starts, search_box
 from .starts.global_search import relative_spread
@@ -87,14 +87,16 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
         frozen_problem = frozen_problem._replace(precision=frozen_problem.precision + pull)
     at = best.solution.evaluation
     objective = frozen_request.setting.objective(frozen_problem)
-    refused = setting.engine.refused(setting.model(frozen_problem, best.solution.y), frozen_problem.grid)
-    refused = jnp.any(refused & jnp.any(used, axis=-3), axis=(-2, -1))
-    status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
+    beyond = setting.engine.refused(setting.model(frozen_problem, best.solution.y), frozen_problem.grid)
     moving = movable(objective, best.solution.y, at.gradient)
-    follows = moving & jnp.expand_dims(status == CalibrationStatus.converged, -1)
+    follows = moving & jnp.expand_dims(usable & (best.solution.stop == Stop.converged), -1)
     y = follow(setting, problem, best.solution.y, follows)
     price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
+    refused = jnp.any(beyond & jnp.any(used, axis=-3), axis=(-2, -1))
+    refused = refused | _misled(frozen_problem, quadrature, at.error)
+    status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
+    follows = follows & jnp.expand_dims(status == CalibrationStatus.converged, -1)
     # every number of the result is multiplied by 1 where there is a result, and by nan elsewhere
     one = jnp.where(usable & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
     loss = setting.data_loss(problem, price) * one
@@ -107,7 +109,7 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
         steps=best.steps,
         residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, one), 0.0),
         prices=jnp.where(mask, _scaled(both, one), 0.0),
-        gradient_norm=gradient_norm(objective, best.solution.y, at) * one,
+        gradient_norm=jnp.where(at.error <= EXACT, 0.0, gradient_norm(objective, best.solution.y, at)) * one,
         condition_number=jax.vmap(_condition)(at.curvature, moving) * one,
         at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(one), -1),
         agreement=best.agreement,
@@ -281,6 +283,21 @@ def _judged(
 ) -> tuple[Real, Real]:
     """Prices and estimates of their quadrature error, (S, T, K)."""
     return engine.judge(model, surface.k, surface.t, surface.stdev, grid)
+
+
+def _misled(problem: Problem, quadrature: Real, error: Real) -> Flags:
+    """Whether errors of the quadrature, (S, T, K), matter beside the errors of a fit, (S,); shape (S,).
+
+    Both are root mean squares in prices with the weights of the loss, as `Evaluation.error` is.
+    """
+    target = problem.targets
+    weight = target.share / target.scale**2
+    total = jnp.sum(weight, axis=(-3, -2, -1))
+    square = jnp.sum(
+        jnp.where(weight > 0.0, weight * jnp.expand_dims(quadrature, -3) ** 2, 0.0), axis=(-3, -2, -1)
+    )
+    size = jnp.sqrt(square / jnp.where(total > 0.0, total, 1.0))
+    return ~(jax.lax.stop_gradient(size) <= jnp.maximum(QUADRATURE_ERROR, QUADRATURE_SHARE * error))
 
 
 def _condition(curvature: Real, moving: Flags) -> Real:

@@ -102,7 +102,10 @@ class Loss(eqx.Module):
         mid = surface.prices - parity
         low = surface.bid - parity if self.inside == "free" else mid
         high = surface.ask - parity if self.inside == "free" else mid
-        weight = surface.weight * surface.vega**self.vega_power
+        weight = jnp.where(used, surface.weight, 0.0)
+        # relative to the largest, so that no sum or product of weights overflows
+        largest = jnp.max(weight, axis=(-3, -2, -1), keepdims=True)
+        weight = weight / jnp.where(largest > 0.0, largest, 1.0) * surface.vega**self.vega_power
         weight = jnp.where(used, weight, 0.0)
         total = jnp.sum(weight, axis=(-3, -2, -1), keepdims=True)
         scale = jnp.where(used, self._scale(surface, spread), 1.0)

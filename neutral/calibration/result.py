@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+QUADRATURE_ERROR = 1e-6  # of the forward; where the fitted prices are off by more, and by more than
+QUADRATURE_SHARE = 0.01  # this share of the root mean square of the residuals, the engine has not priced them
+
+
 class CalibrationStatus(enum.IntEnum):
     """How a fit ended; `CalibrationStatus(code).message` says what it means and what to do."""
 
@@ -65,7 +69,9 @@ _MESSAGES = {
     CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
     CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
-    "of finite moments, a strike is off its grid, or its range is too short): take the default engine.",
+    "of finite moments, a strike is off its grid, its range is too short, or quadrature_error exceeds "
+    f"both {QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the residuals): take the default engine, or "
+    "more nodes, such as Lewis(256).",
 }
 
 
@@ -82,7 +88,7 @@ class CalibrationResult(eqx.Module):
             (2, T, K).
         prices: Model price of every quote (normalised), calls first, 0 where there is no quote, (2, T, K).
         gradient_norm: Largest cosine between the residuals and the derivative of the prices in a free
-            parameter; at most `gtol` of the solver where the fit has converged, unless the fit is exact.
+            parameter; at most `gtol` of the solver where the fit has converged, and 0 where the fit is exact.
         condition_number: Condition number of the scaled curvature on the free parameters; inf where a
             parameter has no effect.
         at_bound: Whether a coordinate of `names` ends on a bound and the gradient holds it there, (n,).

@@ -31,6 +31,8 @@ def calibrate(
         ),
     ] = None,
     rates: options.Rates = None,
+    dividends: options.Dividends = None,
+    dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="The number of snapshots to calibrate, from the first one.")
@@ -71,6 +73,8 @@ def calibrate(
         "limit": limit,
         "first_index": first_index,
         "rates": options.number_or_path(rates),
+        "dividends": dividends,
+        "dividend_model": dividend_model,
         "spot": spot,
     }
     plan = make_plan(inputs, config, models=model, data=data, run={"currencies": underlying})

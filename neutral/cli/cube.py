@@ -27,6 +27,8 @@ def cube(
     underlying: options.Underlyings = None,
     config: options.FileConfig = None,
     rates: options.Rates = None,
+    dividends: options.Dividends = None,
+    dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
     limit: options.FileLimit = None,
     test_from: Annotated[
@@ -56,7 +58,12 @@ def cube(
     if synthetic:
         built = synthetic_cube(synthetic, seed, grid)
     else:
-        data = {"rates": options.number_or_path(rates), "spot": spot}
+        data = {
+            "rates": options.number_or_path(rates),
+            "dividends": dividends,
+            "dividend_model": dividend_model,
+            "spot": spot,
+        }
         markets = options.read_inputs(inputs or [], config, underlying, limit, data)
         built = build_cube(markets, grid, method=method)
     for path in write_cube(built, out):

@@ -47,6 +47,19 @@ Rates = Annotated[
         help="The interest rate as a decimal, or a file with its history. American quotes need a rate."
     ),
 ]
+Dividends = Annotated[
+    str | None,
+    typer.Option(
+        help="A file of dividends by ex-date, for American quotes: columns ex_date and cash or proportional."
+    ),
+]
+DividendModel = Annotated[
+    str | None,
+    typer.Option(
+        help="What volatilities of American quotes are of: the spot, or the spot less dividends "
+        "to come. Choose spot or escrowed."
+    ),
+]
 Spot = Annotated[
     float | None,
     typer.Option(help="The spot price. It is required for foreign-exchange files that state none."),

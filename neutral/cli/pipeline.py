@@ -44,6 +44,8 @@ def pipeline(
     ] = None,
     underlying: options.Underlyings = None,
     rates: options.Rates = None,
+    dividends: options.Dividends = None,
+    dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
@@ -64,6 +66,8 @@ def pipeline(
     data = {
         "assets": underlying,
         "rates": options.number_or_path(rates),
+        "dividends": dividends,
+        "dividend_model": dividend_model,
         "spot": spot,
         "limit": limit,
     }

@@ -14,6 +14,8 @@ def surface(
     underlying: options.Underlyings = None,
     config: options.FileConfig = None,
     rates: options.Rates = None,
+    dividends: options.Dividends = None,
+    dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
@@ -33,7 +35,12 @@ def surface(
     from ..workflow.surfaces.files import summary, write_surfaces
     from ..workflow.surfaces.fit import fit_markets
 
-    data = {"rates": options.number_or_path(rates), "spot": spot}
+    data = {
+        "rates": options.number_or_path(rates),
+        "dividends": dividends,
+        "dividend_model": dividend_model,
+        "spot": spot,
+    }
     results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data), method))
     write_surfaces(results, out)
     print(f"{summary(results)}\n{write_page(results, out, pictures)}")

@@ -7,6 +7,8 @@ from .build import prepare as prepare
 from .cash_parity import ImpliedForwards as ImpliedForwards
 from .cash_parity import implied_forwards as implied_forwards
 from .cleaning import arbitrage_reasons as arbitrage_reasons
+from .dividends import DividendSchedule as DividendSchedule
+from .dividends import load_dividends as load_dividends
 from .filters import Filters as Filters
 from .fx import FxConventions as FxConventions
 from .fx import delta_of_strike as delta_of_strike

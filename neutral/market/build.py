@@ -9,6 +9,7 @@ from ..errors import DataError
 from .american_quotes import european_quotes
 from .cash_parity import MAX_REJECTED, implied_forwards
 from .cleaning import arbitrage_reasons
+from .dividends import Dividends, as_schedule
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
@@ -29,7 +30,11 @@ SHOWN_REASONS = 3
 
 
 def build_surface(
-    quotes: Quotes, filters: Filters | None = None, split: Split | None = None, rate: float | None = None
+    quotes: Quotes,
+    filters: Filters | None = None,
+    split: Split | None = None,
+    rate: float | None = None,
+    dividends: Dividends | None = None,
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
@@ -38,6 +43,7 @@ def build_surface(
         filters: Liquidity rules; None takes the defaults of `Filters`.
         split: The split into train and test; None trains on all quotes.
         rate: As for `prepare`.
+        dividends: As for `prepare`.
 
     Returns:
         The surface, with all weights 1, and the rejected rows with the column `reason`.
@@ -46,7 +52,7 @@ def build_surface(
         DataError: As for `prepare`.
         PrecisionError: Double precision is off.
     """
-    kept, rejected = prepare(quotes, filters, split, rate)
+    kept, rejected = prepare(quotes, filters, split, rate, dividends)
     return surface_of(kept), rejected
 
 
@@ -86,7 +92,11 @@ def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.Da
 
 
 def prepare(
-    quotes: Quotes, filters: Filters | None = None, split: Split | None = None, rate: float | None = None
+    quotes: Quotes,
+    filters: Filters | None = None,
+    split: Split | None = None,
+    rate: float | None = None,
+    dividends: Dividends | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Filter a snapshot's quotes and add what a calibration needs.
 
@@ -100,6 +110,9 @@ def prepare(
         split: The split into train and test; None trains on all quotes.
         rate: Continuously compounded rate, 1/yr, for the expiries of cash-settled options whose discount
             factor the quotes do not state. Without it European quotes take theirs from put-call parity.
+        dividends: Discrete dividends of the underlying: a `DividendSchedule`, cash amounts by ex-date
+            ({"2024-05-10": 0.25}), or the path of a file for `load_dividends`. They bear on American quotes
+            only; the forwards of European quotes contain them already. A yield stands for what is not stated.
 
     Returns:
         The kept and the rejected rows. Both tables have the columns of the file and: maturity (years), kind
@@ -110,13 +123,14 @@ def prepare(
         the order expiry, strike, type. The rejected rows have `reason` and the order of the file.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes have neither discount
-            factors nor a rate.
+        DataError: Fewer than `filters.min_quotes` quotes are left, American quotes have no rate, or dividends
+            cannot be read or placed.
+        ArgumentError: The dividends are none, or worth more than the spot.
         PrecisionError: The quotes are American, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
-    frame, mixed = _with_derived(quotes, reason == "", filters, rate)
+    frame, mixed = _with_derived(quotes, reason == "", filters, rate, dividends)
     _refuse(reason, np.where(mixed, MIXED, ""))
     _refuse(reason, np.where(np.isnan(frame["forward"].to_numpy()), NO_FORWARD, ""))
     _refuse(reason, np.where(np.isnan(frame["mid_price_clean"].to_numpy()), NO_EQUIVALENT, ""))
@@ -137,10 +151,10 @@ def prepare(
 
 
 def _with_derived(
-    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
+    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None, dividends: Dividends | None
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Add kind, prices and forwards to the quotes, and mark the rows of mixed expiries, bool."""
-    frame, table = _with_forwards(quotes, passed, filters, rate)
+    frame, table = _with_forwards(quotes, passed, filters, rate, dividends)
     bid = frame["bid_price"].to_numpy()
     ask = frame["ask_price"].to_numpy()
     with np.errstate(over="ignore", invalid="ignore"):  # infinite prices, which are refused
@@ -159,7 +173,7 @@ def _with_derived(
 
 
 def _with_forwards(
-    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None
+    quotes: Quotes, passed: np.ndarray, filters: Filters, rate: float | None, dividends: Dividends | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the quotes, American ones as European equivalents, and the table of forwards by expiry."""
     if quotes.settlement == "coin":
@@ -169,7 +183,8 @@ def _with_forwards(
         flat = pd.Series(np.exp(-rate * frame["maturity"].to_numpy()), index=frame.index)
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
-        return european_quotes(frame, quotes.spot)
+        upcoming = None if dividends is None else as_schedule(dividends).upcoming(quotes)
+        return european_quotes(frame, quotes.spot, upcoming)
     return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
 
 

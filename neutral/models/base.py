@@ -4,7 +4,7 @@ import abc
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -21,6 +21,14 @@ Strip = tuple[Real, Real]
 Gradient = tuple[Frequencies, tuple[Frequencies, ...]]
 LogCF = Callable[[Any, Frequencies, Real], Frequencies]
 Method = TypeVar("Method", bound=Callable[..., Frequencies])
+
+
+class Jumps(NamedTuple):
+    """Parts of log_cf = smooth + intensity e^exponent; their shapes broadcast."""
+
+    smooth: Frequencies  # without jumps, but with their compensator
+    intensity: Real  # expected number of jumps, >= 0
+    exponent: Frequencies  # log E[e^{izY}] of one jump; its branch does not matter
 
 
 class AbstractModel(eqx.Module):
@@ -219,21 +227,21 @@ class AbstractFourierModel(AbstractModel):
         """Total variance up to t that a deterministic shift adds: 0 by default; shape of t."""
         return jnp.zeros_like(t)
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """How far log |phi(z)| may rise again farther out: its distance from a bound that does not oscillate.
+    def jumps(self, z: Frequencies, t: Real) -> "Jumps | None":
+        """Split log_cf into a smooth part and jumps: log_cf = smooth + intensity e^exponent.
 
         Jumps of nearly one size make phi vanish and grow again periodically, as for a law on a lattice. An
-        integral must not be cut off where phi vanishes. A model with jumps of transform M = E[e^{izY}]
-        returns lam t (|M| - Re M). The default is 0, for a phi that falls steadily.
+        engine needs the split to see this, and to sum over the number of jumps, term by term. The default is
+        None, for a phi that falls steadily.
 
         Args:
             z: Complex frequencies, any shape.
             t: Maturities in years, broadcasting against z.
 
         Returns:
-            At least 0, of the shape of z and t broadcast.
+            The parts of log_cf, or None for a model that has none.
         """
-        return jnp.zeros(jnp.broadcast_shapes(jnp.shape(z), jnp.shape(t)), jnp.real(z).dtype)
+        return None
 
     def log_cf_and_gradient(self, z: Frequencies, t: Real) -> Gradient:
         """The value of log_cf and its derivative in every parameter.

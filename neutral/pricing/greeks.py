@@ -1,6 +1,7 @@
 """Greeks by automatic differentiation through the engine."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,7 +16,7 @@ from ..options.inversion import implied_stdev
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, settled, terms
 from ..typing import Codes, Flags, Numbers, Real
-from .engines.base import AbstractEngine, PriceStatus
+from .engines.base import AbstractEngine, PriceInfo, PriceStatus
 from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
 
 ORDERS = ("vanna", "volga", "speed")
@@ -137,7 +138,7 @@ def _greeks_grid(
     _, k, t = coordinates(model, option)
     plan = plan_for(model, k, t, engine)
 
-    def value(model: AbstractFourierModel, x: Real, later: Real) -> Real:
+    def info_at(model: AbstractFourierModel, x: Real, later: Real) -> PriceInfo:
         """Price with the underlying at x and the maturity moved by `later` years."""
         forward = x * growth * jnp.exp((rate - dividend) * later)
         moved = option._replace(
@@ -145,17 +146,30 @@ def _greeks_grid(
             maturity=option.maturity + later,
             discount=option.discount * jnp.exp(-rate * later),
         )
-        return price_grid(model, moved, engine, plan).price
+        return price_grid(model, moved, engine, plan)
 
-    def in_x(f: Callable[[Real], Real]) -> Callable[[Real], Real]:
-        return lambda x: jax.jvp(f, (x,), (jnp.ones_like(x),))[1]
+    def in_x(f: Callable[[Real], tuple[Real, Any]]) -> Callable[[Real], tuple[Real, Any]]:
+        """The derivative of the first result, with all results of f beside it, from one evaluation."""
+
+        def derivative(x: Real) -> tuple[Real, Any]:
+            def value(x: Real) -> tuple[Real, Any]:
+                result = f(x)
+                return result[0], result
+
+            _, slope, below = jax.jvp(value, (x,), (jnp.ones_like(x),), has_aux=True)
+            return slope, below
+
+        return derivative
 
     no_time = jnp.zeros_like(underlying)
-    at_x = lambda x: value(model, x, no_time)  # noqa: E731
-    delta = in_x(at_x)
-    info = price_grid(model, option, engine, plan)
-    first = delta(underlying)
-    theta = -jax.jvp(lambda s: value(model, underlying, s), (no_time,), (jnp.ones_like(no_time),))[1]
+
+    def price_in_x(x: Real) -> tuple[Real, PriceInfo]:
+        info = info_at(model, x, no_time)
+        return info.price, info
+
+    gamma, (first, (_, info)) = in_x(in_x(price_in_x))(underlying)
+    later = lambda s: info_at(model, underlying, s).price  # noqa: E731
+    theta = -jax.jvp(later, (no_time,), (jnp.ones_like(no_time),))[1]
     unit = settled(jnp.ones_like(k), option)
     per_unit = underlying * first / unit
     net = jnp.where(option.is_coin, per_unit, per_unit - info.price / unit)
@@ -163,15 +177,15 @@ def _greeks_grid(
     result = Greeks(
         price=info.price,
         delta=first,
-        gamma=in_x(delta)(underlying),
+        gamma=gamma,
         vega=vega,
         theta=theta,
         net_delta=net,
-        parameters=_in_parameters(lambda m: value(m, underlying, no_time), model),
+        parameters=_in_parameters(lambda m: info_at(m, underlying, no_time).price, model),
         status=info.status,
         vanna=vanna if "vanna" in order else None,
         volga=volga if "volga" in order else None,
-        speed=in_x(in_x(delta))(underlying) if "speed" in order else None,
+        speed=in_x(in_x(in_x(price_in_x)))(underlying)[0] if "speed" in order else None,
     )
     # the derivative of a constant nan is 0, which would look like a valid Greek
     has_price = info.status <= PriceStatus.inaccurate

@@ -57,8 +57,8 @@ def price(
         kind: "call", "put" or booleans (True = call).
         discount: Discount factors, > 0.
         settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
-        engine: Any engine; where None `Contour()`, whose error is below 1e-10 of the forward, and far out of
-            the money small relative to the price.
+        engine: Any engine; where None `Contour()`, whose error is below 1e-9 of the smaller of forward and
+            strike (about 1e-16 for usual models), and far out of the money small relative to the price.
         spot: Spot, > 0; with `rate` and `dividend` it replaces forward and discount.
         rate: Continuous rate, 1/yr, with `spot`.
         dividend: Continuous dividend yield, 1/yr, with `spot`.
@@ -249,9 +249,10 @@ def coordinates(model: AbstractFourierModel, option: Terms) -> tuple[Flags, Real
 
 
 def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:
-    """`PriceStatus` codes of prices; a price whose error estimate is nan counts as inaccurate."""
+    """`PriceStatus` codes; a price whose error is nan, or that is below 0 by more than it, is inaccurate."""
     tolerance = max(engine.tolerance, 1e3 * float(jnp.finfo(k.dtype).eps))
-    accurate = quadrature.error <= tolerance * jnp.maximum(1.0, jnp.exp(k))
+    accurate = quadrature.error <= tolerance * engine.unit(k)
+    accurate = accurate & (quadrature.value >= -quadrature.error)
     finite = jnp.isfinite(quadrature.value)
     refused = jnp.isnan(quadrature.value) & jnp.isinf(quadrature.error)
     status = jnp.where(accurate & finite, PriceStatus.accurate, PriceStatus.inaccurate)

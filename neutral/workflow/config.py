@@ -12,10 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from ..errors import ArgumentError
-from ..market import Filters, load_rates
+from ..market import DividendSchedule, Filters, load_dividends, load_rates
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
 from .methods import another_kind
@@ -37,13 +43,29 @@ class DataRules(Section):
 
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
+    dividends: str | None = None
+    dividend_model: Literal["spot", "escrowed"] = "spot"
     spot: Positive | None = None
     limit: Count | None = None
+
+    @model_serializer(mode="wrap")
+    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The keys; without dividends those about them are left out, which keeps hashes of older files."""
+        content = serialise(self)
+        if self.dividends is None and self.dividend_model == "spot":
+            content.pop("dividends", None)
+            content.pop("dividend_model", None)
+        return content
 
     @cached_property
     def interest(self) -> float | Rates | None:
         """The interest rate for loaders: None, a flat rate, or the history in a file that is read once."""
         return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
+
+    @cached_property
+    def schedule(self) -> DividendSchedule | None:
+        """The dividends in a file, which is read once; None where no file is named."""
+        return None if self.dividends is None else load_dividends(self.dividends, self.dividend_model)
 
 
 class FilterRules(Section):

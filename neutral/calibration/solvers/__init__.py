@@ -2,6 +2,7 @@
 
 from .adam_lbfgs import AdamLBFGS as AdamLBFGS
 from .adam_lbfgs import scalar_objective as scalar_objective
+from .base import EXACT as EXACT
 from .base import AbstractSolver as AbstractSolver
 from .base import Evaluation as Evaluation
 from .base import Objective as Objective

@@ -5,10 +5,10 @@ from typing import ClassVar
 from ...numerics import complex_math as cm
 from ...numerics.materialise import materialise
 from ...typing import Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Gradient, Strip, hand_differentiated
+from ..base import AbstractFourierModel, Gradient, Jumps, Strip, hand_differentiated
 from ..parameters import Interval, Positive, Unbounded, param
 from .heston import Heston
-from .merton import compensated_jumps, jump_exponent, jump_mean, slack_of
+from .merton import compensated_jumps, jump_exponent, jump_mean, normal_jumps
 from .riccati import diffusion_gradient, diffusion_log_cf, riccati, riccati_slopes
 
 
@@ -62,9 +62,9 @@ class Bates(AbstractFourierModel):
         )
         return diffusion_log_cf(self, r) + self.lam * jumps, gradient
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """See `Merton.phase_slack`."""
-        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
+    def jumps(self, z: Frequencies, t: Real) -> Jumps:
+        """See `AbstractFourierModel.jumps`."""
+        return normal_jumps(self, self.heston.log_cf(z, t), z, t)
 
     def strip(self, t: Real) -> Strip:
         """Heston's strip, because normal jumps have every moment."""

@@ -1,14 +1,25 @@
 """Merton (1976): lognormal forward with compensated lognormal jumps."""
 
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
+import jax
 import jax.numpy as jnp
 
 from ...numerics import complex_math as cm
 from ...typing import Frequencies, Real, Scalar
-from ..base import AbstractFourierModel, Strip
+from ..base import AbstractFourierModel, Jumps, Strip
 from ..parameters import Positive, Unbounded, param
 from .black import gaussian_log_cf
+
+_LARGEST = 80.0  # cap on the log of a moment: its exponential is finite, also in single precision
+
+
+class HasJumps(Protocol):
+    """A model with normal log jumps."""
+
+    lam: Scalar
+    mu_y: Scalar
+    sigma_y: Scalar
 
 
 class Merton(AbstractFourierModel):
@@ -31,9 +42,9 @@ class Merton(AbstractFourierModel):
         jumps = compensated_jumps(z, self.mu_y, self.sigma_y)
         return gaussian_log_cf(z, self.sigma**2 * t) + self.lam * t * jumps
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """Slack lam t (|M| - Re M) with M = E[e^{izY}]; see `AbstractFourierModel.phase_slack`."""
-        return self.lam * t * slack_of(jump_exponent(z, self.mu_y, self.sigma_y))
+    def jumps(self, z: Frequencies, t: Real) -> Jumps:
+        """See `AbstractFourierModel.jumps`."""
+        return normal_jumps(self, gaussian_log_cf(z, self.sigma**2 * t), z, t)
 
     def strip(self, t: Real) -> Strip:
         """The whole line, because every moment is finite."""
@@ -45,13 +56,17 @@ class Merton(AbstractFourierModel):
 
 
 def jump_exponent(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:
-    """Logarithm of E[e^{izY}] for a normal log jump Y."""
-    return z * (1j * mu_y - 0.5 * sigma_y**2 * z)
+    """Logarithm of E[e^{izY}] for a normal log jump Y; so far up the axis that it overflows, it is capped."""
+    exponent = z * (1j * mu_y - 0.5 * sigma_y**2 * z)
+    # an intensity of 0 times infinity would not be a number
+    return jax.lax.complex(jnp.minimum(jnp.real(exponent), _LARGEST), jnp.imag(exponent))
 
 
-def slack_of(exponent: Frequencies) -> Real:
-    """Value of |M| - Re M for M = e^exponent."""
-    return jnp.exp(jnp.real(exponent)) * (1.0 - jnp.cos(jnp.imag(exponent)))
+def normal_jumps(model: HasJumps, diffusion: Frequencies, z: Frequencies, t: Real) -> Jumps:
+    """The parts of `AbstractFourierModel.jumps` for normal log jumps and a given log_cf without jumps."""
+    expected = model.lam * t
+    compensator = expected * (1.0 + 1j * z * jump_mean(model.mu_y, model.sigma_y))
+    return Jumps(diffusion - compensator, expected, jump_exponent(z, model.mu_y, model.sigma_y))
 
 
 def compensated_jumps(z: Frequencies, mu_y: Scalar, sigma_y: Scalar) -> Frequencies:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...typing import Flags, Frequencies, Real, Row
-from ..base import AbstractFourierModel, Gradient, Strip, with_leading_axes
+from ..base import AbstractFourierModel, Gradient, Jumps, Strip, with_leading_axes
 from ..parameters import Positive, is_concrete, param
 from .black import gaussian_log_cf
 from .heston import Heston
@@ -104,9 +104,9 @@ class Shifted(AbstractFourierModel):
         """The model's log characteristic function plus that of an independent Gaussian of variance Phi(t)."""
         return WithVariance(self.model, self.added_variance(t)).log_cf(z, t)
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The phase slack of the model, because the Gaussian part adds none."""
-        return self.model.phase_slack(z, t)
+    def jumps(self, z: Frequencies, t: Real) -> Jumps | None:
+        """The parts of the model, of which the smooth one has the Gaussian part."""
+        return WithVariance(self.model, self.added_variance(t)).jumps(z, t)
 
     def strip(self, t: Real) -> Strip:
         """The strip of the model, because a Gaussian has every moment."""
@@ -153,9 +153,12 @@ class WithVariance(AbstractFourierModel):
         unit = gaussian_log_cf(z, jnp.ones_like(t))
         return psi + unit * self.variance, (*slopes, unit)
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """The phase slack of the model, because the Gaussian part adds none."""
-        return self.model.phase_slack(z, t)
+    def jumps(self, z: Frequencies, t: Real) -> Jumps | None:
+        """The parts of the model, of which the smooth one has the Gaussian part."""
+        parts = self.model.jumps(z, t)
+        if parts is None:
+            return None
+        return parts._replace(smooth=parts.smooth + gaussian_log_cf(z, self.variance))
 
     def strip(self, t: Real) -> Strip:
         """The strip of the model, because a Gaussian has every moment."""

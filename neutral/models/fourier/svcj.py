@@ -12,6 +12,7 @@ from ..base import (
     AbstractFourierModel,
     AbstractModel,
     Gradient,
+    Jumps,
     Strip,
     hand_differentiated,
     require_finite_mean,
@@ -187,12 +188,13 @@ class SVCJ(AbstractFourierModel):
         )
         return diffusion_log_cf(self, r) + self.lam * j.total, gradient
 
-    def phase_slack(self, z: Frequencies, t: Real) -> Real:
-        """Slack lam (|M J| - Re M J) with M = E[e^{izY} | Z = 0] and J the integral (32)."""
-        r = riccati(self.kappa, self.sigma_v, self.rho, z, t)
-        j = _jump_integral(self, z, r, t)
-        weight = j.m0 * j.time
-        return self.lam * (jnp.abs(weight) - jnp.real(weight))
+    def jumps(self, z: Frequencies, t: Real) -> Jumps:
+        """See `AbstractFourierModel.jumps`; one jump has the transform M J/t, with M and J of (31)."""
+        j = _jump_integral(self, z, riccati(self.kappa, self.sigma_v, self.rho, z, t), t)
+        expected = self.lam * t
+        smooth = self.heston.log_cf(z, t) - expected * (1.0 + 1j * z * j.mean)
+        exponent = jump_exponent(z, self.mu_y, self.sigma_y) + cm.log1p(self.mu_v * j.excess / t)
+        return Jumps(smooth, expected, exponent)
 
     def strip(self, t: Real) -> Strip:
         """Range of orders a inside Heston's strip with 1 - a rho_j mu_v - mu_v B(t; -ia) > 0.

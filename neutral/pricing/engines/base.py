@@ -96,7 +96,11 @@ class AbstractEngine(eqx.Module):
     """An engine turns the characteristic function of a model into prices."""
 
     tolerance: eqx.AbstractVar[float]
-    """Estimated error, in units of max(1, K/F), above which a price counts as inaccurate."""
+    """Estimated error of an out-of-the-money price, in units of `unit`, above which it is inaccurate."""
+
+    def unit(self, k: Real) -> Real:
+        """The unit of the tolerance, in forwards: max(1, K/F) for an engine whose accuracy is absolute."""
+        return jnp.maximum(1.0, jnp.exp(k))
 
     def prepare(self, model: AbstractFourierModel, t: np.ndarray) -> "AbstractEngine":
         """Make the choices that must be made before compiling; called only with concrete numbers.

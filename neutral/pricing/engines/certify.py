@@ -9,13 +9,16 @@ import jax.numpy as jnp
 from ...models import AbstractFourierModel
 from ...typing import Codes, Flags, Real
 from .base import AbstractEngine, Quadrature
-from .contour import Line, choose, integrand, map_options, offset
+from .choice import choose
+from .contour import map_options
+from .line import Counts, Line, integrand, offset, term
 
 _BLOCK = 64  # nodes evaluated at once
 _CHUNK = 32  # options refined together, all as often as the slowest of them
 _FIRST = 3  # blocks of nodes in the first rule
-_DEEP = 6  # least number of halvings where the integrand vanishes and returns: 12,288 nodes miss nothing
 _LEVELS = 8  # largest number of halvings: 49,152 nodes
+_LAST = 64  # the sizes in this share of a line, at its end, bound what lies beyond
+_LUMPY = 1e-17  # jumps of nearly one size of which a rule of few nodes may miss more are counted
 
 
 class Certify(AbstractEngine):
@@ -27,6 +30,10 @@ class Certify(AbstractEngine):
     """
 
     tolerance: float = eqx.field(static=True, default=1e-12)
+
+    def unit(self, k: Real) -> Real:
+        """The largest value of an out-of-the-money option."""
+        return jnp.minimum(1.0, jnp.exp(k))
 
     def plan(self, model: AbstractFourierModel, k: Real, t: Real) -> None:
         """Return nothing, because `otm` chooses its own lines."""
@@ -42,7 +49,8 @@ class _Refinement(NamedTuple):
 
     total: Real  # (n,) sum of the integrand over all nodes so far, the node at 0 with weight 1/2
     rounding: Real  # (n,) sum of the sizes of the terms, to which rounding errors are proportional
-    step: Real  # (n,) distance between nodes
+    tail: Real  # (n,) sum of the sizes of the integrand over the last nodes
+    step: Real  # distance between nodes, as a share of the length
     change: Real  # (n,) change of the integral at the last halving
     blocks: Codes  # number of blocks in the next rule
     level: Codes  # number of halvings so far, -1 before the first rule
@@ -50,7 +58,13 @@ class _Refinement(NamedTuple):
 
 def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     """Prices and bounds for n options, from the line that `choose` returns and from a flatter one."""
-    path = choose(model, k, t)
+    path = choose(model, k, t, _FIRST * _BLOCK)
+    counts = path.counts
+    omitted = 0.0
+    if counts is not None:
+        lumpy = ~(counts.unresolved <= _LUMPY * jnp.minimum(1.0, jnp.exp(k)))
+        path = path._replace(counts=counts._replace(by_jumps=counts.by_jumps & lumpy))
+        omitted = jnp.where(lumpy, counts.omitted, 0.0)
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
     nearer = pole + 0.8 * (path.a - pole)
     other = path._replace(a=nearer, scale=0.7 * path.scale, tilt=0.6 * path.tilt, length=path.length + 1.5)
@@ -59,47 +73,59 @@ def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     (value, check), (bound, check_bound) = jax.lax.map(lambda line: _refine(model, k, t, line), both)
     # k itself is rounded, and d log V / dk is about 1 - a
     rounding = 2.0 * jnp.finfo(k.dtype).eps * (1.0 + jnp.abs(k)) * (1.0 + jnp.abs(path.a)) * jnp.abs(value)
-    return Quadrature(value, bound + check_bound + jnp.abs(value - check) + rounding)
+    error = bound + check_bound + jnp.abs(value - check) + rounding + omitted
+    return Quadrature(value, jnp.where(jnp.isfinite(path.length), error, jnp.inf))
 
 
 def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[Real, Real]:
-    """The integral on one line, and a bound on the error of the rule; shape (n,)."""
+    """The integral on one line, or on a line for each number of jumps; and a bound on the error of the rule.
+
+    Both have shape (n,). Nodes are shares of the length of each line.
+    """
     eps = jnp.finfo(k.dtype).eps
+    path = path._replace(length=jnp.where(jnp.isfinite(path.length), path.length, 1.0))
 
-    def add(y0: Real, step: Real, blocks: Codes) -> tuple[Real, Real]:
-        """Sums of the integrand, and of the sizes of its terms, over blocks of nodes from y0 on."""
+    def at(share: Real) -> tuple[Real, Real]:
+        if path.counts is None:
+            return _sized(model, k, t, path, length=jnp.expand_dims(path.length, -1), share=share)
+        return _summed(model, k, t, path, counts=path.counts, share=share)
 
-        def block(i: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
-            y = jnp.expand_dims(y0, -1) + jnp.expand_dims(step, -1) * (
-                i * _BLOCK + jnp.arange(float(_BLOCK))[None, :]
-            )
-            f, e = integrand(model, k, t, path, y)
-            halved = jnp.where(y == 0.0, 0.5 * f, f)
-            return sums[0] + jnp.sum(halved, -1), sums[1] + jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), -1)
+    def add(first: Real, step: Real, blocks: Codes) -> tuple[Real, Real, Real]:
+        """Sums over blocks of nodes from `first` on: `total`, `rounding` and `tail`."""
 
-        return jax.lax.fori_loop(0, blocks, block, (jnp.zeros_like(k), jnp.zeros_like(k)))
+        def block(i: Codes, sums: tuple[Real, Real, Real]) -> tuple[Real, Real, Real]:
+            share = first + step * (i * _BLOCK + jnp.arange(float(_BLOCK))[None, :])
+            f, size = at(share)
+            halved = jnp.where(share == 0.0, 0.5 * f, f)
+            last = jnp.where(share >= 1.0 - 1.0 / _LAST, jnp.abs(f), 0.0)
+            total, rounding, tail = sums
+            return total + jnp.sum(halved, -1), rounding + jnp.sum(size, -1), tail + jnp.sum(last, -1)
+
+        zero = jnp.zeros_like(k)
+        return jax.lax.fori_loop(0, blocks, block, (zero, zero, zero))
 
     start = _Refinement(
         total=jnp.zeros_like(k),
         rounding=jnp.zeros_like(k),
-        step=path.length / (_FIRST * _BLOCK),
+        tail=jnp.zeros_like(k),
+        step=jnp.asarray(1.0 / (_FIRST * _BLOCK), k.dtype),
         change=jnp.full_like(k, jnp.inf),
         blocks=jnp.asarray(_FIRST),
         level=jnp.asarray(-1),
     )
-    least = jnp.where(jnp.any(path.returns), _DEEP, 2)
 
     def unstable(s: _Refinement) -> Flags:
-        return (s.level < least) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
+        return (s.level < 2) | ((s.level < _LEVELS) & jnp.any(s.change > 2.0 * eps * s.rounding * s.step))
 
     def refine(s: _Refinement) -> _Refinement:
         """Sum the nodes of the first rule, or those of the next rule that lie between the earlier ones."""
         first = s.level < 0
-        added, rounding = add(jnp.where(first, 0.0, 0.5 * s.step), s.step, s.blocks)
+        added, rounding, tail = add(jnp.where(first, 0.0, 0.5 * s.step), s.step, s.blocks)
         total = s.total + added
         return _Refinement(
             total=total,
             rounding=s.rounding + rounding,
+            tail=s.tail + tail,
             step=jnp.where(first, s.step, 0.5 * s.step),
             change=jnp.where(first, jnp.inf, jnp.abs(0.5 * total - s.total) * s.step),
             blocks=jnp.where(first, s.blocks, 2 * s.blocks),
@@ -107,5 +133,38 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
         )
 
     s = jax.lax.while_loop(unstable, refine, start)
-    bound = (s.change + eps * s.rounding * s.step) / jnp.pi
+    bound = (s.change + (eps * s.rounding + _LAST * s.tail) * s.step) / jnp.pi
     return offset(path, k) - s.total * s.step / jnp.pi, bound
+
+
+def _sized(
+    model: AbstractFourierModel,
+    k: Real,
+    t: Real,
+    path: Line,
+    length: Real,
+    share: Real,
+    number: Real | None = None,
+) -> tuple[Real, Real]:
+    """The integrand, and the size of its rounding errors, shape (n, nodes), at shares of the length."""
+    f, e = integrand(model, k, t, path, length * share, number)
+    f = length * f
+    return f, jnp.where(f == 0.0, 0.0, jnp.abs(f) * (4.0 + jnp.abs(e)))
+
+
+def _summed(
+    model: AbstractFourierModel, k: Real, t: Real, path: Line, counts: Counts, share: Real
+) -> tuple[Real, Real]:
+    """The results of `_sized`, summed over numbers of jumps where these are counted."""
+    lines = jnp.where(counts.by_jumps, counts.blocks, 1.0)
+
+    def add(j: Codes, sums: tuple[Real, Real]) -> tuple[Real, Real]:
+        order = j.astype(k.dtype)
+        line, number = term(path, counts, order)
+        length = jnp.expand_dims(line.length + jnp.where(counts.by_jumps, 1.0, 0.0), -1)
+        terms = _sized(model, k, t, line, length=length, share=share, number=number)
+        counted = jnp.expand_dims(order < lines, -1)
+        return sums[0] + jnp.where(counted, terms[0], 0.0), sums[1] + jnp.where(counted, terms[1], 0.0)
+
+    zero = jnp.zeros(k.shape + share.shape[-1:], k.dtype)
+    return jax.lax.fori_loop(0, jnp.max(lines).astype(int), add, (zero, zero))

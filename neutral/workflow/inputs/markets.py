@@ -121,7 +121,8 @@ def read_market(
     name = source.path.name
     try:
         quotes = source.quotes(underlying, date, **_options(source, config))
-        kept, rejected = prepare(quotes, config.filters.build(), split)
+        dividends = config.data.schedule
+        kept, rejected = prepare(quotes, config.filters.build(), split, dividends=dividends)
     except NeutralError as error:
         reason = without_folder(error, source.path)
         return Market(name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason)
