@@ -28,6 +28,11 @@ def cube(
     config: options.FileConfig = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     test_from: Annotated[
         str | None,
@@ -56,8 +61,15 @@ def cube(
     if synthetic:
         built = synthetic_cube(synthetic, seed, grid)
     else:
-        data = {"rates": options.number_or_path(rates), "spot": spot}
-        markets = options.read_inputs(inputs or [], config, underlying, limit, data)
+        data = {
+            "symbol": symbol,
+            "root": root,
+            "exercise": exercise,
+            "settlement": settlement,
+            "rates": options.number_or_path(rates),
+            "spot": spot,
+        }
+        markets = options.read_inputs(inputs or [], config, underlying, limit, data, columns)
         built = build_cube(markets, grid, method=method)
     for path in write_cube(built, out):
         print(path)

@@ -45,6 +45,11 @@ def pipeline(
     underlying: options.Underlyings = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
@@ -63,11 +68,17 @@ def pipeline(
 
     data = {
         "assets": underlying,
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
         "rates": options.number_or_path(rates),
         "spot": spot,
         "limit": limit,
     }
-    settings = load_pipeline_config(config).replaced(model=model, application=application, data=data)
+    settings = load_pipeline_config(config).replaced(
+        model=model, application=application, columns=options.column_changes(columns), data=data
+    )
     options.start_jax()
     from ..workflow.pages.pipeline import write_page
     from ..workflow.pipeline.run import pipeline_files, run_pipeline

@@ -15,6 +15,11 @@ def surface(
     config: options.FileConfig = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of surfaces to draw on the page; the first ones are drawn.")
@@ -33,8 +38,16 @@ def surface(
     from ..workflow.surfaces.files import summary, write_surfaces
     from ..workflow.surfaces.fit import fit_markets
 
-    data = {"rates": options.number_or_path(rates), "spot": spot}
-    results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data), method))
+    data = {
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
+        "rates": options.number_or_path(rates),
+        "spot": spot,
+    }
+    markets = options.read_inputs(inputs, config, underlying, limit, data, columns)
+    results = list(fit_markets(markets, method))
     write_surfaces(results, out)
     print(f"{summary(results)}\n{write_page(results, out, pictures)}")
     raise typer.Exit(1 if any(result.failed for result in results) else 0)

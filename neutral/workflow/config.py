@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from ..errors import ArgumentError
 from ..market import Filters, load_rates
+from ..market.loaders.column_map import ColumnMap, column_map
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
 from .methods import another_kind
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 ModelName = Annotated[str, AfterValidator(known_model)]
 """The name of a model in the registry `RECIPES`."""
 
+READING_OPTIONS = ("spot", "root", "exercise", "settlement")
+"""The keys of `[data]` that are passed on to every loader that has an option of that name."""
+
 R = TypeVar("R", bound="DataRules")
 D = TypeVar("D", bound="Document")
 
@@ -38,6 +42,10 @@ class DataRules(Section):
     day_count: Literal["file", "365", "365.25"] = "file"
     rates: float | str | None = None
     spot: Positive | None = None
+    symbol: str | None = None
+    root: str | None = None
+    exercise: Literal["european", "american"] | None = None
+    settlement: Literal["cash", "coin"] | None = None
     limit: Count | None = None
 
     @cached_property
@@ -93,6 +101,18 @@ class Document(Section, Generic[R]):
 
     data: R
     filters: FilterRules = FilterRules()
+    columns: dict[str, str | list[str]] = {}
+
+    @field_validator("columns")
+    @classmethod
+    def _can_be_read(cls, columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        column_map(columns)
+        return columns
+
+    @cached_property
+    def column_map(self) -> ColumnMap:
+        """The map of the columns of the files, for loaders."""
+        return column_map(self.columns)
 
     def replaced(self, **sections: Any) -> Self:
         """Return a copy with some settings changed, which is checked again.

@@ -159,12 +159,20 @@ def another_kind(name: str, section: Mapping[str, Any], changes: Mapping[str, An
     return name in _STANDARD and changes.get("kind", section["kind"]) != section["kind"]
 
 
-def without_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a configuration without the kinds of solver and engine that are the default.
+_LATER_KEYS = ("symbol", "root", "exercise", "settlement")  # of `[data]`
 
-    The hash of a configuration with the default kinds is the same as before there were other kinds.
+
+def without_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a configuration without the defaults of keys that came later than hashes.
+
+    These are the kinds of solver and engine, the map of columns and some keys of `[data]`. The hash of a
+    configuration with their defaults is the same as before they existed.
     """
-    result = dict(content)
+    result = {name: section for name, section in content.items() if name != "columns" or section}
+    if isinstance(result.get("data"), Mapping):
+        result["data"] = {
+            key: x for key, x in result["data"].items() if key not in _LATER_KEYS or x is not None
+        }
     for name, standard in _STANDARD.items():
         section = result.get(name)
         if isinstance(section, Mapping) and section["kind"] == standard:

@@ -13,8 +13,8 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS
 from ..quotes import Exercise, Quotes, column
-from .csv_table import CsvTable, read_csv
-from .file_content import FileContent
+from .column_map import Columns
+from .file_content import MarketData, read_content
 from .option_table import (
     Listing,
     listing,
@@ -27,6 +27,7 @@ from .option_table import (
 )
 from .rates import Rates, discount_factors
 from .sources import SourceKind
+from .table import Table, read_table
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "date": ("date", "quotedate", "quote_date", "quote_time_utc"),
@@ -80,12 +81,13 @@ class ChainOptions:
 
 
 def load_equity_chain(
-    path: str | Path,
+    path: MarketData,
     date: str | Date | None = None,
     symbol: str | None = None,
     rates: Rates | float | None = None,
     day_count: str = "365",
     exercise: Exercise | None = None,
+    columns: Columns | None = None,
 ) -> Quotes:
     """Read one day's chain of one underlying.
 
@@ -98,7 +100,8 @@ def load_equity_chain(
     quote date.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8. Dates are YYYY-MM-DD or YYYYMMDD.
+        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library. Dates have one of the
+            forms in `dates.FORMS`; one that can be read in two ways has to be declared.
         date: Quote date; None takes the only one. A file with dates in neither its rows nor its name has this
             date. For such a file None takes the first expiry, the last day on which all listed options were
             alive; `timestamp` is then NaT, and maturities are too short by the days in between.
@@ -110,6 +113,8 @@ def load_equity_chain(
         day_count: "365" or "365.25" days per year; maturities are whole calendar days.
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
             "american" for all other underlyings.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
         Every row of the date, with prices in cash. An implied volatility that at least 20 rows and more than
@@ -124,16 +129,16 @@ def load_equity_chain(
             the argument that chooses one is None.
     """
     options = ChainOptions(rates=rates, day_count=day_count, exercise=exercise)
-    return chain_quotes(read_chain(path), symbol, date, options)
+    return chain_quotes(read_chain(read_content(path, columns)), symbol, date, options)
 
 
-def read_chain(file: str | Path | FileContent) -> Listing:
+def read_chain(data: MarketData) -> Listing:
     """Read a file once, for `chain_quotes` on each of its dates.
 
     Raises:
         DataError: As for `load_equity_chain`.
     """
-    table = _one_row_per_option(read_csv(file))
+    table = _one_row_per_option(read_table(data))
     frame = table.select(NAMES, REQUIRED, TEXTS)
     frame["option_type"] = option_types(column(frame, "option_type"))
     return listing(table, frame, NAMES)
@@ -187,7 +192,7 @@ def chain_quotes(
     )
 
 
-def _one_row_per_option(table: CsvTable) -> CsvTable:
+def _one_row_per_option(table: Table) -> Table:
     """Convert the wide layout to one row per option; a table in the other layout is returned unchanged."""
     wide = table.frame
     if "c_bid" not in wide:

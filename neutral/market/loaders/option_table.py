@@ -15,7 +15,7 @@ from ...errors import ArgumentError, DataError
 from ...options.kinds import KINDS
 from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, first_reason
 from ..quotes import column
-from .csv_table import CsvTable, Names
+from .table import Names, Table
 
 ALWAYS = (
     "timestamp",
@@ -32,6 +32,7 @@ ALWAYS = (
 )
 WHERE_PRESENT = ("open_interest", "volume", "vega")
 DAY = pd.Timedelta(days=1)
+DATES = ("date", "expiry")  # columns of dates
 SHOWN = 10  # largest number of values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
 
@@ -90,7 +91,7 @@ class Listing:
         return rows, name, day
 
 
-def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
+def listing(table: Table, frame: pd.DataFrame, names: Names) -> Listing:
     """Make a listing of typed columns. The file name gives an underlying or a date that no row has.
 
     Args:
@@ -101,9 +102,10 @@ def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
     Raises:
         DataError: A date has no accepted form, or a row has no underlying or date although others have.
     """
-    for key in ("date", "expiry"):
-        if key in frame:
-            frame[key] = table.dates(column(frame, key), table.name_of(key, names) or key)
+    stated = {key: column(frame, key) for key in DATES if key in frame}
+    for key, values in stated.items():
+        others = [other for name, other in stated.items() if name != key]
+        frame[key] = table.dates(values, table.name_of(key, names) or key, others)
     for key in ("date", "underlying"):
         if key in frame and bool(frame[key].notna().any()):
             table.refuse_blanks(column(frame, key), table.name_of(key, names) or key)

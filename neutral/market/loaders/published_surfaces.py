@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import date as Date
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -12,11 +11,12 @@ import pandas as pd
 from ...errors import DataError
 from ...times import DAYS_A_YEAR, SECONDS_A_DAY
 from ..quotes import UNKNOWN_DATE, Quotes, column
-from .csv_table import read_csv
-from .file_content import FileContent
+from .column_map import Columns
+from .file_content import MarketData, read_content
 from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of
 from .rates import Rates, discount_factors
 from .sources import SourceKind
+from .table import read_table
 from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, cash_price, cash_vega, check_spread
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -66,11 +66,12 @@ class SurfaceOptions:
 
 
 def load_surface(
-    path: str | Path,
+    path: MarketData,
     name: str | None = None,
     date: str | Date | None = None,
     spread: float = SPREAD,
     rates: Rates | float | None = None,
+    columns: Columns | None = None,
 ) -> Quotes:
     """Read a published surface.
 
@@ -89,7 +90,7 @@ def load_surface(
       out-of-the-money option.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8.
+        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library.
         name: Underlying; None takes the only one. A file that states no underlying has this one; for such a
             file None takes the file name up to the first `_` or dot.
         date: Quote date; None takes the file's, or the one in the file name (eight digits). If there is no
@@ -97,6 +98,8 @@ def load_surface(
         spread: Distance between bid and ask volatility if the file has only a mid; decimal, so 0.005 is half
             a volatility point.
         rates: A continuously compounded rate or a history of rates, for files without discount factors.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
         Every row of the underlying, European, with prices in cash. `implied_volatility` is the file's, or the
@@ -110,16 +113,18 @@ def load_surface(
             the argument that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
-    return surface_quotes(read_surface(path), name, date, SurfaceOptions(spread=spread, rates=rates))
+    return surface_quotes(
+        read_surface(read_content(path, columns)), name, date, SurfaceOptions(spread=spread, rates=rates)
+    )
 
 
-def read_surface(file: str | Path | FileContent) -> Listing:
+def read_surface(data: MarketData) -> Listing:
     """Read a file once, for `surface_quotes` on each of its underlyings.
 
     Raises:
         DataError: As for `load_surface`.
     """
-    table = read_csv(file)
+    table = read_table(data)
     frame = table.select(NAMES, ("strike",), TEXTS)
     if not {"maturity", "days"} & set(frame):
         raise DataError(
