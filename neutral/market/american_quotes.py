@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..errors import DataError
 from .cash_parity import WINDOW, implied_forwards
+from .forwards import not_refused
 from .quotes import column
 
 MAX_ROUNDS = 20
@@ -52,7 +53,7 @@ def european_quotes(frame: pd.DataFrame, spot: float = np.nan) -> tuple[pd.DataF
 
 def _check_discounts(frame: pd.DataFrame) -> None:
     """Refuse quotes of which an expiry after the quote date has no discount factor."""
-    dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0)
+    dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0) & not_refused(frame)
     stated = frame["discount"].notna() if "discount" in frame else pd.Series(False, index=frame.index)
     missing = (dated & ~stated).to_numpy(bool)
     if missing.any():
@@ -84,9 +85,10 @@ def _european(frame: pd.DataFrame, forwards: pd.Series, spot: float, window: flo
     bid = frame["american_bid"].to_numpy()
     ask = frame["american_ask"].to_numpy()
     strike, t, discount = (frame[name].to_numpy(float) for name in ("strike", "maturity", "discount"))
+    used = not_refused(frame)
     mid = 0.5 * (bid + ask)
     rows = np.flatnonzero(
-        (mid > 0) & (strike > 0) & (t > 0) & (forward > 0) & (np.abs(strike / forward - 1.0) <= window)
+        used & (mid > 0) & (strike > 0) & (t > 0) & (forward > 0) & (np.abs(strike / forward - 1.0) <= window)
     )
     rate = -np.log(discount[rows]) / t[rows]
     dividend = rate - np.log(forward[rows] / spot) / t[rows]

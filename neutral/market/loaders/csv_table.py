@@ -10,6 +10,8 @@ import pandas as pd
 
 from ...errors import DataError
 
+MARKED = r"[-+]?\s*\$?\s*(\d{1,3}(,\d{3})+|\d+)(\.\d*)?"  # a number as people write it
+
 
 def header_of(data: bytes) -> str:
     """Return the first line, without the byte order mark."""
@@ -85,7 +87,21 @@ def numbers(values: pd.Series) -> pd.Series:
         return pd.Series(np.nan, index=values.index)
     if values.dtype == object:  # whole numbers of more digits than a number has
         values = texts(values)
+    if isinstance(values.dtype, pd.StringDtype):
+        values = _without_marks(values)
     return cast(pd.Series, pd.to_numeric(values, errors="coerce")).astype("float64")
+
+
+def _without_marks(values: pd.Series) -> pd.Series:
+    """Remove signs of dollars and separators of thousands from numbers: $1,234.50 becomes 1234.50.
+
+    A comma that separates no thousands, such as that of 1,5, stays, and the text is then no number.
+    """
+    plain = values.str.strip()
+    marked = plain.str.fullmatch(MARKED, na=False)
+    if not marked.any():
+        return plain
+    return plain.mask(marked, plain.str.replace(r"[$,\s]", "", regex=True))
 
 
 def plain_name(name: str) -> str:

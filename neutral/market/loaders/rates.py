@@ -14,6 +14,7 @@ from .file_content import MarketData
 from .option_table import midnight
 from .table import Table, read_table
 
+LARGEST_RATE = 1.0  # decimal; larger flat rates are taken to be in percent
 LONGEST_SINGLE_PAYMENT = 1.01  # years; a tenor of one year may be a day longer
 NAMES = {
     "date": ("date", "observation_date"),
@@ -60,6 +61,11 @@ def flat_rate(rate: float) -> Rates:
     """
     if not isinstance(rate, int | float | np.number) or not np.isfinite(rate):
         raise ArgumentError(f"rate={rate!r} is not a finite number; write 0.03 for 3 %.")
+    if abs(rate) > LARGEST_RATE:
+        raise ArgumentError(
+            f"rate={rate!r} is {100 * rate:g} %, more than any market's; a rate is a decimal, so write "
+            f"{rate / 100:g} for {rate:g} %."
+        )
     percent = 100 * DAYS_A_MONEY_MARKET_YEAR * np.expm1(rate / DAYS_A_YEAR)
     return Rates(np.zeros(1), np.array([percent]))
 

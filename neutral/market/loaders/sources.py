@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes
 from .column_map import EXAMPLE, ColumnMap, Columns
+from .column_names import squeezed
 from .file_content import FileContent, MarketData, read_content
 from .option_table import SHOWN
 from .table import header_of_table
@@ -64,8 +65,8 @@ class SourceKind:
     """A file whose whole name matches this pattern is of this kind, whatever its header."""
 
     def fits(self, header: set[str]) -> bool:
-        """Whether the column names of a file are those of this kind."""
-        return all(header & set(group) for group in self.columns)
+        """Whether the column names of a file, as `squeezed` gives them, are those of this kind."""
+        return all(header & set(map(squeezed, group)) for group in self.columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def _kind_of(content: FileContent) -> SourceKind:
             return kind
     header = header_of_table(content)
     for kind in kinds:
-        if kind.fits(set(header)):
+        if kind.fits(set(map(squeezed, header))):
             return kind
     raise DataError(
         f"{content.path}: the header ({', '.join(header[:SHOWN])}) fits no kind of file. The accepted kinds "

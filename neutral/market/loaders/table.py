@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 from ...errors import DataError
 from ..quotes import column
 from .column_map import ColumnMap
+from .column_names import squeezed
 from .csv_table import check_rows, check_unique, header_names, numbers, parse, plain_name, texts
 from .dates import FORMS, choose_form, distinct_texts, fitting_forms, form_of_first, parse_dates
 from .file_content import FileContent, MarketData, read_content
@@ -31,6 +33,7 @@ class Table:
     columns: ColumnMap = ColumnMap()  # the caller's; columns that it names have these names in `frame`
     symbol: str | None = None  # the underlying where the rows state none, according to the caller
     date_format: str | None = None  # that the vendor declares
+    layout_names: Mapping[str, str] = dataclasses.field(default_factory=dict)  # of some keys; "" is none
 
     def select(self, names: Names, required: tuple[str, ...], text: tuple[str, ...]) -> pd.DataFrame:
         """Select the columns of `names` that the file has, under the keys of `names`.
@@ -91,7 +94,20 @@ class Table:
         """Return the file's name of the column `key`, or None if it has no such column."""
         if key in self.columns.mapped:
             return key
-        return next((name for name in names[key] if name in self.frame), None)
+        if key in self.layout_names:
+            return self.layout_names[key] or None
+        return next((self._header[form] for form in map(squeezed, names[key]) if form in self._header), None)
+
+    @cached_property
+    def _header(self) -> dict[str, str]:
+        """The columns by the form of their names that is compared; those that the caller maps are taken."""
+        free = [name for name in self.frame if name not in self.columns.mapped]
+        return {squeezed(name): name for name in reversed(free)}
+
+    def unused(self, names: Names) -> list[str]:
+        """Return the columns that no key of `names` stands for."""
+        used = {self.name_of(key, names) for key in names}
+        return [name for name in self.frame if name not in used]
 
     def dates(self, values: pd.Series, name: str, others: Sequence[pd.Series] = ()) -> pd.Series:
         """Parse a column of dates as UTC times; a blank becomes NaT.
