@@ -37,6 +37,7 @@ HOST_CHAIN: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
 )
 PANDAS = {"market", "workflow", "governance", "monitoring", "service", "cli"}
 PANDAS |= {"calibration.result"}  # to_frame, loaded when called
+PANDAS |= {"quotes.frames"}  # the border for tables, loaded when called
 
 
 def allowed_imports() -> dict[str, set[str]]:

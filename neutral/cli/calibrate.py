@@ -34,6 +34,11 @@ def calibrate(
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="The number of snapshots to calibrate, from the first one.")
     ] = None,
@@ -72,12 +77,23 @@ def calibrate(
     data = {
         "limit": limit,
         "first_index": first_index,
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
         "rates": options.number_or_path(rates),
         "dividends": dividends,
         "dividend_model": dividend_model,
         "spot": spot,
     }
-    plan = make_plan(inputs, config, models=model, data=data, run={"currencies": underlying})
+    plan = make_plan(
+        inputs,
+        config,
+        models=model,
+        columns=options.column_changes(columns),
+        data=data,
+        run={"currencies": underlying},
+    )
     options.start_jax()
     try:
         with shown() as progress:

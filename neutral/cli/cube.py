@@ -30,6 +30,11 @@ def cube(
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     test_from: Annotated[
         str | None,
@@ -59,12 +64,16 @@ def cube(
         built = synthetic_cube(synthetic, seed, grid)
     else:
         data = {
+            "symbol": symbol,
+            "root": root,
+            "exercise": exercise,
+            "settlement": settlement,
             "rates": options.number_or_path(rates),
             "dividends": dividends,
             "dividend_model": dividend_model,
             "spot": spot,
         }
-        markets = options.read_inputs(inputs or [], config, underlying, limit, data)
+        markets = options.read_inputs(inputs or [], config, underlying, limit, data, columns)
         built = build_cube(markets, grid, method=method)
     for path in write_cube(built, out):
         print(path)

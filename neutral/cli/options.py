@@ -64,6 +64,27 @@ Spot = Annotated[
     float | None,
     typer.Option(help="The spot price. It is required for foreign-exchange files that state none."),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="The column of the files for a name of this program, such as date=quote_datetime. Write "
+        "ignore=x for a column x that means nothing, and date_format=DD/MM/YYYY for dates that can be read "
+        "in two ways. Repeat the option for several columns."
+    ),
+]
+Symbol = Annotated[str | None, typer.Option(help="The underlying of files that state none.")]
+Root = Annotated[
+    str | None,
+    typer.Option(help="The root of the options to use, where an underlying has several, such as SPXW."),
+]
+Exercise = Annotated[
+    str | None,
+    typer.Option(help="Whether options are european or american, where the underlying does not tell."),
+]
+Settlement = Annotated[
+    str | None,
+    typer.Option(help="Whether prices are in cash or in coin, where the underlying does not tell."),
+]
 FileLimit = Annotated[
     int | None, typer.Option("--limit", min=1, help="The number of files to read, from the first one.")
 ]
@@ -95,12 +116,33 @@ def number_or_path(text: str | None) -> float | str | None:
         return text
 
 
+def reading(
+    rates: str | None, symbol: str | None, root: str | None, exercise: str | None, settlement: str | None
+) -> dict[str, float | str | None]:
+    """Return the values of the section `[data]` that the options of these names replace."""
+    return {
+        "rates": number_or_path(rates),
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
+    }
+
+
+def column_changes(columns: list[str] | None) -> dict[str, str | list[str]] | None:
+    """Read the values of the option for columns; None if there is none."""
+    from ..market.loaders.column_map import parse_columns  # loads pandas
+
+    return parse_columns(columns) if columns else None
+
+
 def read_inputs(
     inputs: list[Path],
     config: Path | None,
     underlyings: list[str] | None,
     limit: int | None,
     data: Mapping[str, Any],
+    columns: list[str] | None = None,
 ) -> "Iterator[Market]":
     """Read the markets in files, and count the files on standard error as they are read.
 
@@ -110,6 +152,7 @@ def read_inputs(
         underlyings: The underlyings to read; None reads all.
         limit: The number of files to read, from the first one; None reads all.
         data: Values that replace those of the section `[data]`, by key; None replaces nothing.
+        columns: Entries that replace those of the section `[columns]`, such as "date=quote_datetime".
 
     Returns:
         The markets in order, as `read_markets` gives them.
@@ -123,6 +166,9 @@ def read_inputs(
     settings = load_config(config) if config else None
 
     def config_of(kind: str) -> "Document":
-        return (settings or shipped_config(kind)).replaced(data=data)
+        return (settings or shipped_config(kind)).replaced(data=data, columns=column_changes(columns))
 
-    return read_markets(counted(files, "files"), config_of, underlyings)
+    reading = config_of("equity chain")
+    return read_markets(
+        counted(files, "files"), config_of, underlyings, reading.column_map, reading.data.symbol
+    )

@@ -47,6 +47,11 @@ def pipeline(
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
@@ -65,13 +70,19 @@ def pipeline(
 
     data = {
         "assets": underlying,
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
         "rates": options.number_or_path(rates),
         "dividends": dividends,
         "dividend_model": dividend_model,
         "spot": spot,
         "limit": limit,
     }
-    settings = load_pipeline_config(config).replaced(model=model, application=application, data=data)
+    settings = load_pipeline_config(config).replaced(
+        model=model, application=application, columns=options.column_changes(columns), data=data
+    )
     options.start_jax()
     from ..workflow.pages.pipeline import write_page
     from ..workflow.pipeline.run import pipeline_files, run_pipeline

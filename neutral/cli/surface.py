@@ -17,6 +17,11 @@ def surface(
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
     spot: options.Spot = None,
+    columns: options.Columns = None,
+    symbol: options.Symbol = None,
+    root: options.Root = None,
+    exercise: options.Exercise = None,
+    settlement: options.Settlement = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of surfaces to draw on the page; the first ones are drawn.")
@@ -36,12 +41,17 @@ def surface(
     from ..workflow.surfaces.fit import fit_markets
 
     data = {
+        "symbol": symbol,
+        "root": root,
+        "exercise": exercise,
+        "settlement": settlement,
         "rates": options.number_or_path(rates),
         "dividends": dividends,
         "dividend_model": dividend_model,
         "spot": spot,
     }
-    results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data), method))
+    markets = options.read_inputs(inputs, config, underlying, limit, data, columns)
+    results = list(fit_markets(markets, method))
     write_surfaces(results, out)
     print(f"{summary(results)}\n{write_page(results, out, pictures)}")
     raise typer.Exit(1 if any(result.failed for result in results) else 0)

@@ -8,6 +8,7 @@ import pandas as pd
 from ..errors import DataError
 from .cash_parity import WINDOW, implied_forwards
 from .dividends import LEAST_GAP, Upcoming
+from .forwards import not_refused
 from .quotes import column
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _forwards(frame: pd.DataFrame, spot: float, dividends: Upcoming) -> pd.DataF
 
 def _check_discounts(frame: pd.DataFrame) -> None:
     """Refuse quotes of which an expiry after the quote date has no discount factor."""
-    dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0)
+    dated = frame["expiry_datetime"].notna() & (frame["maturity"] > 0) & not_refused(frame)
     stated = frame["discount"].notna() if "discount" in frame else pd.Series(False, index=frame.index)
     missing = (dated & ~stated).to_numpy(bool)
     if missing.any():
@@ -151,9 +152,10 @@ def _european(
     bid = frame["american_bid"].to_numpy()
     ask = frame["american_ask"].to_numpy()
     strike, t, discount = (frame[name].to_numpy(float) for name in ("strike", "maturity", "discount"))
+    used = not_refused(frame)
     mid = 0.5 * (bid + ask)
     rows = np.flatnonzero(
-        (mid > 0) & (strike > 0) & (t > 0) & (forward > 0) & (np.abs(strike / forward - 1.0) <= window)
+        used & (mid > 0) & (strike > 0) & (t > 0) & (forward > 0) & (np.abs(strike / forward - 1.0) <= window)
     )
     rate = -np.log(discount[rows]) / t[rows]
     dividend = rate - _carry(forward[rows], t[rows], spot, dividends)

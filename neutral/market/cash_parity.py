@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from .forwards import MIN_PAIRS, SPREAD_TO_SD, call_put_pairs, has_futures, huber
+from .forwards import MIN_PAIRS, SPREAD_TO_SD, call_put_pairs, has_futures, huber, not_refused
 from .quotes import column
 
 WINDOW = 0.07  # largest |strike / forward - 1| of the pairs used
@@ -79,7 +79,8 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
 
     Args:
         frame: Columns expiry_datetime, maturity (years), option_type, strike, bid_price, ask_price. Optional
-            are futures_price, whose median over the expiry is then the forward, and discount.
+            are futures_price, whose median over the expiry is then the forward, discount, and refused; rows
+            with a reason in it take no part.
         spot: Price of the underlying, for the dividend yield and for expiries without pairs; nan omits both.
         agreement: Width of the band, relative to the forward.
 
@@ -116,8 +117,8 @@ _REJECTION = ("expiry_datetime", "strike", "forward", "reason")
 
 
 def _by_expiry(frame: pd.DataFrame) -> tuple[list[pd.Timestamp], list[pd.DataFrame]]:
-    """Return the expiries in time order, and the quotes of each."""
-    dated = cast(pd.DataFrame, frame[frame["expiry_datetime"].notna()])
+    """Return the expiries in time order, and the quotes of each that are not refused."""
+    dated = cast(pd.DataFrame, frame[frame["expiry_datetime"].notna() & not_refused(frame)])
     expiries = []
     groups = []
     for expiry, group in dated.groupby("expiry_datetime"):

@@ -16,6 +16,7 @@ SYNTHETIC = "SYN."  # with which names of synthetic forwards begin
 NON_STANDARD = "the contract is not standard"
 EXPIRED = "the option expired before the quote date"
 EXPIRES_TODAY = "the option expires on the quote date"
+REPEATED = "the row repeats the option of an earlier row"
 
 # The beginnings of the reasons that refuse a quote although nothing is wrong with it.
 _CHOICES = (
@@ -113,7 +114,7 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
         *_liquidity_rules(frame, filters),
     ]
     reasons = first_reason(rules, len(frame))
-    reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = "the row repeats the option of an earlier row"
+    reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = REPEATED
     return reasons
 
 

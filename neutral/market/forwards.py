@@ -64,9 +64,10 @@ def parity_forward(
 def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
     """Determine the forward of each expiry of coin-settled options.
 
-    It is the median `futures_price` over the rows that passed the quote rules, or over all rows if none of
-    those has one. The forward of an expiry without any futures price comes from put-call parity, over every
-    strike whose call and put both have a bid and an ask.
+    Rows that the loader has refused take no part. The forward is the median `futures_price` over the rows
+    that passed the quote rules, or over all rows if none of those has one. The forward of an expiry without
+    any futures price comes from put-call parity, over every strike whose call and put both have a bid and an
+    ask.
 
     Args:
         frame: Columns expiry_datetime, option_type, strike, bid_price, ask_price, futures_price.
@@ -77,6 +78,8 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
         (standard deviation of the futures prices, or uncertainty of the recovered forward), source
         ("futures", "parity" or ""), pairs (used for a recovered forward).
     """
+    passed = passed[not_refused(frame)]
+    frame = frame.loc[not_refused(frame)]
     codes, expiries = pd.factorize(frame["expiry_datetime"], sort=True)
     futures = frame["futures_price"].to_numpy()
     has_future = has_futures(frame)
@@ -95,6 +98,13 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
             rows.append((parity.forward, parity.sd, "parity" if parity.forward > 0 else "", parity.pairs))
     index = pd.Index(expiries, name="expiry_datetime")
     return pd.DataFrame(rows, columns=["forward", "forward_sd", "source", "pairs"], index=index)
+
+
+def not_refused(frame: pd.DataFrame) -> np.ndarray:
+    """Whether each row may take part in forwards, bool, shape (rows,): the loader has not refused it."""
+    if "refused" not in frame:
+        return np.ones(len(frame), bool)
+    return (frame["refused"].fillna("") == "").to_numpy(bool)
 
 
 def has_futures(frame: pd.DataFrame) -> np.ndarray:

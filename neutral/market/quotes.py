@@ -3,12 +3,19 @@
 import dataclasses
 import math
 from datetime import UTC, datetime
+from datetime import date as Date
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, Self, cast
 
 import pandas as pd
 
+from ..errors import ArgumentError
 from ..options.kinds import Settlement
+
+if TYPE_CHECKING:
+    from ..quotes.frames import AnyTable
+    from .loaders.column_map import Columns
+    from .loaders.rates import Rates
 
 Exercise = Literal["european", "american"]
 
@@ -39,6 +46,49 @@ class Quotes:
     exercise: Exercise = "european"
     spot: float = math.nan  # price of the underlying, nan if the file has none
     assumed_spread: float = math.nan  # bid-ask spread in volatility, decimal, if the file has only a mid
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "AnyTable",
+        date: str | Date | None = None,
+        rates: "Rates | float | None" = None,
+        columns: "Columns | None" = None,
+        symbol: str | None = None,
+        **options: object,
+    ) -> Self:
+        """Make quotes of a table in memory, which holds what the files of any loader hold.
+
+        Args:
+            frame: A table of pandas, polars (eager or lazy), pyarrow or another library, or a mapping of
+                columns: an option chain, a surface, volatilities by delta or a Deribit snapshot. Names of
+                columns and what is refused are those of files; see `open_source`.
+            date: Quote date; a table that states a date needs it only to choose one of several.
+            rates: Rate of the discount factors: a continuously compounded rate or a history of rates.
+            columns: A map from the names of this package to the table's, for columns with other names; see
+                `Columns`.
+            symbol: The underlying; a table that states one needs it only to choose one of several.
+            options: Further options of the loader, such as exercise, settlement, root or spread.
+
+        Returns:
+            The quotes of one underlying at one time; `path` is `<table>`, and `sha256` is that of the content
+            of the table, whichever library holds it.
+
+        Raises:
+            ArgumentError: The frame is no table, states neither date nor underlying and the argument is
+                missing, or holds several and nothing chooses one.
+            DataError: The columns fit no kind of table, or their values cannot be used.
+        """
+        from .loaders.sources import open_source  # which imports this module
+
+        source = open_source(frame, columns, symbol)
+        given = options if rates is None else {"rates": rates, **options}
+        if date is None and all(time is None for _, time in source.snapshots):
+            raise ArgumentError(
+                "the table states no quote date; pass date=, such as date='2024-03-04', or map the column "
+                'that has it: columns={"date": "..."}.'
+            )
+        return cast(Self, source.quotes(symbol, date, **given))
 
     def __len__(self) -> int:
         return len(self.frame)

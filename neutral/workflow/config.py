@@ -12,16 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-)
+from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from ..errors import ArgumentError
 from ..market import DividendSchedule, Filters, load_dividends, load_rates
+from ..market.loaders.column_map import ColumnMap, column_map
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
 from .methods import another_kind
@@ -33,6 +28,9 @@ if TYPE_CHECKING:
 
 ModelName = Annotated[str, AfterValidator(known_model)]
 """The name of a model in the registry `RECIPES`."""
+
+READING_OPTIONS = ("spot", "root", "exercise", "settlement")
+"""The keys of `[data]` that are passed on to every loader that has an option of that name."""
 
 R = TypeVar("R", bound="DataRules")
 D = TypeVar("D", bound="Document")
@@ -46,16 +44,13 @@ class DataRules(Section):
     dividends: str | None = None
     dividend_model: Literal["spot", "escrowed"] = "spot"
     spot: Positive | None = None
+    symbol: str | None = None
+    root: str | None = None
+    exercise: Literal["european", "american"] | None = None
+    settlement: Literal["cash", "coin"] | None = None
     limit: Count | None = None
 
-    @model_serializer(mode="wrap")
-    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """The keys; without dividends those about them are left out, which keeps hashes of older files."""
-        content = serialise(self)
-        if self.dividends is None and self.dividend_model == "spot":
-            content.pop("dividends", None)
-            content.pop("dividend_model", None)
-        return content
+    LATER = frozenset({"dividends", "dividend_model", "symbol", "root", "exercise", "settlement"})
 
     @cached_property
     def interest(self) -> float | Rates | None:
@@ -115,6 +110,20 @@ class Document(Section, Generic[R]):
 
     data: R
     filters: FilterRules = FilterRules()
+    columns: dict[str, str | list[str]] = {}
+
+    LATER = frozenset({"columns"})
+
+    @field_validator("columns")
+    @classmethod
+    def _can_be_read(cls, columns: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        column_map(columns)
+        return columns
+
+    @cached_property
+    def column_map(self) -> ColumnMap:
+        """The map of the columns of the files, for loaders."""
+        return column_map(self.columns)
 
     def replaced(self, **sections: Any) -> Self:
         """Return a copy with some settings changed, which is checked again.
@@ -130,8 +139,8 @@ class Document(Section, Generic[R]):
         for name, value in sections.items():
             if isinstance(value, Mapping):
                 changes = {key: entry for key, entry in value.items() if entry is not None}
-                replaces_all = another_kind(name, content[name], changes)
-                content[name] = changes if replaces_all else content[name] | changes
+                replaces_all = another_kind(name, content.get(name), changes)
+                content[name] = changes if replaces_all else content.get(name, {}) | changes
             elif value is not None:
                 content[name] = value
         return validated(content, "the changed settings", type(self))

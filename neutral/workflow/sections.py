@@ -1,9 +1,9 @@
 """Defines how sections of configuration files are checked, and explains their errors."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, Tag
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -17,6 +17,17 @@ class Section(BaseModel):
     """A table of a configuration file. Unknown keys, nan, inf and values of another type are errors."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True, frozen=True)
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Keys that were added after results had been stored. They are left out of the content while they have
+    their defaults, so that the hash of an older configuration stays."""
+
+    @model_serializer(mode="wrap")
+    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content = serialise(self)
+        fields = type(self).model_fields
+        unchanged = {key for key in self.LATER if getattr(self, key) == fields[key].default}
+        return {key: value for key, value in content.items() if key not in unchanged}
 
 
 def explained(document: type[Section], error: "ErrorDetails") -> str:

@@ -1,7 +1,6 @@
 """Reads Deribit option snapshots: CSV files, plain or gzip, with one row per listed option."""
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,17 +14,12 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..quotes import Quotes, column
-from .csv_table import (
-    check_rows,
-    check_unique,
-    header_of,
-    numbers,
-    parse,
-    texts,
-)
-from .file_content import FileContent, read_content
-from .option_table import SHOWN, as_date, choose, midnight, rows_where
+from .column_map import Columns
+from .csv_table import numbers, texts
+from .file_content import SUFFIXES, MarketData, read_content
+from .option_table import as_date, choose, midnight, rows_where
 from .sources import SourceKind
+from .table import Table, read_table
 
 DATES = ("timestamp", "expiry_datetime")
 TEXTS = (
@@ -72,9 +66,10 @@ REQUIRED = (
     "vega",
     "open_interest",
 )
+NAMES = {name: (name,) for name in COLUMNS}
 FILE = "file"  # the day count that keeps the maturities that the file states
-NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
-NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
+NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.(?:csv|csv\.gz|parquet)")
+NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv, .csv.gz or .parquet"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,7 +110,12 @@ class DeribitOptions:
             )
 
 
-def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
+def load_deribit(
+    path: MarketData,
+    currency: str | None = None,
+    day_count: str = FILE,
+    columns: Columns | None = None,
+) -> Quotes:
     """Read the quotes of one currency from a Deribit option snapshot.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
@@ -123,10 +123,13 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
     the reason.
 
     Args:
-        path: CSV file, plain or gzip (recognised by its first bytes), UTF-8, one row per instrument.
+        path: CSV or Parquet file, or a table of any library, with one row per instrument. A CSV file may be
+            gzip (recognised by its first bytes), and is UTF-8.
         currency: "BTC", "ETH", ...; None takes the only one in the file.
         day_count: How maturities in years are computed. "file" keeps `time_to_maturity` (years of 365.25
             days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
         Every row of the currency, with prices in coin.
@@ -136,7 +139,7 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
             the currency. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
-    return quotes_of(read_snapshot(path), currency, day_count)
+    return quotes_of(read_snapshot(read_content(path, columns)), currency, day_count)
 
 
 def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = FILE) -> Quotes:
@@ -173,18 +176,15 @@ def deribit_quotes(
     )
 
 
-def read_snapshot(file: str | Path | FileContent) -> Snapshot:
+def read_snapshot(data: MarketData) -> Snapshot:
     """Read a snapshot file once, for `quotes_of` on each of its currencies.
 
     Raises:
         DataError: As for `load_deribit`.
     """
-    content = read_content(file)
-    path = content.path
-    data = content.text
-    _check_header(path, data)
-    frame = _parse(path, data)
-    check_rows(path, frame)
+    table = read_table(data)
+    path = table.path
+    frame = _typed(table)
     for name in DATES:
         frame[name] = _dates(column(frame, name))
     unnamed = frame["currency"].isna().to_numpy()
@@ -197,11 +197,11 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
         snapshot_ts = snapshot_time(path)
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
-    return Snapshot(frame, path, snapshot_ts, hashlib.sha256(data).hexdigest())
+    return Snapshot(frame, path, snapshot_ts, table.sha256)
 
 
 def snapshot_time(path: str | Path) -> datetime:
-    """Read the UTC time in the name `deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv` or `.csv.gz`.
+    """Read the UTC time in the name `deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv`, `.csv.gz` or `.parquet`.
 
     Raises:
         DataError: The name has no such time.
@@ -219,8 +219,8 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     """List snapshot files in order of the time in their names.
 
     Args:
-        source: A folder, of which every `.csv` and `.csv.gz` file is taken, or the files themselves. Names
-            that begin with `._`, companion files of macOS, are skipped.
+        source: A folder, of which every file with an ending of `SUFFIXES` is taken, or the files themselves.
+            Names that begin with `._`, companion files of macOS, are skipped.
 
     Raises:
         DataError: The folder does not exist, there is no snapshot, a name has no time, or two files have the
@@ -230,7 +230,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
         folder = Path(source)
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder.")
-        files = [path for path in folder.iterdir() if path.name.endswith((".csv", ".csv.gz"))]
+        files = [path for path in folder.iterdir() if path.name.endswith(SUFFIXES)]
     else:
         files = [Path(path) for path in source]
     times = sorted((snapshot_time(path), path) for path in files if not path.name.startswith("._"))
@@ -242,25 +242,12 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     return [path for _, path in times]
 
 
-def _check_header(path: Path, data: bytes) -> None:
-    """Refuse a header without a required column, or with a column twice."""
-    names = [name.strip('"') for name in header_of(data).split(",")]
-    missing = [name for name in REQUIRED if name not in names]
-    if missing:
-        plural = "s" if len(missing) > 1 else ""
-        raise DataError(
-            f"{path}: required column{plural} missing: {', '.join(missing)}. The file has the columns "
-            f"{', '.join(names[:SHOWN])}. Add each missing column, or read a file of another kind with the "
-            "loader of that kind."
-        )
-    check_unique(path, [name for name in names if name in COLUMNS])
-
-
-def _parse(path: Path, data: bytes) -> pd.DataFrame:
-    """Parse the rows into a table that has all `COLUMNS`, each as text or float64."""
-    frame = parse(path, data)
+def _typed(table: Table) -> pd.DataFrame:
+    """Return the rows with all `COLUMNS`, each as text or float64."""
+    table.select(NAMES, REQUIRED, ())
+    frame = table.frame
     for name in COLUMNS:
-        if name not in frame:  # the header has been checked, so this is an optional column
+        if name not in frame:  # the required columns have been checked, so this is an optional one
             frame[name] = np.nan
         values = column(frame, name)
         typed = texts(values) if name in DATES + TEXTS else numbers(values)

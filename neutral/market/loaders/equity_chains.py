@@ -1,7 +1,6 @@
 """Reads end-of-day chains of listed equity and index options, in the layouts that vendors use."""
 
 import dataclasses
-from collections.abc import Mapping
 from datetime import date as Date
 from datetime import datetime
 from pathlib import Path
@@ -11,48 +10,40 @@ import numpy as np
 import pandas as pd
 
 from ...errors import ArgumentError, DataError
+from ...options.kinds import Settlement
 from ...times import DAY_COUNTS
 from ..quotes import Exercise, Quotes, column
-from .csv_table import CsvTable, read_csv
-from .file_content import FileContent
+from .chain_columns import chain_columns, non_standard
+from .column_map import Columns
+from .column_names import CHAIN_NAMES, sided_names
+from .csv_table import numbers
+from .file_content import MarketData, read_content
+from .layouts import layout_columns
 from .option_table import (
+    WHERE_PRESENT,
     Listing,
+    check_exercise,
     listing,
     midnight,
     option_table,
-    option_types,
+    parse_date_columns,
     spot_of,
     timestamp_of,
     whole_days,
 )
 from .rates import Rates, discount_factors
+from .repeats import exact_repeats, mark_snapshots, refuse_conflicts
+from .roots import choose_root
 from .sources import SourceKind
+from .symbols import exercise_of, is_crypto
+from .table import read_table
+from .units import from_percent, refuse_percent, refuse_scaled
+from .unknown_columns import refuse_unknown
 
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "date": ("date", "quotedate", "quote_date", "quote_time_utc"),
-    "underlying": ("under", "underlying"),
-    "contract": ("symbol", "optionroot"),
-    "spot": ("underlying_last", "spot"),
-    "expiry": ("expiration", "expiry", "expire_date"),
-    "option_type": ("put/call", "type", "option_type"),
-    "strike": ("strike",),
-    "bid": ("bid",),
-    "ask": ("ask",),
-    "open_interest": ("open interest", "openinterest", "open_interest"),
-    "volume": ("volume",),
-    "vega": ("vega",),
-    "implied_volatility": ("implied vol", "impliedvol", "implied_volatility", "iv"),
-}
-TEXTS = ("date", "underlying", "contract", "expiry", "option_type")
-REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
-SIDES = {"c_": "call", "p_": "put"}  # prefixes of the wide layout
-EUROPEAN = frozenset("SPX SPXW XSP XEO VIX NDX NDXP XND RUT RUTW MRUT DJX DAX SX5E".split())
-"""The indices whose options can be exercised only at expiry."""
 # A volatility that so many rows share to the last digit was filled in, not computed.
 PLACEHOLDER_ROWS = 20
 PLACEHOLDER_SHARE = 0.05
 REPORTED_SHARE = 0.05  # share of rows with open interest below which the column was not filled in
-OCC_SUFFIX = 15  # characters of expiry, kind and strike, at the end of an OCC symbol
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +57,8 @@ class ChainOptions:
     rates: Rates | float | None = None
     day_count: str = "365"
     exercise: Exercise | None = None
+    settlement: Settlement | None = None
+    root: str | None = None
 
     def __post_init__(self) -> None:
         if self.day_count not in DAY_COUNTS:
@@ -73,19 +66,23 @@ class ChainOptions:
                 f"day_count={self.day_count!r} is unknown; expected one of "
                 f"{', '.join(map(repr, DAY_COUNTS))}."
             )
-        if self.exercise not in (None, "european", "american"):
+        check_exercise(self.exercise)
+        if self.settlement not in (None, "cash", "coin"):
             raise ArgumentError(
-                f"exercise={self.exercise!r} is unknown; expected 'european' or 'american', or None."
+                f"settlement={self.settlement!r} is unknown; expected 'cash' or 'coin', or None."
             )
 
 
 def load_equity_chain(
-    path: str | Path,
+    path: MarketData,
     date: str | Date | None = None,
     symbol: str | None = None,
     rates: Rates | float | None = None,
     day_count: str = "365",
     exercise: Exercise | None = None,
+    settlement: Settlement | None = None,
+    root: str | None = None,
+    columns: Columns | None = None,
 ) -> Quotes:
     """Read one day's chain of one underlying.
 
@@ -98,7 +95,8 @@ def load_equity_chain(
     quote date.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8. Dates are YYYY-MM-DD or YYYYMMDD.
+        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library. Dates have one of the
+            forms in `dates.FORMS`; one that can be read in two ways has to be declared.
         date: Quote date; None takes the only one. A file with dates in neither its rows nor its name has this
             date. For such a file None takes the first expiry, the last day on which all listed options were
             alive; `timestamp` is then NaT, and maturities are too short by the days in between.
@@ -109,7 +107,13 @@ def load_equity_chain(
             unknown.
         day_count: "365" or "365.25" days per year; maturities are whole calendar days.
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
-            "american" for all other underlyings.
+            "american" for tickers of one to five letters; other names do not tell, and an error asks for it.
+        settlement: "cash" or "coin", the unit of prices. None takes "cash"; for a coin an error asks for it.
+        root: Root of the options, such as "SPXW", or "AM" or "PM" where the file tells series apart by the
+            time of their settlement alone. None takes all roots, unless two of them quote one expiry day
+            and differ in the time of settlement or in the quotes of a contract.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
         Every row of the date, with prices in cash. An implied volatility that at least 20 rows and more than
@@ -123,20 +127,39 @@ def load_equity_chain(
         ArgumentError: The day count or the exercise is unknown, or the file has several dates or symbols and
             the argument that chooses one is None.
     """
-    options = ChainOptions(rates=rates, day_count=day_count, exercise=exercise)
-    return chain_quotes(read_chain(path), symbol, date, options)
+    options = ChainOptions(
+        rates=rates, day_count=day_count, exercise=exercise, settlement=settlement, root=root
+    )
+    return chain_quotes(read_chain(read_content(path, columns)), symbol, date, options)
 
 
-def read_chain(file: str | Path | FileContent) -> Listing:
+def read_chain(data: MarketData) -> Listing:
     """Read a file once, for `chain_quotes` on each of its dates.
 
     Raises:
         DataError: As for `load_equity_chain`.
     """
-    table = _one_row_per_option(read_csv(file))
-    frame = table.select(NAMES, REQUIRED, TEXTS)
-    frame["option_type"] = option_types(column(frame, "option_type"))
-    return listing(table, frame, NAMES)
+    table, frame, layout = chain_columns(read_table(data))
+    parse_date_columns(table, frame, CHAIN_NAMES)
+    _set_date(frame)
+    refuse_unknown(table, frame, CHAIN_NAMES)
+    from_percent(frame, CHAIN_NAMES)
+    refuse_percent(table, frame, CHAIN_NAMES)
+    frame["non_standard"] = non_standard(frame)
+    if layout is not None and layout.exercise is not None and "exercise_style" not in frame:
+        frame["exercise_style"] = layout.exercise
+    frame = mark_snapshots(table, frame, CHAIN_NAMES)
+    refuse_conflicts(table, frame, CHAIN_NAMES)
+    return listing(table, frame, CHAIN_NAMES)
+
+
+def _set_date(frame: pd.DataFrame) -> None:
+    """Take the last day of the times of the quotes as the date of a file that states none, in place."""
+    if "date" in frame or "quoted_at" not in frame:
+        return
+    milliseconds = numbers(column(frame, "quoted_at"))
+    times = pd.to_datetime(milliseconds, unit="ms", utc=True)
+    frame["date"] = times.max().normalize()
 
 
 def chain_quotes(
@@ -156,6 +179,10 @@ def chain_quotes(
             `date` is not a date.
     """
     rows, name, day = chain.pick("symbol", symbol, date)
+    exercise, settlement = _terms(chain, rows, name, options)
+    rows = choose_root(chain.path, rows, options.root)
+    if settlement == "cash":
+        refuse_scaled(chain.path, rows, spot_of(rows, name))
     expiry = column(rows, "expiry")
     quote_date = day or _last_day(chain.path, expiry)
     maturity = whole_days(expiry, timestamp_of(quote_date)) / DAY_COUNTS[options.day_count]
@@ -172,35 +199,48 @@ def chain_quotes(
         "implied_volatility": _vendor_vols(rows),
         "underlying_name": name,
     }
-    reported = [key for key in ("open_interest", "volume", "vega") if _is_reported(rows, key)]
-    columns |= {key: column(rows, key) for key in reported}
+    columns |= {key: column(rows, key) for key in WHERE_PRESENT if _is_reported(rows, key)}
     return Quotes(
-        frame=option_table(columns, len(rows), _non_standard(rows, name)),
+        frame=option_table(
+            columns, len(rows), column(rows, "non_standard").to_numpy(bool), exact_repeats(rows).to_numpy()
+        ),
         currency=name,
         snapshot_ts=quote_date,
         path=chain.path,
         day_count=options.day_count,
         sha256=chain.sha256,
-        settlement="cash",
-        exercise=options.exercise or ("european" if name in EUROPEAN else "american"),
+        settlement=settlement,
+        exercise=exercise,
         spot=spot_of(rows, name),
     )
 
 
-def _one_row_per_option(table: CsvTable) -> CsvTable:
-    """Convert the wide layout to one row per option; a table in the other layout is returned unchanged."""
-    wide = table.frame
-    if "c_bid" not in wide:
-        return table
-    sided = {name: name[2:] for name in wide if name.startswith(tuple(SIDES))}
-    shared = [name for name in wide if name not in sided and name not in sided.values()]
-    sides = []
-    for prefix, kind in SIDES.items():
-        plain_names = {name: plain for name, plain in sided.items() if name.startswith(prefix)}
-        side = wide[[*shared, *plain_names]].set_axis([*shared, *plain_names.values()], axis="columns")
-        sides.append(side.assign(type=kind))
-    frame = pd.concat(sides).sort_index(kind="stable").reset_index(drop=True)
-    return dataclasses.replace(table, frame=frame)
+def _terms(
+    chain: Listing, rows: pd.DataFrame, name: str, options: ChainOptions
+) -> tuple[Exercise, Settlement]:
+    """Return exercise and settlement of the options: the caller's, or the file's, or those of the underlying.
+
+    Raises:
+        ArgumentError: The caller does not say it, and neither file nor underlying tell.
+    """
+    stated = rows["stated_underlying"].iloc[0] if chain.named else name
+    exercise = options.exercise or _stated_exercise(rows) or exercise_of(stated)
+    crypto = is_crypto(stated) and options.settlement is None
+    if exercise is None or crypto:
+        wanted = ["exercise='european' or 'american'"] if exercise is None else []
+        wanted += ["settlement='cash' or 'coin'"] if crypto else []
+        raise ArgumentError(
+            f"{chain.path}: the name {stated!r} does not tell how its options are exercised and settled: it "
+            "is neither a known index nor a ticker of one to five letters, or it is also that of a coin. "
+            f"Pass {' and '.join(wanted)} (--exercise, --settlement)."
+        )
+    return exercise, options.settlement or "cash"
+
+
+def _stated_exercise(rows: pd.DataFrame) -> Exercise | None:
+    """Return the exercise that all rows state, or None."""
+    styles = rows["exercise_style"].dropna().unique() if "exercise_style" in rows else []
+    return styles[0] if len(styles) == 1 else None
 
 
 def _last_day(path: Path, expiries: pd.Series) -> datetime:
@@ -213,17 +253,9 @@ def _last_day(path: Path, expiries: pd.Series) -> datetime:
     return midnight(first)
 
 
-def _non_standard(rows: pd.DataFrame, name: str) -> np.ndarray | bool:
-    """Mark contracts whose root differs from the underlying and ends in a digit, bool, shape (rows,)."""
-    if "contract" not in rows:
-        return False
-    root = column(rows, "contract").str[:-OCC_SUFFIX].str.strip()
-    return ((root != name) & root.str[-1:].str.isdigit()).to_numpy(bool)
-
-
 def _is_reported(rows: pd.DataFrame, key: str) -> bool:
     """Whether the file has a column; a column of open interest that is almost all zeros does not count."""
-    if key not in rows:
+    if key not in rows or bool(column(rows, key).isna().all()):
         return False
     return key != "open_interest" or bool((column(rows, key) > 0).mean() >= REPORTED_SHARE)
 
@@ -241,7 +273,11 @@ def _vendor_vols(rows: pd.DataFrame) -> pd.Series | float:
 EQUITY_CHAIN = SourceKind(
     name="equity chain",
     description="option chains (strike, expiry, and bid or [C_BID])",
-    columns=(NAMES["strike"], NAMES["expiry"], (*NAMES["bid"], "c_bid")),
+    columns=(
+        (*CHAIN_NAMES["strike"], "strike_x1000", *layout_columns("strike")),
+        (*CHAIN_NAMES["expiry"], *CHAIN_NAMES["contract"], *layout_columns("expiry")),
+        (*CHAIN_NAMES["bid"], *CHAIN_NAMES["price"], *sided_names("bid"), *layout_columns("price")),
+    ),
     read=read_chain,
     quotes=chain_quotes,
     options=ChainOptions,

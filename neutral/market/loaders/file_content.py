@@ -1,4 +1,4 @@
-"""The bytes of a file, read once and checked, so that the bytes that are hashed are those that are parsed."""
+"""The content of a file or table, read once, so that the bytes that are hashed are those that are parsed."""
 
 import dataclasses
 import gzip
@@ -7,29 +7,51 @@ import io
 import zlib
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 
-from ...errors import DataError
+from ...errors import ArgumentError, DataError
+from ...quotes.frames import AnyTable, is_table, pandas_frame, table_sha256
+from .column_map import NO_COLUMNS, ColumnMap, Columns, column_map
 
+PARQUET_MAGIC = b"PAR1"
+IN_MEMORY = Path("<table>")  # stands for the path of a table that is no file
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 1 << 30
 """Bytes of the largest file that is read, unpacked; tables take several times that in memory."""
+SUFFIXES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
+"""The endings of files of market data in a folder."""
 LONGEST_LINE = 100_000  # bytes
 _TOO_LARGE = f"at most {LARGEST:,} are read; divide it into smaller files, such as one for each day."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FileContent:
-    """A file read into memory once, so that the bytes that are hashed are the bytes that are parsed."""
+    """A file or table in memory, and the caller's map of its columns."""
 
     path: Path
-    stored: bytes  # as on the disk, plain or gzip
+    stored: bytes  # as on the disk: CSV, gzip or Parquet; b"" for a table in memory
+    columns: ColumnMap = NO_COLUMNS
+    table: pd.DataFrame | None = None  # of a table in memory
+    symbol: str | None = None  # the underlying where the rows state none, according to the caller
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the stored bytes, hexadecimal."""
-        return hashlib.sha256(self.stored).hexdigest()
+        """The SHA-256 of the stored bytes or of the content of the table, hexadecimal."""
+        return hashlib.sha256(self.stored).hexdigest() if self.table is None else table_sha256(self.table)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame | None:
+        """The table in memory or in a Parquet file; None for a CSV file.
+
+        Raises:
+            DataError: The Parquet file is damaged or too large.
+        """
+        if self.table is None and self.stored.startswith(PARQUET_MAGIC):
+            return _parquet_frame(self.path, self.stored)
+        return self.table
 
     @cached_property
     def text(self) -> bytes:
@@ -41,25 +63,67 @@ class FileContent:
         return _checked_text(self.path, self.stored)
 
 
-def read_content(file: str | Path | FileContent) -> FileContent:
-    """Read a file into memory; content that has been read already is returned unchanged.
+MarketData: TypeAlias = str | Path | FileContent | AnyTable
+"""A path, the content of a file, or a table of pandas, polars, pyarrow or another library."""
+
+
+def read_content(
+    data: MarketData, columns: Columns | ColumnMap | None = None, symbol: str | None = None
+) -> FileContent:
+    """Read a file or table into memory; content that has been read already is returned as it is.
+
+    Args:
+        data: A path, a table of any library, or content that has been read already.
+        columns: The caller's map of columns; None maps none.
+        symbol: The underlying of a file or table that states none; None takes the name of the file.
 
     Raises:
         DataError: The file cannot be read.
+        ArgumentError: The data is neither a path nor a table, or the map of columns is not accepted.
     """
-    if isinstance(file, FileContent):
-        return file
-    path = Path(file)
+    checked = column_map(columns)
+    if isinstance(data, FileContent):
+        return dataclasses.replace(data, columns=checked, symbol=symbol) if columns or symbol else data
+    if is_table(data):
+        return FileContent(IN_MEMORY, b"", checked, pandas_frame(data), symbol)
+    if not isinstance(data, str | Path):
+        raise ArgumentError(
+            f"expected a path, or a table of pandas, polars or pyarrow, got {type(data).__name__}."
+        )
+    return _read_file(Path(data), checked, symbol)
+
+
+def _read_file(path: Path, columns: ColumnMap, symbol: str | None) -> FileContent:
     try:
         if not path.is_file() and path.exists():
             what = "a folder" if path.is_dir() else "no regular file"
-            raise DataError(f"{path}: the file cannot be read: it is {what}; expected a CSV file.")
+            raise DataError(f"{path}: the file cannot be read: it is {what}; expected a CSV or Parquet file.")
         size = path.stat().st_size
         if size > LARGEST:
             raise DataError(f"{path}: the file has {size:,} bytes; {_TOO_LARGE}")
-        return FileContent(path, path.read_bytes())
+        return FileContent(path, path.read_bytes(), columns, symbol=symbol)
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
+
+
+def _parquet_frame(path: Path, data: bytes) -> pd.DataFrame:
+    """Read a Parquet file, the unpacked size of which is limited."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ModuleNotFoundError as error:
+        raise DataError(f"{path}: Parquet files need pyarrow; run pip install 'neutral[io]'.") from error
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        groups = range(file.metadata.num_row_groups)
+        size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+        if size > LARGEST or file.metadata.num_rows * file.metadata.num_columns > LARGEST // 8:
+            raise DataError(f"{path}: the file unpacks to more than {LARGEST:,} bytes; {_TOO_LARGE}")
+        return pandas_frame(file.read())
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: this is a damaged Parquet file: {error}. Copy the file again.") from error
 
 
 def _checked_text(path: Path, data: bytes) -> bytes:

@@ -14,11 +14,12 @@ from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_YEAR
 from ..fx import FxConventions, FxSmile, fx_smile
 from ..quotes import UNKNOWN_DATE, Quotes, column
-from .csv_table import read_csv
-from .file_content import FileContent
+from .column_map import Columns
+from .file_content import MarketData, read_content
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
 from .rates import swap_discounts
 from .sources import SourceKind
+from .table import read_table
 from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, check_spread
 
 DELTAS = (25, 10)
@@ -76,13 +77,14 @@ class FxOptions:
 
 
 def load_fx_vols(
-    path: str | Path,
+    path: MarketData,
     pair: str | None = None,
     date: str | Date | None = None,
     spread: float = SPREAD,
     rates: str | Path | None = None,
     spot: float | None = None,
     conventions: FxConventions | None = None,
+    columns: Columns | None = None,
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
@@ -102,7 +104,8 @@ def load_fx_vols(
       USD; at the money is the delta-neutral straddle. Strangles are market strangles.
 
     Args:
-        path: CSV file, plain or gzip, with columns pair, tenor, atm, rr25, bf25 or ms25, and optional others.
+        path: CSV file, plain or gzip, Parquet file, or a table of any library, with columns pair, tenor, atm,
+            rr25, bf25 or ms25, and optional others.
         pair: Currency pair such as "EURUSD", domestic currency last; None takes the only one.
         date: Quote date; None takes the only one. If there is no date, expiries count from `UNKNOWN_DATE`.
         spread: Distance between bid and ask volatility, around the quoted mid; decimal.
@@ -110,6 +113,8 @@ def load_fx_vols(
             `_vol`.
         spot: Spot rate, domestic currency per unit of foreign; required if the file does not state it.
         conventions: Conventions of all tenors, in place of those above.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
         A row for each option, ordered by tenor and strike; European, with prices in domestic currency per
@@ -124,16 +129,16 @@ def load_fx_vols(
         PrecisionError: Double precision is off.
     """
     options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
-    return fx_quotes(read_fx_vols(path), pair, date, options)
+    return fx_quotes(read_fx_vols(read_content(path, columns)), pair, date, options)
 
 
-def read_fx_vols(file: str | Path | FileContent) -> Listing:
+def read_fx_vols(data: MarketData) -> Listing:
     """Read a file once, for `fx_quotes` on each of its pairs and dates.
 
     Raises:
         DataError: As for `load_fx_vols`.
     """
-    table = read_csv(file)
+    table = read_table(data)
     return listing(table, table.select(NAMES, REQUIRED, TEXTS), NAMES)
 
 
@@ -332,7 +337,7 @@ class _Swaps(NamedTuple):
 
 def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
     """Read a file of swap rates, swap points (in units of `pip`) and cross-currency basis."""
-    frame = read_csv(path).select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
+    frame = read_table(path).select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
     tenor = column(frame, "tenor")
     maturity = ((_expiries(path, tenor, start) - start) / DAY).to_numpy() / DAYS_A_YEAR
     basis = column(frame, "basis") if "basis" in frame else pd.Series(np.nan, index=frame.index)

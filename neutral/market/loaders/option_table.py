@@ -13,9 +13,12 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...options.kinds import KINDS
-from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, first_reason
+from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, REPEATED, first_reason
 from ..quotes import column
-from .csv_table import CsvTable, Names
+from .file_content import IN_MEMORY
+from .symbols import plain_symbol
+from .table import Names, Table
+from .unknown_columns import refuse_unknown
 
 ALWAYS = (
     "timestamp",
@@ -30,8 +33,9 @@ ALWAYS = (
     "implied_volatility",
     "underlying_name",
 )
-WHERE_PRESENT = ("open_interest", "volume", "vega")
+WHERE_PRESENT = ("open_interest", "volume", "vega", "root", "settlement_time")
 DAY = pd.Timedelta(days=1)
+DATES = ("date", "expiry")  # columns of dates
 SHOWN = 10  # largest number of values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
 
@@ -44,19 +48,21 @@ Choice = TypeVar("Choice", str, datetime)
 class Listing:
     """A parsed file with every underlying and date in it."""
 
-    frame: pd.DataFrame  # columns underlying and date (UTC or NaT), and those of the layout
+    frame: pd.DataFrame  # columns underlying, date and snapshot (UTC or NaT), and those of the layout
     path: Path
     sha256: str  # of the uncompressed bytes
     named: bool  # whether the rows state their underlying; otherwise the file name gives it
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
-        """Each underlying with each of its days, in time order; the day is None where it is unknown."""
-        days = self.frame["date"].dt.normalize()
-        pairs = pd.DataFrame({"day": days, "name": self.frame["underlying"]}).drop_duplicates()
-        pairs = pairs.sort_values(["day", "name"])
-        dates = [None if day is pd.NaT else day.to_pydatetime() for day in pairs["day"]]
-        return tuple(zip(pairs["name"], dates, strict=True))
+        """Each underlying with each of its times, in time order; the time is None where it is unknown.
+
+        The time is midnight of the day, unless the file has several snapshots of a day.
+        """
+        pairs = pd.DataFrame({"time": self.frame["snapshot"], "name": self.frame["underlying"]})
+        pairs = pairs.drop_duplicates().sort_values(["time", "name"])
+        times = [None if time is pd.NaT else time.to_pydatetime() for time in pairs["time"]]
+        return tuple(zip(pairs["name"], times, strict=True))
 
     def pick(
         self, word: str, name: str | None, date: str | Date | None
@@ -65,11 +71,13 @@ class Listing:
 
         Args:
             word: The caller's name of the argument `name`, for messages.
-            name: The underlying; None takes the only one. A file that states no underlying has this one.
-            date: The quote date; None takes the only one. A file that states no date has this one.
+            name: The underlying, compared as `plain_symbol`; None takes the only one. A file that states no
+                underlying has this one.
+            date: The quote date or time; None takes the only one. A date chooses the only snapshot of its
+                day. A file that states no date has this one.
 
         Returns:
-            The rows, the underlying, and the date, None if it is unknown.
+            The rows, the underlying, and the time of the snapshot, None if it is unknown.
 
         Raises:
             ArgumentError: The file has several underlyings or dates and the argument that chooses one is
@@ -77,20 +85,28 @@ class Listing:
             DataError: There are no such rows.
         """
         rows = self.frame.reset_index(drop=True)
-        day = as_date(date)
-        if self.named or name is None:
+        moment = as_moment(date)
+        wanted = None if name is None else plain_symbol(name)
+        if self.named or wanted is None:
             names = sorted(column(rows, "underlying").unique())
-            name = str(choose(self.path, word, name, names))
-            rows = rows_where(rows, column(rows, "underlying") == name)
-        days = column(rows, "date").dt.normalize()
-        if days.notna().any():
-            available = [quote_day.to_pydatetime() for quote_day in sorted(days.unique())]
-            day = choose(self.path, "date", day, available)
-            rows = rows_where(rows, days == day)
-        return rows, name, day
+            if names == [""]:
+                raise ArgumentError(
+                    f"{self.path}: the table states no underlying; pass {word}=, such as "
+                    f"{word}='SPX', or map "
+                    'the column that has it: columns={"underlying": "..."}.'
+                )
+            wanted = str(choose(self.path, word, wanted, names))
+            rows = rows_where(rows, column(rows, "underlying") == wanted)
+        times = column(rows, "snapshot")
+        if times.notna().any():
+            available = [time.to_pydatetime() for time in sorted(times.unique())]
+            chosen = choose(self.path, "date", _of_the_day(moment, available), available)
+            rows = rows_where(rows, times == chosen)
+            return rows, wanted, chosen
+        return rows, wanted, None if moment is None else midnight(moment)
 
 
-def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
+def listing(table: Table, frame: pd.DataFrame, names: Names) -> Listing:
     """Make a listing of typed columns. The file name gives an underlying or a date that no row has.
 
     Args:
@@ -101,22 +117,40 @@ def listing(table: CsvTable, frame: pd.DataFrame, names: Names) -> Listing:
     Raises:
         DataError: A date has no accepted form, or a row has no underlying or date although others have.
     """
-    for key in ("date", "expiry"):
-        if key in frame:
-            frame[key] = table.dates(column(frame, key), table.name_of(key, names) or key)
+    parse_date_columns(table, frame, names)
+    refuse_unknown(table, frame, names)
     for key in ("date", "underlying"):
         if key in frame and bool(frame[key].notna().any()):
             table.refuse_blanks(column(frame, key), table.name_of(key, names) or key)
     if "date" not in frame:
         frame["date"] = pd.Series(date_in(table.path), index=frame.index, dtype="datetime64[us, UTC]")
+    if "snapshot" not in frame:
+        frame["snapshot"] = column(frame, "date").dt.normalize()
     named = "underlying" in frame and bool(frame["underlying"].notna().any())
     if not named:
-        frame["underlying"] = name_in(table.path)
+        frame["underlying"] = table.symbol or ("" if table.path == IN_MEMORY else name_in(table.path))
+    frame["stated_underlying"] = frame["underlying"]
+    frame["underlying"] = column(frame, "underlying").map(plain_symbol)
     return Listing(frame, table.path, table.sha256, named)
 
 
+def parse_date_columns(table: Table, frame: pd.DataFrame, names: Names) -> None:
+    """Parse the columns of dates, in place; what one column does not tell of their form another one may.
+
+    Raises:
+        DataError: A date has no accepted form, or can be read in two ways.
+    """
+    stated = {key: column(frame, key) for key in DATES if key in frame}
+    for key, values in stated.items():
+        others = [other for name, other in stated.items() if name != key]
+        frame[key] = table.dates(values, table.name_of(key, names) or key, others)
+
+
 def option_table(
-    columns: Mapping[str, Value], rows: int, non_standard: np.ndarray | bool = False
+    columns: Mapping[str, Value],
+    rows: int,
+    non_standard: np.ndarray | bool = False,
+    repeated: np.ndarray | bool = False,
 ) -> pd.DataFrame:
     """Make the frame of `Quotes`, with the reasons of refused rows.
 
@@ -125,6 +159,7 @@ def option_table(
             missing column of `ALWAYS` is nan.
         rows: Number of rows.
         non_standard: Whether each row is a contract on another number of shares, bool, shape (rows,).
+        repeated: Whether each row repeats an earlier one, bool, shape (rows,).
     """
     names = [*ALWAYS, *(name for name in WHERE_PRESENT if name in columns)]
     frame = pd.DataFrame({name: columns.get(name, np.nan) for name in names}, index=pd.RangeIndex(rows))
@@ -134,10 +169,21 @@ def option_table(
             (NON_STANDARD, np.broadcast_to(non_standard, rows)),
             (EXPIRED, maturity < 0),
             (EXPIRES_TODAY, maturity == 0),
+            (REPEATED, np.broadcast_to(repeated, rows)),
         ],
         rows,
     )
     return frame
+
+
+def check_exercise(exercise: str | None) -> None:
+    """Refuse an unknown exercise.
+
+    Raises:
+        ArgumentError: The exercise is neither "european" nor "american" nor None.
+    """
+    if exercise not in (None, "european", "american"):
+        raise ArgumentError(f"exercise={exercise!r} is unknown; expected 'european' or 'american', or None.")
 
 
 def spot_of(rows: pd.DataFrame, name: str) -> float:
@@ -193,6 +239,33 @@ def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Cho
     return choice
 
 
+def as_moment(value: str | Date | None) -> datetime | None:
+    """Return a date or time as a time in UTC, in any form that pandas reads; None if the value is None.
+
+    Raises:
+        ArgumentError: The value is not a date.
+    """
+    day = as_date(value)
+    if day is None or value is None:
+        return None
+    time = timestamp_of(value)
+    utc = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    return cast(pd.Timestamp, utc).to_pydatetime()
+
+
+def _of_the_day(moment: datetime | None, available: Sequence[datetime]) -> datetime | None:
+    """Return the only snapshot on the day of a time; the time itself if it is one, or there is no such day.
+
+    Several snapshots on that day leave the choice to the caller, so the result is then None.
+    """
+    if moment is None or moment in available:
+        return moment
+    same = [time for time in available if time.date() == moment.date()]
+    if moment == midnight(moment) and len(same) > 1:
+        return None
+    return same[0] if len(same) == 1 and midnight(same[0]) in (same[0], moment) else moment
+
+
 def as_date(value: str | Date | None) -> datetime | None:
     """Return midnight UTC of a date in any form that pandas reads; None if the value is None.
 
@@ -238,7 +311,9 @@ def date_in(path: Path) -> datetime | None:
 
 
 def _shown(value: str | datetime) -> str:
-    return f"{value:%Y-%m-%d}" if isinstance(value, datetime) else str(value)
+    if not isinstance(value, datetime):
+        return str(value)
+    return f"{value:%Y-%m-%d}" if value == midnight(value) else f"{value:%Y-%m-%dT%H:%M:%S}"
 
 
 def _listed(values: Sequence[str | datetime]) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import date as Date
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,35 +10,51 @@ import pandas as pd
 
 from ...errors import DataError
 from ...times import DAYS_A_YEAR, SECONDS_A_DAY
-from ..quotes import UNKNOWN_DATE, Quotes, column
-from .csv_table import read_csv
-from .file_content import FileContent
-from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of
+from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
+from .column_map import Columns
+from .column_names import CHAIN_NAMES
+from .file_content import MarketData, read_content
+from .option_table import (
+    Listing,
+    check_exercise,
+    listing,
+    option_table,
+    option_types,
+    parse_date_columns,
+    spot_of,
+    timestamp_of,
+)
 from .rates import Rates, discount_factors
+from .repeats import mark_snapshots, refuse_conflicts
 from .sources import SourceKind
+from .symbols import exercise_of
+from .table import read_table
+from .units import from_percent, refuse_percent
+from .unknown_columns import refuse_unknown
 from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, cash_price, cash_vega, check_spread
 
+_SHARED = ("date", "underlying", "expiry", "option_type", "strike", "bid", "ask", "open_interest")
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "date": ("date", "snap_date"),
-    "underlying": ("underlying",),
-    "expiry": ("expiry", "expiry_date"),
-    "maturity": ("t", "expiry_years"),
-    "days": ("days",),
-    "spot": ("spot",),
-    "forward": ("forward",),
-    "discount": ("discount",),
-    "rate": ("zero_rate", "sofr_rate"),
-    "dividend": ("dividend",),
-    "strike": ("strike",),
-    "option_type": ("type",),
-    "bid": ("bid",),
-    "ask": ("ask",),
-    "price": ("price",),
-    "bid_vol": ("bid_iv",),
-    "ask_vol": ("ask_iv",),
-    "vol": ("iv",),
-    "vol_percent": ("iv_pct",),
-    "open_interest": ("open_interest",),
+    **{key: CHAIN_NAMES[key] for key in _SHARED},
+    "maturity": (
+        *("t", "expiry_years", "maturity", "tau", "ttm", "years", "time_to_maturity", "time_to_expiry"),
+        *("year_fraction", "texp", "maturity_years"),
+    ),
+    "days": ("days", "days_to_expiry", "days_to_expiration", "days_to_maturity", "dte"),
+    "spot": ("spot", "underlying_price", "spot_price", "underlying_last"),
+    "forward": ("forward", "forward_price", "fwd"),
+    "discount": ("discount", "discount_factor", "df"),
+    "rate": ("zero_rate", "sofr_rate", "rate", "interest_rate", "risk_free_rate"),
+    "rate_percent": ("rate_pct", "zero_rate_pct"),
+    "dividend": ("dividend", "dividend_yield", "div_yield"),
+    "dividend_percent": ("dividend_pct", "dividend_yield_pct"),
+    "price": ("price", "mid", "mid_price"),
+    "bid_vol": ("bid_iv", "bid_vol", "bid_implied_volatility"),
+    "bid_vol_percent": ("bid_iv_pct", "bid_vol_pct"),
+    "ask_vol": ("ask_iv", "ask_vol", "ask_implied_volatility"),
+    "ask_vol_percent": ("ask_iv_pct", "ask_vol_pct"),
+    "vol": ("iv", "implied_volatility", "implied_vol", "volatility", "mid_iv"),
+    "vol_percent": ("iv_pct", "vol_pct", "implied_volatility_pct"),
 }
 TEXTS = ("date", "underlying", "expiry", "option_type")
 CASH_SIDES = ("bid", "ask")
@@ -55,22 +70,26 @@ class SurfaceOptions:
     """The arguments of `load_surface` that say how a surface is read.
 
     Raises:
-        ArgumentError: The spread is negative or not finite.
+        ArgumentError: The spread is negative or not finite, or the exercise is unknown.
     """
 
     spread: float = SPREAD
     rates: Rates | float | None = None
+    exercise: Exercise | None = None
 
     def __post_init__(self) -> None:
         check_spread(self.spread)
+        check_exercise(self.exercise)
 
 
 def load_surface(
-    path: str | Path,
+    path: MarketData,
     name: str | None = None,
     date: str | Date | None = None,
     spread: float = SPREAD,
     rates: Rates | float | None = None,
+    exercise: Exercise | None = None,
+    columns: Columns | None = None,
 ) -> Quotes:
     """Read a published surface.
 
@@ -89,7 +108,7 @@ def load_surface(
       out-of-the-money option.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8.
+        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library.
         name: Underlying; None takes the only one. A file that states no underlying has this one; for such a
             file None takes the file name up to the first `_` or dot.
         date: Quote date; None takes the file's, or the one in the file name (eight digits). If there is no
@@ -97,9 +116,13 @@ def load_surface(
         spread: Distance between bid and ask volatility if the file has only a mid; decimal, so 0.005 is half
             a volatility point.
         rates: A continuously compounded rate or a history of rates, for files without discount factors.
+        exercise: "european" or "american". None takes "european", but for bid and ask prices without a
+            forward that of the underlying, if the file states it.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Returns:
-        Every row of the underlying, European, with prices in cash. `implied_volatility` is the file's, or the
+        Every row of the underlying, with prices in cash. `implied_volatility` is the file's, or the
         mean of bid and ask volatility. Maturities are the file's, in its day count.
 
     Raises:
@@ -110,17 +133,24 @@ def load_surface(
             the argument that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
-    return surface_quotes(read_surface(path), name, date, SurfaceOptions(spread=spread, rates=rates))
+    return surface_quotes(
+        read_surface(read_content(path, columns)),
+        name,
+        date,
+        SurfaceOptions(spread=spread, rates=rates, exercise=exercise),
+    )
 
 
-def read_surface(file: str | Path | FileContent) -> Listing:
+def read_surface(data: MarketData) -> Listing:
     """Read a file once, for `surface_quotes` on each of its underlyings.
 
     Raises:
         DataError: As for `load_surface`.
     """
-    table = read_csv(file)
+    table = read_table(data)
     frame = table.select(NAMES, ("strike",), TEXTS)
+    from_percent(frame, NAMES)
+    refuse_percent(table, frame, NAMES)
     if not {"maturity", "days"} & set(frame):
         raise DataError(
             f"{table.path}: the file has no maturities; expected a column T or expiry_years, in years, or a "
@@ -131,6 +161,12 @@ def read_surface(file: str | Path | FileContent) -> Listing:
             f"{table.path}: the file has no quotes that can be used; expected the columns bid and ask, or a "
             "column forward or spot together with bid_iv and ask_iv, with price, or with iv."
         )
+    if "option_type" in frame:
+        frame["option_type"] = option_types(column(frame, "option_type"))
+    parse_date_columns(table, frame, NAMES)
+    frame = mark_snapshots(table, frame, NAMES)
+    refuse_unknown(table, frame, NAMES)
+    refuse_conflicts(table, frame, NAMES)
     return listing(table, frame, NAMES)
 
 
@@ -190,9 +226,20 @@ def surface_quotes(
         day_count="file",
         sha256=surface.sha256,
         settlement="cash",
+        exercise=options.exercise or _exercise(surface, rows),
         spot=spot_of(rows, name),
         assumed_spread=options.spread if _quoted(rows) in (CASH_MID, VOL_MID) else np.nan,
     )
+
+
+def _exercise(surface: Listing, rows: pd.DataFrame) -> Exercise:
+    """Return the exercise of a surface: volatilities, and prices with a forward, are of European options.
+
+    Bid and ask prices without a forward are those of the exchange, so the underlying decides.
+    """
+    listed = surface.named and _quoted(rows) == CASH_SIDES and "forward" not in rows
+    stated = exercise_of(rows["stated_underlying"].iloc[0]) if listed else None
+    return stated or "european"
 
 
 def _quoted(rows: pd.DataFrame) -> tuple[str, ...] | None:
@@ -229,7 +276,7 @@ def _forward_discount(
 def _kinds(rows: pd.DataFrame, forward: np.ndarray) -> np.ndarray:
     """Return the kind of each row, shape (rows,), dtype object."""
     if "option_type" in rows:
-        return option_types(column(rows, "option_type")).to_numpy(object)
+        return column(rows, "option_type").to_numpy(object)
     calls = True if "price" in rows else rows["strike"].to_numpy() >= forward
     return np.where(np.broadcast_to(calls, len(rows)), "call", "put").astype(object)
 
@@ -253,8 +300,6 @@ def _vols(rows: pd.DataFrame) -> pd.Series | float:
     """Return the file's volatilities, decimal; nan if it has none."""
     if "vol" in rows:
         return column(rows, "vol")
-    if "vol_percent" in rows:
-        return column(rows, "vol_percent") / 100
     if {"bid_vol", "ask_vol"} <= set(rows):
         return 0.5 * (column(rows, "bid_vol") + column(rows, "ask_vol"))
     return np.nan
@@ -270,7 +315,7 @@ def _days(maturity: np.ndarray) -> pd.Series:
 SURFACE = SourceKind(
     name="surface",
     description="surfaces (strike, and T, expiry_years or days)",
-    columns=(NAMES["strike"], (*NAMES["maturity"], *NAMES["days"])),
+    columns=(NAMES["strike"], (*NAMES["maturity"], "days")),  # option chains may have days_to_expiry
     read=read_surface,
     quotes=surface_quotes,
     options=SurfaceOptions,

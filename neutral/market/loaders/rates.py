@@ -2,7 +2,6 @@
 
 import dataclasses
 from datetime import date as Date
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,11 @@ from numpy.typing import ArrayLike
 from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY
 from ..quotes import column
-from .csv_table import CsvTable, read_csv
+from .file_content import MarketData
 from .option_table import midnight
+from .table import Table, read_table
 
+LARGEST_RATE = 1.0  # decimal; larger flat rates are taken to be in percent
 LONGEST_SINGLE_PAYMENT = 1.01  # years; a tenor of one year may be a day longer
 NAMES = {
     "date": ("date", "observation_date"),
@@ -60,22 +61,28 @@ def flat_rate(rate: float) -> Rates:
     """
     if not isinstance(rate, int | float | np.number) or not np.isfinite(rate):
         raise ArgumentError(f"rate={rate!r} is not a finite number; write 0.03 for 3 %.")
+    if abs(rate) > LARGEST_RATE:
+        raise ArgumentError(
+            f"rate={rate!r} is {100 * rate:g} %, more than any market's; a rate is a decimal, so write "
+            f"{rate / 100:g} for {rate:g} %."
+        )
     percent = 100 * DAYS_A_MONEY_MARKET_YEAR * np.expm1(rate / DAYS_A_YEAR)
     return Rates(np.zeros(1), np.array([percent]))
 
 
-def load_rates(path: str | Path) -> Rates:
+def load_rates(path: MarketData) -> Rates:
     """Read a history of an overnight money-market rate in percent, act/360.
 
     Args:
-        path: CSV file, plain or gzip, with a date and a rate column: separated by commas with decimal points,
-            or by semicolons with decimal commas. `NAMES` lists the accepted names of the columns.
+        path: CSV file, plain or gzip, Parquet file or table, with a date and a rate column. A CSV file is
+            separated by commas with decimal points, or by semicolons with decimal commas. `NAMES`
+            lists the accepted names of the columns.
 
     Raises:
         DataError: The file cannot be read, a column is missing, a date is wrong or occurs twice, or a rate is
             not a number. The message names the file, and the line or column.
     """
-    table = read_csv(path, decimal_comma=True)
+    table = read_table(path, decimal_comma=True)
     frame = table.select(NAMES, required=("date", "percent"), text=("date",))
     dates = table.dates(column(frame, "date"), "date")
     _check_complete(table, dates, column(frame, "percent"))
@@ -85,11 +92,11 @@ def load_rates(path: str | Path) -> Rates:
     repeated = np.diff(day) == 0
     if repeated.any():
         date = dates.iloc[order[1:][repeated][0]]
-        raise DataError(f"{path}: the date {date:%Y-%m-%d} occurs twice; remove one of its lines.")
+        raise DataError(f"{table.path}: the date {date:%Y-%m-%d} occurs twice; remove one of its lines.")
     return Rates(day, frame["percent"].to_numpy()[order])
 
 
-def _check_complete(table: CsvTable, dates: pd.Series, percent: pd.Series) -> None:
+def _check_complete(table: Table, dates: pd.Series, percent: pd.Series) -> None:
     """Refuse a line without a date or a rate."""
     incomplete = (dates.isna() | percent.isna()).to_numpy()
     if incomplete.any():

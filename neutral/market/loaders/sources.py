@@ -15,9 +15,11 @@ from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes
-from .csv_table import header_names
-from .file_content import FileContent, read_content
+from .column_map import EXAMPLE, ColumnMap, Columns
+from .column_names import squeezed
+from .file_content import FileContent, MarketData, read_content
 from .option_table import SHOWN
+from .table import header_of_table
 
 LOADERS = (
     "neutral.market.loaders.deribit:DERIBIT",
@@ -63,8 +65,8 @@ class SourceKind:
     """A file whose whole name matches this pattern is of this kind, whatever its header."""
 
     def fits(self, header: set[str]) -> bool:
-        """Whether the column names of a file are those of this kind."""
-        return all(header & set(group) for group in self.columns)
+        """Whether the column names of a file, as `squeezed` gives them, are those of this kind."""
+        return all(header & set(map(squeezed, group)) for group in self.columns)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,6 +81,11 @@ class Source:
     _reader: SourceKind
     _content: Content
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the options that `quotes` accepts."""
+        return tuple(field.name for field in dataclasses.fields(self._reader.options))
+
     def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
         """Return the quotes of one asset on one date.
 
@@ -92,29 +99,33 @@ class Source:
             ArgumentError: The loader has no such option, or refuses an argument.
             DataError: The file has no such quotes, or they cannot be used.
         """
-        accepted = [field.name for field in dataclasses.fields(self._reader.options)]
-        unknown = sorted(set(options) - set(accepted))
+        unknown = sorted(set(options) - set(self.options))
         if unknown:
             raise ArgumentError(
                 f"{self.path}: a file of kind {self.kind!r} has no option {', '.join(unknown)}; its options "
-                f"are: {', '.join(accepted) or 'none'}."
+                f"are: {', '.join(self.options) or 'none'}."
             )
         return self._reader.quotes(self._content, asset, date, self._reader.options(**options))
 
 
-def open_source(path: str | Path | FileContent) -> Source:
+def open_source(
+    path: MarketData, columns: Columns | ColumnMap | None = None, symbol: str | None = None
+) -> Source:
     """Read a file of market data of any kind.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface, or
-            foreign-exchange volatilities. The file name or else the header decides. The content of a file
-            that has been read already is accepted as well.
+        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library: a Deribit snapshot, an
+            option chain, a published surface, or foreign-exchange volatilities. The file name or else the
+            header decides. The content of a file that has been read already is accepted as well.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
+        symbol: The underlying of a file or table that states none; None takes the name of the file.
 
     Raises:
         DataError: The header fits no kind of file, or the file cannot be read, is damaged, is empty, or lacks
             a required column.
     """
-    content = read_content(path)
+    content = read_content(path, columns, symbol)
     kind = _kind_of(content)
     listing = kind.read(content)
     return Source(
@@ -136,11 +147,12 @@ def _kind_of(content: FileContent) -> SourceKind:
     for kind in kinds:
         if kind.file_name and kind.file_name.fullmatch(content.path.name):
             return kind
-    _, header = header_names(content.text)
+    header = header_of_table(content)
     for kind in kinds:
-        if kind.fits(set(header)):
+        if kind.fits(set(map(squeezed, header))):
             return kind
     raise DataError(
         f"{content.path}: the header ({', '.join(header[:SHOWN])}) fits no kind of file. The accepted kinds "
-        f"are: {', '.join(kind.description for kind in kinds)}. Rename the columns to those of one kind."
+        f"are: {', '.join(kind.description for kind in kinds)}. Rename the columns to those of one kind, or "
+        f"map them, such as {EXAMPLE}."
     )

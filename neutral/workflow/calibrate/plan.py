@@ -51,8 +51,10 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
         ArgumentError: The configuration cannot be read, or a value is not accepted.
     """
     files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
-    archive = list_archive(files)
-    resolved = _configuration(files, config).resolved(underlyings_of(archive)).replaced(**changes)
+    chosen = _configuration(files, config)
+    reading = chosen.replaced(**{name: changes[name] for name in ("columns", "data") if name in changes})
+    archive = list_archive(files, reading.column_map, reading.data.symbol)
+    resolved = chosen.resolved(underlyings_of(archive)).replaced(**changes)
     data = resolved.data
     snapshots = archive[: data.limit]
     numbered = (replace(file, position=data.first_index + file.position) for file in snapshots)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,9 @@ from typing import NamedTuple
 from ...durable import sha256
 from ...errors import DataError, NeutralError
 from ...market import list_snapshots
+from ...market.loaders.column_map import NO_COLUMNS, ColumnMap
 from ...market.loaders.deribit import NAME, snapshot_time
-from ...market.loaders.file_content import read_content
+from ...market.loaders.file_content import SUFFIXES, read_content
 from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
@@ -51,8 +52,11 @@ class SnapshotFile:
 
     @property
     def name(self) -> str:
-        """The name of the file, with the date if the file may have several."""
-        return f"{self.path.name}@{self.date:%Y-%m-%d}" if self.date else self.path.name
+        """The name of the file, with the date if the file may have several, and the time if it is stated."""
+        if self.date is None:
+            return self.path.name
+        at_midnight = self.date.time() == time.min
+        return f"{self.path.name}@{self.date:{'%Y-%m-%d' if at_midnight else '%Y-%m-%dT%H:%M:%S'}}"
 
     @cached_property
     def sha256(self) -> str:
@@ -71,7 +75,7 @@ class SnapshotFile:
 
 
 def market_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """List files, and the files in folders: every `.csv` and `.csv.gz` file of a folder, sorted by name.
+    """List files, and the files of folders that have an ending of `SUFFIXES`, by name.
 
     Raises:
         DataError: A file does not exist, or a folder has no such file.
@@ -79,32 +83,34 @@ def market_files(inputs: Iterable[str | Path]) -> list[Path]:
     return [file for path in map(Path, inputs) for file in _files(path)]
 
 
-def open_file(path: Path) -> OpenedFile:
+def open_file(path: Path, columns: ColumnMap = NO_COLUMNS, symbol: str | None = None) -> OpenedFile:
     """Read a file of market data, hashing and parsing the same bytes.
 
     The last four files stay in memory, because the snapshots of one file are often used one after another.
-    A file that cannot be used raises no error; the result says why.
+    A file that cannot be used raises no error; the result says why. The other arguments are those of
+    `open_source`.
     """
     try:
         state = path.stat()
     except OSError:
-        return _open(path)  # the result says what is wrong
-    return _open_state(path.resolve(), state.st_mtime_ns, state.st_size)
+        return _open(path, columns, symbol)  # the result says what is wrong
+    version = (state.st_mtime_ns, state.st_size)
+    return _open_state(path.resolve(), version, columns, symbol)
 
 
 @lru_cache(maxsize=4)
-def _open_state(path: Path, modified: int, size: int) -> OpenedFile:
+def _open_state(path: Path, version: tuple[int, int], columns: ColumnMap, symbol: str | None) -> OpenedFile:
     """Open a file; the cache keys on time of modification and size, so a changed file is read again."""
-    return _open(path)
+    return _open(path, columns, symbol)
 
 
-def _open(path: Path) -> OpenedFile:
+def _open(path: Path, columns: ColumnMap, symbol: str | None) -> OpenedFile:
     try:
         content = read_content(path)
     except NeutralError as error:
         return OpenedFile(UNREADABLE, None, without_folder(error, path))
     try:
-        return OpenedFile(content.sha256, open_source(content))
+        return OpenedFile(content.sha256, open_source(content, columns, symbol))
     except NeutralError as error:
         return OpenedFile(content.sha256, None, without_folder(error, path))
 
@@ -119,7 +125,9 @@ def is_deribit(files: Iterable[Path]) -> bool:
     return any(NAME.fullmatch(path.name) for path in files)
 
 
-def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
+def list_archive(
+    files: Sequence[Path], columns: ColumnMap = NO_COLUMNS, symbol: str | None = None
+) -> list[SnapshotFile]:
     """List the snapshots in files by time; the position of each is its index in the list.
 
     Deribit snapshots are not opened, because there may be many, their names state the time, and the
@@ -130,6 +138,8 @@ def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
 
     Args:
         files: As `market_files` lists them.
+        columns: The map of their columns.
+        symbol: The underlying of files that state none.
 
     Raises:
         DataError: There is no Deribit snapshot among the files, or the name of a file states no time.
@@ -137,7 +147,7 @@ def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
     if is_deribit(files):
         snapshots = [SnapshotFile(path, 0) for path in list_snapshots(files)]
     else:
-        dated = (snapshot for path in files for snapshot in _dates(path))
+        dated = (snapshot for path in files for snapshot in _dates(path, columns, symbol))
         snapshots = sorted(dated, key=lambda snapshot: (snapshot.time, snapshot.name))
     return [replace(snapshot, position=i) for i, snapshot in enumerate(snapshots)]
 
@@ -160,16 +170,19 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder.")
-    tables = [file for file in path.iterdir() if file.name.endswith((".csv", ".csv.gz"))]
+    tables = [file for file in path.iterdir() if file.name.endswith(SUFFIXES)]
     files = sorted(file for file in tables if not file.name.startswith("._"))
     if not files:
-        raise DataError(f"{path}: there is no snapshot in it; expected files named *.csv or *.csv.gz.")
+        raise DataError(
+            f"{path}: there is no snapshot in it; expected files named "
+            f"{', '.join('*' + ending for ending in SUFFIXES)}."
+        )
     return files
 
 
-def _dates(path: Path) -> list[SnapshotFile]:
+def _dates(path: Path, columns: ColumnMap, symbol: str | None) -> list[SnapshotFile]:
     """List the dates of a file as snapshots; a file that cannot be read has one unknown date."""
-    opened = open_file(path)
+    opened = open_file(path, columns, symbol)
     if opened.source is None:
         return [SnapshotFile(path, 0, UNKNOWN_DATE, digest=opened.sha256)]
     by_date: dict[datetime, list[str]] = {}

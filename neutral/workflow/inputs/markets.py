@@ -11,9 +11,10 @@ import pandas as pd
 
 from ...errors import NeutralError
 from ...market import Split, prepare
+from ...market.loaders.column_map import NO_COLUMNS, ColumnMap
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
-from ..config import Document
+from ..config import READING_OPTIONS, Document
 from .archive import OpenedFile, open_file, without_folder
 
 UNKNOWN = "-"  # the underlying of a file that cannot be read
@@ -49,7 +50,11 @@ class Market:
 
 
 def read_markets(
-    files: Iterable[Path], config_of: ConfigOf, underlyings: Sequence[str] | None = None
+    files: Iterable[Path],
+    config_of: ConfigOf,
+    underlyings: Sequence[str] | None = None,
+    columns: ColumnMap = NO_COLUMNS,
+    symbol: str | None = None,
 ) -> Iterator[Market]:
     """Read the markets in files, in order; a file or a time that cannot be used raises no error.
 
@@ -58,12 +63,14 @@ def read_markets(
         config_of: Returns the configuration, with day count, rates and filters, for a kind of file, as
             `shipped_config` does.
         underlyings: The underlyings to read; None reads all.
+        columns: The map of the columns of the files.
+        symbol: The underlying of files that state none.
 
     Returns:
         A market for each underlying and time, and one for each file that cannot be read.
     """
     for path in files:
-        opened = open_file(path)
+        opened = open_file(path, columns, symbol)
         if opened.source is None:
             yield _refused(path, UNKNOWN, opened)
             continue
@@ -87,7 +94,7 @@ def read_snapshot_markets(
     Returns:
         The SHA-256 of the file's bytes as they were read, and the markets by underlying.
     """
-    opened = open_file(path)
+    opened = open_file(path, config.column_map, config.data.symbol)
     if opened.source is None:
         return opened.sha256, {name: _refused(path, name, opened) for name in splits}
     dates = dict(opened.source.snapshots) if date is None else dict.fromkeys(splits, _date(date))
@@ -148,7 +155,9 @@ def _options(source: Source, config: Document) -> dict[str, Any]:
     data = config.data
     if source.kind == "deribit":
         return {"day_count": data.day_count}
-    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest}
+    options = {name: getattr(data, name, None) for name in source.options if name in READING_OPTIONS}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    return chosen if source.kind == "fx" else chosen | {"rates": data.interest}
 
 
 def _date(date: datetime) -> datetime | None:

@@ -71,7 +71,9 @@ def run_pipeline(
     """
     records = Records(Path(out))
     runs: list[MarketRun] = []
-    markets = read_markets(files, lambda kind: config, config.data.assets)
+    markets = read_markets(
+        files, lambda kind: config, config.data.assets, config.column_map, config.data.symbol
+    )
     for market, seconds in _timed(markets):
         runs.append(run_market(market, config, records, seconds))
         progress(runs[-1])

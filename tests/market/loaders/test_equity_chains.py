@@ -10,7 +10,7 @@ import pytest
 
 from neutral import ArgumentError, DataError, flat_rate, load_equity_chain
 from neutral.market import Quotes
-from neutral.market.filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD
+from neutral.market.filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, REPEATED
 
 WIDE = """ [QUOTE_DATE],[UNDERLYING_LAST],[EXPIRE_DATE],[C_BID],[C_ASK],[C_IV],[STRIKE],[P_BID],[P_ASK],[P_IV]
 2020-01-02, 100, 2020-01-31, 6, 6.2, 0.21, 95, 1, 1.2, 0.22
@@ -109,10 +109,11 @@ def test_placeholder_volatilities_are_nan(write):
     assert vols.notna().tolist() == [True] * 5 + [False] * 25
 
 
-def test_duplicates_and_prices_below_intrinsic_stay(write):
+def test_repeated_rows_are_refused_and_prices_below_intrinsic_stay(write):
     row = LONG.splitlines()[1]
-    quotes = load_equity_chain(write(LONG + row + "\n" + row.replace("6,6.2", "0.1,0.2")))
-    assert len(quotes) == 8 and table(quotes)["refused"].iloc[-2:].tolist() == ["", ""]
+    below = row.replace("00095000", "00090000").replace(",95,", ",90,").replace("6,6.2", "0.1,0.2")
+    quotes = load_equity_chain(write(LONG + row + "\n" + below))
+    assert len(quotes) == 8 and table(quotes)["refused"].iloc[-2:].tolist() == [REPEATED, ""]
 
 
 FAULTS = {

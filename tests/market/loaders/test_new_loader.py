@@ -20,7 +20,7 @@ TOY_MODULE = '''
 import dataclasses
 
 from neutral.market import Quotes
-from neutral.market.loaders.csv_table import read_csv
+from neutral.market.loaders.table import read_table
 from neutral.market.loaders.option_table import listing, option_table, timestamp_of
 from neutral.market.loaders.sources import SourceKind
 
@@ -35,7 +35,7 @@ class ToyOptions:
 
 
 def read_toy(file):
-    table = read_csv(file)
+    table = read_table(file)
     return listing(table, table.select(NAMES, tuple(NAMES), ("date", "underlying")), NAMES)
 
 

@@ -68,7 +68,10 @@ FAULTS = {
     "header only": ("date,rate\n", "no rows"),
     "not a number": ("date,rate\n2020-01-01,1\n2020-01-02,x\n", "line 3"),
     "no date": ("date,rate\n2020-01-01,1\n,2\n", "line 3"),
-    "american dates": ("date,rate\n01/02/2020,1\n", "'01/02/2020' is not a date of the form YYYY-MM-DD"),
+    "american dates": (
+        "date,rate\n01/02/2020,1\n",
+        "'01/02/2020' can be read as MM/DD/YYYY and as DD/MM/YYYY",
+    ),
     "twice": ("date,rate\n2020-01-01,1\n2020-01-01,2\n", "2020-01-01 occurs twice"),
 }
 

@@ -140,10 +140,10 @@ def test_every_file_of_options_opens(market_data):
 
 # the public functions have the options of their kinds, with the same defaults
 SIGNATURES = {
-    "deribit:DERIBIT": (load_deribit, {"path", "currency"}),
-    "fx_vols:FX_VOLS": (load_fx_vols, {"path", "pair", "date"}),
-    "published_surfaces:SURFACE": (load_surface, {"path", "name", "date"}),
-    "equity_chains:EQUITY_CHAIN": (load_equity_chain, {"path", "date", "symbol"}),
+    "deribit:DERIBIT": (load_deribit, {"path", "currency", "columns"}),
+    "fx_vols:FX_VOLS": (load_fx_vols, {"path", "pair", "date", "columns"}),
+    "published_surfaces:SURFACE": (load_surface, {"path", "name", "date", "columns"}),
+    "equity_chains:EQUITY_CHAIN": (load_equity_chain, {"path", "date", "symbol", "columns"}),
 }
 
 

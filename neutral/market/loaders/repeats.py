@@ -1,0 +1,169 @@
+"""Finds contracts that a file lists several times: at several times of day, or for an unknown reason."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ...errors import DataError
+from ..quotes import column
+from .column_names import MEANINGLESS, squeezed
+from .csv_table import numbers, texts
+from .table import Names, Table
+
+CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "maturity", "days", "strike")
+"""Columns that, with the kind, tell contracts of one snapshot apart."""
+QUOTED = ("bid", "ask", "price", "bid_vol", "ask_vol", "vol", "vol_percent")
+HOURS_A_DAY = 24
+
+
+def time_of_day(table: Table, values: pd.Series, name: str) -> pd.Series:
+    """Convert a column of times of day to time spans.
+
+    Args:
+        table: The parsed file.
+        values: Texts such as 10:00 or 10:00:00, whole dates with times, hours, or milliseconds if the name
+            of the column says so.
+        name: The file's name of the column.
+
+    Raises:
+        DataError: The values are none of these.
+    """
+    as_numbers = numbers(values)
+    if as_numbers.notna().any():
+        unit = "ms" if squeezed(name).startswith("ms") else "h"
+        if unit == "h" and not (as_numbers.max() <= HOURS_A_DAY):
+            raise DataError(
+                f"{table.path}: the column {name!r} has numbers above {HOURS_A_DAY}, so it is no column of "
+                "hours; write times of day such as 10:30, or map the column that has them: "
+                'columns={"time": "..."}.'
+            )
+        return pd.to_timedelta(as_numbers, unit=unit)
+    text = texts(values).str.strip()
+    clock = text.str.fullmatch(r"\d{1,2}:\d\d(:\d\d(\.\d+)?)?")
+    if clock.fillna(False).all():
+        return pd.to_timedelta(text.where(text.str.count(":") == 2, text + ":00"))
+    times = table.dates(values, name)
+    return times - times.dt.normalize()
+
+
+def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFrame:
+    """Add the column `snapshot`: the time that all rows of a day share, or else the day.
+
+    The time of each row counts if contracts repeat during the day with other quotes.
+
+    Args:
+        table: The parsed file.
+        frame: Its typed columns, with parsed dates.
+        names: The accepted names of each column.
+
+    Raises:
+        DataError: A column of times of day cannot be read.
+    """
+    if "date" not in frame:
+        return frame
+    times = column(frame, "date")
+    days = times.dt.normalize()
+    # one time of day for all rows is that of the snapshot; many times are those of single quotes
+    is_common = times.groupby(days).transform("nunique") == 1
+    marked = frame.assign(snapshot=times.where(is_common, days))
+    if not _conflicts(marked).any():
+        return marked
+    by_time = marked.assign(snapshot=times)
+    if _conflicts(by_time).sum() < _conflicts(marked).sum():
+        marked = by_time
+    if "time" in frame and _conflicts(marked).any():
+        name = table.name_of("time", names) or "time"
+        timed = days + time_of_day(table, column(table.frame, name), name).set_axis(frame.index)
+        if _conflicts(marked.assign(snapshot=timed)).sum() < _conflicts(marked).sum():
+            marked = marked.assign(snapshot=timed, date=timed)
+    return marked
+
+
+def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
+    """Refuse a file that lists contracts several times with different quotes.
+
+    Args:
+        table: The parsed file.
+        frame: Its typed columns, with the column `snapshot`.
+        names: The accepted names of each column.
+
+    Raises:
+        DataError: A contract is listed twice; the message names the lines, and the columns that tell them
+            apart.
+    """
+    conflicts = _conflicts(frame)
+    if not conflicts.any():
+        return
+    keys = _keys(frame)
+    first = frame.loc[conflicts.idxmax()]
+    same = _same(frame, keys, first)
+    lines = [str(line + 2) for line in frame.index[same][:2]]
+    contract = ", ".join(f"{key} {_text(first[key])}" for key in keys if key != "snapshot")
+    apart = _separating(table, frame, keys, table.unused(names))
+    advice = (
+        f"The column {' or '.join(map(repr, apart))} differs between them: say what it means, such as "
+        f'columns={{"time": "{apart[0]}"}}, or "root", "underlying" or "date", or --columns time={apart[0]}.'
+        if apart
+        else "Add a column that tells them apart, such as time, root or underlying, or remove one of them."
+    )
+    raise DataError(
+        f"{table.path}: {int(conflicts.sum())} rows list a contract that another row lists with other "
+        f"quotes, such as the rows {' and '.join(lines)} ({contract}), so several snapshots or series would "
+        f"be mixed. {advice} The file has the columns {table.listed}."
+    )
+
+
+def exact_repeats(frame: pd.DataFrame) -> pd.Series:
+    """Mark rows that repeat the contract and the quotes of an earlier row, bool."""
+    keys = _keys(frame)
+    return frame.duplicated([*keys, *_quoted(frame)])
+
+
+def _keys(frame: pd.DataFrame) -> list[str]:
+    return [key for key in (*CONTRACT, "option_type") if key in frame]
+
+
+def _quoted(frame: pd.DataFrame) -> list[str]:
+    return [key for key in QUOTED if key in frame]
+
+
+def _conflicts(frame: pd.DataFrame) -> pd.Series:
+    """Mark rows whose contract another row lists with other quotes, bool; rows without one do not count."""
+    keys = _keys(frame)
+    known = column(frame, "strike").notna()
+    if "option_type" in frame:
+        known &= column(frame, "option_type").notna()
+    if "non_standard" in frame:
+        known &= ~column(frame, "non_standard")
+    distinct = frame.drop_duplicates([*keys, *_quoted(frame)])
+    distinct = distinct.loc[known.loc[distinct.index]]
+    twice = distinct.duplicated(keys, keep=False)
+    return twice.reindex(frame.index, fill_value=False).astype(bool)
+
+
+def _same(frame: pd.DataFrame, keys: Sequence[str], row: pd.Series) -> pd.Series:
+    """Mark the rows with the contract of a row."""
+    same = pd.Series(True, index=frame.index)
+    for key in keys:
+        values = column(frame, key)
+        same &= values.isna() if pd.isna(row[key]) else values == row[key]
+    return same
+
+
+def _separating(table: Table, frame: pd.DataFrame, keys: Sequence[str], unused: Sequence[str]) -> list[str]:
+    """Return the unused columns that differ between all rows of one contract, and repeat along the file."""
+    separating = []
+    for name in unused:
+        values = column(table.frame, name)
+        if squeezed(name) in MEANINGLESS or pd.api.types.is_float_dtype(values.dtype):
+            continue
+        if len(values) != len(frame) or values.nunique() > 0.5 * len(frame):
+            continue
+        named = frame.assign(_apart=values.to_numpy()).drop_duplicates([*keys, *_quoted(frame)])
+        if len(named) == len(named.drop_duplicates([*keys, "_apart"])):
+            separating.append(name)
+    return separating
+
+
+def _text(value: object) -> str:
+    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else f"{value}"

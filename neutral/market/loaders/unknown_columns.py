@@ -1,0 +1,98 @@
+"""Refuses files in which a column that means something has an unknown name, by looking at its values."""
+
+import re
+from collections.abc import Callable
+
+import pandas as pd
+
+from ...errors import DataError
+from ...options.kinds import KINDS
+from ..quotes import column
+from .column_names import MEANINGLESS, squeezed
+from .csv_table import texts
+from .dates import FORMS, fitting_forms
+from .symbols import EUROPEAN, bare_symbol
+from .table import Names, Table
+
+TICKER = re.compile(r"[\^$.]?[A-Z][A-Z0-9]{0,7}([./:][A-Z]{1,3})?( (INDEX|EQUITY|Index|Equity))?")
+MOST_UNDERLYINGS = 0.2  # per row; a column of more distinct texts is no column of underlyings
+DATED = [name for name in FORMS if "since" not in name and name != "YYYYMMDD"]
+SHOWN_VALUES = 3
+
+
+def refuse_unknown(table: Table, frame: pd.DataFrame, names: Names) -> None:
+    """Refuse a file if a role is not filled, and a column of an unknown name has values of that role.
+
+    The roles are the underlying, the date, the kind and the time of settlement of the options, so far as
+    `names` has them.
+
+    Args:
+        table: The parsed file.
+        frame: Its typed columns, by role.
+        names: The accepted names of each column.
+
+    Raises:
+        DataError: There is such a column; the message says which names are accepted and how to map it.
+    """
+    open_roles = [role for role in ROLES if role in names and not _is_filled(frame, role)]
+    if not open_roles:
+        return
+    for name in table.unused(names):
+        if squeezed(name) in MEANINGLESS:
+            continue
+        distinct = _distinct(column(table.frame, name))
+        role = next((role for role in open_roles if ROLES[role](distinct, len(frame))), None)
+        if role is not None:
+            shown = ", ".join(distinct.head(SHOWN_VALUES))
+            raise DataError(
+                f"{table.path}: the column {name!r} looks like the {role} ({shown}), but its name is "
+                f"unknown; accepted names are {', '.join(names[role])}. Say what it means: "
+                f'columns={{"{role}": "{name}"}} or --columns {role}={name}; or that it means nothing: '
+                f'columns={{"ignore": ["{name}"]}} or --columns ignore={name}. The file has the columns '
+                f"{table.listed}."
+            )
+
+
+def _is_filled(frame: pd.DataFrame, role: str) -> bool:
+    return role in frame and bool(column(frame, role).notna().any())
+
+
+def _distinct(values: pd.Series) -> pd.Series:
+    """Return the distinct texts of a column, without blanks around them; none for a column of numbers."""
+    if pd.api.types.is_float_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        return pd.Series([], dtype="str")
+    found = pd.Series(texts(values).dropna().unique(), dtype="str").str.strip()
+    return found[found != ""]
+
+
+def _are_underlyings(distinct: pd.Series, rows: int) -> bool:
+    """Whether texts are tickers of several underlyings, or the one of a known index."""
+    if _are_kinds(distinct, rows) or _are_halves(distinct, rows):
+        return False
+    if not len(distinct) or not distinct.map(lambda text: TICKER.fullmatch(text) is not None).all():
+        return False
+    if len(distinct) == 1:
+        return bare_symbol(str(distinct.iloc[0])) in EUROPEAN
+    return len(distinct) <= max(2, MOST_UNDERLYINGS * rows)
+
+
+def _are_dates(distinct: pd.Series, rows: int) -> bool:
+    return bool(len(distinct)) and any(form in DATED for form in fitting_forms(distinct))
+
+
+def _are_kinds(distinct: pd.Series, rows: int) -> bool:
+    return bool(len(distinct)) and bool(distinct.str.lower().isin(list(KINDS)).all())
+
+
+def _are_halves(distinct: pd.Series, rows: int) -> bool:
+    """Whether texts are AM and PM, both of which occur."""
+    return set(distinct.str.upper().str.replace(".", "", regex=False)) == {"AM", "PM"}
+
+
+ROLES: dict[str, Callable[[pd.Series, int], bool]] = {
+    "option_type": _are_kinds,
+    "settlement_time": _are_halves,
+    "date": _are_dates,
+    "underlying": _are_underlyings,
+}
+"""For each role the test of the distinct texts of a column, and the number of rows."""

@@ -1,0 +1,157 @@
+"""The border for tables: a table of any library becomes one of pandas with four types of columns.
+
+narwhals reads pandas, polars (eager and lazy), pyarrow and other libraries; a mapping of names to columns is
+a table as well. Nothing beyond this file depends on the library from which a table came.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sized
+from datetime import date as Date
+from typing import Any, TypeAlias, cast
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from narwhals.typing import IntoDataFrame, IntoLazyFrame
+
+from ..errors import ArgumentError
+
+AnyTable: TypeAlias = IntoDataFrame | IntoLazyFrame | Mapping[str, object]
+"""A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns."""
+
+
+def is_table(data: object) -> bool:
+    """Whether `pandas_frame` accepts the data; paths, arrays and single columns are no tables."""
+    return isinstance(data, Mapping) or _is_frame(nw.from_native(data, pass_through=True))
+
+
+def pandas_frame(data: object) -> pd.DataFrame:
+    """Convert a table to pandas. The table that is passed in is not changed.
+
+    Args:
+        data: An `AnyTable`. Named levels of a pandas index become columns. A mapping holds columns of equal
+            length, and single values, which are repeated.
+
+    Returns:
+        A new table with an index that counts from 0. Its columns are numbers (float64, or int64 without
+        gaps), booleans without gaps, times (UTC, microseconds; times without a time zone are taken to be in
+        UTC) or text. A missing value is nan, NaT or, in text, missing.
+
+    Raises:
+        ArgumentError: The data is no table, columns differ in length, or two columns have one name.
+    """
+    native = _from_mapping(data) if isinstance(data, Mapping) else data
+    if isinstance(native, pd.DataFrame):
+        _check_names([str(name) for name in native.columns])
+        native = _with_index_levels(native)
+    table = nw.from_native(native, pass_through=True)
+    if isinstance(table, nw.LazyFrame):
+        table = table.collect()
+    if not isinstance(table, nw.DataFrame):
+        raise ArgumentError(
+            f"expected a table of pandas, polars, pyarrow or a mapping of columns, got {type(data).__name__}."
+        )
+    columns = {str(name): _plain_column(table[name]) for name in table.columns}
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def table_sha256(frame: pd.DataFrame) -> str:
+    """Compute the SHA-256 of the content of a table, hexadecimal.
+
+    The same content gives the same digest whichever library held it: columns are taken in the order of their
+    names, every number as a float64 (little-endian), every time as microseconds since 1970, and every text in
+    UTF-8 after its length.
+
+    Args:
+        frame: The result of `pandas_frame`.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(map(str, frame.columns)):
+        values = cast(pd.Series, frame[name])
+        digest.update(f"{len(name.encode())}:{name}:{len(values)}:".encode())
+        for part in _canonical(values):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _is_frame(data: object) -> bool:
+    return isinstance(data, nw.DataFrame | nw.LazyFrame)
+
+
+def _from_mapping(columns: Mapping[str, object]) -> pd.DataFrame:
+    """Make a table of a mapping of columns."""
+    arrays = {name: values for name, values in columns.items() if _has_length(values)}
+    try:
+        if arrays:
+            index = pd.RangeIndex(len(cast(list[object], next(iter(arrays.values())))))
+            plain = {
+                name: list(cast(list[object], values)) if name in arrays else values
+                for name, values in columns.items()
+            }
+            return pd.DataFrame(plain, index=index)
+        return pd.DataFrame({name: [value] for name, value in columns.items()})
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"the columns do not make a table: {error}.") from error
+
+
+def _has_length(values: object) -> bool:
+    return (
+        isinstance(values, Sized) and not isinstance(values, str | bytes) and getattr(values, "ndim", 1) > 0
+    )
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse a table that names a column twice."""
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ArgumentError(f"the table names a column twice: {', '.join(repeated)}. Rename one of them.")
+
+
+def _with_index_levels(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the named levels of its index as columns."""
+    names = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    plain = frame.reset_index(level=names) if names else frame
+    return plain.reset_index(drop=True).set_axis([str(name) for name in plain.columns], axis="columns")
+
+
+def _plain_column(values: "nw.Series[Any]") -> pd.Series:
+    """Convert a column to numbers, booleans, times or text."""
+    dtype = values.dtype
+    if dtype.is_decimal():
+        return pd.Series(values.cast(nw.Float64).to_numpy(), dtype="float64")
+    if dtype.is_integer() and not values.is_null().any():
+        return pd.Series(values.to_numpy().astype("int64"))
+    if dtype.is_numeric():
+        return pd.Series(values.cast(nw.Float64).to_numpy(), dtype="float64")
+    listed = pd.Series(values.to_list(), dtype=object)
+    if dtype.is_temporal() and dtype not in (nw.Duration, nw.Time):
+        return pd.to_datetime(listed, utc=True).dt.as_unit("us")
+    if dtype == nw.Boolean:
+        return listed.astype("float64" if listed.isna().any() else "bool")
+    return listed.where(listed.notna(), None).astype("str") if _is_text(listed) else _mixed(listed)
+
+
+def _is_text(listed: pd.Series) -> bool:
+    return bool(listed.map(lambda value: isinstance(value, str) or pd.isna(value)).all())
+
+
+def _mixed(listed: pd.Series) -> pd.Series:
+    """Convert a column of Python objects, such as dates, or numbers beside text."""
+    if listed.map(lambda value: isinstance(value, Date) or pd.isna(value)).all():
+        return pd.to_datetime(listed, utc=True, errors="coerce").dt.as_unit("us")
+    try:
+        numbers = cast(pd.Series, pd.to_numeric(listed))
+        return numbers if numbers.dtype != object else listed.astype("str")
+    except (ValueError, TypeError, OverflowError):
+        return listed.where(listed.notna(), None).astype("str")
+
+
+def _canonical(values: pd.Series) -> list[bytes]:
+    """Return the bytes of a column in the form that is hashed."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        return [b"time", values.dt.as_unit("us").astype("int64").to_numpy().astype("<i8").tobytes()]
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        numbers = values.to_numpy(float).astype("<f8")
+        return [b"number", np.where(np.isnan(numbers), np.nan, numbers).tobytes()]
+    texts = ["" if pd.isna(value) else f"{len(str(value).encode())}:{value}" for value in values]
+    return [b"text", "\0".join(texts).encode()]
