@@ -61,6 +61,9 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
     """Select the columns of a prepared table that `QuoteSurface.from_quotes` reads, under its names.
 
+    The maturity is the variance time if the quotes were read with a clock. Forward and discount factor were
+    computed in calendar time before.
+
     Args:
         kept: The kept rows of `prepare`.
         open_interest_power: The weight of a quote is this power of its open interest; all weights are equal
@@ -74,7 +77,7 @@ def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.Da
             "forward": kept["forward"],
             "discount": kept["discount"],
             "strike": kept["strike"],
-            "maturity": kept["maturity"],
+            "maturity": kept["variance_time" if "variance_time" in kept else "maturity"],
             "kind": kept["kind"],
             "price": kept["mid_price_clean"],
             "bid": kept["bid_price"].mask(crossed),
@@ -106,7 +109,8 @@ def prepare(
         (True for a call), settlement, mid_price_clean, spread, rel_spread (prices in the unit of the quotes),
         forward, forward_sd, forward_source, discount, discount_sd, moneyness, log_moneyness. For American
         options bid_price and ask_price are European equivalents, and the quotes are in american_bid and
-        american_ask. The kept rows have `split` ("train", "test" or "extra"), one maturity per expiry, and
+        american_ask. If the quotes were read with a clock, variance_time is beside maturity. The kept rows
+        have `split` ("train", "test" or "extra"), one maturity per expiry, and
         the order expiry, strike, type. The rejected rows have `reason` and the order of the file.
 
     Raises:

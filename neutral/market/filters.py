@@ -27,6 +27,7 @@ _CHOICES = (
     "strike / forward is outside",
     "the expiry is not among",
     "the quote is not among",
+    "the clock has no variance",
     NON_STANDARD,
     EXPIRED,
     EXPIRES_TODAY,

@@ -4,11 +4,14 @@ import dataclasses
 import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 import pandas as pd
 
 from ..options.kinds import Settlement
+
+if TYPE_CHECKING:
+    from .clock import VarianceClock
 
 Exercise = Literal["european", "american"]
 
@@ -26,7 +29,8 @@ class Quotes:
     states none) and underlying_name. Tables of Deribit files keep all columns of the file. Those of all other
     files add discount (nan where unknown), implied_volatility (the vendor's, decimal) and refused (why the
     row cannot be used, or ""), and open_interest, volume and vega if the file has them. Prices are in coin,
-    or discounted in the payment currency; `settlement` says which.
+    or discounted in the payment currency; `settlement` says which. With a `clock` other than calendar time
+    there is also variance_time (years of that clock), by which surfaces and fits measure time.
     """
 
     frame: pd.DataFrame
@@ -39,6 +43,7 @@ class Quotes:
     exercise: Exercise = "european"
     spot: float = math.nan  # price of the underlying, nan if the file has none
     assumed_spread: float = math.nan  # bid-ask spread in volatility, decimal, if the file has only a mid
+    clock: "VarianceClock | None" = None  # of the column variance_time; None for calendar time
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -14,7 +14,9 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
+from ..clock import VarianceClock
 from ..quotes import Quotes, column
+from ..variance_time import in_clock
 from .csv_table import (
     check_rows,
     check_unique,
@@ -115,7 +117,12 @@ class DeribitOptions:
             )
 
 
-def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
+def load_deribit(
+    path: str | Path,
+    currency: str | None = None,
+    day_count: str = FILE,
+    clock: VarianceClock | None = None,
+) -> Quotes:
     """Read the quotes of one currency from a Deribit option snapshot.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
@@ -127,6 +134,8 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
         currency: "BTC", "ETH", ...; None takes the only one in the file.
         day_count: How maturities in years are computed. "file" keeps `time_to_maturity` (years of 365.25
             days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the currency, with prices in coin.
@@ -136,7 +145,7 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
             the currency. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
-    return quotes_of(read_snapshot(path), currency, day_count)
+    return in_clock(quotes_of(read_snapshot(path), currency, day_count), clock)
 
 
 def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = FILE) -> Quotes:

@@ -12,7 +12,10 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS
+from ..clock import VarianceClock
+from ..expiry_times import check_settlement_time, lifetimes
 from ..quotes import Exercise, Quotes, column
+from ..variance_time import in_clock
 from .csv_table import CsvTable, read_csv
 from .file_content import FileContent
 from .option_table import (
@@ -23,7 +26,6 @@ from .option_table import (
     option_types,
     spot_of,
     timestamp_of,
-    whole_days,
 )
 from .rates import Rates, discount_factors
 from .sources import SourceKind
@@ -66,8 +68,10 @@ class ChainOptions:
     rates: Rates | float | None = None
     day_count: str = "365"
     exercise: Exercise | None = None
+    settlement_time: str | None = None
 
     def __post_init__(self) -> None:
+        check_settlement_time(self.settlement_time)
         if self.day_count not in DAY_COUNTS:
             raise ArgumentError(
                 f"day_count={self.day_count!r} is unknown; expected one of "
@@ -86,6 +90,8 @@ def load_equity_chain(
     rates: Rates | float | None = None,
     day_count: str = "365",
     exercise: Exercise | None = None,
+    settlement_time: str | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read one day's chain of one underlying.
 
@@ -107,9 +113,14 @@ def load_equity_chain(
         rates: Rate r of the discount factors exp(-r t): a continuously compounded rate, or a history of
             rates, whose rate on the quote date is used for all maturities. None leaves the discount factors
             unknown.
-        day_count: "365" or "365.25" days per year; maturities are whole calendar days.
+        day_count: "365" or "365.25" days per year; maturities are whole calendar days, unless the quotes have
+            a time of day.
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
             "american" for all other underlyings.
+        settlement_time: When the options expire on their date, for quotes with a time of day: "am", "pm", or
+            a time and a zone such as "15:30 Asia/Kolkata". None takes the rules of `expiry_times`.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the date, with prices in cash. An implied volatility that at least 20 rows and more than
@@ -123,8 +134,10 @@ def load_equity_chain(
         ArgumentError: The day count or the exercise is unknown, or the file has several dates or symbols and
             the argument that chooses one is None.
     """
-    options = ChainOptions(rates=rates, day_count=day_count, exercise=exercise)
-    return chain_quotes(read_chain(path), symbol, date, options)
+    options = ChainOptions(
+        rates=rates, day_count=day_count, exercise=exercise, settlement_time=settlement_time
+    )
+    return in_clock(chain_quotes(read_chain(path), symbol, date, options), clock)
 
 
 def read_chain(file: str | Path | FileContent) -> Listing:
@@ -156,9 +169,10 @@ def chain_quotes(
             `date` is not a date.
     """
     rows, name, day = chain.pick("symbol", symbol, date)
-    expiry = column(rows, "expiry")
-    quote_date = day or _last_day(chain.path, expiry)
-    maturity = whole_days(expiry, timestamp_of(quote_date)) / DAY_COUNTS[options.day_count]
+    quote_date = day or _last_day(chain.path, column(rows, "expiry"))
+    roots = column(rows, "root") if "root" in rows else name
+    expiry, days = lifetimes(column(rows, "expiry"), quote_date, roots, options.settlement_time)
+    maturity = days / DAY_COUNTS[options.day_count]
     stated_dates = column(rows, "date")
     columns = {
         "timestamp": stated_dates if date is None else stated_dates.fillna(timestamp_of(quote_date)),

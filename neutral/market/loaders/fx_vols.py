@@ -12,8 +12,10 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_YEAR
+from ..clock import VarianceClock
 from ..fx import FxConventions, FxSmile, fx_smile
 from ..quotes import UNKNOWN_DATE, Quotes, column
+from ..variance_time import in_clock
 from .csv_table import read_csv
 from .file_content import FileContent
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
@@ -83,6 +85,7 @@ def load_fx_vols(
     rates: str | Path | None = None,
     spot: float | None = None,
     conventions: FxConventions | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
@@ -110,6 +113,8 @@ def load_fx_vols(
             `_vol`.
         spot: Spot rate, domestic currency per unit of foreign; required if the file does not state it.
         conventions: Conventions of all tenors, in place of those above.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         A row for each option, ordered by tenor and strike; European, with prices in domestic currency per
@@ -124,7 +129,7 @@ def load_fx_vols(
         PrecisionError: Double precision is off.
     """
     options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
-    return fx_quotes(read_fx_vols(path), pair, date, options)
+    return in_clock(fx_quotes(read_fx_vols(path), pair, date, options), clock)
 
 
 def read_fx_vols(file: str | Path | FileContent) -> Listing:

@@ -11,7 +11,9 @@ import pandas as pd
 
 from ...errors import DataError
 from ...times import DAYS_A_YEAR, SECONDS_A_DAY
+from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Quotes, column
+from ..variance_time import in_clock
 from .csv_table import read_csv
 from .file_content import FileContent
 from .option_table import Listing, listing, option_table, option_types, spot_of, timestamp_of
@@ -71,6 +73,7 @@ def load_surface(
     date: str | Date | None = None,
     spread: float = SPREAD,
     rates: Rates | float | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read a published surface.
 
@@ -97,6 +100,8 @@ def load_surface(
         spread: Distance between bid and ask volatility if the file has only a mid; decimal, so 0.005 is half
             a volatility point.
         rates: A continuously compounded rate or a history of rates, for files without discount factors.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the underlying, European, with prices in cash. `implied_volatility` is the file's, or the
@@ -110,7 +115,8 @@ def load_surface(
             the argument that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
-    return surface_quotes(read_surface(path), name, date, SurfaceOptions(spread=spread, rates=rates))
+    options = SurfaceOptions(spread=spread, rates=rates)
+    return in_clock(surface_quotes(read_surface(path), name, date, options), clock)
 
 
 def read_surface(file: str | Path | FileContent) -> Listing:
