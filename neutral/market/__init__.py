@@ -27,4 +27,5 @@ from .loaders.sources import open_source as open_source
 from .quotes import Quotes as Quotes
 from .split import Split as Split
 from .split import split_seed as split_seed
+from .staleness import refuse_stale as refuse_stale
 from .variance_time import in_clock as in_clock

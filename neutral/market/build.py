@@ -13,6 +13,7 @@ from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, r
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
 from .split import Split
+from .staleness import stale_reasons
 
 _LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of zero open interest is finite
 
@@ -115,11 +116,12 @@ def prepare(
 
     Raises:
         DataError: Fewer than `filters.min_quotes` quotes are left, or American quotes have neither discount
-            factors nor a rate.
+            factors nor a rate, or `filters.max_quote_age` is set and the quotes have no times of their own.
         PrecisionError: The quotes are American, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
+    _refuse(reason, stale_reasons(quotes, filters))
     frame, mixed = _with_derived(quotes, reason == "", filters, rate)
     _refuse(reason, np.where(mixed, MIXED, ""))
     _refuse(reason, np.where(np.isnan(frame["forward"].to_numpy()), NO_FORWARD, ""))

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date as Date
 from datetime import datetime, time
+from numbers import Real
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -132,6 +133,9 @@ def instants(name: str, values: Instants) -> np.ndarray:
         return values.astype("datetime64[us]")
     table = isinstance(values, pd.Series | pd.DatetimeIndex)
     array = values if table else np.asarray(values, dtype=object)
+    numbers = [] if table else [x for x in array.ravel() if isinstance(x, Real) and x == x]
+    if numbers:
+        raise ArgumentError(f"{name}: {numbers[0]!r} is a number; expected dates or times, or ISO texts.")
     try:
         index = pd.DatetimeIndex(pd.to_datetime(array if table else array.ravel(), utc=True))
     except (ValueError, TypeError, OverflowError) as error:

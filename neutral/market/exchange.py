@@ -3,6 +3,7 @@
 import warnings
 from datetime import date as Date
 from datetime import time
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..errors import ArgumentError, NeutralError
 from .clock_times import WEEKDAYS
 
 
+@cache
 def exchange_fields(name: str, first: Date, last: Date) -> dict[str, Any]:
     """Return the fields of the `VarianceClock` of an exchange.
 

@@ -28,9 +28,10 @@ class Quotes:
     the day count named by `day_count`), bid_price, ask_price, futures_price (the forward, nan where the file
     states none) and underlying_name. Tables of Deribit files keep all columns of the file. Those of all other
     files add discount (nan where unknown), implied_volatility (the vendor's, decimal) and refused (why the
-    row cannot be used, or ""), and open_interest, volume and vega if the file has them. Prices are in coin,
-    or discounted in the payment currency; `settlement` says which. With a `clock` other than calendar time
-    there is also variance_time (years of that clock), by which surfaces and fits measure time.
+    row cannot be used, or ""), and open_interest, volume, vega and quote_time (UTC) if the file has them.
+    Prices are in coin, or discounted in the payment currency; `settlement` says which. With a `clock` other
+    than calendar time there is also variance_time (years of that clock), by which surfaces and fits measure
+    time.
     """
 
     frame: pd.DataFrame

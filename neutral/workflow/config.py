@@ -18,6 +18,7 @@ from ..errors import ArgumentError
 from ..market import Filters, load_rates
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
+from .clock_section import ClockSection
 from .methods import another_kind
 from .recipes import known_model
 from .sections import Count, NotNegative, Positive, Section, explained
@@ -39,6 +40,8 @@ class DataRules(Section):
     rates: float | str | None = None
     spot: Positive | None = None
     limit: Count | None = None
+    settlement_time: str | None = None
+    max_unchanged: Count | None = None
 
     @cached_property
     def interest(self) -> float | Rates | None:
@@ -64,6 +67,8 @@ class FilterRules(Section):
     max_expiries: Count | None = None
     max_quotes: Count | None = None
     sample_seed: Annotated[int, Field(ge=0)] = 123
+    max_quote_age: NotNegative | None = None
+    max_equal_strikes: Count | None = None
 
     def build(self) -> Filters:
         """Make the liquidity rules for `neutral.market.prepare`."""
@@ -93,6 +98,7 @@ class Document(Section, Generic[R]):
 
     data: R
     filters: FilterRules = FilterRules()
+    clock: ClockSection = ClockSection()
 
     def replaced(self, **sections: Any) -> Self:
         """Return a copy with some settings changed, which is checked again.
@@ -117,13 +123,32 @@ class Document(Section, Generic[R]):
     @property
     def content(self) -> dict[str, Any]:
         """The settings that change results, by section."""
-        return self.model_dump(mode="json")
+        return without_later_defaults(self.model_dump(mode="json"))
 
     @cached_property
     def hash(self) -> str:
         """The SHA-256 of `content` as canonical JSON, hexadecimal."""
         text = json.dumps(self.content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def without_later_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a configuration without settings that came later and are not set.
+
+    The hash of a configuration without them is the same as before there were such settings.
+    """
+    result = {key: value for key, value in content.items() if key != "clock"}
+    clock = {key: value for key, value in content.get("clock", {}).items() if value is not None}
+    for section, keys in _LATER.items():
+        values = result[section].items()
+        result[section] = {key: value for key, value in values if value is not None or key not in keys}
+    return result | ({"clock": clock} if clock else {})
+
+
+_LATER = {
+    "data": ("settlement_time", "max_unchanged"),
+    "filters": ("max_quote_age", "max_equal_strikes"),
+}
 
 
 def read_document(path: Path, kind: type[D]) -> D:

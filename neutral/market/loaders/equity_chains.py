@@ -24,6 +24,7 @@ from .option_table import (
     midnight,
     option_table,
     option_types,
+    quote_times,
     spot_of,
     timestamp_of,
 )
@@ -43,9 +44,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "open_interest": ("open interest", "openinterest", "open_interest"),
     "volume": ("volume",),
     "vega": ("vega",),
+    "quote_time": ("quote_time", "quote_timestamp", "last_update", "last_updated", "updated_at"),
     "implied_volatility": ("implied vol", "impliedvol", "implied_volatility", "iv"),
 }
-TEXTS = ("date", "underlying", "contract", "expiry", "option_type")
+TEXTS = ("date", "quote_time", "underlying", "contract", "expiry", "option_type")
 REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
 SIDES = {"c_": "call", "p_": "put"}  # prefixes of the wide layout
 EUROPEAN = frozenset("SPX SPXW XSP XEO VIX NDX NDXP XND RUT RUTW MRUT DJX DAX SX5E".split())
@@ -188,6 +190,8 @@ def chain_quotes(
     }
     reported = [key for key in ("open_interest", "volume", "vega") if _is_reported(rows, key)]
     columns |= {key: column(rows, key) for key in reported}
+    if "quote_time" in rows:
+        columns["quote_time"] = quote_times(column(rows, "quote_time"))
     return Quotes(
         frame=option_table(columns, len(rows), _non_standard(rows, name)),
         currency=name,

@@ -12,7 +12,15 @@ from ...errors import DataError
 from ...market import Split, split_seed
 from ...market.split import BASE_SEED
 from ...shipped import configuration
-from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
+from ..config import (
+    DataRules,
+    Document,
+    LossRules,
+    ModelName,
+    ascending,
+    read_document,
+    without_later_defaults,
+)
 from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
 from ..recipes import in_order, settings_of, standard_models
 from ..sections import Count, NotNegative, Positive, Section
@@ -110,6 +118,7 @@ class Config(Document[ArchiveRules]):
     @model_validator(mode="after")
     def _market_rules(self) -> Self:
         self.filters.build()
+        self.clock.build()
         self.split.build()
         unknown = [name for name in self.underlyings if name not in self.data.currencies]
         if unknown or not self.underlyings:
@@ -154,7 +163,8 @@ class Config(Document[ArchiveRules]):
         skip = {"data": {"first_index", "limit"}, "run": {"chunk", "workers", "currencies"}}
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         unused = set(self.model_settings) - settings_of(self.models)
-        return without_defaults({key: x for key, x in content.items() if key not in unused})
+        used = {key: x for key, x in content.items() if key not in unused}
+        return without_defaults(without_later_defaults(used))
 
     @property
     def model_settings(self) -> dict[str, list[float]]:

@@ -18,7 +18,15 @@ from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
 from ...models import AbstractFourierModel
 from ...shipped import configuration
-from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
+from ..config import (
+    DataRules,
+    Document,
+    LossRules,
+    ModelName,
+    ascending,
+    read_document,
+    without_later_defaults,
+)
 from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
 from ..recipes import PIPELINE_MODEL, RECIPES, model_of, settings_of
 from ..sections import Count, NotNegative, Positive, Section
@@ -114,6 +122,7 @@ class PipelineConfig(Document[FileRules]):
     @model_validator(mode="after")
     def _agrees(self) -> "PipelineConfig":
         self.filters.build()
+        self.clock.build()
         if self.model in self.simpler:
             raise ValueError(
                 f"simpler = {self.simpler}: expected models other than {self.model}, the model itself"
@@ -149,7 +158,8 @@ class PipelineConfig(Document[FileRules]):
         content = self.model_dump(mode="json", exclude=skip)  # pyright: ignore[reportArgumentType]
         if self.engine == LewisEngine():  # so that the hash is the same as before engines could be chosen
             del content["engine"]
-        return without_defaults(content) | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
+        content = without_defaults(without_later_defaults(content))
+        return content | {"limits": [dataclasses.asdict(limit) for limit in self.limits]}
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
