@@ -174,7 +174,7 @@ CLOCKS = st.builds(
 TIMES = st.datetimes(datetime.datetime(2022, 12, 1), datetime.datetime(2026, 2, 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(CLOCKS, st.lists(TIMES, min_size=3, max_size=8))
 def test_time_does_not_run_back_and_intervals_add_up(clock, times):
     times = np.array(sorted(times), "datetime64[us]")
