@@ -60,7 +60,7 @@ def check_settlement_time(text: str | None) -> None:
         read_settlement_time(text)
 
 
-def read_settlement_time(text: str) -> SettlementTime:
+def read_settlement_time(text: object) -> SettlementTime:
     """Read "am" or "pm", the opening or the close in New York, or a time of day and a time zone.
 
     Raises:
@@ -69,16 +69,18 @@ def read_settlement_time(text: str) -> SettlementTime:
     if isinstance(text, str) and text.strip().lower() in NAMED:
         return NAMED[text.strip().lower()]
     try:
-        clock, zone = text.split()
+        clock, zone = str(text).split()
         return SettlementTime(read_clock_time("settlement_time", clock), checked_zone(zone))
-    except (AttributeError, ValueError) as error:  # ArgumentError is a ValueError
+    except ValueError as error:  # ArgumentError is a ValueError
         raise ArgumentError(
             f"settlement_time={text!r} is not accepted; expected 'am', 'pm', or a time of day and a time "
             f"zone such as {CRYPTO!r} or '15:30 Asia/Kolkata'."
         ) from error
 
 
-def expiry_times(dates: pd.Series, roots: pd.Series | str, settlement_time: str | None = None) -> pd.Series:
+def expiry_times(
+    dates: pd.Series, roots: pd.Series | str, settlement_time: pd.Series | str | None = None
+) -> pd.Series:
     """Return the times at which options expire on their dates.
 
     Without `settlement_time` the root decides:
@@ -97,7 +99,8 @@ def expiry_times(dates: pd.Series, roots: pd.Series | str, settlement_time: str 
     Args:
         dates: Dates of expiry, UTC midnight or without zone, shape (rows,).
         roots: The root of each option, or one root for all, such as "SPXW".
-        settlement_time: "am", "pm", or a time of day and a time zone such as "08:00 UTC", for all rows.
+        settlement_time: "am", "pm", or a time of day and a zone such as "08:00 UTC", of each option or of
+            all; the root decides where it is None or missing.
 
     Returns:
         UTC times, datetime64[us, UTC], NaT where a date is missing; the index is that of `dates`.
@@ -108,19 +111,20 @@ def expiry_times(dates: pd.Series, roots: pd.Series | str, settlement_time: str 
     given = pd.DatetimeIndex(dates)
     days = pd.DatetimeIndex(given.tz_localize(None)).normalize()
     # each distinct option date is converted once: chains have thousands of rows on a few dates
-    keys = pd.MultiIndex.from_arrays([days, np.broadcast_to(np.asarray(roots, object), len(days))])
-    codes, distinct = keys.factorize()
-    times = [_expiry_time(date, str(root), settlement_time) for date, root in distinct]
+    columns = [np.broadcast_to(np.asarray(x, object), len(days)) for x in (roots, settlement_time)]
+    codes, distinct = pd.MultiIndex.from_arrays([days, *columns]).factorize()
+    times = [_expiry_time(*option) for option in distinct]
     result = pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("us")
     return pd.Series(result.take(codes) if len(times) else result, index=dates.index)
 
 
-def _expiry_time(date: pd.Timestamp, root: str, settlement_time: str | None) -> datetime:
+def _expiry_time(date: pd.Timestamp, root: object, settlement_time: object) -> datetime:
     """Return the UTC time of expiry of one root on one date."""
     if date is pd.NaT:
         return date
-    name = root.strip().lstrip("^$.").upper()
-    rule = read_settlement_time(settlement_time) if settlement_time else _rule(name, date)
+    name = str(root).strip().lstrip("^$.").upper()
+    told = settlement_time is not None and settlement_time == settlement_time  # nan is not equal to itself
+    rule = read_settlement_time(settlement_time) if told else _rule(name, date)
     last = trading_day(date) if rule.zone == NEW_YORK else date
     return rule.on(last)
 
@@ -175,8 +179,24 @@ def closes_early(date: Date) -> bool:
     return (date.month, date.day) in ((7, 3), (12, 24)) and date.weekday() < FRIDAY
 
 
+def utc_time(quoted: datetime, timezone: str | None) -> datetime:
+    """Return the UTC time of quotes whose time of day is that of a time zone; a date alone stays.
+
+    Args:
+        quoted: The time in the file, read as if it were UTC.
+        timezone: The zone of the file's times, such as "America/New_York"; None if they are UTC.
+    """
+    when = cast(pd.Timestamp, pd.Timestamp(quoted))
+    if timezone is None or when == when.normalize():
+        return quoted
+    return quoted.replace(tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
 def lifetimes(
-    dates: pd.Series, quoted: datetime, roots: pd.Series | str, settlement_time: str | None = None
+    dates: pd.Series,
+    quoted: datetime,
+    roots: pd.Series | str,
+    settlement_time: pd.Series | str | None = None,
 ) -> tuple[pd.Series, np.ndarray]:
     """Return when options expire, and the days until then.
 

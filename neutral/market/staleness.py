@@ -55,7 +55,7 @@ def _quote_times(quotes: Quotes) -> np.ndarray:
     if not known.size or (not stated and (known == known[0]).all()):
         raise DataError(
             f"{quotes.path}: the quotes have no times of their own, so max_quote_age cannot be tested. Leave "
-            "it out, or give a file with the time of the last update of each quote in a column quote_time."
+            "it out, or give a file with the time of the last update of each quote in a column last_update."
         )
     return times
 

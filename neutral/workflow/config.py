@@ -41,6 +41,7 @@ class DataRules(Section):
     spot: Positive | None = None
     limit: Count | None = None
     settlement_time: str | None = None
+    timezone: str | None = None
     max_unchanged: Count | None = None
 
     @cached_property
@@ -146,7 +147,7 @@ def without_later_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _LATER = {
-    "data": ("settlement_time", "max_unchanged"),
+    "data": ("settlement_time", "timezone", "max_unchanged"),
     "filters": ("max_quote_age", "max_equal_strikes"),
 }
 

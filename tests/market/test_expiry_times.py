@@ -13,7 +13,7 @@ import pytest
 import neutral as nt
 from neutral.errors import ArgumentError
 from neutral.market import Filters, prepare
-from neutral.market.expiry_times import closes_early, lifetimes, third_friday, trading_day
+from neutral.market.expiry_times import closes_early, lifetimes, third_friday, trading_day, utc_time
 from neutral.market.filters import EXPIRED
 from neutral.market.loaders.equity_chains import ChainOptions, chain_quotes, read_chain
 
@@ -68,6 +68,8 @@ def test_roots_of_one_date_are_apart():
     times = nt.expiry_times(dates, pd.Series(["SPX", "SPXW", "SPX"], index=[5, 6, 7]))
     assert times.index.tolist() == [5, 6, 7]
     assert times.dt.hour.tolist() == [13, 20, 13]
+    stated = pd.Series(["AM", "pm", None], index=[5, 6, 7])
+    assert nt.expiry_times(dates, "XSP", stated).dt.hour.tolist() == [13, 20, 20]
 
 
 def test_days_of_the_exchange():
@@ -89,6 +91,15 @@ def test_dates_alone_are_whole_days():
     expiries, days = lifetimes(dates, datetime(2024, 3, 8, tzinfo=UTC), "SPX")
     assert expiries is dates
     np.testing.assert_array_equal(days, [7.0, np.nan, -1.0])
+
+
+def test_times_of_quotes_in_the_zone_of_the_exchange():
+    quoted = datetime(2024, 3, 8, 15, 45, tzinfo=UTC)
+    assert utc_time(quoted, "America/New_York") == datetime(2024, 3, 8, 20, 45, tzinfo=UTC)
+    day = datetime(2024, 3, 8, tzinfo=UTC)
+    assert utc_time(day, "America/New_York") == day and utc_time(quoted, None) == quoted
+    with pytest.raises(ArgumentError, match="timezone='Eastern'"):
+        ChainOptions(timezone="Eastern")
 
 
 def test_times_of_day_count_hours():
@@ -148,6 +159,10 @@ def test_an_option_of_today_keeps_its_hours(tmp_path):
         kind=kept["kind"].to_numpy(),
     )
     assert np.nanmedian(vols) == pytest.approx(0.2, abs=1e-4)  # prices have four decimals
+    local = ChainOptions(rates=0.0, exercise="european", timezone="America/New_York")
+    same = chain_quotes(Timed(chain, datetime(2024, 3, 8, 10, 30, tzinfo=UTC)), "XYZ", None, local)
+    assert same.snapshot_ts == live.snapshot_ts
+    np.testing.assert_array_equal(same.frame["maturity"], live.frame["maturity"])
     late = chain_quotes(Timed(chain, datetime(2024, 3, 8, 21, 30, tzinfo=UTC)), "XYZ", None, options)
     assert (late.frame["refused"] == EXPIRED).sum() == 10
     assert (late.frame.loc[late.frame["refused"] == "", "maturity"] > 0).all()

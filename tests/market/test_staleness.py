@@ -87,7 +87,7 @@ def test_a_source_without_times_of_quotes_says_so():
 def test_a_column_of_times_in_a_file(tmp_path):
     path = tmp_path / "XYZ.csv"
     path.write_text(
-        "quote_date,quote_time,expiration,type,strike,bid,ask\n"
+        "quote_date,last_update,expiration,type,strike,bid,ask\n"
         "2024-03-04,2024-03-04T20:00:00Z,2024-04-19,call,100,1,1.1\n"
         "2024-03-04,2024-03-04T14:00:00-05:00,2024-04-19,put,100,1,1.1\n"
         "2024-03-04,,2024-04-19,put,95,1,1.1\n"

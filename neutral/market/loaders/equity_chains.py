@@ -13,7 +13,8 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS
 from ..clock import VarianceClock
-from ..expiry_times import check_settlement_time, lifetimes
+from ..clock_times import checked_zone
+from ..expiry_times import check_settlement_time, lifetimes, utc_time
 from ..quotes import Exercise, Quotes, column
 from ..variance_time import in_clock
 from .csv_table import CsvTable, read_csv
@@ -44,7 +45,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "open_interest": ("open interest", "openinterest", "open_interest"),
     "volume": ("volume",),
     "vega": ("vega",),
-    "quote_time": ("quote_time", "quote_timestamp", "last_update", "last_updated", "updated_at"),
+    "quote_time": ("last_update", "last_updated", "updated_at", "last_quote_time"),
     "implied_volatility": ("implied vol", "impliedvol", "implied_volatility", "iv"),
 }
 TEXTS = ("date", "quote_time", "underlying", "contract", "expiry", "option_type")
@@ -71,9 +72,12 @@ class ChainOptions:
     day_count: str = "365"
     exercise: Exercise | None = None
     settlement_time: str | None = None
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
         check_settlement_time(self.settlement_time)
+        if self.timezone is not None:
+            checked_zone(self.timezone)
         if self.day_count not in DAY_COUNTS:
             raise ArgumentError(
                 f"day_count={self.day_count!r} is unknown; expected one of "
@@ -93,6 +97,7 @@ def load_equity_chain(
     day_count: str = "365",
     exercise: Exercise | None = None,
     settlement_time: str | None = None,
+    timezone: str | None = None,
     clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read one day's chain of one underlying.
@@ -120,7 +125,9 @@ def load_equity_chain(
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
             "american" for all other underlyings.
         settlement_time: When the options expire on their date, for quotes with a time of day: "am", "pm", or
-            a time and a zone such as "15:30 Asia/Kolkata". None takes the rules of `expiry_times`.
+            a time and a zone such as "15:30 Asia/Kolkata". None takes what the file states, or the rules of
+            `expiry_times`.
+        timezone: Time zone of the times of day of the quotes, such as "America/New_York"; None for UTC.
         clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
             time.
 
@@ -137,7 +144,11 @@ def load_equity_chain(
             the argument that chooses one is None.
     """
     options = ChainOptions(
-        rates=rates, day_count=day_count, exercise=exercise, settlement_time=settlement_time
+        rates=rates,
+        day_count=day_count,
+        exercise=exercise,
+        settlement_time=settlement_time,
+        timezone=timezone,
     )
     return in_clock(chain_quotes(read_chain(path), symbol, date, options), clock)
 
@@ -171,9 +182,10 @@ def chain_quotes(
             `date` is not a date.
     """
     rows, name, day = chain.pick("symbol", symbol, date)
-    quote_date = day or _last_day(chain.path, column(rows, "expiry"))
-    roots = column(rows, "root") if "root" in rows else name
-    expiry, days = lifetimes(column(rows, "expiry"), quote_date, roots, options.settlement_time)
+    quote_date = utc_time(day or _last_day(chain.path, column(rows, "expiry")), options.timezone)
+    roots = column(rows, "root").fillna(name) if "root" in rows else name
+    stated = column(rows, "settlement_time") if "settlement_time" in rows else None
+    expiry, days = lifetimes(column(rows, "expiry"), quote_date, roots, options.settlement_time or stated)
     maturity = days / DAY_COUNTS[options.day_count]
     stated_dates = column(rows, "date")
     columns = {

@@ -178,8 +178,9 @@ def _options(source: Source, config: Document) -> dict[str, Any]:
         return {"day_count": data.day_count}
     if source.kind == "fx":
         return {"spot": data.spot}
-    times = {"settlement_time": data.settlement_time} if source.kind == "equity chain" else {}
-    return {"rates": data.interest} | times
+    rates = {"rates": data.interest}
+    times = {"settlement_time": data.settlement_time, "timezone": data.timezone}
+    return rates | times if source.kind == "equity chain" else rates
 
 
 def _earlier_quotes(earlier: Sequence[Place], underlying: str, config: Document) -> list[Quotes]:
