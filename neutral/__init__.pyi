@@ -38,8 +38,11 @@ from .market import Quotes as Quotes
 from .market import Rates as Rates
 from .market import Source as Source
 from .market import Split as Split
+from .market import TimeMap as TimeMap
+from .market import VarianceClock as VarianceClock
 from .market import build_surface as build_surface
 from .market import delta_of_strike as delta_of_strike
+from .market import expiry_times as expiry_times
 from .market import flat_rate as flat_rate
 from .market import list_snapshots as list_snapshots
 from .market import load_deribit as load_deribit
@@ -99,6 +102,7 @@ from .surfaces import SVI as SVI
 from .surfaces import Certificate as Certificate
 from .surfaces import ESSVIMixture as ESSVIMixture
 from .surfaces import SurfaceFit as SurfaceFit
+from .surfaces import TimeChangedSurface as TimeChangedSurface
 from .surfaces import VarianceSwap as VarianceSwap
 from .surfaces import VolSurface as VolSurface
 from .surfaces import essvi_from_unconstrained as essvi_from_unconstrained

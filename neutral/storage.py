@@ -36,7 +36,7 @@ from .models import AbstractModel
 from .models.parameters import as_parameter
 from .pricing.engines.base import AbstractEngine
 from .quotes.surface import QuoteSurface
-from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit
+from .surfaces import ESSVI, SANOS, SSVI, SVI, ESSVIMixture, SanosFit, SurfaceFit, TimeChangedSurface
 
 FORMAT = 3
 Kind = TypeVar("Kind")
@@ -69,7 +69,18 @@ _PARTS = (
     History,
     *_ENGINES,
 )
-_OTHERS = (QuoteSurface, CalibrationResult, ESSVI, ESSVIMixture, SANOS, SSVI, SVI, SurfaceFit, SanosFit)
+_OTHERS = (
+    QuoteSurface,
+    CalibrationResult,
+    ESSVI,
+    ESSVIMixture,
+    SANOS,
+    SSVI,
+    SVI,
+    SurfaceFit,
+    SanosFit,
+    TimeChangedSurface,
+)
 _SAVED: dict[str, type] = _MODELS | {cls.__name__: cls for cls in _OTHERS}
 _TYPES: dict[str, type] = _SAVED | {cls.__name__: cls for cls in _PARTS}
 
@@ -79,8 +90,8 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
     Args:
         obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
-            `SANOS`, `SSVI` or `SVI`, or the fit of a surface. A result is saved without its `request` if
-            that holds an engine, a loss, a prior or a solver that is not of this package.
+            `SANOS`, `SSVI`, `SVI` or `TimeChangedSurface`, or the fit of a surface. A result is saved without
+            its `request` if that holds an engine, a loss, a prior or a solver that is not of this package.
         path: The file to write; an existing file is replaced.
 
     Raises:

@@ -19,6 +19,7 @@ PAGES = [
     pytest.param("docs/guide.md", marks=pytest.mark.slow),
     "docs/models.md",
     "docs/market_data.md",
+    pytest.param("docs/time.md", marks=pytest.mark.slow),
     pytest.param("docs/calibration.md", marks=pytest.mark.slow),
     pytest.param("docs/diagnostics.md", marks=pytest.mark.slow),
     pytest.param("docs/surfaces.md", marks=pytest.mark.slow),

@@ -7,8 +7,11 @@ from .build import prepare as prepare
 from .cash_parity import ImpliedForwards as ImpliedForwards
 from .cash_parity import implied_forwards as implied_forwards
 from .cleaning import arbitrage_reasons as arbitrage_reasons
+from .clock import TimeMap as TimeMap
+from .clock import VarianceClock as VarianceClock
 from .dividends import DividendSchedule as DividendSchedule
 from .dividends import load_dividends as load_dividends
+from .expiry_times import expiry_times as expiry_times
 from .filters import Filters as Filters
 from .fx import FxConventions as FxConventions
 from .fx import delta_of_strike as delta_of_strike
@@ -26,3 +29,5 @@ from .loaders.sources import open_source as open_source
 from .quotes import Quotes as Quotes
 from .split import Split as Split
 from .split import split_seed as split_seed
+from .staleness import refuse_stale as refuse_stale
+from .variance_time import in_clock as in_clock

@@ -14,6 +14,7 @@ from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, r
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
 from .split import Split
+from .staleness import stale_reasons
 
 _LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of zero open interest is finite
 
@@ -67,6 +68,9 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
     """Select the columns of a prepared table that `QuoteSurface.from_quotes` reads, under its names.
 
+    The maturity is the variance time if the quotes were read with a clock. Forward and discount factor were
+    computed in calendar time before.
+
     Args:
         kept: The kept rows of `prepare`.
         open_interest_power: The weight of a quote is this power of its open interest; all weights are equal
@@ -80,7 +84,7 @@ def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.Da
             "forward": kept["forward"],
             "discount": kept["discount"],
             "strike": kept["strike"],
-            "maturity": kept["maturity"],
+            "maturity": kept["variance_time" if "variance_time" in kept else "maturity"],
             "kind": kept["kind"],
             "price": kept["mid_price_clean"],
             "bid": kept["bid_price"].mask(crossed),
@@ -119,17 +123,20 @@ def prepare(
         (True for a call), settlement, mid_price_clean, spread, rel_spread (prices in the unit of the quotes),
         forward, forward_sd, forward_source, discount, discount_sd, moneyness, log_moneyness. For American
         options bid_price and ask_price are European equivalents, and the quotes are in american_bid and
-        american_ask. The kept rows have `split` ("train", "test" or "extra"), one maturity per expiry, and
+        american_ask. If the quotes were read with a clock, variance_time is beside maturity. The kept rows
+        have `split` ("train", "test" or "extra"), one maturity per expiry, and
         the order expiry, strike, type. The rejected rows have `reason` and the order of the file.
 
     Raises:
-        DataError: Fewer than `filters.min_quotes` quotes are left, American quotes have no rate, or dividends
-            cannot be read or placed.
+        DataError: Fewer than `filters.min_quotes` quotes are left, American quotes have no rate, dividends
+            cannot be read or placed, or `filters.max_quote_age` is set and the quotes have no times of their
+            own.
         ArgumentError: The dividends are none, or worth more than the spot.
         PrecisionError: The quotes are American, and double precision is off.
     """
     filters = filters or Filters()
     reason = quote_reasons(quotes.frame, filters)
+    _refuse(reason, stale_reasons(quotes, filters))
     frame, mixed = _with_derived(quotes, reason == "", filters, rate, dividends)
     _refuse(reason, np.where(mixed, MIXED, ""))
     _refuse(reason, np.where(np.isnan(frame["forward"].to_numpy()), NO_FORWARD, ""))

@@ -28,6 +28,7 @@ _CHOICES = (
     "strike / forward is outside",
     "the expiry is not among",
     "the quote is not among",
+    "the clock has no variance",
     NON_STANDARD,
     EXPIRED,
     EXPIRES_TODAY,
@@ -77,6 +78,12 @@ class Filters:
     """Largest number of quotes; if there are more, this many are drawn at random. None keeps all."""
     sample_seed: int = 123
     """Seed of the draw of `max_quotes`."""
+    max_quote_age: float | None = None
+    """Largest age of a quote in seconds, for sources with a time per quote: a column `quote_time`, or rows
+    with different timestamps. Other sources are refused. None sets no bound."""
+    max_equal_strikes: int | None = None
+    """Largest number of neighbouring strikes of one expiry and type with the same bid and ask above zero;
+    longer runs are stale. None sets no bound."""
 
     def __post_init__(self) -> None:
         for name in ("min_price", "min_maturity", "max_relative_spread", "forward_agreement"):
@@ -88,7 +95,9 @@ class Filters:
         _check_range(self.moneyness)
         _check_count("min_quotes", self.min_quotes, low=1)
         _check_count("sample_seed", self.sample_seed, low=0)
-        for name in ("max_expiries", "max_quotes"):
+        if self.max_quote_age is not None:
+            _check("max_quote_age", self.max_quote_age, low=0.0)
+        for name in ("max_expiries", "max_quotes", "max_equal_strikes"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name), low=1)
 

@@ -14,6 +14,7 @@ from ..options.kinds import Settlement
 
 if TYPE_CHECKING:
     from ..quotes.frames import AnyTable
+    from .clock import VarianceClock
     from .loaders.column_map import Columns
     from .loaders.rates import Rates
 
@@ -32,8 +33,10 @@ class Quotes:
     the day count named by `day_count`), bid_price, ask_price, futures_price (the forward, nan where the file
     states none) and underlying_name. Tables of Deribit files keep all columns of the file. Those of all other
     files add discount (nan where unknown), implied_volatility (the vendor's, decimal) and refused (why the
-    row cannot be used, or ""), and open_interest, volume and vega if the file has them. Prices are in coin,
-    or discounted in the payment currency; `settlement` says which.
+    row cannot be used, or ""), and open_interest, volume, vega and quote_time (UTC) if the file has them.
+    Prices are in coin, or discounted in the payment currency; `settlement` says which. With a `clock` other
+    than calendar time there is also variance_time (years of that clock), by which surfaces and fits measure
+    time.
     """
 
     frame: pd.DataFrame
@@ -46,6 +49,7 @@ class Quotes:
     exercise: Exercise = "european"
     spot: float = math.nan  # price of the underlying, nan if the file has none
     assumed_spread: float = math.nan  # bid-ask spread in volatility, decimal, if the file has only a mid
+    clock: "VarianceClock | None" = None  # of the column variance_time; None for calendar time
 
     @classmethod
     def from_frame(

@@ -18,5 +18,6 @@ from .sanos.surface import SanosFit as SanosFit
 from .svi.fit import fit_svi as fit_svi
 from .svi.ssvi import SSVI as SSVI
 from .svi.svi import SVI as SVI
+from .time_changed import TimeChangedSurface as TimeChangedSurface
 from .variance_swap import VarianceSwap as VarianceSwap
 from .variance_swap import variance_swap as variance_swap

@@ -19,6 +19,7 @@ from ..market import DividendSchedule, Filters, load_dividends, load_rates
 from ..market.loaders.column_map import ColumnMap, column_map
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
+from .clock_section import ClockSection
 from .methods import another_kind
 from .recipes import known_model
 from .sections import Count, NotNegative, Positive, Section, explained
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 ModelName = Annotated[str, AfterValidator(known_model)]
 """The name of a model in the registry `RECIPES`."""
 
-READING_OPTIONS = ("spot", "root", "exercise", "settlement")
+READING_OPTIONS = ("spot", "root", "exercise", "settlement", "settlement_time", "timezone")
 """The keys of `[data]` that are passed on to every loader that has an option of that name."""
 
 R = TypeVar("R", bound="DataRules")
@@ -49,8 +50,14 @@ class DataRules(Section):
     exercise: Literal["european", "american"] | None = None
     settlement: Literal["cash", "coin"] | None = None
     limit: Count | None = None
+    settlement_time: str | None = None
+    timezone: str | None = None
+    max_unchanged: Count | None = None
 
-    LATER = frozenset({"dividends", "dividend_model", "symbol", "root", "exercise", "settlement"})
+    LATER = frozenset(
+        {"dividends", "dividend_model", "symbol", "root", "exercise", "settlement"}
+        | {"settlement_time", "timezone", "max_unchanged"}
+    )
 
     @cached_property
     def interest(self) -> float | Rates | None:
@@ -81,6 +88,10 @@ class FilterRules(Section):
     max_expiries: Count | None = None
     max_quotes: Count | None = None
     sample_seed: Annotated[int, Field(ge=0)] = 123
+    max_quote_age: NotNegative | None = None
+    max_equal_strikes: Count | None = None
+
+    LATER = frozenset({"max_quote_age", "max_equal_strikes"})
 
     def build(self) -> Filters:
         """Make the liquidity rules for `neutral.market.prepare`."""
@@ -111,8 +122,9 @@ class Document(Section, Generic[R]):
     data: R
     filters: FilterRules = FilterRules()
     columns: dict[str, str | list[str]] = {}
+    clock: ClockSection = ClockSection()
 
-    LATER = frozenset({"columns"})
+    LATER = frozenset({"columns", "clock"})
 
     @field_validator("columns")
     @classmethod

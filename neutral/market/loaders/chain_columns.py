@@ -18,7 +18,7 @@ from .table import Table
 
 TEXTS = (
     *("date", "underlying", "contract", "root", "expiry", "option_type", "settlement_time", "exercise_style"),
-    *("contract_size", "adjusted", "quoted_at", "time"),
+    *("contract_size", "adjusted", "quoted_at", "quote_time", "time"),
 )
 REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
 OCC_STRIKE = 1e-3  # the strike of an option over the number in its symbol

@@ -77,6 +77,7 @@ CHAIN_NAMES: Mapping[str, tuple[str, ...]] = {
     "contract_size": ("contract_size", "multiplier"),
     "adjusted": ("ss_flag", "adjusted", "is_adjusted", "non_standard"),
     "quoted_at": ("bid_date",),
+    "quote_time": ("last_update", "last_updated", "updated_at", "last_quote_time"),
 }
 """For each column of an option chain the names that files use; of several names the first counts."""
 

@@ -13,7 +13,9 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
+from ..clock import VarianceClock
 from ..quotes import Quotes, column
+from ..variance_time import in_clock
 from .column_map import Columns
 from .csv_table import numbers, texts
 from .file_content import SUFFIXES, MarketData, read_content
@@ -115,6 +117,7 @@ def load_deribit(
     currency: str | None = None,
     day_count: str = FILE,
     columns: Columns | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read the quotes of one currency from a Deribit option snapshot.
 
@@ -130,6 +133,8 @@ def load_deribit(
             days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the currency, with prices in coin.
@@ -139,7 +144,7 @@ def load_deribit(
             the currency. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
-    return quotes_of(read_snapshot(read_content(path, columns)), currency, day_count)
+    return in_clock(quotes_of(read_snapshot(read_content(path, columns)), currency, day_count), clock)
 
 
 def quotes_of(snapshot: Snapshot, currency: str | None = None, day_count: str = FILE) -> Quotes:

@@ -12,7 +12,11 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...options.kinds import Settlement
 from ...times import DAY_COUNTS
+from ..clock import VarianceClock
+from ..clock_times import checked_zone
+from ..expiry_times import check_settlement_time, lifetimes, utc_time
 from ..quotes import Exercise, Quotes, column
+from ..variance_time import in_clock
 from .chain_columns import chain_columns, non_standard
 from .column_map import Columns
 from .column_names import CHAIN_NAMES, sided_names
@@ -27,9 +31,9 @@ from .option_table import (
     midnight,
     option_table,
     parse_date_columns,
+    quote_times,
     spot_of,
     timestamp_of,
-    whole_days,
 )
 from .rates import Rates, discount_factors
 from .repeats import exact_repeats, mark_snapshots, refuse_conflicts
@@ -59,8 +63,13 @@ class ChainOptions:
     exercise: Exercise | None = None
     settlement: Settlement | None = None
     root: str | None = None
+    settlement_time: str | None = None
+    timezone: str | None = None
 
     def __post_init__(self) -> None:
+        check_settlement_time(self.settlement_time)
+        if self.timezone is not None:
+            checked_zone(self.timezone)
         if self.day_count not in DAY_COUNTS:
             raise ArgumentError(
                 f"day_count={self.day_count!r} is unknown; expected one of "
@@ -83,6 +92,9 @@ def load_equity_chain(
     settlement: Settlement | None = None,
     root: str | None = None,
     columns: Columns | None = None,
+    settlement_time: str | None = None,
+    timezone: str | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read one day's chain of one underlying.
 
@@ -105,15 +117,22 @@ def load_equity_chain(
         rates: Rate r of the discount factors exp(-r t): a continuously compounded rate, or a history of
             rates, whose rate on the quote date is used for all maturities. None leaves the discount factors
             unknown.
-        day_count: "365" or "365.25" days per year; maturities are whole calendar days.
+        day_count: "365" or "365.25" days per year; maturities are whole calendar days, unless the quotes have
+            a time of day.
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
             "american" for tickers of one to five letters; other names do not tell, and an error asks for it.
         settlement: "cash" or "coin", the unit of prices. None takes "cash"; for a coin an error asks for it.
         root: Root of the options, such as "SPXW", or "AM" or "PM" where the file tells series apart by the
             time of their settlement alone. None takes all roots, unless two of them quote one expiry day
             and differ in the time of settlement or in the quotes of a contract.
+        settlement_time: When the options expire on their date, for quotes with a time of day: "am", "pm", or
+            a time and a zone such as "15:30 Asia/Kolkata". None takes what the file states, or the rules of
+            `expiry_times`.
+        timezone: Time zone of the times of day of the quotes, such as "America/New_York"; None for UTC.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the date, with prices in cash. An implied volatility that at least 20 rows and more than
@@ -128,9 +147,15 @@ def load_equity_chain(
             the argument that chooses one is None.
     """
     options = ChainOptions(
-        rates=rates, day_count=day_count, exercise=exercise, settlement=settlement, root=root
+        rates=rates,
+        day_count=day_count,
+        exercise=exercise,
+        settlement=settlement,
+        root=root,
+        settlement_time=settlement_time,
+        timezone=timezone,
     )
-    return chain_quotes(read_chain(read_content(path, columns)), symbol, date, options)
+    return in_clock(chain_quotes(read_chain(read_content(path, columns)), symbol, date, options), clock)
 
 
 def read_chain(data: MarketData) -> Listing:
@@ -183,9 +208,11 @@ def chain_quotes(
     rows = choose_root(chain.path, rows, options.root)
     if settlement == "cash":
         refuse_scaled(chain.path, rows, spot_of(rows, name))
-    expiry = column(rows, "expiry")
-    quote_date = day or _last_day(chain.path, expiry)
-    maturity = whole_days(expiry, timestamp_of(quote_date)) / DAY_COUNTS[options.day_count]
+    quote_date = utc_time(day or _last_day(chain.path, column(rows, "expiry")), options.timezone)
+    roots = column(rows, "root").fillna(name) if "root" in rows else name
+    stated = column(rows, "settlement_time") if "settlement_time" in rows else None
+    expiry, days = lifetimes(column(rows, "expiry"), quote_date, roots, options.settlement_time or stated)
+    maturity = days / DAY_COUNTS[options.day_count]
     stated_dates = column(rows, "date")
     columns = {
         "timestamp": stated_dates if date is None else stated_dates.fillna(timestamp_of(quote_date)),
@@ -200,6 +227,8 @@ def chain_quotes(
         "underlying_name": name,
     }
     columns |= {key: column(rows, key) for key in WHERE_PRESENT if _is_reported(rows, key)}
+    if "quote_time" in rows:
+        columns["quote_time"] = quote_times(column(rows, "quote_time"))
     return Quotes(
         frame=option_table(
             columns, len(rows), column(rows, "non_standard").to_numpy(bool), exact_repeats(rows).to_numpy()

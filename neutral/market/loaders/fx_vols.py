@@ -12,8 +12,10 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_YEAR
+from ..clock import VarianceClock
 from ..fx import FxConventions, FxSmile, fx_smile
 from ..quotes import UNKNOWN_DATE, Quotes, column
+from ..variance_time import in_clock
 from .column_map import Columns
 from .file_content import MarketData, read_content
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
@@ -85,6 +87,7 @@ def load_fx_vols(
     spot: float | None = None,
     conventions: FxConventions | None = None,
     columns: Columns | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
@@ -115,6 +118,8 @@ def load_fx_vols(
         conventions: Conventions of all tenors, in place of those above.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         A row for each option, ordered by tenor and strike; European, with prices in domestic currency per
@@ -129,7 +134,7 @@ def load_fx_vols(
         PrecisionError: Double precision is off.
     """
     options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
-    return fx_quotes(read_fx_vols(read_content(path, columns)), pair, date, options)
+    return in_clock(fx_quotes(read_fx_vols(read_content(path, columns)), pair, date, options), clock)
 
 
 def read_fx_vols(data: MarketData) -> Listing:

@@ -33,7 +33,7 @@ ALWAYS = (
     "implied_volatility",
     "underlying_name",
 )
-WHERE_PRESENT = ("open_interest", "volume", "vega", "root", "settlement_time")
+WHERE_PRESENT = ("open_interest", "volume", "vega", "quote_time", "root", "settlement_time")
 DAY = pd.Timedelta(days=1)
 DATES = ("date", "expiry")  # columns of dates
 SHOWN = 10  # largest number of values that a message lists
@@ -198,6 +198,11 @@ def option_types(values: pd.Series) -> pd.Series:
     """Convert kinds such as C or Put to call and put; other text stays, and the filters refuse it."""
     plain = values.str.strip().str.lower()
     return plain.map(KINDS).fillna(plain)
+
+
+def quote_times(values: pd.Series) -> pd.Series:
+    """Convert the ISO times of quotes to UTC; without a zone they are UTC, and other texts become NaT."""
+    return pd.to_datetime(values, utc=True, errors="coerce", format="ISO8601").dt.as_unit("us")
 
 
 def rows_where(frame: pd.DataFrame, chosen: pd.Series | np.ndarray) -> pd.DataFrame:

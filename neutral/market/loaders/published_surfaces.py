@@ -10,7 +10,9 @@ import pandas as pd
 
 from ...errors import DataError
 from ...times import DAYS_A_YEAR, SECONDS_A_DAY
+from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
+from ..variance_time import in_clock
 from .column_map import Columns
 from .column_names import CHAIN_NAMES
 from .file_content import MarketData, read_content
@@ -90,6 +92,7 @@ def load_surface(
     rates: Rates | float | None = None,
     exercise: Exercise | None = None,
     columns: Columns | None = None,
+    clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read a published surface.
 
@@ -120,6 +123,8 @@ def load_surface(
             forward that of the underlying, if the file states it.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
+        clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
+            time.
 
     Returns:
         Every row of the underlying, with prices in cash. `implied_volatility` is the file's, or the
@@ -133,12 +138,8 @@ def load_surface(
             the argument that chooses one is None.
         PrecisionError: Double precision is off, and volatilities have to become prices.
     """
-    return surface_quotes(
-        read_surface(read_content(path, columns)),
-        name,
-        date,
-        SurfaceOptions(spread=spread, rates=rates, exercise=exercise),
-    )
+    options = SurfaceOptions(spread=spread, rates=rates, exercise=exercise)
+    return in_clock(surface_quotes(read_surface(read_content(path, columns)), name, date, options), clock)
 
 
 def read_surface(data: MarketData) -> Listing:

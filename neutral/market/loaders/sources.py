@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
+from ..clock import VarianceClock
 from ..quotes import Quotes
+from ..variance_time import in_clock
 from .column_map import EXAMPLE, ColumnMap, Columns
 from .column_names import squeezed
 from .file_content import FileContent, MarketData, read_content
@@ -86,12 +88,20 @@ class Source:
         """The names of the options that `quotes` accepts."""
         return tuple(field.name for field in dataclasses.fields(self._reader.options))
 
-    def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
+    def quotes(
+        self,
+        asset: str | None = None,
+        date: str | Date | None = None,
+        clock: VarianceClock | None = None,
+        **options: object,
+    ) -> Quotes:
         """Return the quotes of one asset on one date.
 
         Args:
             asset: Underlying, currency or pair; None takes the only one.
             date: Quote date; None takes the only one. A file without dates has this date.
+            clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for
+                calendar time.
             options: Further arguments of the loader, which is `load_deribit`, `load_equity_chain`,
                 `load_surface` or `load_fx_vols`.
 
@@ -105,7 +115,9 @@ class Source:
                 f"{self.path}: a file of kind {self.kind!r} has no option {', '.join(unknown)}; its options "
                 f"are: {', '.join(self.options) or 'none'}."
             )
-        return self._reader.quotes(self._content, asset, date, self._reader.options(**options))
+        return in_clock(
+            self._reader.quotes(self._content, asset, date, self._reader.options(**options)), clock
+        )
 
 
 def open_source(

@@ -110,6 +110,7 @@ class Config(Document[ArchiveRules]):
     @model_validator(mode="after")
     def _market_rules(self) -> Self:
         self.filters.build()
+        self.clock.build()
         self.split.build()
         unknown = [name for name in self.underlyings if name not in self.data.currencies]
         if unknown or not self.underlyings:

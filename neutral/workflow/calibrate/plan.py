@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from ..inputs.archive import SnapshotFile, is_deribit, list_archive, market_files, underlyings_of
-from ..inputs.markets import Market, read_snapshot_markets
+from ..inputs.markets import Market, Place, read_snapshot_markets
 from .config import Config, load_config, shipped_config
 
 KEPT_BLOCKS = 4  # blocks that stay in memory
@@ -57,8 +57,15 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
     resolved = chosen.resolved(underlyings_of(archive)).replaced(**changes)
     data = resolved.data
     snapshots = archive[: data.limit]
-    numbered = (replace(file, position=data.first_index + file.position) for file in snapshots)
-    return Plan(tuple(numbered), resolved)
+    numbered = [replace(file, position=data.first_index + file.position) for file in snapshots]
+    return Plan(tuple(_with_earlier(numbered, data.max_unchanged)), resolved)
+
+
+def _with_earlier(files: Sequence[SnapshotFile], count: int | None) -> list[SnapshotFile]:
+    """Tell each snapshot which ones come just before it, if unchanged quotes are refused."""
+    if count is None:
+        return list(files)
+    return [replace(file, earlier=tuple(files[max(0, i - count) : i])) for i, file in enumerate(files)]
 
 
 def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
@@ -90,7 +97,8 @@ def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:
         for name in config.underlyings
         if file.underlyings is None or name in file.underlyings
     }
-    digest, markets = read_snapshot_markets(file.path, file.date, config, splits)
+    earlier = [Place(before.path, before.date) for before in file.earlier]
+    digest, markets = read_snapshot_markets(file.path, file.date, config, splits, earlier)
     return LoadedSnapshot(replace(file, digest=digest), markets)
 
 

@@ -39,6 +39,7 @@ class SnapshotFile:
     date: datetime | None = None  # UTC; None if the file name states the time
     underlyings: tuple[str, ...] | None = None  # None if the file has not been opened
     digest: str | None = None  # SHA-256 of the bytes that were read; None if the file has not been opened
+    earlier: "tuple[SnapshotFile, ...]" = ()  # the snapshots just before, if unchanged quotes are refused
 
     @property
     def time(self) -> datetime:

@@ -1,16 +1,17 @@
 """Reads markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ...errors import NeutralError
-from ...market import Split, prepare
+from ...market import Split, VarianceClock, prepare, refuse_stale
 from ...market.loaders.column_map import NO_COLUMNS, ColumnMap
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
@@ -19,6 +20,14 @@ from .archive import OpenedFile, open_file, without_folder
 
 UNKNOWN = "-"  # the underlying of a file that cannot be read
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
+
+
+class Place(NamedTuple):
+    """Where the quotes of an underlying at an earlier time are."""
+
+    path: Path
+    date: datetime | None  # as `Source.snapshots` lists it
+
 
 ConfigOf = Callable[[str], Document]
 """Returns the configuration for a kind of file."""
@@ -34,6 +43,7 @@ class Market:
     frame: pd.DataFrame | None = None  # the quotes that `prepare` keeps
     rejected: pd.DataFrame | None = None  # the other quotes, with their reasons
     spot: float = np.nan  # price of the underlying
+    clock: VarianceClock | None = None  # by which maturities of surfaces are measured; None: calendar time
     sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
     file_sha256: str = ""  # of the bytes of the file as on the disk
     reason: str = ""  # why the quotes cannot be used; "" if they can
@@ -69,6 +79,7 @@ def read_markets(
     Returns:
         A market for each underlying and time, and one for each file that cannot be read.
     """
+    history: dict[str, deque[Place]] = {}
     for path in files:
         opened = open_file(path, columns, symbol)
         if opened.source is None:
@@ -77,11 +88,17 @@ def read_markets(
         config = config_of(opened.source.kind)
         for underlying, date in opened.source.snapshots:
             if underlyings is None or underlying in underlyings:
-                yield read_market(opened.source, underlying, date, config)
+                earlier = history.setdefault(underlying, deque(maxlen=config.data.max_unchanged or 0))
+                yield read_market(opened.source, underlying, date, config, earlier=earlier)
+                earlier.append(Place(path, date))
 
 
 def read_snapshot_markets(
-    path: Path, date: datetime | None, config: Document, splits: Mapping[str, Split]
+    path: Path,
+    date: datetime | None,
+    config: Document,
+    splits: Mapping[str, Split],
+    earlier: Sequence[Place] = (),
 ) -> tuple[str, dict[str, Market]]:
     """Read some underlyings of one snapshot.
 
@@ -90,6 +107,7 @@ def read_snapshot_markets(
         date: The date to read, `UNKNOWN_DATE` for a file without dates; None for a file of a single time.
         config: Day count, rates and filters.
         splits: The split of the quotes into train and test, by underlying.
+        earlier: The snapshots before, in order of time, if unchanged quotes are refused.
 
     Returns:
         The SHA-256 of the file's bytes as they were read, and the markets by underlying.
@@ -100,7 +118,13 @@ def read_snapshot_markets(
     dates = dict(opened.source.snapshots) if date is None else dict.fromkeys(splits, _date(date))
     markets = {
         name: read_market(
-            opened.source, name, dates.get(name), config, split=split, file_sha256=opened.sha256
+            opened.source,
+            name,
+            dates.get(name),
+            config,
+            split=split,
+            file_sha256=opened.sha256,
+            earlier=earlier,
         )
         for name, split in splits.items()
     }
@@ -114,6 +138,7 @@ def read_market(
     config: Document,
     split: Split | None = None,
     file_sha256: str = "",
+    earlier: Sequence[Place] = (),
 ) -> Market:
     """Read one market of a file.
 
@@ -124,10 +149,13 @@ def read_market(
         config: Day count, rates and filters.
         split: The split into train and test; None trains on all quotes.
         file_sha256: The SHA-256 of the bytes of the file.
+        earlier: The snapshots before, in order of time, if unchanged quotes are refused.
     """
     name = source.path.name
     try:
-        quotes = source.quotes(underlying, date, **_options(source, config))
+        quotes = source.quotes(underlying, date, clock=config.clock.build(), **_options(source, config))
+        if config.data.max_unchanged is not None and len(earlier) == config.data.max_unchanged:
+            quotes = refuse_stale(quotes, _earlier_quotes(earlier, underlying, config))
         dividends = config.data.schedule
         kept, rejected = prepare(quotes, config.filters.build(), split, dividends=dividends)
     except NeutralError as error:
@@ -140,6 +168,7 @@ def read_market(
         frame=kept,
         rejected=rejected,
         spot=_spot(quotes, kept),
+        clock=quotes.clock,
         sha256=quotes.sha256,
         file_sha256=file_sha256,
     )
@@ -158,6 +187,19 @@ def _options(source: Source, config: Document) -> dict[str, Any]:
     options = {name: getattr(data, name, None) for name in source.options if name in READING_OPTIONS}
     chosen = {name: value for name, value in options.items() if value is not None}
     return chosen if source.kind == "fx" else chosen | {"rates": data.interest}
+
+
+def _earlier_quotes(earlier: Sequence[Place], underlying: str, config: Document) -> list[Quotes]:
+    """Read the quotes of an underlying in earlier snapshots; none if one of them does not have it."""
+    snapshots = []
+    for path, date in earlier:
+        source = open_file(path).source  # the last files read stay in memory
+        when = {} if source is None else dict(source.snapshots)
+        if source is None or underlying not in when:
+            return []
+        day = when[underlying] if date is None else _date(date)
+        snapshots.append(source.quotes(underlying, day, **_options(source, config)))
+    return snapshots
 
 
 def _date(date: datetime) -> datetime | None:

@@ -114,6 +114,7 @@ class PipelineConfig(Document[FileRules]):
     @model_validator(mode="after")
     def _agrees(self) -> "PipelineConfig":
         self.filters.build()
+        self.clock.build()
         if self.model in self.simpler:
             raise ValueError(
                 f"simpler = {self.simpler}: expected models other than {self.model}, the model itself"

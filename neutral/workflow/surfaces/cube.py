@@ -12,6 +12,7 @@ import pandas as pd
 from ... import durable
 from ...errors import ArgumentError
 from ...ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
+from ...surfaces import TimeChangedSurface
 from ..csv_files import write_csv
 from ..inputs.markets import Market
 from .fit import MarketSurface, fit_markets
@@ -182,6 +183,10 @@ def _sample(result: MarketSurface, grid: CubeGrid) -> Sample | None:
         return None
     first = market.frame.drop_duplicates("maturity").sort_values("maturity")
     rate = carry_rates(first["maturity"], first["forward"], market.spot, grid.maturities)
+    surface = result.surface
+    if market.clock is not None:  # the grid is in calendar time
+        years = float(grid.maturities.max())
+        surface = TimeChangedSurface(surface, *market.clock.time_map(market.timestamp, years))
     time = market.timestamp
     date = UNDATED if pd.isna(time) else np.datetime64(time.replace(tzinfo=None), "s")
-    return Sample([result.surface], [market.spot], rate[None], [date], [market.underlying])
+    return Sample([surface], [market.spot], rate[None], [date], [market.underlying])
