@@ -11,7 +11,9 @@ import pandas as pd
 
 from ..errors import ArgumentError, DataError
 from ..times import DAY_COUNTS, DAYS_A_YEAR, SECONDS_A_DAY
-from .loaders.csv_table import read_csv
+from .loaders.column_map import Columns
+from .loaders.file_content import MarketData, read_content
+from .loaders.table import Table, read_table
 from .loaders.option_table import midnight
 from .quotes import UNKNOWN_DATE, Quotes, column
 
@@ -95,21 +97,25 @@ Dividends = DividendSchedule | Mapping[str | Date, float] | str | Path
 """A schedule, cash dividends by ex-date, or the path of a file of dividends."""
 
 
-def load_dividends(path: str | Path, model: DividendModel = "spot") -> DividendSchedule:
+def load_dividends(
+    path: MarketData, model: DividendModel = "spot", columns: Columns | None = None
+) -> DividendSchedule:
     """Read dividends from a file.
 
     Args:
-        path: CSV file, plain or gzip: `ex_date` (YYYY-MM-DD or YYYYMMDD), `cash` or `proportional` (or both;
-            an empty cell is 0), and `underlying` where the file is of several. `NAMES` lists other accepted
+        path: CSV file, plain or gzip, Parquet file or table: `ex_date`, `cash` or `proportional` (or both; an
+            empty cell is 0), and `underlying` where the file is of several. `NAMES` lists other accepted
             names.
         model: As in `DividendSchedule`.
+        columns: A map from the names of this package to the file's, for columns with other names; see
+            `Columns`. None maps none.
 
     Raises:
         DataError: The file cannot be read, a column is missing, or a row has no date or no possible amount.
             The message names the file, and the line or column.
         ArgumentError: The model is unknown.
     """
-    table = read_csv(path)
+    table = read_table(read_content(path, columns))
     frame = table.select(NAMES, required=("ex_date",), text=("ex_date", "underlying"))
     if "cash" not in frame and "proportional" not in frame:
         accepted = ", ".join([*NAMES["cash"], *NAMES["proportional"]])
@@ -119,7 +125,7 @@ def load_dividends(path: str | Path, model: DividendModel = "spot") -> DividendS
         )
     dates = table.dates(column(frame, "ex_date"), "ex_date")
     filled = {
-        key: column(frame, key).where(frame[key].notna() | ~_blank(table.frame, key), 0.0)
+        key: column(frame, key).where(frame[key].notna() | ~_blank(table, key), 0.0)
         if key in frame
         else pd.Series(0.0, index=frame.index)
         for key in ("cash", "proportional")
@@ -159,10 +165,9 @@ def as_schedule(dividends: Dividends) -> DividendSchedule:
         raise ArgumentError(str(error)) from error
 
 
-def _blank(frame: pd.DataFrame, key: str) -> pd.Series:
-    """The rows whose cell under a key of `NAMES` is empty."""
-    name = next(name for name in NAMES[key] if name in frame)
-    cells = column(frame, name)
+def _blank(table: Table, key: str) -> pd.Series:
+    """Mark the rows whose cell under a key of `NAMES` is empty."""
+    cells = column(table.frame, table.name_of(key, NAMES) or key)
     return cells.isna() | (cells.astype(str).str.strip() == "")
 
 

@@ -100,7 +100,7 @@ FAULTS = {
     "no amount": ("ex_date,note\n2024-05-03,x\n", "no column of amounts; expected one of cash, amount"),
     "no date": ("cash\n1\n", "required column missing: 'ex_date' or"),
     "blank date": ("ex_date,cash\n,1\n", "dividend 1 has the date NaT"),
-    "American date": ("ex_date,cash\n05/03/2024,1\n", "not a date of the form"),
+    "American date": ("ex_date,cash\n05/03/2024,1\n", "can be read as MM/DD/YYYY and as DD/MM/YYYY"),
     "text": ("ex_date,cash\n2024-05-03,one\n", "dividend 1 has the date .*cash nan"),
     "negative": ("ex_date,cash\n2024-05-03,-1\n", "cash -1.0"),
     "percent": ("ex_date,proportional\n2024-05-03,2\n", r"fraction of the price in \[0, 1\)"),

@@ -210,11 +210,6 @@ def rows_where(frame: pd.DataFrame, chosen: pd.Series | np.ndarray) -> pd.DataFr
     return cast(pd.DataFrame, frame[chosen]).reset_index(drop=True)
 
 
-def whole_days(expiry: pd.Series, date: pd.Timestamp) -> np.ndarray:
-    """Return the calendar days from date to expiry, shape (rows,); nan where an expiry is missing."""
-    return ((expiry.dt.normalize() - date.normalize()) / DAY).to_numpy(float)
-
-
 def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Choice]) -> Choice:
     """Return the value that the caller wants, or the only one in the file.
 
