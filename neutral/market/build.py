@@ -170,7 +170,8 @@ def _with_forwards(
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
         return european_quotes(frame, quotes.spot)
-    return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
+    agreement = max(filters.forward_agreement, quotes.forward_agreement)
+    return frame, implied_forwards(frame, quotes.spot, agreement).table
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:

@@ -39,6 +39,7 @@ class Quotes:
     exercise: Exercise = "european"
     spot: float = math.nan  # price of the underlying, nan if the file has none
     assumed_spread: float = math.nan  # bid-ask spread in volatility, decimal, if the file has only a mid
+    forward_agreement: float = 0.0  # least band of parity forwards, where `Filters` has a narrower one
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -1,4 +1,4 @@
-"""Reads CSV files as tables of typed columns; every fault of a file is an error that names the place."""
+"""Reads CSV and JSON files as tables of typed columns; every fault of a file is an error naming the place."""
 
 import dataclasses
 import hashlib
@@ -13,6 +13,7 @@ import pandas as pd
 from ...errors import DataError
 from ..quotes import column
 from .file_content import FileContent, read_content
+from .json_records import json_frame
 
 ISO = "YYYY-MM-DD"
 DATE_FORMATS = {  # for each form its regular expression, and the format as pandas writes it
@@ -116,24 +117,40 @@ class CsvTable:
 
 
 def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> CsvTable:
-    """Read a CSV file, plain or gzip; the separator is `;` if the header has one, else a comma.
+    """Read a CSV or JSON file, plain or gzip; the separator of CSV is `;` if the header has one, else a comma.
 
     Args:
         file: The file, or its content if it has been read already.
         decimal_comma: Whether numbers have a decimal comma where the separator is `;`.
 
     Raises:
-        DataError: The file cannot be read, is damaged, is empty, is not a CSV file, or names a column twice.
+        DataError: The file cannot be read, is damaged, is empty, is neither CSV nor JSON, or names a column
+            twice.
     """
     content = read_content(file)
     path = content.path
     data = content.text
-    separator, names = header_names(data)
-    check_unique(path, [name for name in names if name])
-    frame = parse(path, data, separator, "," if decimal_comma and separator == ";" else ".")
+    if content.is_json:
+        frame = json_frame(path, data.decode("utf-8"))
+        check_unique(path, [_plain(str(name)) for name in frame.columns])
+    else:
+        separator, names = header_names(data)
+        check_unique(path, [name for name in names if name])
+        frame = parse(path, data, separator, "," if decimal_comma and separator == ";" else ".")
     frame.columns = [_plain(str(name)) for name in frame.columns]
     check_rows(path, frame)
     return CsvTable(frame, path, hashlib.sha256(data).hexdigest())
+
+
+def column_names(content: FileContent) -> list[str]:
+    """Return the column names of a file, or the fields of its records, as `CsvTable` writes them.
+
+    Raises:
+        DataError: The file is damaged or empty, or is JSON without records.
+    """
+    if content.is_json:
+        return list(read_csv(content).frame)
+    return header_names(content.text)[1]
 
 
 def header_of(data: bytes) -> str:

@@ -15,6 +15,8 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..quotes import Quotes, column
+from .crypto_names import settlement_of
+from .crypto_table import FORWARD_AGREEMENT, check_coin_prices
 from .csv_table import (
     check_rows,
     check_unique,
@@ -75,6 +77,7 @@ REQUIRED = (
 FILE = "file"  # the day count that keeps the maturities that the file states
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
+IN_COIN = ("BTC", "ETH")  # currencies whose options settle in coin unless their names say otherwise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,14 +85,17 @@ class Snapshot:
     """A parsed file with all its currencies, before a day count is chosen."""
 
     frame: pd.DataFrame  # one row per listed option, in the order of the file
+    underlyings: (
+        pd.Series
+    )  # of each row: BTC where options settle in coin, SOL_USDC where they settle in USDC
     path: Path
     snapshot_ts: datetime  # UTC
     sha256: str  # of the uncompressed bytes
 
     @property
     def currencies(self) -> tuple[str, ...]:
-        """The currencies in the file in alphabetical order."""
-        return tuple(sorted(self.frame["currency"].unique()))
+        """The underlyings in the file in alphabetical order."""
+        return tuple(sorted(self.underlyings.unique()))
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
@@ -116,7 +122,11 @@ class DeribitOptions:
 
 
 def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
-    """Read the quotes of one currency from a Deribit option snapshot.
+    """Read the quotes of one underlying from a Deribit option snapshot.
+
+    Options settle in coin, as BTC-30JAN26-90000-C, or in cash, as SOL_USDC-30JAN26-150-C (linear options). The
+    names of the instruments tell; BTC and BTC_USDC are two underlyings. A file without names is read if its
+    currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
     number becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with
@@ -124,16 +134,17 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
 
     Args:
         path: CSV file, plain or gzip (recognised by its first bytes), UTF-8, one row per instrument.
-        currency: "BTC", "ETH", ...; None takes the only one in the file.
+        currency: The underlying: "BTC", "ETH", "SOL_USDC", ...; None takes the only one in the file.
         day_count: How maturities in years are computed. "file" keeps `time_to_maturity` (years of 365.25
             days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
 
     Returns:
-        Every row of the currency, with prices in coin.
+        Every row of the underlying, with prices in coin, or in USDC with a discount factor of 1, because the
+        exchange does not discount.
 
     Raises:
-        DataError: The file cannot be read, is damaged or empty, lacks a required column, or has no row of
-            the currency. The message names the file, and the line or column.
+        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not say how a row
+            settles, or has no row of the underlying. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
     return quotes_of(read_snapshot(path), currency, day_count)
@@ -161,8 +172,12 @@ def deribit_quotes(
     """
     choose(snapshot.path, "date", as_date(date), [midnight(snapshot.snapshot_ts)])
     currency = choose(snapshot.path, "currency", currency, snapshot.currencies)
-    rows = rows_where(snapshot.frame, column(snapshot.frame, "currency") == currency)
+    rows = rows_where(snapshot.frame, snapshot.underlyings == currency)
     rows["maturity"] = _maturity(rows, snapshot.snapshot_ts, options.day_count)
+    settlement = settlement_of(currency)
+    if settlement == "cash":
+        rows["discount"] = 1.0
+    check_coin_prices(snapshot.path, rows, settlement)
     return Quotes(
         frame=rows,
         currency=currency,
@@ -170,6 +185,8 @@ def deribit_quotes(
         path=snapshot.path,
         day_count=options.day_count,
         sha256=snapshot.sha256,
+        settlement=settlement,
+        forward_agreement=FORWARD_AGREEMENT,
     )
 
 
@@ -197,7 +214,13 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
         snapshot_ts = snapshot_time(path)
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
-    return Snapshot(frame, path, snapshot_ts, hashlib.sha256(data).hexdigest())
+    return Snapshot(
+        frame=frame,
+        underlyings=_underlyings(path, frame),
+        path=path,
+        snapshot_ts=snapshot_ts,
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
 
 
 def snapshot_time(path: str | Path) -> datetime:
@@ -275,6 +298,36 @@ def _dates(values: pd.Series) -> pd.Series:
     text = pd.Series(distinct, dtype="str")
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+
+
+def _underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
+    """Return the underlying of each row, with the settlement currency of options that do not settle in coin.
+
+    Raises:
+        DataError: A row does not say how it settles, or its name and its currency disagree.
+    """
+    start = column(frame, "instrument_name").str.replace("-.*", "", regex=True).str.strip().str.upper()
+    pairs = column(frame, "currency") + "|" + start.fillna("")
+    codes, distinct = pd.factorize(pairs)
+    found = [_underlying(*pair.split("|", maxsplit=1)) for pair in distinct]
+    if None in found:
+        first = int(np.isin(codes, [i for i, name in enumerate(found) if name is None]).argmax())
+        name = frame["instrument_name"][first]
+        raise DataError(
+            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} do not say "
+            "whether the options settle in coin or in cash. Fill instrument_name (BTC-30JAN26-90000-C settles in "
+            "BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a name such as SOL_USDC into currency."
+        )
+    return pd.Series(found, dtype="str").reindex(codes).set_axis(frame.index)
+
+
+def _underlying(currency: str, start: str) -> str | None:
+    """Return the underlying of options of a currency whose names begin with `start`; None if it is unknown."""
+    if "_" in start:
+        return start if currency.upper() in (start, *start.split("_")) else None
+    if currency in IN_COIN or currency == start:
+        return currency
+    return currency if "_" in currency and not start else None
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:

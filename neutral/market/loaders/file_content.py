@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import re
 import zlib
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,10 @@ from ...errors import DataError
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 1 << 30
 """Bytes of the largest file that is read, unpacked; tables take several times that in memory."""
-LONGEST_LINE = 100_000  # bytes
+LONGEST_LINE = 100_000  # bytes; JSON has no lines
+JSON_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[\[\]{])"
+)  # a CSV header may begin with [QUOTE_DATE]
 _TOO_LARGE = f"at most {LARGEST:,} are read; divide it into smaller files, such as one for each day."
 
 
@@ -40,6 +44,11 @@ class FileContent:
         """
         return _checked_text(self.path, self.stored)
 
+    @property
+    def is_json(self) -> bool:
+        """Whether the text is JSON, which its first characters tell."""
+        return JSON_START.match(self.text) is not None
+
 
 def read_content(file: str | Path | FileContent) -> FileContent:
     """Read a file into memory; content that has been read already is returned unchanged.
@@ -53,7 +62,7 @@ def read_content(file: str | Path | FileContent) -> FileContent:
     try:
         if not path.is_file() and path.exists():
             what = "a folder" if path.is_dir() else "no regular file"
-            raise DataError(f"{path}: the file cannot be read: it is {what}; expected a CSV file.")
+            raise DataError(f"{path}: the file cannot be read: it is {what}; expected a CSV or JSON file.")
         size = path.stat().st_size
         if size > LARGEST:
             raise DataError(f"{path}: the file has {size:,} bytes; {_TOO_LARGE}")
@@ -72,14 +81,9 @@ def _checked_text(path: Path, data: bytes) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: this is a damaged gzip file: {error}. Copy the file again.") from error
     if not data.strip():
-        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows.")
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    lengths = np.diff(ends, prepend=-1, append=len(data))
-    if lengths.max() > LONGEST_LINE:
-        raise DataError(
-            f"{path}: line {int(lengths.argmax()) + 1} has {lengths.max():,} bytes, so this is no table of "
-            f"options; expected a header and a line for each row, each of at most {LONGEST_LINE:,} bytes."
-        )
+        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows, or JSON.")
+    if not JSON_START.match(data):
+        _check_lines(path, data)
     nul = data.find(b"\0")
     if nul >= 0:
         raise DataError(
@@ -93,6 +97,17 @@ def _checked_text(path: Path, data: bytes) -> bytes:
             f"{path}: line {_line(data, error.start)} is not UTF-8 text; save the file in UTF-8."
         ) from error
     return data
+
+
+def _check_lines(path: Path, data: bytes) -> None:
+    """Refuse a table with a line that is too long for one."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(data))
+    if lengths.max() > LONGEST_LINE:
+        raise DataError(
+            f"{path}: line {int(lengths.argmax()) + 1} has {lengths.max():,} bytes, so this is no table of "
+            f"options; expected a header and a line for each row, each of at most {LONGEST_LINE:,} bytes."
+        )
 
 
 def _line(data: bytes, position: int) -> int:

@@ -15,12 +15,17 @@ from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
 from ..quotes import Quotes
-from .csv_table import header_names
+from .csv_table import column_names
 from .file_content import FileContent, read_content
 from .option_table import SHOWN
 
 LOADERS = (
     "neutral.market.loaders.deribit:DERIBIT",
+    "neutral.market.loaders.deribit_summaries:DERIBIT_SUMMARIES",
+    "neutral.market.loaders.tardis:TARDIS",
+    "neutral.market.loaders.bybit:BYBIT_TICKERS",
+    "neutral.market.loaders.okx:OKX_TICKERS",
+    "neutral.market.loaders.binance:BINANCE_SUMMARIES",
     "neutral.market.loaders.fx_vols:FX_VOLS",
     "neutral.market.loaders.published_surfaces:SURFACE",
     "neutral.market.loaders.equity_chains:EQUITY_CHAIN",
@@ -73,7 +78,7 @@ class Source:
 
     path: Path
     kind: str
-    """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
+    """The kind of file, which is the name of a `SourceKind`: "deribit", "equity chain", "surface", "fx", ..."""
     snapshots: tuple[tuple[str, datetime | None], ...]
     """Each asset with each of its dates (UTC), in time order; the date is None if the file has none."""
     _reader: SourceKind
@@ -106,9 +111,10 @@ def open_source(path: str | Path | FileContent) -> Source:
     """Read a file of market data of any kind.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface, or
-            foreign-exchange volatilities. The file name or else the header decides. The content of a file
-            that has been read already is accepted as well.
+        path: CSV or JSON file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface,
+            foreign-exchange volatilities, or quotes of crypto options. The file name or else the header, or
+            the fields of the JSON records, decide. The content of a file that has been read already is
+            accepted as well.
 
     Raises:
         DataError: The header fits no kind of file, or the file cannot be read, is damaged, is empty, or lacks
@@ -136,7 +142,7 @@ def _kind_of(content: FileContent) -> SourceKind:
     for kind in kinds:
         if kind.file_name and kind.file_name.fullmatch(content.path.name):
             return kind
-    _, header = header_names(content.text)
+    header = column_names(content)
     for kind in kinds:
         if kind.fits(set(header)):
             return kind

@@ -1,0 +1,130 @@
+"""Reads the names of crypto options, which state underlying, settlement, expiry, strike and kind.
+
+    BTC-26APR24-60000-C            Deribit, in coin
+    SOL_USDC-26APR24-150-C         Deribit, linear, in USDC; a strike of 0.625 is written 0d625
+    BTC-26APR24-60000-C[-USDT]     Bybit, in USDC, or in USDT
+    BTC-USD-240426-60000-C         OKX, in coin; BTC-USD_UM-... is linear, in USD
+    BTC-240426-60000-C             Binance, in USDT
+
+The underlying of options that settle in coin is named after the coin alone, BTC, and that of linear options
+after coin and settlement currency, BTC_USDC. So the two never share a forward, and the name tells the
+settlement. All these options expire at 08:00 UTC.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ...options.kinds import KINDS, Settlement
+from .csv_table import texts
+
+EXPIRY_HOUR = 8  # UTC
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_NAME = re.compile(
+    r"(?P<coin>[A-Z0-9]+)(?:[_-](?P<quote>[A-Z]+(?:_[A-Z]+)?))?"
+    r"-(?:(?P<day>\d{1,2})(?P<month>[A-Z]{3})(?P<year>\d\d)|(?P<date>\d{6}))"
+    r"-(?P<strike>\d+(?:[D.]\d+)?)-(?P<kind>[CP])(?:-(?P<settled>[A-Z]+))?",
+    re.ASCII,
+)
+_COIN_SETTLED = "coin"
+
+
+class Exchange(NamedTuple):
+    """How the names of an exchange state the settlement currency."""
+
+    unstated: str = _COIN_SETTLED
+    """Settlement currency where a name states none."""
+    inverse: tuple[str, ...] = ()
+    """Quote currencies in names of options that settle in coin."""
+
+
+DERIBIT = Exchange()
+BYBIT = Exchange(unstated="USDC")
+OKX = Exchange(inverse=("USD",))
+BINANCE = Exchange(unstated="USDT")
+EXCHANGES: Mapping[str, Exchange] = {
+    "deribit": DERIBIT,
+    "bybit": BYBIT,
+    "bybit-options": BYBIT,
+    "okx": OKX,
+    "okex": OKX,
+    "okex-options": OKX,
+    "okx-options": OKX,
+    "binance": BINANCE,
+    "binance-options": BINANCE,
+    "binance-european-options": BINANCE,
+}
+"""The exchanges by their names in files of Tardis, in lower case."""
+
+
+class Option(NamedTuple):
+    """What the name of an option states."""
+
+    underlying: str
+    expiry: datetime
+    strike: float
+    option_type: str  # "call" or "put"
+
+
+def settlement_of(underlying: str) -> Settlement:
+    """Return "cash" for an underlying such as BTC_USDC, and "coin" for one such as BTC."""
+    return "cash" if "_" in underlying else "coin"
+
+
+def option_of(name: str, exchange: Exchange) -> Option | None:
+    """Read the name of an option; None if it is the name of something else."""
+    match = _NAME.fullmatch(name.strip().upper())
+    if match is None:
+        return None
+    expiry = _expiry(match)
+    quote = match["settled"] or match["quote"] or exchange.unstated
+    if expiry is None:
+        return None
+    in_coin = quote == _COIN_SETTLED or quote in exchange.inverse
+    return Option(
+        underlying=match["coin"] if in_coin else f"{match['coin']}_{quote}",
+        expiry=expiry,
+        strike=float(match["strike"].replace("D", ".")),
+        option_type=KINDS[match["kind"].lower()],
+    )
+
+
+def options_of(names: pd.Series, exchange: Exchange) -> pd.DataFrame:
+    """Read a column of names, each distinct name once.
+
+    Args:
+        names: Text, nan where missing.
+        exchange: The exchange.
+
+    Returns:
+        Columns underlying (text), expiry (UTC), strike and option_type (text), with the index of `names`;
+        missing where a name is that of something else than an option.
+    """
+    codes, distinct = pd.factorize(texts(names))
+    found = [option_of(str(name), exchange) for name in distinct]
+    options = pd.DataFrame(
+        {
+            "underlying": pd.Series([option and option.underlying for option in found], dtype="str"),
+            "expiry": pd.Series(
+                [option.expiry if option else pd.NaT for option in found], dtype="datetime64[us, UTC]"
+            ),
+            "strike": pd.Series([option.strike if option else np.nan for option in found], dtype="float64"),
+            "option_type": pd.Series([option and option.option_type for option in found], dtype="str"),
+        }
+    )
+    return options.reindex(codes).set_axis(names.index)  # code -1, missing, becomes missing
+
+
+def _expiry(match: re.Match[str]) -> datetime | None:
+    """Return the expiry that a name states, or None if it is no date."""
+    try:
+        if match["date"]:
+            return datetime.strptime(match["date"], "%y%m%d").replace(hour=EXPIRY_HOUR, tzinfo=UTC)
+        month = MONTHS.index(match["month"]) + 1
+        return datetime(2000 + int(match["year"]), month, int(match["day"]), EXPIRY_HOUR, tzinfo=UTC)
+    except ValueError:  # such as 31FEB24
+        return None
