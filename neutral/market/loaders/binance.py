@@ -7,9 +7,10 @@ import pandas as pd
 from ...errors import DataError
 from ..quotes import column
 from .crypto_names import BINANCE
-from .crypto_table import TEXTS, CryptoListing, CryptoOptions, crypto_listing, crypto_quotes, instants
+from .crypto_table import TEXTS, CryptoListing, CryptoOptions, crypto_listing, crypto_quotes
 from .csv_table import numbers, read_csv
 from .file_content import FileContent
+from .quote_times import instants
 from .sources import SourceKind
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -32,9 +33,10 @@ def read_summaries(file: FileContent) -> CryptoListing:
     """Read the summaries of all hours of a file.
 
     Prices are in USDT; 0 stands for no bid or ask. The files state no forward, so it comes from put-call
-    parity. A strike has the expiry in front of it (231229-30000). Binance does not say whether `hour` (0 to 23, UTC) is the hour of the
-    quotes or the hour that ends with them; it is taken as the time of the quotes. If they are an hour later,
-    maturities are an hour too long, which changes a volatility of one week by 0.3 % of itself.
+    parity. A strike has the expiry in front of it (231229-30000). Binance does not say whether `hour` (0 to
+    23, UTC) is the hour of the quotes or the hour that ends with them; it is taken as the time of the quotes.
+    If they are an hour later, maturities are an hour too long, which makes volatilities of one week 0.3 % of
+    themselves too low.
 
     Raises:
         DataError: As for `crypto_listing`; a required column is missing; or an hour is not one of 0 to 23.
@@ -46,8 +48,8 @@ def read_summaries(file: FileContent) -> CryptoListing:
     wrong = ~hour.isin(range(24)).to_numpy()
     if wrong.any():
         raise DataError(
-            f"{table.path}: row {int(wrong.argmax()) + 1}: hour {hour[int(wrong.argmax())]:g} is no hour; expected a "
-            "whole number from 0 to 23."
+            f"{table.path}: row {int(wrong.argmax()) + 1}: hour {hour[int(wrong.argmax())]:g} is no "
+            "hour; expected a whole number from 0 to 23."
         )
     days = instants(table, column(frame, "day"), "date")
     frame["time"] = days + pd.to_timedelta(hour.astype("int64"), unit="h")

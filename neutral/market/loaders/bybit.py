@@ -25,10 +25,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 def read_tickers(file: FileContent) -> CryptoListing:
     """Read tickers of category "option".
 
-    Prices are in USDC, or in USDT for names that end in -USDT. `underlyingPrice` is the forward of the expiry,
-    `markIv` a decimal; "0" or nothing stands for no bid. The answer has one `time`, milliseconds since 1970,
-    for all tickers; a CSV file needs a column of that name, or the time in its own name (Bybit, v5 interface,
-    Get Tickers).
+    Prices are in USDC, or in USDT for names that end in -USDT. `underlyingPrice` is the forward of the
+    expiry, `markIv` a decimal; "0" or nothing stands for no bid. The answer has one `time`, in milliseconds
+    since 1970, for all tickers; a CSV file needs a column of that name, or the time in its own name (Bybit,
+    v5 interface, Get Tickers).
 
     Raises:
         DataError: As for `crypto_listing`, or a required column is missing.

@@ -117,7 +117,7 @@ class CsvTable:
 
 
 def read_csv(file: str | Path | FileContent, decimal_comma: bool = False) -> CsvTable:
-    """Read a CSV or JSON file, plain or gzip; the separator of CSV is `;` if the header has one, else a comma.
+    """Read a CSV or JSON file, plain or gzip; CSV is separated by `;` if the header has one, else by commas.
 
     Args:
         file: The file, or its content if it has been read already.

@@ -85,9 +85,7 @@ class Snapshot:
     """A parsed file with all its currencies, before a day count is chosen."""
 
     frame: pd.DataFrame  # one row per listed option, in the order of the file
-    underlyings: (
-        pd.Series
-    )  # of each row: BTC where options settle in coin, SOL_USDC where they settle in USDC
+    underlyings: pd.Series  # of each row: BTC if they settle in coin, SOL_USDC if in USDC
     path: Path
     snapshot_ts: datetime  # UTC
     sha256: str  # of the uncompressed bytes
@@ -124,9 +122,9 @@ class DeribitOptions:
 def load_deribit(path: str | Path, currency: str | None = None, day_count: str = FILE) -> Quotes:
     """Read the quotes of one underlying from a Deribit option snapshot.
 
-    Options settle in coin, as BTC-30JAN26-90000-C, or in cash, as SOL_USDC-30JAN26-150-C (linear options). The
-    names of the instruments tell; BTC and BTC_USDC are two underlyings. A file without names is read if its
-    currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
+    Options settle in coin, as BTC-30JAN26-90000-C, or in cash, as SOL_USDC-30JAN26-150-C (linear options).
+    The names of the instruments tell; BTC and BTC_USDC are two underlyings. A file without names is read if
+    its currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
     number becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with
@@ -143,8 +141,8 @@ def load_deribit(path: str | Path, currency: str | None = None, day_count: str =
         exchange does not discount.
 
     Raises:
-        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not say how a row
-            settles, or has no row of the underlying. The message names the file, and the line or column.
+        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not say how a
+            row settles, or has no row of the underlying. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
     return quotes_of(read_snapshot(path), currency, day_count)
@@ -314,15 +312,16 @@ def _underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
         first = int(np.isin(codes, [i for i, name in enumerate(found) if name is None]).argmax())
         name = frame["instrument_name"][first]
         raise DataError(
-            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} do not say "
-            "whether the options settle in coin or in cash. Fill instrument_name (BTC-30JAN26-90000-C settles in "
-            "BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a name such as SOL_USDC into currency."
+            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} "
+            "do not say whether the options settle in coin or in cash. Fill instrument_name "
+            "(BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a "
+            "name such as SOL_USDC into currency."
         )
     return pd.Series(found, dtype="str").reindex(codes).set_axis(frame.index)
 
 
 def _underlying(currency: str, start: str) -> str | None:
-    """Return the underlying of options of a currency whose names begin with `start`; None if it is unknown."""
+    """Return the underlying of options whose names begin with `start` ("" if unnamed); None if unknown."""
     if "_" in start:
         return start if currency.upper() in (start, *start.split("_")) else None
     if currency in IN_COIN or currency == start:

@@ -30,8 +30,8 @@ def read_summaries(file: FileContent) -> CryptoListing:
     """Read the answers of `get_book_summary_by_currency`, `..._by_instrument` and `ticker`.
 
     Prices are in coin for instruments such as BTC-26APR24-60000-C, and in USDC for SOL_USDC-26APR24-150-C.
-    `underlying_price` is the forward of the expiry, except where `underlying_index` is "index_price". `mark_iv`
-    is in percent (Deribit, API reference, public/get_book_summary_by_currency).
+    `underlying_price` is the forward of the expiry, except where `underlying_index` is "index_price".
+    `mark_iv` is in percent (Deribit, API reference, public/get_book_summary_by_currency).
 
     Raises:
         DataError: As for `crypto_listing`, or a required column is missing.
@@ -42,7 +42,7 @@ def read_summaries(file: FileContent) -> CryptoListing:
 
 
 def with_deribit_units(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return columns as Deribit states them with decimal volatilities, and without forwards that are the index."""
+    """Make Deribit's volatilities decimal, and blank forwards that are the spot index."""
     if "vol" in frame:
         frame["vol"] = column(frame, "vol") / 100
     if "underlying_name" in frame and "forward" in frame:

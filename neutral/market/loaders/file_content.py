@@ -17,9 +17,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 1 << 30
 """Bytes of the largest file that is read, unpacked; tables take several times that in memory."""
 LONGEST_LINE = 100_000  # bytes; JSON has no lines
-JSON_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[\[\]{])"
-)  # a CSV header may begin with [QUOTE_DATE]
+# a CSV header may begin with [QUOTE_DATE]
+JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[\[\]{])")
 _TOO_LARGE = f"at most {LARGEST:,} are read; divide it into smaller files, such as one for each day."
 
 

@@ -49,12 +49,14 @@ def json_frame(path: Path, text: str) -> pd.DataFrame:
         raise DataError(f"{path}: the JSON text is nested too deeply to be records of options.") from error
     except ValueError as error:
         raise DataError(
-            f"{path}: this is not readable JSON: {error}. The file may have been cut off; save the answer again."
+            f"{path}: this is not readable JSON: {error}. The file may have been cut off; save the answer "
+            "again."
         ) from error
     if not records:
         raise DataError(
-            f"{path}: the JSON text has no records; expected a list of objects, one for each option, alone or "
-            f"in a field {' or '.join(WRAPPERS)}. {_seen(answers)}Save the answer of the interface unchanged."
+            f"{path}: the JSON text has no records; expected a list of objects, one for each option, "
+            f"alone or in a field {' or '.join(WRAPPERS)}. {_seen(answers)}Save the answer of the interface "
+            "unchanged."
         )
     names = list(dict.fromkeys(name for record in records for name in record))
     if len(names) > MOST_FIELDS:

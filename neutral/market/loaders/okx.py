@@ -31,9 +31,9 @@ def read_tickers(file: FileContent) -> CryptoListing:
 
     Prices are in coin for names such as BTC-USD-240426-60000-C, and in the settlement currency for
     BTC-USD_UM-..., BTC-USDC-... and BTC-USDT-... . Tickers have no forward, so it comes from put-call parity.
-    The volatilities of summaries are decimal and Black's for the forward `fwdPx`; they become prices where the
-    file has none. `ts` is in milliseconds since 1970 (OKX, v5 interface, Get tickers and Get option market
-    data).
+    The volatilities of summaries are decimal and Black's for the forward `fwdPx`; they become prices where
+    the file has none, and "0" or nothing stands for no bid. `ts` is in milliseconds since 1970 (OKX, v5
+    interface, Get tickers and Get option market data).
 
     Raises:
         DataError: As for `crypto_listing`, or a required column is missing.
@@ -42,8 +42,8 @@ def read_tickers(file: FileContent) -> CryptoListing:
     frame = table.select(NAMES, ("name",), TEXTS)
     if not PRICES <= set(frame) and not VOLS <= set(frame):
         raise DataError(
-            f"{table.path}: the file has no quotes that can be used; expected bidPx and askPx (tickers), or bidVol, "
-            f"askVol and fwdPx (summaries). It has the columns {', '.join(table.frame)}."
+            f"{table.path}: the file has no quotes that can be used; expected bidPx and askPx (tickers), "
+            f"or bidVol, askVol and fwdPx (summaries). It has the columns {', '.join(table.frame)}."
         )
     if not PRICES <= set(frame):
         frame = frame.drop(columns=list(PRICES), errors="ignore")

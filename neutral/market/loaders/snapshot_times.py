@@ -8,8 +8,7 @@ has no such snapshots: there the state at the end of each hour, and of the strea
 import numpy as np
 import pandas as pd
 
-PAUSE = pd.Timedelta(minutes=10)  # longer gaps divide snapshots even if no option comes again
-HOUR = pd.Timedelta(hours=1)
+PAUSE = np.timedelta64(10, "m")  # longer gaps divide snapshots even if no option comes again
 MAX_AGE = pd.Timedelta(minutes=5)  # of a quote in a stream, at the end of its hour
 STREAM_PARTS = 3  # so many incomplete snapshots in an hour make a stream
 COMPLETE = 0.5  # least share of an hour's options in a complete snapshot
@@ -28,12 +27,12 @@ def snapshot_times(times: pd.Series, options: pd.Series) -> tuple[pd.Series, np.
         The time of each row's snapshot, which is that of its last row, and why the row takes no part in it,
         or ""; shape (rows,) each.
     """
-    plain = times.dt.tz_localize(None).to_numpy()  # numpy has no time zones
+    plain = times.dt.tz_localize(None).to_numpy()  # NumPy has no time zones
     rows = pd.DataFrame({"time": plain, "option": pd.factorize(options)[0]})
     rows = rows.sort_values("time", kind="stable")
     rows["part"] = _parts(rows)
     rows["hour"] = rows.groupby("part")["time"].transform("first").dt.floor("h")
-    rows["streamed"] = rows["hour"].map(_streams(rows)).astype(bool)
+    rows["streamed"] = rows["hour"].isin(list(_streams(rows)))
     group = [rows["streamed"], rows["hour"].where(rows["streamed"]), rows["part"].mask(rows["streamed"])]
     rows["group"] = rows.groupby(group, dropna=False, sort=False).ngroup()
     rows["snapshot"] = rows.groupby("group")["time"].transform("last")
@@ -55,7 +54,7 @@ def _parts(rows: pd.DataFrame) -> np.ndarray:
     seen: set[int] = set()
     for start, end in zip(starts, ends, strict=True):
         options = option[start:end].tolist()
-        paused = start > 0 and time[start] - time[start - 1] > PAUSE.to_timedelta64()
+        paused = start > 0 and time[start] - time[start - 1] > PAUSE
         if paused or not seen.isdisjoint(options):
             begins[start] = 1
             seen = set()
@@ -63,9 +62,11 @@ def _parts(rows: pd.DataFrame) -> np.ndarray:
     return begins.cumsum()
 
 
-def _streams(rows: pd.DataFrame) -> pd.Series:
-    """Whether the parts of each hour are pieces of a stream, by hour."""
-    hours = rows.groupby("hour")
-    parts = hours["part"].nunique()
-    size = hours.size() / parts
-    return (parts >= STREAM_PARTS) & (size < COMPLETE * hours["option"].nunique())
+def _streams(rows: pd.DataFrame) -> set[pd.Timestamp]:
+    """Return the hours whose parts are pieces of a stream."""
+    streams = set()
+    for hour, group in rows.groupby("hour"):
+        parts = len(pd.unique(group["part"]))
+        if parts >= STREAM_PARTS and len(group) < COMPLETE * parts * len(pd.unique(group["option"])):
+            streams.add(hour)
+    return streams

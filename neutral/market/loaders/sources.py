@@ -78,7 +78,7 @@ class Source:
 
     path: Path
     kind: str
-    """The kind of file, which is the name of a `SourceKind`: "deribit", "equity chain", "surface", "fx", ..."""
+    """The kind of file, the name of a `SourceKind`: "deribit", "equity chain", "surface", "fx", ..."""
     snapshots: tuple[tuple[str, datetime | None], ...]
     """Each asset with each of its dates (UTC), in time order; the date is None if the file has none."""
     _reader: SourceKind
@@ -111,9 +111,9 @@ def open_source(path: str | Path | FileContent) -> Source:
     """Read a file of market data of any kind.
 
     Args:
-        path: CSV or JSON file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published surface,
-            foreign-exchange volatilities, or quotes of crypto options. The file name or else the header, or
-            the fields of the JSON records, decide. The content of a file that has been read already is
+        path: CSV or JSON file, plain or gzip, UTF-8: a Deribit snapshot, an option chain, a published
+            surface, foreign-exchange volatilities, or quotes of crypto options. The file name or else the
+            header (the fields of JSON records) decides. The content of a file that has been read already is
             accepted as well.
 
     Raises:

@@ -46,8 +46,8 @@ def read_chain(file: FileContent) -> CryptoListing:
     named = sorted(column(frame, "exchange").str.strip().str.lower().unique())
     if len(named) > 1 or named[0] not in EXCHANGES:
         raise DataError(
-            f"{table.path}: the column exchange has {', '.join(named[:4])}; expected one of {', '.join(EXCHANGES)} "
-            "in all rows. Divide the file into one for each exchange."
+            f"{table.path}: the column exchange has {', '.join(named[:4])}; expected one of "
+            f"{', '.join(EXCHANGES)} in all rows. Divide the file into one for each exchange."
         )
     exchange = EXCHANGES[named[0]]
     if exchange is DERIBIT:

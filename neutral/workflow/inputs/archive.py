@@ -17,6 +17,8 @@ from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
 
+TABLES = (".csv", ".csv.gz", ".json", ".json.gz")  # how names of files end that are taken from a folder
+MIDNIGHT = "T00:00:00"
 UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
 Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file
 
@@ -31,7 +33,7 @@ class OpenedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """A file, or one date of it, and its position in the archive, which seeds the split of its quotes."""
+    """A file, or one date or time of it, and its position in the archive, which seeds the split of its quotes."""
 
     path: Path
     position: int
@@ -51,8 +53,11 @@ class SnapshotFile:
 
     @property
     def name(self) -> str:
-        """The name of the file, with the date if the file may have several."""
-        return f"{self.path.name}@{self.date:%Y-%m-%d}" if self.date else self.path.name
+        """The name of the file, with the date, and the time unless it is midnight, if it may have several."""
+        if self.date is None:
+            return self.path.name
+        text = self.date.replace(tzinfo=None).isoformat()
+        return f"{self.path.name}@{text.removesuffix(MIDNIGHT)}"
 
     @cached_property
     def sha256(self) -> str:
@@ -71,7 +76,7 @@ class SnapshotFile:
 
 
 def market_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """List files, and the files in folders: every `.csv` and `.csv.gz` file of a folder, sorted by name.
+    """List files, and those in folders: every CSV or JSON file of a folder, plain or gzip, sorted by name.
 
     Raises:
         DataError: A file does not exist, or a folder has no such file.
@@ -123,8 +128,8 @@ def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
     """List the snapshots in files by time; the position of each is its index in the list.
 
     Deribit snapshots are not opened, because there may be many, their names state the time, and the
-    configuration names the underlyings. Any other file is opened for its dates and underlyings, and each of
-    its dates is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
+    configuration names the underlyings. Any other file is opened for its times and underlyings, and each of
+    its times is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
     content of files does not stay in memory, so a file is opened again when its block is loaded; the stored
     digest is that of the bytes that were parsed then.
 
@@ -160,10 +165,12 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder.")
-    tables = [file for file in path.iterdir() if file.name.endswith((".csv", ".csv.gz"))]
+    tables = [file for file in path.iterdir() if file.name.endswith(TABLES)]
     files = sorted(file for file in tables if not file.name.startswith("._"))
     if not files:
-        raise DataError(f"{path}: there is no snapshot in it; expected files named *.csv or *.csv.gz.")
+        raise DataError(
+            f"{path}: there is no snapshot in it; expected files named *.csv or *.csv.gz, or JSON."
+        )
     return files
 
 
