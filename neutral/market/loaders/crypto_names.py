@@ -14,12 +14,15 @@ settlement. All these options expire at 08:00 UTC.
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from ...errors import DataError
 from ...options.kinds import KINDS, Settlement
+from ..quotes import column
 from .csv_table import texts
 
 EXPIRY_HOUR = 8  # UTC
@@ -31,6 +34,7 @@ _NAME = re.compile(
     re.ASCII,
 )
 _COIN_SETTLED = "coin"
+IN_COIN = ("BTC", "ETH")  # currencies whose options settle in coin unless their names say otherwise
 
 
 class Exchange(NamedTuple):
@@ -117,6 +121,37 @@ def options_of(names: pd.Series, exchange: Exchange) -> pd.DataFrame:
         }
     )
     return options.reindex(codes).set_axis(names.index)  # code -1, missing, becomes missing
+
+
+def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
+    """Return the underlying of each row, with the settlement currency of options that do not settle in coin.
+
+    Raises:
+        DataError: A row does not say how it settles, or its name and its currency disagree.
+    """
+    start = column(frame, "instrument_name").str.replace("-.*", "", regex=True).str.strip().str.upper()
+    pairs = column(frame, "currency") + "|" + start.fillna("")
+    codes, distinct = pd.factorize(pairs)
+    found = [_underlying(*pair.split("|", maxsplit=1)) for pair in distinct]
+    if None in found:
+        first = int(np.isin(codes, [i for i, name in enumerate(found) if name is None]).argmax())
+        name = frame["instrument_name"][first]
+        raise DataError(
+            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} "
+            "do not say whether the options settle in coin or in cash. Fill instrument_name "
+            "(BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a "
+            "name such as SOL_USDC into currency."
+        )
+    return pd.Series(found, dtype="str").reindex(codes).set_axis(frame.index)
+
+
+def _underlying(currency: str, start: str) -> str | None:
+    """Return the underlying of options whose names begin with `start` ("" if unnamed); None if unknown."""
+    if "_" in start:
+        return start if currency.upper() in (start, *start.split("_")) else None
+    if currency in IN_COIN or currency == start:
+        return currency
+    return currency if "_" in currency and not start else None
 
 
 def _expiry(match: re.Match[str]) -> datetime | None:

@@ -209,7 +209,7 @@ def check_coin_prices(path: Path, frame: pd.DataFrame, settlement: Settlement) -
         raise DataError(
             f"{path}: half of the calls have bids of {np.median(bid):.6g} or more, so they are not in "
             "coin, of which a call is worth at most 1. If the options settle in cash, their names must say "
-            "so, such as BTC_USDC-26APR24-60000-C; if the prices were converted, divide them by that of the coin."
+            "so, such as BTC_USDC-26APR24-60000-C; if prices were converted, divide them by that of the coin."
         )
 
 

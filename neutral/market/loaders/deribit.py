@@ -15,7 +15,7 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..quotes import Quotes, column
-from .crypto_names import settlement_of
+from .crypto_names import deribit_underlyings, settlement_of
 from .crypto_table import FORWARD_AGREEMENT, check_coin_prices
 from .csv_table import (
     check_rows,
@@ -77,7 +77,6 @@ REQUIRED = (
 FILE = "file"  # the day count that keeps the maturities that the file states
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.csv(?:\.gz)?")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv or .csv.gz"
-IN_COIN = ("BTC", "ETH")  # currencies whose options settle in coin unless their names say otherwise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -214,7 +213,7 @@ def read_snapshot(file: str | Path | FileContent) -> Snapshot:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
     return Snapshot(
         frame=frame,
-        underlyings=_underlyings(path, frame),
+        underlyings=deribit_underlyings(path, frame),
         path=path,
         snapshot_ts=snapshot_ts,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -296,37 +295,6 @@ def _dates(values: pd.Series) -> pd.Series:
     text = pd.Series(distinct, dtype="str")
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
-
-
-def _underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
-    """Return the underlying of each row, with the settlement currency of options that do not settle in coin.
-
-    Raises:
-        DataError: A row does not say how it settles, or its name and its currency disagree.
-    """
-    start = column(frame, "instrument_name").str.replace("-.*", "", regex=True).str.strip().str.upper()
-    pairs = column(frame, "currency") + "|" + start.fillna("")
-    codes, distinct = pd.factorize(pairs)
-    found = [_underlying(*pair.split("|", maxsplit=1)) for pair in distinct]
-    if None in found:
-        first = int(np.isin(codes, [i for i, name in enumerate(found) if name is None]).argmax())
-        name = frame["instrument_name"][first]
-        raise DataError(
-            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} "
-            "do not say whether the options settle in coin or in cash. Fill instrument_name "
-            "(BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a "
-            "name such as SOL_USDC into currency."
-        )
-    return pd.Series(found, dtype="str").reindex(codes).set_axis(frame.index)
-
-
-def _underlying(currency: str, start: str) -> str | None:
-    """Return the underlying of options whose names begin with `start` ("" if unnamed); None if unknown."""
-    if "_" in start:
-        return start if currency.upper() in (start, *start.split("_")) else None
-    if currency in IN_COIN or currency == start:
-        return currency
-    return currency if "_" in currency and not start else None
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:

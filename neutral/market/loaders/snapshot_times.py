@@ -32,7 +32,7 @@ def snapshot_times(times: pd.Series, options: pd.Series) -> tuple[pd.Series, np.
     rows = rows.sort_values("time", kind="stable")
     rows["part"] = _parts(rows)
     rows["hour"] = rows.groupby("part")["time"].transform("first").dt.floor("h")
-    rows["streamed"] = rows["hour"].isin(list(_streams(rows)))
+    rows["streamed"] = rows["hour"].isin(_streams(rows))
     group = [rows["streamed"], rows["hour"].where(rows["streamed"]), rows["part"].mask(rows["streamed"])]
     rows["group"] = rows.groupby(group, dropna=False, sort=False).ngroup()
     rows["snapshot"] = rows.groupby("group")["time"].transform("last")
@@ -62,11 +62,10 @@ def _parts(rows: pd.DataFrame) -> np.ndarray:
     return begins.cumsum()
 
 
-def _streams(rows: pd.DataFrame) -> set[pd.Timestamp]:
+def _streams(rows: pd.DataFrame) -> list[pd.Timestamp]:
     """Return the hours whose parts are pieces of a stream."""
-    streams = set()
-    for hour, group in rows.groupby("hour"):
-        parts = len(pd.unique(group["part"]))
-        if parts >= STREAM_PARTS and len(group) < COMPLETE * parts * len(pd.unique(group["option"])):
-            streams.add(hour)
-    return streams
+    hours = rows.groupby("hour")
+    parts = hours["part"].nunique().to_numpy()
+    complete = COMPLETE * hours["option"].nunique().to_numpy()
+    is_stream = (parts >= STREAM_PARTS) & (hours.size().to_numpy() < complete * parts)
+    return list(hours.size().index[is_stream])

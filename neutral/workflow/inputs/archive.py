@@ -33,7 +33,7 @@ class OpenedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """A file, or one date or time of it, and its position in the archive, which seeds the split of its quotes."""
+    """A file, or one time of it, and its position in the archive, which seeds the split of its quotes."""
 
     path: Path
     position: int

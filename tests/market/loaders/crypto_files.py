@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
@@ -266,15 +267,19 @@ def of_okx(records: Sequence[dict[str, Any]]) -> str:
     return json.dumps({"code": "0", "msg": "", "data": records})
 
 
-def at_the_money(quotes: Quotes) -> dict[datetime, float]:
+def prepared(quotes: Quotes) -> pd.DataFrame:
+    """The quotes that pass filters which leave out little."""
+    return prepare(quotes, Filters(min_quotes=3, min_open_interest=0.0, min_maturity=0.0))[0]
+
+
+def at_the_money(quotes: Quotes, kept: pd.DataFrame | None = None) -> list[float]:
     """Implied volatility at the money of each expiry, from the kept quotes, by bisection."""
-    kept, _ = prepare(quotes, Filters(min_quotes=3, min_open_interest=0.0, min_maturity=0.0))
-    vols = {}
-    for expiry, rows in kept.groupby("expiry_datetime"):
+    vols = []
+    for _, rows in (prepared(quotes) if kept is None else kept).groupby("expiry_datetime"):
         row = rows.loc[rows["log_moneyness"].abs().idxmin()]
         price = row["mid_price_clean"]
         price *= row["forward"] if quotes.settlement == "coin" else 1 / row["discount"]
         kind = "C" if row["kind"] else "P"
         terms = (row["forward"], row["strike"], row["maturity"])
-        vols[expiry] = brentq(lambda vol, terms=terms, p=price, k=kind: black(*terms, vol, k) - p, 1e-3, 9.0)
+        vols.append(brentq(lambda vol, terms=terms, p=price, k=kind: black(*terms, vol, k) - p, 1e-3, 9.0))
     return vols
