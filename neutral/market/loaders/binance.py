@@ -54,7 +54,7 @@ def read_summaries(file: FileContent) -> CryptoListing:
     days = instants(table, column(frame, "day"), "date")
     frame["time"] = days + pd.to_timedelta(hour.astype("int64"), unit="h")
     if "stated_strike" in frame:
-        frame["strike"] = numbers(column(frame, "stated_strike").str.split("-").str[-1])
+        frame["strike"] = numbers(column(frame, "stated_strike").str.replace(".*-", "", regex=True))
     return crypto_listing(table, frame, NAMES, BINANCE)
 
 

@@ -129,20 +129,20 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
     Raises:
         DataError: A row does not say how it settles, or its name and its currency disagree.
     """
-    start = column(frame, "instrument_name").str.replace("-.*", "", regex=True).str.strip().str.upper()
-    pairs = column(frame, "currency") + "|" + start.fillna("")
-    codes, distinct = pd.factorize(pairs)
-    found = [_underlying(*pair.split("|", maxsplit=1)) for pair in distinct]
-    if None in found:
-        first = int(np.isin(codes, [i for i, name in enumerate(found) if name is None]).argmax())
-        name = frame["instrument_name"][first]
+    stated = column(frame, "instrument_name").tolist()
+    names = [name if isinstance(name, str) else "" for name in stated]
+    starts = [name.split("-", maxsplit=1)[0].strip().upper() for name in names]
+    pairs = list(zip(column(frame, "currency").tolist(), starts, strict=True))
+    found = {pair: _underlying(*pair) for pair in set(pairs)}
+    if None in found.values():
+        first = next(i for i, pair in enumerate(pairs) if found[pair] is None)
         raise DataError(
-            f"{path}: line {first + 2}: currency {frame['currency'][first]!r} and instrument_name {name!r} "
+            f"{path}: line {first + 2}: currency {pairs[first][0]!r} and instrument_name {names[first]!r} "
             "do not say whether the options settle in coin or in cash. Fill instrument_name "
             "(BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a "
             "name such as SOL_USDC into currency."
         )
-    return pd.Series(found, dtype="str").reindex(codes).set_axis(frame.index)
+    return pd.Series([found[pair] for pair in pairs], index=frame.index, dtype="str")
 
 
 def _underlying(currency: str, start: str) -> str | None:

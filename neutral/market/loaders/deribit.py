@@ -27,6 +27,7 @@ from .csv_table import (
 )
 from .file_content import FileContent, read_content
 from .option_table import SHOWN, as_date, choose, midnight, rows_where
+from .quote_times import FIRST, LAST
 from .sources import SourceKind
 
 DATES = ("timestamp", "expiry_datetime")
@@ -290,11 +291,12 @@ def _parse(path: Path, data: bytes) -> pd.DataFrame:
 
 
 def _dates(values: pd.Series) -> pd.Series:
-    """Parse ISO dates as UTC times, NaT where there is no date; each distinct text is parsed once."""
+    """Parse ISO dates as UTC times, NaT where there is none of this era; each distinct text once."""
     codes, distinct = pd.factorize(values)
     text = pd.Series(distinct, dtype="str")
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
-    return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+    times = times.dt.as_unit("us").where(times.between(FIRST, LAST))
+    return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:

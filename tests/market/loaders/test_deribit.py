@@ -178,6 +178,8 @@ def test_time_comes_from_the_rows_where_the_name_tells_none(write):
     path = write(text({}, {"timestamp": "2026-01-15T15:34:50+00:00"}), "quotes.csv")
     assert load_deribit(path).snapshot_ts == datetime(2026, 1, 15, 15, 34, 50, tzinfo=UTC)
     assert "neither the name nor" in refused(write(text({}, columns=REQUIRED), "quotes.csv"))
+    for era in ("-0005-01-01T00:00:00Z", "0001-01-01", "9999-12-31"):
+        assert "neither the name nor" in refused(write(text({"timestamp": era}), "quotes.csv"))
 
 
 def test_list_is_sorted_by_the_time_in_the_name(write, tmp_path):

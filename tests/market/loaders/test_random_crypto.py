@@ -15,33 +15,9 @@ from tests.market.loaders.crypto_files import Market, chain
 
 ROWS = chain(Market(days=(11,)))
 CASH = chain(Market(days=(11,), in_coin=False))
-WILD = (
-    "",
-    "nan",
-    "x",
-    "inf",
-    "-1",
-    "0",
-    "1e400",
-    "1711972800000",
-    " 7 ",
-    "true",
-    "12APR24",
-    "2024-13-01",
-    "1,5",
-)
-JSON_WILD = (
-    *WILD,
-    None,
-    True,
-    [],
-    {"a": [1]},
-    1e308,
-    10**400,
-    "\ud800",
-    "BTC-12APR24-60000-C",
-    "BTC-PERPETUAL",
-)
+WILD = ("", "nan", "x", "inf", "-1", "0", "1e400", "1711972800000", " 7 ", "true", "2024-13-01", "1,5")
+NAMES = ("BTC-12APR24-60000-C", "BTC-PERPETUAL", "BTC-99APR24-1-P", "BTC-USD-240412-60000-C", "_-_")
+JSON_WILD = (*WILD, *NAMES, None, True, [], {"a": [1]}, 1e308, 10**400, "\ud800")
 Record = dict[str, Any]
 Layout = tuple[Callable[[list[Record]], str], list[Record]]
 CSV: dict[str, Layout] = {
@@ -92,7 +68,7 @@ def test_damaged_records(tmp_path, name, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(fuzzed, max_examples=500)
+@settings(fuzzed, max_examples=100)
 @given(data=st.data())
 def test_many_damaged_records(tmp_path, name, data):
     check_records(tmp_path, name, data)
@@ -127,7 +103,7 @@ def test_damaged_text(tmp_path, name, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LAYOUTS)
-@settings(fuzzed, max_examples=1000)
+@settings(fuzzed, max_examples=400)
 @given(data=st.data())
 def test_much_damaged_text(tmp_path, name, data):
     check_text(tmp_path, name, data)
