@@ -12,6 +12,7 @@ settlement. All these options expire at 08:00 UTC.
 """
 
 import re
+import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -137,8 +138,8 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
     if None in found.values():
         first = next(i for i, pair in enumerate(pairs) if found[pair] is None)
         raise DataError(
-            f"{path}: line {first + 2}: currency {pairs[first][0]!r} and instrument_name {names[first]!r} "
-            "do not say whether the options settle in coin or in cash. Fill instrument_name "
+            f"{path}: line {first + 2}: currency {reprlib.repr(pairs[first][0])} and instrument_name "
+            f"{reprlib.repr(names[first])} do not say whether the options settle in coin or in cash. Fill instrument_name "
             "(BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write BTC, ETH or a "
             "name such as SOL_USDC into currency."
         )

@@ -1,6 +1,7 @@
 """Builds quotes from files of crypto exchanges, whose rows name an option and may state a time of the day."""
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping
 from datetime import date as Date
 from datetime import datetime
@@ -122,8 +123,8 @@ def crypto_listing(table: CsvTable, frame: pd.DataFrame, names: Names, exchange:
     is_option = options["strike"].notna().to_numpy()
     if not is_option.any():
         raise DataError(
-            f"{table.path}: no {titles['name']} is the name of an option, and the first is {name[0]!r}; "
-            f"expected names such as {EXAMPLES}."
+            f"{table.path}: no {titles['name']} is the name of an option, and the first is "
+            f"{reprlib.repr(name[0])}; expected names such as {EXAMPLES}."
         )
     disagrees = is_option & _disagrees(table, frame, titles, options)
     reason = first_reason([(NOT_AN_OPTION, ~is_option), (DISAGREES, disagrees)], len(name))

@@ -1,6 +1,7 @@
 """Reads times of the day: in columns, in names of files, and from callers; all in UTC."""
 
 import re
+import reprlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from datetime import date as Date
@@ -49,8 +50,8 @@ def _refuse(table: CsvTable, values: pd.Series, name: str, wrong: np.ndarray) ->
     if wrong.any():
         first = int(wrong.argmax())
         raise DataError(
-            f"{table.path}: row {first + 1}: {name} {values[first]!r} is no time between {FIRST:%Y} and "
-            f"{LAST:%Y} of the form of the others. Accepted are seconds, milliseconds, microseconds or "
+            f"{table.path}: row {first + 1}: {name} {reprlib.repr(values[first])} is no time between "
+            f"{FIRST:%Y} and {LAST:%Y} of the form of the others. Accepted are seconds, milliseconds, microseconds or "
             "nanoseconds since 1970, and ISO times such as 2024-04-01T12:00:00Z, one form in a column."
         )
 

@@ -1,5 +1,6 @@
 """Reads option chains of Tardis (data type `options_chain`), as CSV."""
 
+import reprlib
 from collections.abc import Mapping
 
 from ...errors import DataError
@@ -45,8 +46,9 @@ def read_chain(file: FileContent) -> CryptoListing:
     table.refuse_blanks(column(frame, "exchange"), "exchange")
     named = sorted(column(frame, "exchange").str.strip().str.lower().unique())
     if len(named) > 1 or named[0] not in EXCHANGES:
+        found = ", ".join(map(reprlib.repr, named[:4]))
         raise DataError(
-            f"{table.path}: the column exchange has {', '.join(named[:4])}; expected one of "
+            f"{table.path}: the column exchange has {found}; expected one of "
             f"{', '.join(EXCHANGES)} in all rows. Divide the file into one for each exchange."
         )
     exchange = EXCHANGES[named[0]]

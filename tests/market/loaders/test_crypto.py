@@ -253,9 +253,9 @@ def test_prices_that_are_not_in_coin_are_told(opened):
 
 def test_exchanges_are_not_mixed(opened):
     records = [made.tardis(row, exchange) for row in chain(BTC) for exchange in ("deribit", "okex-options")]
-    with pytest.raises(DataError, match="column exchange has deribit, okex-options; expected one of deribit"):
+    with pytest.raises(DataError, match="exchange has 'deribit', 'okex-options'; expected one of deribit"):
         opened(made.as_csv(records))
-    with pytest.raises(DataError, match="column exchange has cme; expected one of deribit"):
+    with pytest.raises(DataError, match="exchange has 'cme'; expected one of deribit"):
         opened(made.as_csv([made.tardis(row) | {"exchange": "cme"} for row in chain(BTC)]))
 
 
