@@ -29,8 +29,8 @@ def surface(
 ) -> None:
     """Fit an arbitrage-free surface to each set of quotes, and write parameters, certificates and a page.
 
-    The files may be Deribit snapshots, option chains of equities, published surfaces or foreign-exchange
-    volatilities.
+    The files may be Deribit snapshots, quotes of crypto options from several exchanges, option chains of
+    equities, published surfaces or foreign-exchange volatilities.
 
     The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
     is wrong or its input cannot be read.

@@ -192,7 +192,8 @@ def _with_forwards(
     if quotes.exercise == "american":
         upcoming = None if dividends is None else as_schedule(dividends).upcoming(quotes)
         return european_quotes(frame, quotes.spot, upcoming)
-    return frame, implied_forwards(frame, quotes.spot, filters.forward_agreement).table
+    agreement = max(filters.forward_agreement, quotes.forward_agreement)
+    return frame, implied_forwards(frame, quotes.spot, agreement).table
 
 
 def _refuse(reason: np.ndarray, new: np.ndarray) -> None:

@@ -182,7 +182,8 @@ class VarianceClock:
             first = when.astype("datetime64[D]")
             return TimeMap(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
         knots = self._knots(when, days)
-        variance_time = np.maximum.accumulate(self.years(when, knots))  # rounding may step back where it rests
+        # where the clock rests, rounding could step back
+        variance_time = np.maximum.accumulate(self.years(when, knots))
         return TimeMap(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), variance_time)
 
     def _knots(self, when: np.ndarray, days: np.ndarray) -> np.ndarray:

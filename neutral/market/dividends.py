@@ -13,8 +13,8 @@ from ..errors import ArgumentError, DataError
 from ..times import DAY_COUNTS, DAYS_A_YEAR, SECONDS_A_DAY
 from .loaders.column_map import Columns
 from .loaders.file_content import MarketData, read_content
-from .loaders.table import Table, read_table
 from .loaders.option_table import midnight
+from .loaders.table import Table, read_table
 from .quotes import UNKNOWN_DATE, Quotes, column
 
 DividendModel = Literal["spot", "escrowed"]

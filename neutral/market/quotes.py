@@ -4,6 +4,7 @@ import dataclasses
 import math
 from datetime import UTC, datetime
 from datetime import date as Date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .clock import VarianceClock
     from .loaders.column_map import Columns
     from .loaders.rates import Rates
+    from .loaders.sources import Source
 
 Exercise = Literal["european", "american"]
 
@@ -50,6 +52,7 @@ class Quotes:
     spot: float = math.nan  # price of the underlying, nan if the file has none
     assumed_spread: float = math.nan  # bid-ask spread in volatility, decimal, if the file has only a mid
     clock: "VarianceClock | None" = None  # of the column variance_time; None for calendar time
+    forward_agreement: float = 0.0  # least band of parity forwards, where `Filters` has a narrower one
 
     @classmethod
     def from_frame(
@@ -83,9 +86,9 @@ class Quotes:
                 missing, or holds several and nothing chooses one.
             DataError: The columns fit no kind of table, or their values cannot be used.
         """
-        from .loaders.sources import open_source  # which imports this module
-
-        source = open_source(frame, columns, symbol)
+        # by its name, as loaders are, because it imports this module
+        sources = import_module("neutral.market.loaders.sources")
+        source: Source = sources.open_source(frame, columns, symbol)
         given = options if rates is None else {"rates": rates, **options}
         if date is None and all(time is None for _, time in source.snapshots):
             raise ArgumentError(

@@ -17,9 +17,12 @@ from ..clock import VarianceClock
 from ..quotes import Quotes, column
 from ..variance_time import in_clock
 from .column_map import Columns
+from .crypto_names import deribit_underlyings, settlement_of
+from .crypto_table import FORWARD_AGREEMENT, check_coin_prices
 from .csv_table import numbers, texts
-from .file_content import SUFFIXES, MarketData, read_content
+from .file_content import MarketData, read_content
 from .option_table import as_date, choose, midnight, rows_where
+from .quote_times import FIRST, LAST
 from .sources import SourceKind
 from .table import Table, read_table
 
@@ -70,6 +73,7 @@ REQUIRED = (
 )
 NAMES = {name: (name,) for name in COLUMNS}
 FILE = "file"  # the day count that keeps the maturities that the file states
+ENDINGS = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.(?:csv|csv\.gz|parquet)")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv, .csv.gz or .parquet"
 
@@ -79,14 +83,15 @@ class Snapshot:
     """A parsed file with all its currencies, before a day count is chosen."""
 
     frame: pd.DataFrame  # one row per listed option, in the order of the file
+    underlyings: pd.Series  # of each row: BTC if they settle in coin, SOL_USDC if in USDC
     path: Path
     snapshot_ts: datetime  # UTC
     sha256: str  # of the uncompressed bytes
 
     @property
     def currencies(self) -> tuple[str, ...]:
-        """The currencies in the file in alphabetical order."""
-        return tuple(sorted(self.frame["currency"].unique()))
+        """The underlyings in the file in alphabetical order."""
+        return tuple(sorted(self.underlyings.unique()))
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
@@ -119,7 +124,11 @@ def load_deribit(
     columns: Columns | None = None,
     clock: VarianceClock | None = None,
 ) -> Quotes:
-    """Read the quotes of one currency from a Deribit option snapshot.
+    """Read the quotes of one underlying from a Deribit option snapshot.
+
+    Options settle in coin, as BTC-30JAN26-90000-C, or in cash, as SOL_USDC-30JAN26-150-C (linear options).
+    The names of the instruments tell; BTC and BTC_USDC are two underlyings. A file without names is read if
+    its currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
     number becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with
@@ -128,7 +137,7 @@ def load_deribit(
     Args:
         path: CSV or Parquet file, or a table of any library, with one row per instrument. A CSV file may be
             gzip (recognised by its first bytes), and is UTF-8.
-        currency: "BTC", "ETH", ...; None takes the only one in the file.
+        currency: The underlying: "BTC", "ETH", "SOL_USDC", ...; None takes the only one in the file.
         day_count: How maturities in years are computed. "file" keeps `time_to_maturity` (years of 365.25
             days); "365" and "365.25" divide the days from `timestamp` to `expiry_datetime` by this number.
         columns: A map from the names of this package to the file's, for columns with other names; see
@@ -137,11 +146,12 @@ def load_deribit(
             time.
 
     Returns:
-        Every row of the currency, with prices in coin.
+        Every row of the underlying, with prices in coin, or in USDC with a discount factor of 1, because the
+        exchange does not discount.
 
     Raises:
-        DataError: The file cannot be read, is damaged or empty, lacks a required column, or has no row of
-            the currency. The message names the file, and the line or column.
+        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not say how a
+            row settles, or has no row of the underlying. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
     return in_clock(quotes_of(read_snapshot(read_content(path, columns)), currency, day_count), clock)
@@ -169,8 +179,12 @@ def deribit_quotes(
     """
     choose(snapshot.path, "date", as_date(date), [midnight(snapshot.snapshot_ts)])
     currency = choose(snapshot.path, "currency", currency, snapshot.currencies)
-    rows = rows_where(snapshot.frame, column(snapshot.frame, "currency") == currency)
+    rows = rows_where(snapshot.frame, snapshot.underlyings == currency)
     rows["maturity"] = _maturity(rows, snapshot.snapshot_ts, options.day_count)
+    settlement = settlement_of(currency)
+    if settlement == "cash":
+        rows["discount"] = 1.0
+    check_coin_prices(snapshot.path, rows, settlement)
     return Quotes(
         frame=rows,
         currency=currency,
@@ -178,6 +192,8 @@ def deribit_quotes(
         path=snapshot.path,
         day_count=options.day_count,
         sha256=snapshot.sha256,
+        settlement=settlement,
+        forward_agreement=FORWARD_AGREEMENT,
     )
 
 
@@ -202,7 +218,13 @@ def read_snapshot(data: MarketData) -> Snapshot:
         snapshot_ts = snapshot_time(path)
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
-    return Snapshot(frame, path, snapshot_ts, table.sha256)
+    return Snapshot(
+        frame=frame,
+        underlyings=deribit_underlyings(path, frame),
+        path=path,
+        snapshot_ts=snapshot_ts,
+        sha256=table.sha256,
+    )
 
 
 def snapshot_time(path: str | Path) -> datetime:
@@ -224,7 +246,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     """List snapshot files in order of the time in their names.
 
     Args:
-        source: A folder, of which every file with an ending of `SUFFIXES` is taken, or the files themselves.
+        source: A folder, of which every file with an ending of `ENDINGS` is taken, or the files themselves.
             Names that begin with `._`, companion files of macOS, are skipped.
 
     Raises:
@@ -235,7 +257,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
         folder = Path(source)
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder.")
-        files = [path for path in folder.iterdir() if path.name.endswith(SUFFIXES)]
+        files = [path for path in folder.iterdir() if path.name.endswith(ENDINGS)]
     else:
         files = [Path(path) for path in source]
     times = sorted((snapshot_time(path), path) for path in files if not path.name.startswith("._"))
@@ -262,11 +284,12 @@ def _typed(table: Table) -> pd.DataFrame:
 
 
 def _dates(values: pd.Series) -> pd.Series:
-    """Parse ISO dates as UTC times, NaT where there is no date; each distinct text is parsed once."""
+    """Parse ISO dates as UTC times, NaT where there is none of this era; each distinct text once."""
     codes, distinct = pd.factorize(values)
     text = pd.Series(distinct, dtype="str")
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
-    return times.dt.as_unit("us").reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+    times = times.dt.as_unit("us").where(times.between(FIRST, LAST))
+    return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:

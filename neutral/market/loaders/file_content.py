@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import hashlib
 import io
+import re
 import zlib
 from functools import cached_property
 from pathlib import Path
@@ -15,15 +16,18 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...quotes.frames import AnyTable, is_table, pandas_frame, table_sha256
 from .column_map import NO_COLUMNS, ColumnMap, Columns, column_map
+from .json_records import json_frame
 
 PARQUET_MAGIC = b"PAR1"
 IN_MEMORY = Path("<table>")  # stands for the path of a table that is no file
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 1 << 30
 """Bytes of the largest file that is read, unpacked; tables take several times that in memory."""
-SUFFIXES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet")
+SUFFIXES = (".csv", ".csv.gz", ".txt", ".txt.gz", ".parquet", ".json", ".json.gz")
 """The endings of files of market data in a folder."""
-LONGEST_LINE = 100_000  # bytes
+LONGEST_LINE = 100_000  # bytes; JSON has no lines
+# a CSV header may begin with [QUOTE_DATE]
+JSON_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:\{|\[\s*[\[\]{])")
 _TOO_LARGE = f"at most {LARGEST:,} are read; divide it into smaller files, such as one for each day."
 
 
@@ -44,14 +48,14 @@ class FileContent:
 
     @cached_property
     def frame(self) -> pd.DataFrame | None:
-        """The table in memory or in a Parquet file; None for a CSV file.
+        """The table in memory, in a Parquet file or in JSON; None for a CSV file.
 
         Raises:
-            DataError: The Parquet file is damaged or too large.
+            DataError: The file is damaged or too large, or is JSON without records.
         """
-        if self.table is None and self.stored.startswith(PARQUET_MAGIC):
+        if self.table is None and self._is_parquet:
             return _parquet_frame(self.path, self.stored)
-        return self.table
+        return json_frame(self.path, self.text.decode("utf-8")) if self.is_json else self.table
 
     @cached_property
     def text(self) -> bytes:
@@ -61,6 +65,15 @@ class FileContent:
             DataError: The file is empty, is damaged, or is not UTF-8 text.
         """
         return _checked_text(self.path, self.stored)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the text is JSON, which its first characters tell."""
+        return self.table is None and not self._is_parquet and JSON_START.match(self.text) is not None
+
+    @property
+    def _is_parquet(self) -> bool:
+        return self.stored.startswith(PARQUET_MAGIC)
 
 
 MarketData: TypeAlias = str | Path | FileContent | AnyTable
@@ -97,7 +110,9 @@ def _read_file(path: Path, columns: ColumnMap, symbol: str | None) -> FileConten
     try:
         if not path.is_file() and path.exists():
             what = "a folder" if path.is_dir() else "no regular file"
-            raise DataError(f"{path}: the file cannot be read: it is {what}; expected a CSV or Parquet file.")
+            raise DataError(
+                f"{path}: the file cannot be read: it is {what}; expected a CSV, Parquet or JSON file."
+            )
         size = path.stat().st_size
         if size > LARGEST:
             raise DataError(f"{path}: the file has {size:,} bytes; {_TOO_LARGE}")
@@ -136,14 +151,9 @@ def _checked_text(path: Path, data: bytes) -> bytes:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: this is a damaged gzip file: {error}. Copy the file again.") from error
     if not data.strip():
-        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows.")
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
-    lengths = np.diff(ends, prepend=-1, append=len(data))
-    if lengths.max() > LONGEST_LINE:
-        raise DataError(
-            f"{path}: line {int(lengths.argmax()) + 1} has {lengths.max():,} bytes, so this is no table of "
-            f"options; expected a header and a line for each row, each of at most {LONGEST_LINE:,} bytes."
-        )
+        raise DataError(f"{path}: the file is empty; expected a CSV file with a header and rows, or JSON.")
+    if not JSON_START.match(data):
+        _check_lines(path, data)
     nul = data.find(b"\0")
     if nul >= 0:
         raise DataError(
@@ -157,6 +167,17 @@ def _checked_text(path: Path, data: bytes) -> bytes:
             f"{path}: line {_line(data, error.start)} is not UTF-8 text; save the file in UTF-8."
         ) from error
     return data
+
+
+def _check_lines(path: Path, data: bytes) -> None:
+    """Refuse a table with a line that is too long for one."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    lengths = np.diff(ends, prepend=-1, append=len(data))
+    if lengths.max() > LONGEST_LINE:
+        raise DataError(
+            f"{path}: line {int(lengths.argmax()) + 1} has {lengths.max():,} bytes, so this is no table of "
+            f"options; expected a header and a line for each row, each of at most {LONGEST_LINE:,} bytes."
+        )
 
 
 def _line(data: bytes, position: int) -> int:

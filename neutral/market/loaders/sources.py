@@ -25,6 +25,11 @@ from .table import header_of_table
 
 LOADERS = (
     "neutral.market.loaders.deribit:DERIBIT",
+    "neutral.market.loaders.deribit_summaries:DERIBIT_SUMMARIES",
+    "neutral.market.loaders.tardis:TARDIS",
+    "neutral.market.loaders.bybit:BYBIT_TICKERS",
+    "neutral.market.loaders.okx:OKX_TICKERS",
+    "neutral.market.loaders.binance:BINANCE_SUMMARIES",
     "neutral.market.loaders.fx_vols:FX_VOLS",
     "neutral.market.loaders.published_surfaces:SURFACE",
     "neutral.market.loaders.equity_chains:EQUITY_CHAIN",
@@ -77,7 +82,7 @@ class Source:
 
     path: Path
     kind: str
-    """The kind of file: "deribit", "equity chain", "surface" or "fx"."""
+    """The kind of file, the name of a `SourceKind`: "deribit", "equity chain", "surface", "fx", ..."""
     snapshots: tuple[tuple[str, datetime | None], ...]
     """Each asset with each of its dates (UTC), in time order; the date is None if the file has none."""
     _reader: SourceKind
@@ -126,9 +131,10 @@ def open_source(
     """Read a file of market data of any kind.
 
     Args:
-        path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library: a Deribit snapshot, an
-            option chain, a published surface, or foreign-exchange volatilities. The file name or else the
-            header decides. The content of a file that has been read already is accepted as well.
+        path: CSV or JSON file, plain or gzip, UTF-8; Parquet file; or a table of any library: a Deribit
+            snapshot, an option chain, a published surface, foreign-exchange volatilities, or quotes of crypto
+            options. The file name or else the header (the fields of JSON records) decides. The content of a
+            file that has been read already is accepted as well.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
         symbol: The underlying of a file or table that states none; None takes the name of the file.

@@ -1,4 +1,4 @@
-"""Reads a table of typed columns from a CSV or Parquet file, or from a table in memory."""
+"""Reads a table of typed columns from a CSV, JSON or Parquet file, or from a table in memory."""
 
 import dataclasses
 import hashlib
@@ -27,9 +27,8 @@ class Table:
 
     frame: pd.DataFrame  # pandas infers the types of its columns
     path: Path
-    sha256: (
-        str  # of the uncompressed bytes of a CSV file, the bytes of a Parquet file, or the content of a table
-    )
+    sha256: str
+    """Of the uncompressed bytes of a CSV or JSON file, the bytes of a Parquet file, or a table's content."""
     columns: ColumnMap = ColumnMap()  # the caller's; columns that it names have these names in `frame`
     symbol: str | None = None  # the underlying where the rows state none, according to the caller
     date_format: str | None = None  # that the vendor declares
@@ -166,7 +165,7 @@ class Table:
 
 
 def read_table(data: MarketData, decimal_comma: bool = False) -> Table:
-    """Read a table: a CSV file, plain or gzip, a Parquet file, or a table in memory.
+    """Read a table: a CSV or JSON file, plain or gzip, a Parquet file, or a table in memory.
 
     Args:
         data: The file, a table of any library, or content that has been read already. The separator of a CSV
@@ -181,7 +180,7 @@ def read_table(data: MarketData, decimal_comma: bool = False) -> Table:
     path = content.path
     if content.frame is not None:
         frame = content.frame
-        sha256 = content.sha256
+        sha256 = hashlib.sha256(content.text).hexdigest() if content.is_json else content.sha256
         check_unique(path, [plain_name(str(name)) for name in frame.columns])
     else:
         text = content.text

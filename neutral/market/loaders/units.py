@@ -107,7 +107,8 @@ def _near(value: float, power: float) -> bool:
 
 def _ratio(rows: pd.DataFrame, spot: float) -> float:
     """Return the median strike over the spot."""
-    return float(column(rows, "strike").median() / spot) if spot > 0 else np.nan
+    with np.errstate(over="ignore"):  # a spot of next to nothing
+        return float(column(rows, "strike").median() / np.float64(spot)) if spot > 0 else np.nan
 
 
 def _slope(rows: pd.DataFrame) -> float:

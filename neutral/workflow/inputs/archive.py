@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
 
+MIDNIGHT = "T00:00:00"
 UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
 Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file
 
@@ -32,7 +33,7 @@ class OpenedFile(NamedTuple):
 
 @dataclass(frozen=True)
 class SnapshotFile:
-    """A file, or one date of it, and its position in the archive, which seeds the split of its quotes."""
+    """A file, or one time of it, and its position in the archive, which seeds the split of its quotes."""
 
     path: Path
     position: int
@@ -53,11 +54,11 @@ class SnapshotFile:
 
     @property
     def name(self) -> str:
-        """The name of the file, with the date if the file may have several, and the time if it is stated."""
+        """The name of the file, with the date, and the time unless it is midnight, if it may have several."""
         if self.date is None:
             return self.path.name
-        at_midnight = self.date.time() == time.min
-        return f"{self.path.name}@{self.date:{'%Y-%m-%d' if at_midnight else '%Y-%m-%dT%H:%M:%S'}}"
+        text = self.date.replace(tzinfo=None).isoformat()
+        return f"{self.path.name}@{text.removesuffix(MIDNIGHT)}"
 
     @cached_property
     def sha256(self) -> str:
@@ -132,8 +133,8 @@ def list_archive(
     """List the snapshots in files by time; the position of each is its index in the list.
 
     Deribit snapshots are not opened, because there may be many, their names state the time, and the
-    configuration names the underlyings. Any other file is opened for its dates and underlyings, and each of
-    its dates is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
+    configuration names the underlyings. Any other file is opened for its times and underlyings, and each of
+    its times is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
     content of files does not stay in memory, so a file is opened again when its block is loaded; the stored
     digest is that of the bytes that were parsed then.
 

@@ -216,6 +216,6 @@ def _spot(quotes: Quotes, kept: pd.DataFrame) -> float:
     """Return the file's spot price, or the median of its index, or the forward of the first expiry."""
     if np.isfinite(quotes.spot):
         return float(quotes.spot)
-    if "index_price" in quotes.frame:
+    if "index_price" in quotes.frame and bool(quotes.frame["index_price"].notna().any()):
         return float(np.nanmedian(quotes.frame["index_price"].to_numpy(float)))
     return float(kept["forward"].iloc[0])

@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from neutral.errors import ArgumentError, DataError
 from neutral.market import list_snapshots, load_deribit
 from neutral.market.loaders.deribit import COLUMNS, REQUIRED, quotes_of, read_snapshot
 from neutral.shipped import sample_folder
+from tests.market.loaders.crypto_files import at_the_money, prepared
 
 NAME = "deribit_options_snapshot_20260115T153452Z.csv"
 TAKEN = "2026-01-15T15:34:52.500000+00:00"
@@ -176,6 +178,8 @@ def test_time_comes_from_the_rows_where_the_name_tells_none(write):
     path = write(text({}, {"timestamp": "2026-01-15T15:34:50+00:00"}), "quotes.csv")
     assert load_deribit(path).snapshot_ts == datetime(2026, 1, 15, 15, 34, 50, tzinfo=UTC)
     assert "neither the name nor" in refused(write(text({}, columns=REQUIRED), "quotes.csv"))
+    for era in ("-0005-01-01T00:00:00Z", "0001-01-01", "9999-12-31"):
+        assert "neither the name nor" in refused(write(text({"timestamp": era}), "quotes.csv"))
 
 
 def test_list_is_sorted_by_the_time_in_the_name(write, tmp_path):
@@ -216,3 +220,70 @@ def test_shipped_snapshots_are_what_their_readme_says():
             snapshot.frame
         )
         assert quotes_of(snapshot, "BTC").clock_gap < 1.0
+
+
+CASES = Path(__file__).resolve().parents[2] / "cases"
+
+
+def test_options_that_settle_in_usdc_are_not_read_as_inverse():
+    quotes = load_deribit(CASES / "deribit_options_snapshot_20260114T153405Z.csv")
+    assert (quotes.currency, quotes.settlement) == ("DOGE_USDC", "cash")
+    assert quotes.frame["discount"].unique().tolist() == [1.0]
+    kept = prepared(quotes)
+    assert kept["forward"].unique().tolist() == [0.14]
+    assert at_the_money(quotes, kept) == pytest.approx([0.9] * 2, abs=1e-3)
+
+
+def linear(coin: str, currency: str, forward: str) -> dict[str, str]:
+    name = f"{coin}_USDC-30JAN26-{forward}-C"
+    return {"instrument_name": name, "currency": currency, "futures_price": forward, "strike": forward}
+
+
+def test_each_coin_and_settlement_is_an_underlying(write):
+    rows = [{}, linear("BTC", "USDC", "95001"), linear("SOL", "USDC", "150"), linear("XRP", "USDC", "2")]
+    path = write(text(*rows, linear("BTC", "BTC", "95001"), linear("DOGE", "DOGE", "1")))
+    snapshot = read_snapshot(path)
+    assert snapshot.currencies == ("BTC", "BTC_USDC", "DOGE_USDC", "SOL_USDC", "XRP_USDC")
+    found = {name: quotes_of(snapshot, name) for name in snapshot.currencies}
+    assert [quotes.settlement for quotes in found.values()] == ["coin", *4 * ["cash"]]
+    forwards = {name: quotes.frame["futures_price"].unique().tolist() for name, quotes in found.items()}
+    assert forwards == {
+        "BTC": [95000],
+        "BTC_USDC": [95001],
+        "DOGE_USDC": [1],
+        "SOL_USDC": [150],
+        "XRP_USDC": [2],
+    }
+    with pytest.raises(DataError, match="no rows for currency='USDC'; the file has BTC, BTC_USDC"):
+        load_deribit(path, "USDC")
+
+
+NAMELESS = tuple(name for name in COLUMNS if name != "instrument_name")
+
+
+@pytest.mark.parametrize(
+    ("currency", "settlement"), [("BTC", "coin"), ("ETH", "coin"), ("SOL_USDC", "cash"), ("BTC_USDC", "cash")]
+)
+def test_names_of_instruments_may_be_absent(write, currency, settlement):
+    quotes = load_deribit(write(text({"currency": currency}, columns=NAMELESS)))
+    assert (quotes.currency, quotes.settlement) == (currency, settlement)
+
+
+@pytest.mark.parametrize("currency", ["USDC", "SOL", "DOGE"])
+def test_an_unknown_settlement_is_refused(write, currency):
+    message = refused(write(text({}, {"currency": currency}, columns=NAMELESS)))
+    assert f"line 3: currency '{currency}'" in message and "Fill instrument_name" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "currency"),
+    [("SOL-30JAN26-150-C", "USDC"), ("SOL_USDC-30JAN26-150-C", "BTC"), ("BTC-30JAN26-9-C", "BTC_USDC")],
+)
+def test_a_name_against_its_currency_is_refused(write, name, currency):
+    assert f"instrument_name '{name}'" in refused(
+        write(text({"instrument_name": name, "currency": currency}))
+    )
+
+
+def test_prices_in_dollars_are_not_taken_for_coin(write):
+    assert "a call is worth at most 1" in refused(write(text({"bid_price": "5700", "ask_price": "5800"})))

@@ -135,5 +135,6 @@ def test_the_package_itself_does_not_know_it(toy_file):
 
 def test_every_home_in_the_registry_holds_a_kind():
     kinds = [sources.source_kind(home) for home in sources.LOADERS]
-    assert [type(kind) for kind in kinds] == [sources.SourceKind] * 4
-    assert [kind.name for kind in kinds] == ["deribit", "fx", "surface", "equity chain"]
+    assert {type(kind) for kind in kinds} == {sources.SourceKind}
+    crypto = ["deribit", "deribit summaries", "tardis", "bybit", "okx", "binance"]
+    assert [kind.name for kind in kinds] == [*crypto, "fx", "surface", "equity chain"]
