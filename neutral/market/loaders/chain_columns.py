@@ -9,7 +9,7 @@ import pandas as pd
 from ...errors import DataError
 from ...options.kinds import KINDS
 from ..quotes import column
-from .column_names import CHAIN_NAMES, SIDED_NAMES, SIDES, squeezed
+from .column_names import CHAIN_NAMES, QUOTE_PAIRS, SIDED_NAMES, SIDES, SPOT_PAIRS, squeezed
 from .csv_table import numbers, texts
 from .layouts import Layout, with_layout
 from .option_table import option_types
@@ -21,6 +21,7 @@ TEXTS = (
     *("contract_size", "adjusted", "quoted_at", "quote_time", "time"),
 )
 REQUIRED = ("expiry", "option_type", "strike", "bid", "ask")
+SIDED = ("bid", "ask")  # the columns that both sides of a file with one row per strike must have
 OCC_STRIKE = 1e-3  # the strike of an option over the number in its symbol
 HALVES = {"am": "am", "1": "am", "a": "am", "true": "am", "pm": "pm", "0": "pm", "p": "pm", "false": "pm"}
 STYLES = {"a": "american", "american": "american", "e": "european", "european": "european"}
@@ -32,7 +33,7 @@ def chain_columns(table: Table) -> tuple[Table, pd.DataFrame, Layout | None]:
     """Return a table with one row per option, its typed columns by role, and its layout.
 
     Raises:
-        DataError: A required column is missing, or strikes are in another unit than prices.
+        DataError: A required column is missing, or strikes are in another unit than those of the symbols.
     """
     table, layout = with_layout(table)
     table = _by_content(_one_row_per_option(table))
@@ -63,8 +64,16 @@ def _has(table: Table, key: str) -> bool:
 def _one_row_per_option(table: Table) -> Table:
     """Convert the layout with one row per strike; a table in the other layout is returned unchanged."""
     sided = {kind: _sided_columns(table, kind) for kind in SIDES}
-    if not all("bid" in names or "ask" in names for names in sided.values()):
+    absent = [f"{kind}_{role}" for kind, names in sided.items() for role in SIDED if role not in names]
+    if len(absent) > len(SIDED):
         return table
+    if absent:
+        raise DataError(
+            f"{table.path}: the file has one row per strike, and these columns are missing: "
+            f"{', '.join(absent)}. Say which columns have their values: "
+            f'columns={{"{absent[0]}": "..."}}, or --columns {absent[0]}=... The file has the columns '
+            f"{table.listed}."
+        )
     taken = {name for names in sided.values() for name in names.values()}
     keys = {key for names in sided.values() for key in names}
     wide = table.frame
@@ -110,6 +119,11 @@ def _by_content(table: Table) -> Table:
     if not {"option_type"} & ({*chosen} | table.columns.mapped):
         kinds = [name for name in candidates("option_type") if _hold_kinds(values(name))]
         chosen |= {"option_type": kinds[0]} if kinds else {}
+    for bid, ask, names in (("bid", "ask", QUOTE_PAIRS), ("spot_bid", "spot_ask", SPOT_PAIRS)):
+        if not {bid, ask} & ({*chosen} | table.columns.mapped):
+            pairs = [tuple(header.get(squeezed(name), "") for name in pair) for pair in names]
+            fullest = max(pairs, key=lambda pair: sum(map(bool, pair)))  # the first of the fullest pairs
+            chosen |= dict(zip((bid, ask), fullest, strict=True))
     contracts = [name for name in candidates("contract") if _hold_contracts(values(name))]
     for key, wanted in (("contract", True), ("underlying", False), ("root", False)):
         if key in chosen or key in table.columns.mapped:

@@ -7,6 +7,24 @@ Names are compared in lower case and without blanks, underscores, dashes, dots a
 import re
 from collections.abc import Mapping
 
+QUOTE_PAIRS = (
+    ("bid", "ask"),
+    ("bid_price", "ask_price"),
+    ("best_bid", "best_ask"),
+    ("best_bid", "best_offer"),
+    ("bid_1545", "ask_1545"),
+    ("bid_eod", "ask_eod"),
+    ("close_bid", "close_ask"),
+    ("bid_px", "ask_px"),
+    ("bid_price", "offer_price"),
+)
+"""The names of bid and ask that belong together; a bid and an ask of different times would be no quote."""
+SPOT_PAIRS = (
+    ("underlying_bid", "underlying_ask"),
+    ("underlying_bid_1545", "underlying_ask_1545"),
+    ("underlying_bid_eod", "underlying_ask_eod"),
+)
+"""The same for bid and ask of the underlying."""
 CHAIN_NAMES: Mapping[str, tuple[str, ...]] = {
     "date": (
         *("date", "quotedate", "quote_date", "quote_time_utc", "quote_datetime", "data_date", "trade_date"),
@@ -38,8 +56,8 @@ CHAIN_NAMES: Mapping[str, tuple[str, ...]] = {
         *("underlying_last", "spot", "underlying_price", "stock_price", "spot_price", "underlying_close"),
         *("underlying_mid", "active_underlying_price", "active_underlying_price_1545", "stk_px"),
     ),
-    "spot_bid": ("underlying_bid", "underlying_bid_1545", "underlying_bid_eod"),
-    "spot_ask": ("underlying_ask", "underlying_ask_1545", "underlying_ask_eod"),
+    "spot_bid": tuple(bid for bid, _ in SPOT_PAIRS),
+    "spot_ask": tuple(ask for _, ask in SPOT_PAIRS),
     "expiry": (
         *("expiration", "expiry", "expire_date", "expiry_date", "expiration_date", "exdate", "expir_date"),
         *("exp_date", "maturity_date", "expiration_datetime", "exp"),
@@ -61,8 +79,8 @@ CHAIN_NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "strike": ("strike", "strike_price"),
     "strike_x1000": (),
-    "bid": ("bid", "bid_price", "best_bid", "bid_1545", "bid_eod", "close_bid", "bid_px"),
-    "ask": ("ask", "ask_price", "best_ask", "best_offer", "offer_price", "ask_1545", "ask_eod", "close_ask"),
+    "bid": tuple(dict.fromkeys(bid for bid, _ in QUOTE_PAIRS)),
+    "ask": tuple(dict.fromkeys(ask for _, ask in QUOTE_PAIRS)),
     "price": ("mid", "mid_price", "mark", "mark_price", "settlement_price", "settle_price", "settle"),
     "open_interest": ("open interest", "openinterest", "open_interest", "oi", "open_int"),
     "volume": ("volume", "trade_volume"),

@@ -5,7 +5,7 @@ the vendor, units and forms of dates that its documentation states, and rows tha
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -22,12 +22,18 @@ class Layout:
 
     name: str
     columns: tuple[str, ...]  # that its files have, in squeezed form; they recognise the layout
+    or_columns: tuple[str, ...] = ()  # others that recognise it as well
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)  # role -> column, squeezed
     unused: tuple[str, ...] = ()  # columns whose names mean something else in other layouts
     strike_scale: float = 1.0  # the strike over the number in its column
     date_format: str | None = None
     exercise: Exercise | None = None
     kinds: str | None = None  # the column of kinds, if the file lists futures beside options
+
+    def fits(self, header: Collection[str]) -> bool:
+        """Whether a file with these columns, in squeezed form, has the layout."""
+        groups = [set(group) for group in (self.columns, self.or_columns) if group]
+        return any(group <= set(header) for group in groups)
 
 
 LAYOUTS = (
@@ -99,7 +105,8 @@ LAYOUTS = (
     # Tradier: `type` is the kind of security, and `trade_date` the time of the last trade
     Layout(
         name="Tradier",
-        columns=("rootsymbol", "expirationdate", "optiontype", "biddate"),
+        columns=("rootsymbol", "expirationdate", "optiontype"),
+        or_columns=("biddate", "askdate", "exch"),
         unused=("type", "tradedate"),
     ),
     # ORATS: `quoteDate` and `updatedAt` are times of single rows
@@ -129,7 +136,7 @@ def with_layout(table: Table) -> tuple[Table, Layout | None]:
         the caller maps keep the caller's meaning.
     """
     header = {squeezed(name): name for name in table.frame}
-    layout = next((layout for layout in LAYOUTS if set(layout.columns) <= set(header)), None)
+    layout = next((layout for layout in LAYOUTS if layout.fits(header)), None)
     if layout is None:
         return table, None
     frame = table.frame.drop(columns=[header[name] for name in layout.unused if name in header])

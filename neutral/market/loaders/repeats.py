@@ -146,7 +146,7 @@ def _same(frame: pd.DataFrame, keys: Sequence[str], row: pd.Series) -> pd.Series
     same = pd.Series(True, index=frame.index)
     for key in keys:
         values = column(frame, key)
-        same &= values.isna() if pd.isna(row[key]) else values == row[key]
+        same &= values.isna() if bool(pd.isna(row[key])) else values == row[key]
     return same
 
 
@@ -155,9 +155,8 @@ def _separating(table: Table, frame: pd.DataFrame, keys: Sequence[str], unused: 
     separating = []
     for name in unused:
         values = column(table.frame, name)
-        if squeezed(name) in MEANINGLESS or pd.api.types.is_float_dtype(values.dtype):
-            continue
-        if len(values) != len(frame) or values.nunique() > 0.5 * len(frame):
+        few = len(values) == len(frame) and int(values.nunique()) <= len(frame) // 2
+        if squeezed(name) in MEANINGLESS or not few or pd.api.types.is_float_dtype(values.dtype):
             continue
         named = frame.assign(_apart=values.to_numpy()).drop_duplicates([*keys, *_quoted(frame)])
         if len(named) == len(named.drop_duplicates([*keys, "_apart"])):

@@ -10,13 +10,14 @@ from ...options.kinds import KINDS
 from ..quotes import column
 from .column_names import MEANINGLESS, squeezed
 from .csv_table import texts
-from .dates import FORMS, fitting_forms
+from .dates import fitting_forms, parse_dates
 from .symbols import EUROPEAN, bare_symbol
 from .table import Names, Table
 
 TICKER = re.compile(r"[\^$.]?[A-Z][A-Z0-9]{0,7}([./:][A-Z]{1,3})?( (INDEX|EQUITY|Index|Equity))?")
 MOST_UNDERLYINGS = 0.2  # per row; a column of more distinct texts is no column of underlyings
-DATED = [name for name in FORMS if "since" not in name and name != "YYYYMMDD"]
+YEARS = (1970, 2100)  # of dates; numbers that are dates beyond them are no dates
+LARGEST_DATE = 9e18  # numbers of nanoseconds since 1970 are smaller
 SHOWN_VALUES = 3
 
 
@@ -59,8 +60,12 @@ def _is_filled(frame: pd.DataFrame, role: str) -> bool:
 
 def _distinct(values: pd.Series) -> pd.Series:
     """Return the distinct texts of a column, without blanks around them; none for a column of numbers."""
-    if pd.api.types.is_float_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+    if pd.api.types.is_bool_dtype(values.dtype):
         return pd.Series([], dtype="str")
+    if pd.api.types.is_float_dtype(values.dtype):
+        filled = values.dropna()
+        whole = bool(((filled % 1 == 0) & (filled.abs() < LARGEST_DATE)).all())
+        values = filled.astype("int64") if whole else filled.head(0)
     found = pd.Series(texts(values).dropna().unique(), dtype="str").str.strip()
     return found[found != ""]
 
@@ -77,7 +82,11 @@ def _are_underlyings(distinct: pd.Series, rows: int) -> bool:
 
 
 def _are_dates(distinct: pd.Series, rows: int) -> bool:
-    return bool(len(distinct)) and any(form in DATED for form in fitting_forms(distinct))
+    for form in fitting_forms(distinct):
+        years = parse_dates(distinct, form).dt.year
+        if bool(years.between(*YEARS).all()):
+            return True
+    return False
 
 
 def _are_kinds(distinct: pd.Series, rows: int) -> bool:
