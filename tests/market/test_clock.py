@@ -240,6 +240,10 @@ WRONG = {
     "weekend_days": (("sonntag",), "weekend_days=('sonntag',)"),
     "days_a_year": (0, "days_a_year=0"),
     "covers": (["2024-01-01", "soon"], "'soon' is not a date"),
+    "covers ": (["2024-01-01"], "a first and a last date"),
+    "session ": (("09:30Z", "16:00"), "without a zone"),
+    "weights ": ([0.5], "expected a mapping"),
+    "holidays ": ("2024-03-29", "expected a list"),
 }
 
 
@@ -247,7 +251,7 @@ WRONG = {
 def test_wrong_fields_are_named(name):
     value, message = WRONG[name]
     with pytest.raises(ArgumentError) as refusal:
-        nt.VarianceClock(**{name: value})
+        nt.VarianceClock(**{name.strip(): value})
     assert message in str(refusal.value)
 
 
@@ -255,3 +259,19 @@ def test_wrong_fields_are_named(name):
 def test_wrong_times_are_refused(value):
     with pytest.raises(ArgumentError):
         TRADING.years("2024-01-01", value)
+
+
+def test_wrong_shapes_and_lengths_are_refused():
+    days = np.arange("2024-01-01", "2024-01-04", dtype="datetime64[D]")
+    with pytest.raises(ArgumentError, match=r"start \(3,\), end \(2,\)"):
+        TRADING.years(days, days[:2])
+    for years in (0.0, float("nan"), 1e6):
+        with pytest.raises(ArgumentError, match="years="):
+            TRADING.time_map(FRIDAY, years)
+
+
+@pytest.mark.parametrize("clock", [TRADING, NYSE])
+def test_the_ends_of_the_calendar_are_times_too(clock):
+    ends = np.array(["0001-01-01T00:00", "9999-12-31T23:59"], "datetime64[us]")
+    assert np.isfinite(clock.years("2024-01-01T12:00", ends)).all()
+    assert np.isfinite(clock.years_of_days("2024-01-01", ends)).all()
