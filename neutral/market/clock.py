@@ -189,9 +189,9 @@ class VarianceClock:
         days = np.arange(int(np.ceil(years * DAYS_A_YEAR)) + 1)
         if is_whole_days(when):
             first = when.astype("datetime64[D]")
-            return TimeMap(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
+            return _never_back(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
         knots = self._knots(when, days)
-        return TimeMap(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), self.years(when, knots))
+        return _never_back(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), self.years(when, knots))
 
     def _knots(self, when: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Return the times at which the speed of the clock may change, from `when` on, ascending."""
@@ -285,6 +285,11 @@ class VarianceClock:
                 f"{self._covered[0]} to {self._covered[1]}; make it with a longer calendar, for example "
                 "VarianceClock.from_exchange(name, first=..., last=...)."
             )
+
+
+def _never_back(t: np.ndarray, variance_time: np.ndarray) -> TimeMap:
+    """Make a map in which rounding, of 1e-14 years, never moves the clock back."""
+    return TimeMap(t, np.maximum.accumulate(variance_time))
 
 
 def _seconds(span: np.ndarray) -> np.ndarray:

@@ -154,6 +154,8 @@ def test_years_broadcast_and_keep_missing_times():
     assert days[0] * TRADING.year == pytest.approx(1.0) and np.isnan(days[1])
 
 
+ROUNDING = 1e-13  # years; sums of 20,000 days of variance are rounded at 4e-12 days
+
 CLOCKS = st.builds(
     nt.VarianceClock,
     weekend=st.floats(0, 2),
@@ -179,19 +181,21 @@ TIMES = st.datetimes(datetime.datetime(2022, 12, 1), datetime.datetime(2026, 2, 
 def test_time_does_not_run_back_and_intervals_add_up(clock, times):
     times = np.array(sorted(times), "datetime64[us]")
     steps = clock.years(times[:-1], times[1:])
-    assert (steps >= -1e-15).all()
-    assert steps.sum() == pytest.approx(float(clock.years(times[0], times[-1])), rel=1e-10, abs=1e-14)
+    assert (steps >= -ROUNDING).all()
+    assert steps.sum() == pytest.approx(float(clock.years(times[0], times[-1])), rel=1e-10, abs=10 * ROUNDING)
     days = times.astype("datetime64[D]")
     whole = clock.years_of_days(days[:-1], days[1:])
-    assert (whole >= -1e-15).all()
-    assert whole.sum() == pytest.approx(float(clock.years_of_days(days[0], days[-1])), rel=1e-10, abs=1e-14)
+    assert (whole >= -ROUNDING).all()
+    assert whole.sum() == pytest.approx(
+        float(clock.years_of_days(days[0], days[-1])), rel=1e-10, abs=10 * ROUNDING
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(CLOCKS, TIMES, st.lists(st.floats(0, 1.9), min_size=1, max_size=5))
 def test_the_map_from_calendar_time_is_the_clock(clock, start, t):
     times, tau = clock.time_map(start, years=2.0)
-    assert (np.diff(times) > 0).all() and (np.diff(tau) >= -1e-15).all() and times[0] == tau[0] == 0.0
+    assert (np.diff(times) > 0).all() and (np.diff(tau) >= 0).all() and times[0] == tau[0] == 0.0
     t = np.round(np.array(t) * 365 * 24) / (365 * 24)  # whole hours, which are apart from events
     ends = np.datetime64(start, "us") + np.round(t * 365 * 86_400e6).astype("timedelta64[us]")
     if start != start.replace(hour=0, minute=0, second=0, microsecond=0):
