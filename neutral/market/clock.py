@@ -16,6 +16,7 @@ from .clock_times import (
     Day,
     Instant,
     Instants,
+    check_broadcast,
     checked_zone,
     day_bounds,
     day_numbers,
@@ -26,6 +27,8 @@ from .clock_times import (
     read_list,
     read_weight,
 )
+
+LONGEST_MAP = 200.0  # years
 
 
 class TimeMap(NamedTuple):
@@ -142,6 +145,7 @@ class VarianceClock:
         """
         later = self._accrued(instants("end", end))
         earlier = self._accrued(instants("start", start))
+        check_broadcast(start=earlier[0], end=later[0])
         # part by part, so that an interval of seconds is as exact as one of years
         whole, since_midnight = (after - before for after, before in zip(later, earlier, strict=True))
         return (whole + since_midnight) / self.year
@@ -163,6 +167,7 @@ class VarianceClock:
             ArgumentError: A value is no date, or is outside of `covers`.
         """
         first, last = (day_numbers(name, days) for name, days in (("start", start), ("end", end)))
+        check_broadcast(start=first, end=last)
         return (self._accrued_days(last) - self._accrued_days(first)) / self.year
 
     def time_map(self, start: Instant, years: float = 10.0) -> TimeMap:
@@ -170,21 +175,23 @@ class VarianceClock:
 
         Args:
             start: A time; a date, or a time at midnight UTC, stands for whole days as in `years_of_days`.
-            years: Length of the table.
+            years: Length of the table, > 0 and at most 200.
 
         Returns:
             Knots at every midnight, opening and close, and before and after each event at a time; with whole
             days at every day.
+
+        Raises:
+            ArgumentError: An argument is out of its range.
         """
+        read_weight("years", years, high=LONGEST_MAP, above=True)
         when = instants("start", start).reshape(())
         days = np.arange(int(np.ceil(years * DAYS_A_YEAR)) + 1)
         if is_whole_days(when):
             first = when.astype("datetime64[D]")
-            return TimeMap(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
+            return _never_back(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
         knots = self._knots(when, days)
-        # where the clock rests, rounding could step back
-        variance_time = np.maximum.accumulate(self.years(when, knots))
-        return TimeMap(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), variance_time)
+        return _never_back(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), self.years(when, knots))
 
     def _knots(self, when: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Return the times at which the speed of the clock may change, from `when` on, ascending."""
@@ -261,8 +268,10 @@ class VarianceClock:
     def _covered(self) -> tuple[Date, Date] | None:
         if self.covers is None:
             return None
-        first, last = (read_day("covers", day) for day in read_list("covers", self.covers))
-        return first, last
+        days = [read_day("covers", day) for day in read_list("covers", self.covers)]
+        if len(days) != 2 or days[0] > days[1]:
+            raise ArgumentError(f"covers={self.covers!r} is not accepted; expected a first and a last date.")
+        return days[0], days[1]
 
     def _check_covered(self, numbers: np.ndarray) -> None:
         """Refuse days for which no holidays are known."""
@@ -276,6 +285,11 @@ class VarianceClock:
                 f"{self._covered[0]} to {self._covered[1]}; make it with a longer calendar, for example "
                 "VarianceClock.from_exchange(name, first=..., last=...)."
             )
+
+
+def _never_back(t: np.ndarray, variance_time: np.ndarray) -> TimeMap:
+    """Make a map in which rounding, of 1e-14 years, never moves the clock back."""
+    return TimeMap(t, np.maximum.accumulate(variance_time))
 
 
 def _seconds(span: np.ndarray) -> np.ndarray:

@@ -86,9 +86,11 @@ def read_clock_time(name: str, value: object) -> float:
         return 86_400.0
     try:
         at = value if isinstance(value, time) else time.fromisoformat(str(value))
+        if at.tzinfo is not None:
+            raise ValueError("a zone")
     except ValueError as error:
         raise ArgumentError(
-            f"{name}: {value!r} is not a time of day; expected one such as '09:30'."
+            f"{name}: {value!r} is not a time of day; expected one such as '09:30', without a zone."
         ) from error
     return 3600.0 * at.hour + 60.0 * at.minute + at.second
 
@@ -119,6 +121,19 @@ def checked_zone(name: object) -> str:
         raise ArgumentError(
             f"timezone={name!r} is unknown; expected a name such as 'America/New_York' or 'UTC'."
         ) from error
+
+
+def check_broadcast(**arrays: np.ndarray) -> None:
+    """Refuse arrays, by name, whose shapes do not broadcast.
+
+    Raises:
+        ArgumentError: The message names the arrays and their shapes.
+    """
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ArgumentError(f"the shapes do not broadcast: {shapes}.") from error
 
 
 def instants(name: str, values: Instants) -> np.ndarray:
@@ -164,10 +179,32 @@ def day_numbers(name: str, values: Instants) -> np.ndarray:
 def local_times(times: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the local day of UTC times, since 1970, and the seconds on the wall clock since its midnight."""
     if zone != "UTC":
-        index = pd.DatetimeIndex(times.ravel(), tz="UTC").tz_convert(zone).tz_localize(None)
-        times = index.to_numpy().reshape(times.shape)
+        far = _cycles(times)
+        index = pd.DatetimeIndex((times - far).ravel(), tz="UTC").tz_convert(zone).tz_localize(None)
+        times = index.to_numpy().reshape(times.shape) + far
     days = times.astype("datetime64[D]")
     return days.astype(np.int64), (times - days) / np.timedelta64(1, "s")
+
+
+def local_midnights(numbers: np.ndarray, zone: str) -> np.ndarray:
+    """Return the UTC times at which local days begin; where a zone skips midnight, the first moment after."""
+    days = numbers.astype("datetime64[D]").astype("datetime64[us]")
+    if zone == "UTC":
+        return days
+    far = _cycles(days)
+    index = pd.DatetimeIndex((days - far).ravel())
+    first = np.ones(len(index), bool)  # the first of two midnights, in summer time
+    local = index.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    return local.tz_convert("UTC").tz_localize(None).to_numpy().reshape(days.shape) + far
+
+
+def _cycles(times: np.ndarray) -> np.ndarray:
+    """Return how many days times are away from the same moment in 1900 to 2299, which pandas can convert.
+
+    The calendar repeats after 400 years, or 146,097 days, with its days of the week.
+    """
+    cycle = np.timedelta64(146_097, "D")
+    return (times.astype("datetime64[D]") - np.datetime64("1900-01-01")) // cycle * cycle
 
 
 def day_bounds(numbers: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
@@ -178,17 +215,6 @@ def day_bounds(numbers: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
     first = numbers.min()
     midnights = local_midnights(np.arange(first, numbers.max() + 2), zone)
     return midnights[numbers - first], midnights[numbers - first + 1]
-
-
-def local_midnights(numbers: np.ndarray, zone: str) -> np.ndarray:
-    """Return the UTC times at which local days begin; where a zone skips midnight, the first moment after."""
-    days = numbers.astype("datetime64[D]").astype("datetime64[us]")
-    if zone == "UTC":
-        return days
-    index = pd.DatetimeIndex(days.ravel())
-    first = np.ones(len(index), bool)  # the first of two midnights, in summer time
-    local = index.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-    return local.tz_convert("UTC").tz_localize(None).to_numpy().reshape(days.shape)
 
 
 def _timestamp(name: str, value: object) -> pd.Timestamp:

@@ -19,6 +19,7 @@ NEW_YORK = "America/New_York"
 STANDARD_AT_OPENING = frozenset("SPX NDX RUT DJX".split())
 OPENING_ROOTS = frozenset("VIX VIXW".split())
 FRIDAY = 4  # weekday of datetime
+FIRST_OPTIONS = 1973  # the first year with listed options
 FIRST_JUNETEENTH = 2022  # the first year in which the exchanges close on 19 June
 CRYPTO = "08:00 UTC"
 
@@ -106,12 +107,18 @@ def expiry_times(
         UTC times, datetime64[us, UTC], NaT where a date is missing; the index is that of `dates`.
 
     Raises:
-        ArgumentError: `settlement_time` is none.
+        ArgumentError: `settlement_time` is none, or `dates` is no series of dates.
     """
+    if not isinstance(dates, pd.Series):
+        raise ArgumentError(f"dates must be a pandas Series of dates, got {type(dates).__name__}.")
     given = pd.DatetimeIndex(dates)
     days = pd.DatetimeIndex(given.tz_localize(None)).normalize()
     # each distinct option date is converted once: chains have thousands of rows on a few dates
-    columns = [np.broadcast_to(np.asarray(x, object), len(days)) for x in (roots, settlement_time)]
+    each = [np.asarray(x, object) for x in (roots, settlement_time)]
+    for name, values in zip(("roots", "settlement_time"), each, strict=True):
+        if values.ndim and values.shape != days.shape:
+            raise ArgumentError(f"{name} must be one text or as many as dates, got {values.shape}.")
+    columns = [np.broadcast_to(x, len(days)) for x in each]
     codes, distinct = pd.MultiIndex.from_arrays([days, *columns]).factorize()
     times = [_expiry_time(*option) for option in distinct]
     result = pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("us")
@@ -126,7 +133,10 @@ def _expiry_time(date: pd.Timestamp, root: object, settlement_time: object) -> d
     told = settlement_time is not None and settlement_time == settlement_time  # nan is not equal to itself
     rule = read_settlement_time(settlement_time) if told else _rule(name, date)
     last = trading_day(date) if rule.zone == NEW_YORK else date
-    return rule.on(last)
+    try:
+        return rule.on(last)
+    except OverflowError:  # the first or the last days of the calendar, which no option has
+        return cast(datetime, pd.NaT)
 
 
 def _rule(root: str, date: Date) -> SettlementTime:
@@ -164,8 +174,10 @@ def _closed_friday(day: Date) -> bool:
 
     Juneteenth on a Saturday is observed on the Friday before.
     """
+    if day.weekday() != FRIDAY or day.year < FIRST_OPTIONS:
+        return False
     juneteenth = day.year >= FIRST_JUNETEENTH and day.month == 6 and day.day in (18, 19)
-    return day.weekday() == FRIDAY and (juneteenth or day == easter(day.year) - timedelta(days=2))
+    return juneteenth or day == easter(day.year) - timedelta(days=2)
 
 
 def closes_early(date: Date) -> bool:

@@ -154,6 +154,8 @@ def test_years_broadcast_and_keep_missing_times():
     assert days[0] * TRADING.year == pytest.approx(1.0) and np.isnan(days[1])
 
 
+ROUNDING = 1e-13  # years; sums of 20,000 days of variance are rounded at 4e-12 days
+
 CLOCKS = st.builds(
     nt.VarianceClock,
     weekend=st.floats(0, 2),
@@ -179,19 +181,21 @@ TIMES = st.datetimes(datetime.datetime(2022, 12, 1), datetime.datetime(2026, 2, 
 def test_time_does_not_run_back_and_intervals_add_up(clock, times):
     times = np.array(sorted(times), "datetime64[us]")
     steps = clock.years(times[:-1], times[1:])
-    assert (steps >= -1e-15).all()
-    assert steps.sum() == pytest.approx(float(clock.years(times[0], times[-1])), rel=1e-10, abs=1e-14)
+    assert (steps >= -ROUNDING).all()
+    assert steps.sum() == pytest.approx(float(clock.years(times[0], times[-1])), rel=1e-10, abs=10 * ROUNDING)
     days = times.astype("datetime64[D]")
     whole = clock.years_of_days(days[:-1], days[1:])
-    assert (whole >= -1e-15).all()
-    assert whole.sum() == pytest.approx(float(clock.years_of_days(days[0], days[-1])), rel=1e-10, abs=1e-14)
+    assert (whole >= -ROUNDING).all()
+    assert whole.sum() == pytest.approx(
+        float(clock.years_of_days(days[0], days[-1])), rel=1e-10, abs=10 * ROUNDING
+    )
 
 
 @settings(max_examples=20, deadline=None)
 @given(CLOCKS, TIMES, st.lists(st.floats(0, 1.9), min_size=1, max_size=5))
 def test_the_map_from_calendar_time_is_the_clock(clock, start, t):
     times, tau = clock.time_map(start, years=2.0)
-    assert (np.diff(times) > 0).all() and (np.diff(tau) >= -1e-15).all() and times[0] == tau[0] == 0.0
+    assert (np.diff(times) > 0).all() and (np.diff(tau) >= 0).all() and times[0] == tau[0] == 0.0
     t = np.round(np.array(t) * 365 * 24) / (365 * 24)  # whole hours, which are apart from events
     ends = np.datetime64(start, "us") + np.round(t * 365 * 86_400e6).astype("timedelta64[us]")
     if start != start.replace(hour=0, minute=0, second=0, microsecond=0):
@@ -240,6 +244,10 @@ WRONG = {
     "weekend_days": (("sonntag",), "weekend_days=('sonntag',)"),
     "days_a_year": (0, "days_a_year=0"),
     "covers": (["2024-01-01", "soon"], "'soon' is not a date"),
+    "covers ": (["2024-01-01"], "a first and a last date"),
+    "session ": (("09:30Z", "16:00"), "without a zone"),
+    "weights ": ([0.5], "expected a mapping"),
+    "holidays ": ("2024-03-29", "expected a list"),
 }
 
 
@@ -247,7 +255,7 @@ WRONG = {
 def test_wrong_fields_are_named(name):
     value, message = WRONG[name]
     with pytest.raises(ArgumentError) as refusal:
-        nt.VarianceClock(**{name: value})
+        nt.VarianceClock(**{name.strip(): value})
     assert message in str(refusal.value)
 
 
@@ -255,3 +263,19 @@ def test_wrong_fields_are_named(name):
 def test_wrong_times_are_refused(value):
     with pytest.raises(ArgumentError):
         TRADING.years("2024-01-01", value)
+
+
+def test_wrong_shapes_and_lengths_are_refused():
+    days = np.arange("2024-01-01", "2024-01-04", dtype="datetime64[D]")
+    with pytest.raises(ArgumentError, match=r"start \(3,\), end \(2,\)"):
+        TRADING.years(days, days[:2])
+    for years in (0.0, float("nan"), 1e6):
+        with pytest.raises(ArgumentError, match="years="):
+            TRADING.time_map(FRIDAY, years)
+
+
+@pytest.mark.parametrize("clock", [TRADING, NYSE])
+def test_the_ends_of_the_calendar_are_times_too(clock):
+    ends = np.array(["0001-01-01T00:00", "9999-12-31T23:59"], "datetime64[us]")
+    assert np.isfinite(clock.years("2024-01-01T12:00", ends)).all()
+    assert np.isfinite(clock.years_of_days("2024-01-01", ends)).all()

@@ -44,8 +44,8 @@ def snapshot(minutes: int = 0, spot: float = 100.0, ask_added: float = 0.0, **co
     return Quotes(frame, "XYZ", time, Path("x.csv"), "365", "", settlement="cash", spot=spot)
 
 
-def ages(*minutes: float) -> list[pd.Timestamp]:
-    return [pd.Timestamp(TAKEN) - pd.Timedelta(minutes=m) for m in minutes]
+def ages(*minutes: float) -> list[datetime]:
+    return [TAKEN - timedelta(minutes=m) for m in minutes]
 
 
 def test_old_quotes_are_refused_with_their_age():
@@ -117,14 +117,14 @@ def test_nothing_is_stale_without_a_move_or_without_history():
     assert "refused" not in refuse_stale(snapshot(10), earlier).frame
     assert "refused" not in refuse_stale(snapshot(10, 110.0), []).frame
     one = refuse_stale(snapshot(10, 110.0), [snapshot(0, 100.0), snapshot(5, 100.0, ask_added=0.01)])
-    assert (one.frame["refused"] == "").all()
+    assert set(one.frame["refused"]) == {""}
 
 
 def test_a_quote_that_was_not_listed_before_is_new():
     before = snapshot(0, 100.0)
     listed = dataclasses.replace(before, frame=before.frame.iloc[:4])
-    refused = refuse_stale(snapshot(5, 101.0), [listed]).frame["refused"]
-    assert refused[3] != "" and refused[4] == ""
+    *_, before, new = refuse_stale(snapshot(5, 101.0), [listed]).frame["refused"]
+    assert before != "" and new == ""
 
 
 def test_histories_out_of_order_or_without_a_price_are_refused():
@@ -142,10 +142,10 @@ def test_real_snapshots_have_few_unchanged_quotes():
     snapshots = [load_deribit(path, "BTC", "365") for path in list_snapshots(_samples())]
     marked = refuse_stale(snapshots[1], [snapshots[0]])
     frame = marked.frame
-    stale = frame["refused"] != ""
+    stale = np.array(frame["refused"] != "")
     both = frame.merge(snapshots[0].frame, on="instrument_name", suffixes=("", "_before"))
     same = (both["bid_price"] == both["bid_price_before"]) & (both["ask_price"] == both["ask_price_before"])
-    assert stale.sum() == (same & (both["bid_price"] > 0)).sum() > 0
+    assert stale.sum() == np.sum(same & (both["bid_price"] > 0)) > 0
 
 
 def _samples() -> Path:
