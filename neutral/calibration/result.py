@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 QUADRATURE_ERROR = 1e-6  # of the forward; where the fitted prices are off by more, and by more than
-QUADRATURE_SHARE = 0.01  # this share of the root mean square of the residuals, the engine has not priced them
+QUADRATURE_SHARE = 0.01  # this share of the fit's errors, in the loss's weights, the engine misprices the fit
 
 
 class CalibrationStatus(enum.IntEnum):
@@ -69,8 +69,8 @@ _MESSAGES = {
     CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
     CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
-    "of finite moments, a strike is off its grid, its range is too short, or quadrature_error exceeds "
-    f"both {QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the residuals): take the default engine, or "
+    "of finite moments, a strike is off its grid, its range is too short, or its prices are off by more than "
+    f"{QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the errors of the fit): take the default engine, or "
     "more nodes, such as Lewis(256).",
 }
 

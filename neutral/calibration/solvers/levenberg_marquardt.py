@@ -27,7 +27,9 @@ from .base import (
 
 _LONGEST = 2.0  # largest change of a coordinate in one step
 _PASSES = 3  # number of solutions of a step that meets new bounds
+_LEAST = 1e-300  # least predicted decrease of a cost
 _ROUNDING = 1e-14  # relative difference of costs that may come from rounding alone
+_PATIENCE = 300  # evaluations after which the curvature of the residuals is estimated
 _RIDGE = 1e-14  # share of the largest diagonal entry, by which a coordinate without effect stays in place
 
 
@@ -42,6 +44,7 @@ class State(NamedTuple):
     growth: Real  # (B,) factor by which the next rejected step raises the damping
     steps: Codes  # (B,) number of evaluations
     stop: Codes  # (B,) codes of `Stop`
+    bend: Real  # (B, n, n) estimate of the part of half of the Hessian that Gauss and Newton leave out
     trace: Trace | None = None
 
 
@@ -51,7 +54,8 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
     Coordinates that are on a bound beyond which the cost would fall are left out of a step (active set); a
     step that meets further bounds is solved again for the other coordinates. Each step takes one evaluation
     and is accepted if the cost falls. A lane converges when the gradient vanishes on its movable coordinates,
-    or the fit is exact, but never because a step was small.
+    or the fit is exact, but never because a step was small. From its 300th evaluation on a lane estimates the
+    curvature of the residuals, which matters along directions that the residuals hardly see.
 
     Attributes:
         gtol: Largest cosine between residuals and columns of the Jacobian at a stationary point.
@@ -77,6 +81,7 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
             growth=jnp.full(lanes, 2.0),
             steps=jnp.zeros(lanes, int),
             stop=jnp.full(lanes, int(Stop.running)),
+            bend=jnp.zeros_like(at.curvature),
             trace=Trace.empty(y, self.max_steps) if record else None,
         )
 
@@ -100,7 +105,14 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
         growth = jnp.where(better, 2.0, 2.0 * state.growth)
         y = select(better, state.trial, state.y)
         at = select(better, trial, state.at)
-        move, predicted = damped_step(objective, y, at, damping)
+        plain = damped_step(objective, y, at, damping)
+        late = state.steps >= _PATIENCE
+
+        def curved() -> tuple[Real, tuple[Real, Real]]:
+            bend = select(late & better, secant(state, at), state.bend)
+            return bend, select(late, curved_step(objective, y, at, damping, bend), plain)
+
+        bend, (move, predicted) = jax.lax.cond(jnp.any(late), curved, lambda: (state.bend, plain))
         tiny = jnp.max(jnp.abs(move) / (1.0 + jnp.abs(y)), axis=-1) < 1e-15
         steps = state.steps + 1
         stop = jnp.where(steps >= self.max_steps, Stop.max_steps, Stop.running)
@@ -122,6 +134,7 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
             growth=growth,
             steps=steps,
             stop=stop,
+            bend=bend,
             trace=trace,
         )
 
@@ -131,7 +144,44 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
         return Solution(y=state.y, evaluation=state.at, stop=state.stop, steps=state.steps, trace=state.trace)
 
 
-def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) -> tuple[Real, Real]:
+def secant(state: State, at: Evaluation) -> Real:
+    """The estimate `bend` after a step from the state to its trial, with the evaluation there.
+
+    Along a direction that the quotes hardly see, the curvature of the residuals exceeds that of Gauss and
+    Newton, whose steps then zigzag. With the step s, the change d of half of the gradient and the curvature A
+    at its end, the new S has S s = d - A s, and is nearest to the old one in the norm of diag A (the
+    symmetric update of Powell, with the structure and the sizing of Dennis, Gay and Welsch 1981).
+    """
+    step = state.trial - state.y
+    times = lambda matrix: jnp.einsum("bij,bj->bi", matrix, step)  # noqa: E731
+    wanted = at.gradient - state.at.gradient - times(at.curvature)
+    along = lambda vector: jnp.sum(step * vector, axis=-1)  # noqa: E731
+    known = jnp.abs(along(times(state.bend)))
+    size = jnp.minimum(jnp.abs(along(wanted)) / jnp.where(known > 0.0, known, 1.0), 1.0)
+    bend = state.bend * jnp.expand_dims(size, (-2, -1))
+    weight = jnp.diagonal(at.curvature, axis1=-2, axis2=-1) * step
+    length = along(weight)
+    weight = weight / jnp.expand_dims(jnp.where(length > 0.0, length, 1.0), -1)
+    missing = wanted - times(bend)
+    outer = jnp.einsum("bi,bj->bij", missing, weight)
+    square = jnp.einsum("bi,bj->bij", weight, weight)
+    new = bend + outer + jnp.swapaxes(outer, -1, -2) - jnp.expand_dims(along(missing), (-2, -1)) * square
+    return select((length > 0.0) & jnp.all(jnp.isfinite(new), axis=(-2, -1)), new, bend)
+
+
+def curved_step(
+    objective: Objective, y: Real, at: Evaluation, damping: Real, bend: Real
+) -> tuple[Real, Real]:
+    """The damped step with the estimate `bend` in the curvature; without it, where that has no minimum."""
+    plain = damped_step(objective, y, at, damping)
+    curved = damped_step(objective, y, at, damping, bend)
+    good = jnp.all(jnp.isfinite(curved[0]), axis=-1) & (curved[1] > _LEAST)
+    return select(good, curved, plain)
+
+
+def damped_step(
+    objective: Objective, y: Real, at: Evaluation, damping: Real, bend: Real | float = 0.0
+) -> tuple[Real, Real]:
     """Step within the bounds that minimises the damped quadratic model, and the decrease that it predicts.
 
     The step h solves (A + mu diag A) h = -g (eq. 3.13 with Marquardt's diagonal in place of the identity),
@@ -143,20 +193,22 @@ def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) ->
         y: Points, shape (B, n).
         at: The evaluation at y.
         damping: mu, shape (B,).
+        bend: What the curvature A lacks, shape (B, n, n).
 
     Returns:
         The steps, shape (B, n), and the predicted decreases of the cost, shape (B,).
     """
     diagonal = jnp.diagonal(at.curvature, axis1=-2, axis2=-1)
     floor = _RIDGE * jnp.max(diagonal, axis=-1, keepdims=True) + 1e-300
-    damped = at.curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
+    curvature = at.curvature + bend
+    damped = curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
     room_down = objective.lower - y
     room_up = objective.upper - y
     free = movable(objective, y, at.gradient)
     move = jnp.zeros_like(y)
     for _ in range(_PASSES):
         # coordinates that have reached a bound keep their part of the step
-        pull = at.gradient + jnp.einsum("bij,bj->bi", at.curvature, jnp.where(free, 0.0, move))
+        pull = at.gradient + jnp.einsum("bij,bj->bi", curvature, jnp.where(free, 0.0, move))
         solved = _solve(damped, -pull, free)
         longest = jnp.max(jnp.abs(solved), axis=-1, keepdims=True)
         solved = solved * jnp.minimum(1.0, _LONGEST / jnp.where(longest > 0.0, longest, 1.0))
@@ -165,8 +217,8 @@ def damped_step(objective: Objective, y: Real, at: Evaluation, damping: Real) ->
         move = jnp.clip(move, room_down, room_up)
         free = free & ~outside
     linear = jnp.sum(at.gradient * move, axis=-1)
-    bend = jnp.einsum("bi,bij,bj->b", move, at.curvature, move)
-    return move, jnp.maximum(-2.0 * linear - bend, 1e-300)
+    square = jnp.einsum("bi,bij,bj->b", move, curvature, move)
+    return move, jnp.maximum(-2.0 * linear - square, _LEAST)
 
 
 def _solve(matrix: Real, right: Real, free: Flags) -> Real:

@@ -8,6 +8,7 @@ import neutral as nt
 from neutral import market
 from neutral.market.loaders.deribit import snapshot_time
 from neutral.workflow import open_store, run
+from neutral.workflow.calibrate.run import model_fitter
 
 pytestmark = pytest.mark.slow
 LOSS = nt.Loss("spread", "soft_l1", 0.4)
@@ -75,3 +76,28 @@ def test_the_main_job_beats_the_published_fits(market_data, files, tmp_path):
             pooled = rows[["mae_test", f"mae_test_{other}", "inside_test"]].mul(rows["n_test"], axis=0).sum()
             assert pooled["mae_test"] <= ratio * pooled[f"mae_test_{other}"], (name, currency)
             assert pooled["inside_test"] >= share * rows["n_test"].sum(), (name, currency)
+
+
+HARD = slice(128, 168)  # early February 2026: parameters end on bounds, quotes hardly see others
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_convergence_does_not_hang_on_the_last_digits_of_the_prices(files, tmp_path, seed):
+    """Prices move by 1e-13, as sums on another processor do: 319 of 320 fits converge, the other says why."""
+    fit = model_fitter()
+
+    def jittered(frames, *others):
+        rng = np.random.default_rng([seed, len(frames), *map(len, frames)])
+        columns = ["bid_price", "ask_price", "mid_price_clean"]
+        moved = [frame.copy() for frame in frames]
+        for frame in moved:
+            frame[columns] *= 1.0 + 1e-13 * rng.standard_normal((len(frame), 1))
+        return fit(moved, *others)
+
+    run(files[HARD], tmp_path, fit=jittered)
+    fits = open_store(tmp_path).read("fits").to_pandas()
+    assert len(fits) == 320
+    failed = fits[fits["status"] != "converged"]
+    assert len(failed) <= 1
+    assert set(failed["status"]) <= {"max_steps", "stalled"}
+    assert np.all(fits["gradient_norm"].drop(failed.index) <= 1e-6)
