@@ -31,6 +31,7 @@ from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
+from .errors import QuoteWarning as QuoteWarning
 from .market import Filters as Filters
 from .market import FxConventions as FxConventions
 from .market import Quotes as Quotes

@@ -1,4 +1,4 @@
-"""Defines the errors that the package raises on purpose; all are subclasses of `NeutralError`."""
+"""Defines the errors that the package raises on purpose, subclasses of `NeutralError`, and its warning."""
 
 
 class NeutralError(Exception):
@@ -19,3 +19,7 @@ class PrecisionError(NeutralError, RuntimeError):
 
 class CalibrationError(NeutralError):
     """A calibration that was called with `throw=True` did not converge."""
+
+
+class QuoteWarning(UserWarning):
+    """Some quotes were refused, or contradict each other; the message says how many and why."""

@@ -28,6 +28,7 @@ class CalibrationStatus(enum.IntEnum):
     nonfinite = Stop.nonfinite
     bad_quotes = 4
     refused = 5
+    useless = 6
 
     @staticmethod
     def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
@@ -48,6 +49,12 @@ class CalibrationStatus(enum.IntEnum):
             status = jnp.where(refused & (status != Stop.nonfinite), int(CalibrationStatus.refused), status)
         return jnp.where(usable, status, int(CalibrationStatus.bad_quotes))
 
+    @staticmethod
+    def where_useless(status: Codes, useless: Flags) -> Codes:
+        """Replace the status `converged` by `useless` in fits that are of no use."""
+        replaced = useless & (status == CalibrationStatus.converged)
+        return jnp.where(replaced, int(CalibrationStatus.useless), status)
+
     @property
     def message(self) -> str:
         """A sentence that says what the status means, and what to do."""
@@ -66,6 +73,8 @@ _MESSAGES = {
     "or has no maturity: check the surface's prices, weights, spreads and mask.",
     CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
     "of finite moments, a strike is off its grid, or its range is too short): take the default engine.",
+    CalibrationStatus.useless: "The gradient vanishes, but the errors are beyond those of any market: check "
+    "the units of prices, volatilities, strikes and maturities, the forwards, and which quotes are calls.",
 }
 
 
@@ -127,7 +136,7 @@ class CalibrationResult(eqx.Module):
 
     @property
     def converged(self) -> Flags | np.bool_:
-        """Whether the status is `converged`: the fit is at a stationary point; shape of `status`."""
+        """Whether the status is `converged`: a stationary point that is of use; shape of `status`."""
         return self.status == CalibrationStatus.converged
 
     def __len__(self) -> int:
