@@ -8,7 +8,7 @@ import pandas as pd
 from ..errors import DataError
 from .american_quotes import european_quotes
 from .cash_parity import MAX_REJECTED, implied_forwards
-from .cleaning import arbitrage_reasons
+from .cleaning import arbitrage_reasons, outside_reasons
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
@@ -91,8 +91,8 @@ def prepare(
     """Filter a snapshot's quotes and add what a calibration needs.
 
     The rules on single quotes come first. Then come each expiry's forward and the European equivalents of
-    American quotes, and last the rules on moneyness and static arbitrage and the limits on size. No row is
-    lost: every quote is in one of the two tables.
+    American quotes, and last the rules on moneyness, static arbitrage and no-arbitrage intervals
+    and the limits on size. No row is lost: every quote is in one of the two tables.
 
     Args:
         quotes: The result of a loader.
@@ -124,6 +124,7 @@ def prepare(
     if filters.arbitrage:
         passed = np.flatnonzero(reason == "")
         reason[passed] = arbitrage_reasons(frame.iloc[passed], quotes.settlement)
+    _refuse(reason, outside_reasons(frame, quotes.settlement))
     passed = np.flatnonzero(reason == "")
     reason[passed] = guard_reasons(frame, passed, filters)
     kept = frame.iloc[sorted_rows(frame, np.flatnonzero(reason == ""))].reset_index(drop=True)

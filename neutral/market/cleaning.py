@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..options.kinds import Settlement
+from ..quotes.outside import REASONS, outside_codes
 
 TOLERANCE = 1e-10  # largest violation that is ignored, relative to the forward
 ROUNDING = 9  # decimals to which spreads, relative to the forward, are compared
@@ -91,6 +92,31 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> n
         changed = set(quotes.expiry[refused].tolist())
         for e in changed:
             members[e] = members[e][~np.isin(members[e], refused)]
+    return reasons
+
+
+def outside_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> np.ndarray:
+    """Return the reason for each row whose prices from bid to ask no volatility gives, or "".
+
+    Args:
+        frame: As for `arbitrage_reasons`. Without a forward or a price a row has no reason.
+        settlement: Unit of the prices: "cash" or "coin".
+
+    Returns:
+        Strings, shape (rows,), dtype object.
+    """
+    from ..options.terms import unit as price_unit  # loads JAX
+
+    names = ("strike", "forward", "bid_price", "ask_price", "mid_price_clean", "discount")
+    strike, forward, bid, ask, mid, discount = (frame[name].to_numpy(float) for name in names)
+    with np.errstate(all="ignore"):  # numbers that are not finite and positive, whose rows have other reasons
+        unit = np.asarray(price_unit(discount, forward, settlement))
+        k = np.log(strike / forward)
+        prices = (x / unit for x in (mid, bid, ask))
+        codes = outside_codes(*prices, k=k, is_call=frame["kind"].to_numpy(bool))
+    reasons = np.full(len(frame), "", dtype=object)
+    for code, reason in REASONS.items():
+        reasons[codes == code] = reason
     return reasons
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from .outside import REASONS
 
 LARGEST_FALL = 0.1  # of the total variance; smaller falls come from errors of single quotes
+NEAR = 0.75  # standard deviations from the forward to the strikes between which the variance is interpolated
 
 
 def refusals(refused: Int[np.ndarray, "..."], index: Int[np.ndarray, "..."]) -> list[dict[str, Any]]:
@@ -29,17 +30,25 @@ def notice_of_refusals(rows: list[dict[str, Any]], kept: int) -> str:
 
 
 def notice_of_calendar(
-    t: Float[np.ndarray, "... T"], stdev: Float[np.ndarray, "... T"], mask: Bool[np.ndarray, "... 2 T K"]
+    t: Float[np.ndarray, "... T"],
+    k: Float[np.ndarray, "... T K"],
+    *,
+    stdev: Float[np.ndarray, "... T"],
+    mask: Bool[np.ndarray, "... 2 T K"],
 ) -> str:
     """Say where the total variance at the money falls from one expiry to the next, or "".
 
+    Only expiries count that have a strike on either side of the forward, `NEAR` deviations away or nearer.
+
     Args:
         t: Maturities in years.
+        k: Log-forward moneyness.
         stdev: Total standard deviations at the money.
         mask: True where a quote exists.
     """
-    has_quotes = np.any(mask, axis=(-3, -1))
-    lanes = (np.reshape(x, (-1, np.shape(t)[-1])) for x in (t, stdev, has_quotes))
+    near = np.any(mask, axis=-3) & (np.abs(k) <= NEAR * np.expand_dims(stdev, -1))
+    known = np.any(near & (k <= 0.0), axis=-1) & np.any(near & (k >= 0.0), axis=-1)
+    lanes = (np.reshape(x, (-1, np.shape(t)[-1])) for x in (t, stdev, known))
     for times, deviations, rows in zip(*lanes, strict=True):
         fall = calendar_fall(times[rows], deviations[rows] ** 2)
         if fall:

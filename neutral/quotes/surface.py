@@ -405,7 +405,8 @@ class QuoteSurface(eqx.Module):
 def _tell(surface: QuoteSurface) -> None:
     """Warn about refused quotes, and about calendar arbitrage at the money."""
     quotes = notice_of_refusals(surface.refusals(), int(np.sum(surface.mask)))
-    calendar = notice_of_calendar(*(np.asarray(x) for x in (surface.t, surface.stdev, surface.mask)))
+    t, k, stdev, mask = (np.asarray(x) for x in (surface.t, surface.k, surface.stdev, surface.mask))
+    calendar = notice_of_calendar(t, k, stdev=stdev, mask=mask)
     for notice in filter(None, (quotes, calendar)):
         warnings.warn(notice, QuoteWarning, stacklevel=3)
 

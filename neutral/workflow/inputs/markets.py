@@ -13,10 +13,13 @@ from ...errors import NeutralError
 from ...market import Split, prepare
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
+from ...market.reading import ReadingCheck, check_reading
+from ...times import minute_text
 from ..config import Document
 from .archive import OpenedFile, open_file, without_folder
 
 UNKNOWN = "-"  # the underlying of a file that cannot be read
+SHOWN_FINDINGS = 10
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
 ConfigOf = Callable[[str], Document]
@@ -36,11 +39,22 @@ class Market:
     sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
     file_sha256: str = ""  # of the bytes of the file as on the disk
     reason: str = ""  # why the quotes cannot be used; "" if they can
+    check: ReadingCheck | None = None  # numbers that show whether the quotes were read as they were meant
 
     @property
     def n_rejected(self) -> int:
         """The number of rows that are refused."""
         return 0 if self.rejected is None else len(self.rejected)
+
+    @property
+    def title(self) -> str:
+        """The underlying and the time to the minute, or the name of the file if the time is unknown."""
+        return f"{self.underlying} {minute_text(self.timestamp) or self.file.split('.')[0]}"
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is not as in an ordinary market, a sentence each; see `check_reading`."""
+        return () if self.check is None else self.check.findings
 
     @property
     def data_sha256(self) -> str:
@@ -134,7 +148,22 @@ def read_market(
         spot=_spot(quotes, kept),
         sha256=quotes.sha256,
         file_sha256=file_sha256,
+        check=check_reading(kept, rejected),
     )
+
+
+def check_columns(market: Market) -> dict[str, Any]:
+    """Return the numbers of the check of a market and its findings, as columns of a table; {} without one."""
+    if market.check is None:
+        return {}
+    return market.check.numbers | {"findings": "; ".join(market.findings)}
+
+
+def noted(findings: Sequence[str]) -> list[str]:
+    """Return the findings of many markets for a terminal: their number, and the first ones in full."""
+    if not findings:
+        return []
+    return [f"{len(findings)} findings about what was read:", *findings[:SHOWN_FINDINGS]]
 
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
