@@ -17,6 +17,10 @@ class PrecisionError(NeutralError, RuntimeError):
     """The computation needs double precision, and single precision is in use."""
 
 
+class ForkError(NeutralError, RuntimeError):
+    """A process that was forked after a computation cannot compute, because JAX's threads are not in it."""
+
+
 class CalibrationError(NeutralError):
     """A calibration that was called with `throw=True` did not converge."""
 

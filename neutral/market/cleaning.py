@@ -222,8 +222,10 @@ def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int | np
     involved = np.flatnonzero((trades.sold == row) | (trades.left == row) | (trades.right == row))
     largest = int(involved[np.argmax(trades.size[involved])])
     kinds = [KINDS[code] for code in np.unique(trades.kind[involved])]
-    legs = (int(trades.left[largest]), int(trades.right[largest]))
-    bought = [_name(frame, leg) for leg in legs if leg != NO_QUOTE]
+    left, right = int(trades.left[largest]), int(trades.right[largest])
+    # the left leg is the forward where it is no quote; a right leg that is none is worth nothing
+    bought = ["the forward" if left == NO_QUOTE else _name(frame, left)]
+    bought += [] if right == NO_QUOTE else [_name(frame, right)]
     return (
         f"{' and '.join(kinds)} arbitrage: {_name(frame, int(trades.sold[largest]))} sold at bid against "
         f"{' and '.join(bought)} at ask gains {_size(float(trades.size[largest]), quotes, row)}"

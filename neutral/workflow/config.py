@@ -40,6 +40,12 @@ class DataRules(Section):
     spot: Positive | None = None
     limit: Count | None = None
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments of loaders that are stated, by name; "file" leaves the day count to the loader."""
+        values = {name: getattr(self, name) for name in ("day_count", "rates", "spot")}
+        return {name: x for name, x in values.items() if x is not None and x != "file"}
+
     @cached_property
     def interest(self) -> float | Rates | None:
         """The interest rate for loaders: None, a flat rate, or the history in a file that is read once."""

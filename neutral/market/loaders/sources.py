@@ -79,6 +79,11 @@ class Source:
     _reader: SourceKind
     _content: Content
 
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Names of the further arguments that `quotes` accepts for this kind of file."""
+        return tuple(field.name for field in dataclasses.fields(self._reader.options))
+
     def quotes(self, asset: str | None = None, date: str | Date | None = None, **options: object) -> Quotes:
         """Return the quotes of one asset on one date.
 
@@ -92,7 +97,7 @@ class Source:
             ArgumentError: The loader has no such option, or refuses an argument.
             DataError: The file has no such quotes, or they cannot be used.
         """
-        accepted = [field.name for field in dataclasses.fields(self._reader.options)]
+        accepted = self.options
         unknown = sorted(set(options) - set(accepted))
         if unknown:
             raise ArgumentError(

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from ..inputs.archive import SnapshotFile, is_deribit, list_archive, market_files, underlyings_of
+from ..inputs.archive import SnapshotFile, list_archive, market_files, only_deribit, underlyings_of
 from ..inputs.markets import Market, read_snapshot_markets
 from .config import Config, load_config, shipped_config
 
@@ -41,9 +41,10 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
 
     Args:
         inputs: Folders and files.
-        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files. The
-            underlyings "all" are replaced by those of all files, including files beyond the limit, so that a
-            limit does not change results.
+        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files, which
+            is that for Deribit snapshots unless another file can be read. The underlyings "all" are replaced
+            by those of all files, including files beyond the limit, so that a limit does not change results;
+            where files are not opened for their underlyings, by those that `run.currencies` names.
         changes: Settings to change, as for `Config.replaced`.
 
     Raises:
@@ -52,7 +53,7 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
     """
     files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
     archive = list_archive(files)
-    resolved = _configuration(files, config).resolved(underlyings_of(archive)).replaced(**changes)
+    resolved = _configuration(archive, config).replaced(**changes).resolved(underlyings_of(archive))
     data = resolved.data
     snapshots = archive[: data.limit]
     numbered = (replace(file, position=data.first_index + file.position) for file in snapshots)
@@ -72,13 +73,13 @@ def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
     return make_plan(inputs, path).config
 
 
-def _configuration(files: Sequence[Path], config: Config | str | Path | None) -> Config:
+def _configuration(archive: Sequence[SnapshotFile], config: Config | str | Path | None) -> Config:
     """Return or read the configuration, or choose a shipped one by the kind of the files."""
     if isinstance(config, Config):
         return config
     if config is not None:
         return load_config(config)
-    return shipped_config("deribit" if is_deribit(files) else "equity chain")
+    return shipped_config("deribit" if only_deribit(archive) else "equity chain")
 
 
 def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:

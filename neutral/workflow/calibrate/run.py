@@ -160,7 +160,7 @@ class _Run:
         self._reader = BlockReader(self._blocks, plan.config, load)
         self._stop = threading.Event()
         self._writing = threading.Lock()
-        self.findings: list[str] = []  # about the markets of this run, each with the market's title
+        self.findings: list[tuple[str, str]] = []  # title of a market of this run, and what was found
 
     def all(self) -> int:
         """Run the chains, and return the number of pairs of snapshot and underlying that they fitted.
@@ -247,7 +247,7 @@ class _Run:
             if market.check is not None:
                 numbers = {name: x if isfinite(x) else None for name, x in market.check.numbers.items()}
                 self._store.log(event="check", market=market.title, **numbers, findings=market.findings)
-                self.findings += [f"{market.title}: {finding}" for finding in market.findings]
+            self.findings += [(market.title, finding) for finding in market.findings]
 
     def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
         """Return the fits of each snapshot; a snapshot whose quotes cannot be used has none."""

@@ -44,7 +44,7 @@ class Summary:
     fitted: int  # pairs of snapshot and underlying fitted in this run; the others were in the store before
     seconds: float  # wall time of the run
     reasons: dict[str, int]  # number of fits by the reason why they failed
-    findings: tuple[str, ...] = ()  # about the markets that were read in this run
+    findings: tuple[tuple[str, str], ...] = ()  # title of a market that was read in this run, and what
 
     @property
     def complete(self) -> bool:
@@ -71,7 +71,7 @@ class Summary:
 
 
 def summarise(
-    fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0, findings: Sequence[str] = ()
+    fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0, findings: Sequence[tuple[str, str]] = ()
 ) -> Summary:
     """Summarise a table of fits.
 
@@ -79,7 +79,7 @@ def summarise(
         fits: The table in `fits.parquet`.
         seconds: Wall time of the run.
         fitted: Number of pairs of snapshot and underlying that were fitted in this time.
-        findings: Findings about the markets that were read, each with the market's title.
+        findings: Findings about the markets that were read, each after the market's title.
     """
     table: Any = fits  # type checkers cannot follow the types of pandas
     failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]

@@ -1,5 +1,6 @@
 """Reads markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...errors import NeutralError
+from ...errors import DataError, NeutralError
 from ...market import Split, prepare
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
@@ -40,6 +41,7 @@ class Market:
     file_sha256: str = ""  # of the bytes of the file as on the disk
     reason: str = ""  # why the quotes cannot be used; "" if they can
     check: ReadingCheck | None = None  # numbers that show whether the quotes were read as they were meant
+    unused: tuple[str, ...] = ()  # options of `[data]` that have no effect on this kind of file
 
     @property
     def n_rejected(self) -> int:
@@ -53,8 +55,8 @@ class Market:
 
     @property
     def findings(self) -> tuple[str, ...]:
-        """What is not as in an ordinary market, a sentence each; see `check_reading`."""
-        return () if self.check is None else self.check.findings
+        """What is not as in an ordinary market, see `check_reading`, and options without effect."""
+        return (() if self.check is None else self.check.findings) + self.unused
 
     @property
     def data_sha256(self) -> str:
@@ -75,7 +77,11 @@ def read_markets(
 
     Returns:
         A market for each underlying and time, and one for each file that cannot be read.
+
+    Raises:
+        DataError: No file has any of the underlyings.
     """
+    present: set[str] = set()
     for path in files:
         opened = open_file(path)
         if opened.source is None:
@@ -83,8 +89,13 @@ def read_markets(
             continue
         config = config_of(opened.source.kind)
         for underlying, date in opened.source.snapshots:
+            present.add(underlying)
             if underlyings is None or underlying in underlyings:
                 yield read_market(opened.source, underlying, date, config)
+    if underlyings is not None and present and not present & set(underlyings):
+        raise DataError(
+            f"no file has the underlying {' or '.join(underlyings)}; they have {', '.join(sorted(present))}."
+        )
 
 
 def read_snapshot_markets(
@@ -133,12 +144,15 @@ def read_market(
         file_sha256: The SHA-256 of the bytes of the file.
     """
     name = source.path.name
+    options, unused = _options(source, config)
     try:
-        quotes = source.quotes(underlying, date, **_options(source, config))
+        quotes = source.quotes(underlying, date, **options)
         kept, rejected = prepare(quotes, config.filters.build(), split)
     except NeutralError as error:
         reason = without_folder(error, source.path)
-        return Market(name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason)
+        return Market(
+            name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason, unused=unused
+        )
     return Market(
         file=name,
         underlying=underlying,
@@ -149,21 +163,31 @@ def read_market(
         sha256=quotes.sha256,
         file_sha256=file_sha256,
         check=check_reading(kept, rejected),
+        unused=unused,
     )
 
 
 def check_columns(market: Market) -> dict[str, Any]:
-    """Return the numbers of the check of a market and its findings, as columns of a table; {} without one."""
-    if market.check is None:
-        return {}
-    return market.check.numbers | {"findings": "; ".join(market.findings)}
+    """Return the numbers of the check of a market, and its findings, as columns of a table."""
+    numbers = {} if market.check is None else market.check.numbers
+    return numbers | {"findings": "; ".join(market.findings)}
 
 
-def noted(findings: Sequence[str]) -> list[str]:
-    """Return the findings of many markets for a terminal: their number, and the first ones in full."""
+def noted(findings: Sequence[tuple[str, str]]) -> list[str]:
+    """Return findings for a terminal: how many there are, and each different one with its first market.
+
+    Args:
+        findings: The title of a market and a finding about it, for each finding.
+    """
     if not findings:
         return []
-    return [f"{len(findings)} findings about what was read:", *findings[:SHOWN_FINDINGS]]
+    count = Counter(text for _, text in findings)
+    first = {text: title for title, text in reversed(findings)}
+    lines = [
+        f"  {first[text]}{f' and {n - 1} more' if n > 1 else ''}: {text}"
+        for text, n in count.most_common(SHOWN_FINDINGS)
+    ]
+    return [f"{len(findings)} findings about what was read:", *lines]
 
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
@@ -171,12 +195,21 @@ def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
     return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
 
 
-def _options(source: Source, config: Document) -> dict[str, Any]:
-    """Return the arguments of the loader for a kind of file."""
-    data = config.data
-    if source.kind == "deribit":
-        return {"day_count": data.day_count}
-    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest}
+def _options(source: Source, config: Document) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments of the loader that `[data]` states, and why the other ones have no effect."""
+    given = config.data.given
+    if source.kind == "fx" and not isinstance(given.get("rates", ""), str):
+        # currencies have two rates, which only a file can state
+        unused = [name for name in given if name == "rates" or name not in source.options]
+    else:
+        unused = [name for name in given if name not in source.options]
+    used = {name: value for name, value in given.items() if name not in unused}
+    if "rates" in used and source.kind != "fx":
+        used["rates"] = config.data.interest
+    return used, tuple(
+        f"{name} = {given[name]} is not used: files of kind {source.kind!r} have no such option"
+        for name in unused
+    )
 
 
 def _date(date: datetime) -> datetime | None:

@@ -56,7 +56,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
         "no-arbitrage conditions; it is 0 if a condition binds.</p>",
         html.table(HEADER, [_line(result) for result in results], TEXTS),
         _reasons(results),
-        html.items(found) if found else "",
+        html.items([f"{title}: {text}" for title, text in found]) if found else "",
     ]
     for result in drawable[:pictures]:
         body += _pictures(result)

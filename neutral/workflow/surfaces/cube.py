@@ -147,7 +147,7 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
         lines += [f"{count} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS)]
     if "findings" in rows:
         found = rows[rows["findings"].fillna("") != ""]
-        lines += noted([f"{row.currency} {row.snapshot_ts}: {row.findings}" for row in found.itertuples()])
+        lines += noted([(f"{row.currency} {row.snapshot_ts}", row.findings) for row in found.itertuples()])
     if test_from is None:
         return "\n".join([*lines, str(summarise_cube(cube))])
     try:
