@@ -19,6 +19,13 @@ def enable_x64() -> None:
     jax.config.update("jax_enable_x64", True)
 
 
+def is_double() -> bool:
+    """Whether JAX computes in double precision."""
+    import jax
+
+    return bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def require_precision(precision: Precision, **arrays: object) -> type:
     """Return the dtype to compute in, and refuse inputs that have already lost digits.
 
@@ -34,15 +41,13 @@ def require_precision(precision: Precision, **arrays: object) -> type:
             input is float32 or float16.
         ForkError: This process was forked from one that had computed before.
     """
-    import jax
-
     _refuse_fork()
 
     if precision == "float32":
         return np.float32
     if precision != "float64":
         raise PrecisionError(f"precision={precision!r} is not supported; use 'float64' or 'float32'.")
-    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+    if not is_double():
         raise PrecisionError(
             "Double precision is off in JAX: call neutral.enable_x64() first (or set JAX_ENABLE_X64=1). "
             "Prices in float32 lose about 10 of 16 digits; precision='float32' accepts that."

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
+from ..precision import is_double
 from ..quotes.notices import NEAR, calendar_fall
 from ..quotes.table import LARGEST_VOL, LEAST_VOL
 from .filters import is_choice
@@ -147,9 +148,11 @@ def _at_the_money(kept: pd.DataFrame, price: np.ndarray, t: np.ndarray) -> np.nd
 
 
 def _stdevs(price: np.ndarray, k: np.ndarray, is_call: np.ndarray) -> np.ndarray:
-    """Invert Black's formula for any number of prices, `AT_A_TIME` at a time."""
+    """Invert Black's formula for any number of prices, `AT_A_TIME` at a time; nan in single precision."""
     from ..options.inversion import implied_stdev  # loads JAX
 
     count = len(price)
+    if not is_double():
+        return np.full(count, np.nan)
     index = np.resize(np.arange(count), -(-count // AT_A_TIME) * AT_A_TIME).reshape(-1, AT_A_TIME)
     return np.concatenate([np.asarray(implied_stdev(price[i], k[i], is_call[i])) for i in index])[:count]

@@ -141,7 +141,13 @@ def list_archive(files: Sequence[Path]) -> list[SnapshotFile]:
     if any(snapshot.underlyings is not None for snapshot in others):
         snapshots = [_with_underlyings(snapshot) for snapshot in snapshots]
     if others:
-        snapshots = sorted([*snapshots, *others], key=lambda snapshot: (snapshot.time, snapshot.name))
+
+        def place(snapshot: SnapshotFile) -> tuple[bool, datetime, str]:
+            """Sort by time; a file that cannot be read does not move the Deribit snapshots beside it."""
+            unreadable = snapshot.underlyings is None and snapshot.date is not None
+            return bool(deribit) and unreadable, snapshot.time, snapshot.name
+
+        snapshots = sorted([*snapshots, *others], key=place)
     return [replace(snapshot, position=i) for i, snapshot in enumerate(snapshots)]
 
 
