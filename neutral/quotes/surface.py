@@ -21,6 +21,7 @@ from ..typing import Numbers, Real, Scalar, Values
 from .cells import Cells
 from .notices import notice_of_calendar, notice_of_refusals, refusals
 from .outside import outside_codes
+from .shapes import broadcast, quote_shape
 from .table import Columns, columns_of, normalised_prices
 from .vols import market_vols
 
@@ -197,14 +198,14 @@ class QuoteSurface(eqx.Module):
         """
         require_precision("float64")
         t, k, prices = (as_numbers(n, x) for n, x in (("t", t), ("k", k), ("prices", prices)))
-        shape = _quote_shape(t, k, prices)
-        listed = _broadcast("mask", np.asarray(mask, bool), shape)
+        shape = quote_shape(t, k, prices)
+        listed = broadcast("mask", np.asarray(mask, bool), shape)
 
         def full(name: str, x: Values) -> np.ndarray:
-            return _broadcast(name, as_numbers(name, x), shape)
+            return broadcast(name, as_numbers(name, x), shape)
 
         def line(name: str, x: Values) -> np.ndarray:
-            return _broadcast(name, as_numbers(name, x), np.shape(t))
+            return broadcast(name, as_numbers(name, x), np.shape(t))
 
         prices, bid, ask = (full(n, x) for n, x in (("prices", prices), ("bid", bid), ("ask", ask)))
         is_call = np.broadcast_to(np.arange(2)[:, None, None] == 0, shape)
@@ -225,11 +226,11 @@ class QuoteSurface(eqx.Module):
             ask=np.where(kept, ask, np.nan),
             weight=np.where(kept, full("weight", weight), 0.0),
             mask=kept,
-            train=kept & _broadcast("train", np.asarray(train, bool), shape),
+            train=kept & broadcast("train", np.asarray(train, bool), shape),
             vol=vol,
             vega=vega,
             stdev=stdev,
-            index=np.where(listed, _broadcast("index", np.asarray(index), shape), -1),
+            index=np.where(listed, broadcast("index", np.asarray(index), shape), -1),
             settlement=settlement,
             refused=refused,
         )
@@ -409,29 +410,6 @@ def _tell(surface: QuoteSurface) -> None:
     calendar = notice_of_calendar(t, k, stdev=stdev, mask=mask)
     for notice in filter(None, (quotes, calendar)):
         warnings.warn(notice, QuoteWarning, stacklevel=3)
-
-
-def _quote_shape(t: Numbers, k: Numbers, prices: Numbers) -> tuple[int, ...]:
-    """Return the common shape (..., 2, T, K) of the quotes, after checking that t, k and prices fit it."""
-    shapes = f"t {np.shape(t)}, k {np.shape(k)} and prices {np.shape(prices)}"
-    rule = "expected t (..., T), k (..., T, K) and prices (..., 2, T, K), calls first"
-    if np.ndim(t) < 1 or np.ndim(k) != np.ndim(t) + 1 or np.shape(k)[:-1] != np.shape(t) or not np.size(k):
-        raise ArgumentError(f"The shapes of {shapes} do not fit; {rule}.")
-    shape = (*np.shape(k)[:-2], 2, *np.shape(k)[-2:])
-    try:
-        if np.broadcast_shapes(shape, np.shape(prices)) == shape:
-            return shape
-    except ValueError:
-        pass
-    raise ArgumentError(f"The shapes of {shapes} do not fit; {rule}.")
-
-
-def _broadcast(name: str, values: Numbers, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a copy of the values in a shape; values of a shape that does not broadcast to it are refused."""
-    try:
-        return np.array(np.broadcast_to(values, shape))
-    except ValueError:
-        raise ArgumentError(f"{name} must broadcast to shape {shape}, got {np.shape(values)}.") from None
 
 
 def _check_shape(name: str, value: ArrayLike, field: Numbers) -> None:
