@@ -1,17 +1,19 @@
 """Turns quotes into a surface: computes forwards, filters and splits, and lists every rejected row."""
 
+import warnings
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, QuoteWarning
 from .american_quotes import european_quotes
 from .cash_parity import MAX_REJECTED, implied_forwards
 from .cleaning import arbitrage_reasons, outside_reasons
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
+from .reading import check_reading
 from .split import Split
 
 _LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of zero open interest is finite
@@ -33,6 +35,9 @@ def build_surface(
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
+    A `QuoteWarning` tells of quotes that contradict each other or whose unit is in doubt; see
+    `check_reading`.
+
     Args:
         quotes: The result of a loader.
         filters: Liquidity rules; None takes the defaults of `Filters`.
@@ -47,6 +52,8 @@ def build_surface(
         PrecisionError: Double precision is off.
     """
     kept, rejected = prepare(quotes, filters, split, rate)
+    for finding in check_reading(kept, rejected).doubts:
+        warnings.warn(f"{quotes.path}: {finding}.", QuoteWarning, stacklevel=2)
     return surface_of(kept), rejected
 
 
@@ -55,7 +62,8 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
     from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
-    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0])
+    # `prepare` has refused the quotes without volatility, and `check_reading` tells of calendar arbitrage
+    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0], warn=False)
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:

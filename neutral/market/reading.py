@@ -30,7 +30,7 @@ class ReadingCheck:
         highest_vol: Highest volatility at the money of an expiry, decimal.
         forward_jump: Largest change of the forward, up or down, from one expiry to the next, relative.
         refused_share: Share of the quotes that were refused for a fault.
-        findings: What is not as in an ordinary market, a sentence each.
+        doubts: Why the quotes contradict each other, or their unit is in doubt, a sentence each.
     """
 
     parity_error: float
@@ -38,12 +38,20 @@ class ReadingCheck:
     highest_vol: float
     forward_jump: float
     refused_share: float
-    findings: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is not as in an ordinary market, a sentence each: the doubts, and a large share refused."""
+        if self.refused_share > LARGEST_SHARE_REFUSED:
+            refused = f"{self.refused_share:.0%} of the quotes are refused for a fault; see their reasons"
+            return (*self.doubts, refused)
+        return self.doubts
 
     @property
     def numbers(self) -> dict[str, float]:
         """The numbers by name."""
-        names = [field.name for field in dataclasses.fields(self) if field.name != "findings"]
+        names = [field.name for field in dataclasses.fields(self) if field.name != "doubts"]
         return {name: getattr(self, name) for name in names}
 
 
@@ -74,11 +82,11 @@ def check_reading(kept: pd.DataFrame, rejected: pd.DataFrame) -> ReadingCheck:
     )
     steep = jumps > FORWARD_JUMP + FORWARD_DRIFT * np.diff(t)
     fall = calendar_fall(t[known], stdev[known] ** 2)
-    return dataclasses.replace(check, findings=tuple(_findings(check, bool(steep.any()), fall)))
+    return dataclasses.replace(check, doubts=tuple(_doubts(check, bool(steep.any()), fall)))
 
 
-def _findings(check: ReadingCheck, steep: bool, fall: str) -> list[str]:
-    """Say what is not as in an ordinary market."""
+def _doubts(check: ReadingCheck, steep: bool, fall: str) -> list[str]:
+    """Say where quotes contradict each other, and which unit is in doubt."""
     found = []
     if check.parity_error > LARGEST_PARITY_ERROR:
         found.append(
@@ -95,8 +103,6 @@ def _findings(check: ReadingCheck, steep: bool, fall: str) -> list[str]:
             f"the forward changes by {check.forward_jump:.2%} from one expiry to the next: several "
             "underlyings may be mixed, or a forward is wrong"
         )
-    if check.refused_share > LARGEST_SHARE_REFUSED:
-        found.append(f"{check.refused_share:.0%} of the quotes are refused for a fault; see their reasons")
     return [*found, f"calendar arbitrage: {fall}"] if fall else found
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neutral.market import check_reading
+from neutral.market import Filters, check_reading
 from neutral.options import black
 
 STRIKES = np.arange(80.0, 121.0, 4.0)
@@ -80,3 +80,26 @@ def test_quotes_far_from_the_money_say_nothing_about_the_volatility_there():
     check = check_reading(far[far["maturity"] > 0.2], NOTHING)
     assert np.isnan(check.highest_vol) or check.highest_vol == pytest.approx(0.2)
     assert check.findings == ()
+
+
+def test_a_surface_of_a_mixed_up_file_is_built_with_a_warning(tmp_path):
+    from neutral import QuoteWarning
+    from neutral.market import build_surface, load_equity_chain
+
+    lines = ["date,symbol,under,expiration,strike,put/call,bid,ask"]
+    for days, vol in ((46, 0.5), (109, 0.2)):
+        expiry = pd.Timestamp("2024-03-04") + pd.Timedelta(days=days)
+        for strike in STRIKES:
+            for kind in "CP":
+                price = 100.0 * float(
+                    black.price(np.log(strike / 100.0), vol * np.sqrt(days / 365), kind == "C")
+                )
+                bid, ask = f"{price - 0.01:.4f}", f"{price + 0.01:.4f}"
+                line = f"2024-03-04,X,SPX,{expiry:%Y-%m-%d},{strike},{kind},{bid},{ask}"
+                lines.append(line)
+    path = tmp_path / "chain.csv"
+    path.write_text("\n".join(lines))
+    with pytest.warns(
+        QuoteWarning, match=r"chain\.csv: calendar arbitrage: the volatility at the money is 0\.[45]"
+    ):
+        build_surface(load_equity_chain(path, rates=0.0), Filters(min_quotes=3))
