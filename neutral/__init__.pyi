@@ -29,8 +29,10 @@ from .diagnostics import walk_forward as walk_forward
 from .errors import ArgumentError as ArgumentError
 from .errors import CalibrationError as CalibrationError
 from .errors import DataError as DataError
+from .errors import ForkError as ForkError
 from .errors import NeutralError as NeutralError
 from .errors import PrecisionError as PrecisionError
+from .errors import QuoteWarning as QuoteWarning
 from .market import DividendSchedule as DividendSchedule
 from .market import Filters as Filters
 from .market import FxConventions as FxConventions

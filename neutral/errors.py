@@ -1,4 +1,4 @@
-"""Defines the errors that the package raises on purpose; all are subclasses of `NeutralError`."""
+"""Defines the errors that the package raises on purpose, subclasses of `NeutralError`, and its warning."""
 
 
 class NeutralError(Exception):
@@ -17,5 +17,13 @@ class PrecisionError(NeutralError, RuntimeError):
     """The computation needs double precision, and single precision is in use."""
 
 
+class ForkError(NeutralError, RuntimeError):
+    """A process that was forked after a computation cannot compute, because JAX's threads are not in it."""
+
+
 class CalibrationError(NeutralError):
     """A calibration that was called with `throw=True` did not converge."""
+
+
+class QuoteWarning(UserWarning):
+    """Some quotes were refused, or contradict each other; the message says how many and why."""

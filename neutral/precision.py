@@ -1,10 +1,13 @@
-"""Switches on double precision, and refuses to compute in single precision unless the caller accepts it."""
+"""Switches on double precision; refuses to compute in single precision unasked, or in a forked process."""
 
+import os
 from typing import Literal
 
 import numpy as np
 
-from .errors import PrecisionError
+from .errors import ForkError, PrecisionError
+
+_first_process: int | None = None  # the process that computed first, or one that it was forked from
 
 Precision = Literal["float64", "float32"]
 
@@ -14,6 +17,13 @@ def enable_x64() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+
+
+def is_double() -> bool:
+    """Whether JAX computes in double precision."""
+    import jax
+
+    return bool(jax.config.jax_enable_x64)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def require_precision(precision: Precision, **arrays: object) -> type:
@@ -29,14 +39,15 @@ def require_precision(precision: Precision, **arrays: object) -> type:
     Raises:
         PrecisionError: `precision` is unknown, or it is "float64" and JAX runs without double precision or an
             input is float32 or float16.
+        ForkError: This process was forked from one that had computed before.
     """
-    import jax
+    _refuse_fork()
 
     if precision == "float32":
         return np.float32
     if precision != "float64":
         raise PrecisionError(f"precision={precision!r} is not supported; use 'float64' or 'float32'.")
-    if not jax.config.jax_enable_x64:  # pyright: ignore[reportAttributeAccessIssue]
+    if not is_double():
         raise PrecisionError(
             "Double precision is off in JAX: call neutral.enable_x64() first (or set JAX_ENABLE_X64=1). "
             "Prices in float32 lose about 10 of 16 digits; precision='float32' accepts that."
@@ -49,3 +60,20 @@ def require_precision(precision: Precision, **arrays: object) -> type:
                 "(after neutral.enable_x64()), or set precision='float32'."
             )
     return np.float64
+
+
+def _refuse_fork() -> None:
+    """Raise an error in a process that was forked after a computation, where JAX would wait without end.
+
+    The threads of JAX are not copied by a fork, but their locks and queues are.
+    """
+    global _first_process
+    process = os.getpid()
+    if _first_process is None:
+        _first_process = process
+    if process != _first_process:
+        raise ForkError(
+            f"Process {process} was forked from process {_first_process} after that had computed with JAX, "
+            "whose threads a fork does not copy: the next computation would wait without end. Start "
+            "processes with multiprocessing.get_context('spawn'), or use threads."
+        )

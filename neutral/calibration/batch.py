@@ -162,6 +162,8 @@ def _stacked(surfaces: QuoteSurface | Sequence[QuoteSurface]) -> QuoteSurface:
         raise ArgumentError(
             "calibrate_batch takes a stack or a sequence of surfaces, got a single one: use calibrate for it."
         )
+    if not len(surfaces):
+        raise ArgumentError("calibrate_batch needs at least one surface, got a stack without any.")
     return surfaces
 
 

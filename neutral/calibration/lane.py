@@ -21,6 +21,7 @@ from .standard_errors import standard_errors
 from .starts.data import data_starts, search_box
 from .starts.global_search import relative_spread
 from .starts.search import SearchResult, search, search_together
+from .usefulness import is_useless
 
 Tree = TypeVar("Tree")
 _DECADES = (-8.0, 4.0)  # range of log10 of the strength of a pull over the loss
@@ -92,6 +93,9 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     follows = moving & jnp.expand_dims(usable & (best.solution.stop == Stop.converged), -1)
     y = follow(setting, problem, best.solution.y, follows)
     price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
+    at_bound = objective.free & ~moving
+    useless = is_useless(price, clean, problem.targets, free=objective.free, at_bound=at_bound)
+    status = CalibrationStatus.where_useless(status, useless)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
     refused = jnp.any(beyond & jnp.any(used, axis=-3), axis=(-2, -1))
     refused = refused | _misled(frozen_problem, quadrature, at.error)
@@ -111,7 +115,7 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
         prices=jnp.where(mask, _scaled(both, one), 0.0),
         gradient_norm=jnp.where(at.error <= EXACT, 0.0, gradient_norm(objective, best.solution.y, at)) * one,
         condition_number=jax.vmap(_condition)(at.curvature, moving) * one,
-        at_bound=objective.free & ~moving & jnp.expand_dims(jnp.isfinite(one), -1),
+        at_bound=at_bound & jnp.expand_dims(jnp.isfinite(one), -1),
         agreement=best.agreement,
         spread=_spread(frozen_request.setting, frozen_problem, best) * one,
         minima=best.minima,

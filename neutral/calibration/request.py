@@ -122,7 +122,7 @@ class Request(eqx.Module):
         return cls(
             setting=Setting(coordinates, chosen_engine, chosen_loss, penalties),
             solver=chosen_solver,
-            search=search or Search(),
+            search=_checked("search", search, Search, Search),
             from_data=start is None,
             damp=on_degenerate == "damp",
             history=history,

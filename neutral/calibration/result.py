@@ -32,6 +32,7 @@ class CalibrationStatus(enum.IntEnum):
     nonfinite = Stop.nonfinite
     bad_quotes = 4
     refused = 5
+    useless = 6
 
     @staticmethod
     def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
@@ -51,6 +52,12 @@ class CalibrationStatus(enum.IntEnum):
         if refused is not None:
             status = jnp.where(refused & (status != Stop.nonfinite), int(CalibrationStatus.refused), status)
         return jnp.where(usable, status, int(CalibrationStatus.bad_quotes))
+
+    @staticmethod
+    def where_useless(status: Codes, useless: Flags) -> Codes:
+        """Replace the status `converged` by `useless` in fits that are of no use."""
+        replaced = useless & (status == CalibrationStatus.converged)
+        return jnp.where(replaced, int(CalibrationStatus.useless), status)
 
     @property
     def message(self) -> str:
@@ -72,6 +79,8 @@ _MESSAGES = {
     "of finite moments, a strike is off its grid, its range is too short, or its prices are off by more than "
     f"{QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the errors of the fit): take the default engine, or "
     "more nodes, such as Lewis(256).",
+    CalibrationStatus.useless: "The gradient vanishes, but the errors are beyond those of any market: check "
+    "the units of prices, volatilities, strikes and maturities, the forwards, and which quotes are calls.",
 }
 
 
@@ -133,7 +142,7 @@ class CalibrationResult(eqx.Module):
 
     @property
     def converged(self) -> Flags | np.bool_:
-        """Whether the status is `converged`: the fit is at a stationary point; shape of `status`."""
+        """Whether the status is `converged`: a stationary point that is of use; shape of `status`."""
         return self.status == CalibrationStatus.converged
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Weights with which errors of price over vega become exact errors of implied volatility."""
+"""Passes of price fits that end at the least squares of implied volatility itself."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -7,32 +7,41 @@ from ..models import AbstractFourierModel
 from ..quotes.surface import QuoteSurface
 from ..quotes.vols import market_vols
 from .calibrate import price_surface
-from .losses import Loss, market_prices
-
-_NEAR = 1e-6  # error of volatility below which the vega stands for the mean slope
+from .losses import Loss
 
 
 def volatility_weighted(surface: QuoteSurface, model: AbstractFourierModel) -> QuoteSurface:
-    """The surface with weights such that `Loss("vega")` has the gradient of squared errors of volatility.
+    """The surface with which a fit by `Loss("vega")` takes a step towards least squares of volatility.
 
-    The square of an error of price e = c(s) - c(s_q) gets the weight 1 / (m c'(s)), where m = e / (s - s_q)
-    is the mean slope, because then e de / (m c') = (s - s_q) ds. Alternate between a fit and these weights:
-    at a fixed point the sum of squared errors of volatility is stationary, however large the errors are.
+    Let s(c) be the volatility of a price c of a quote, and s_q that of the market. The squared error
+    (s(c) - s_q)^2 is replaced by the parabola (c - c')^2 w that has its slope at the price of the model, and
+    whose curvature w is that of the squared error but at least that of Gauss-Newton, s'(c)^2. Because
+    s'' = -s'^2 d1 d2 / s (Black), the curvature is s'^2 h with h = 1 - (s - s_q) d1 d2 / s.
+    Alternate between a fit and this function: at a fixed point the sum of squared errors of volatility is
+    stationary, however large the errors are, and the passes approach it without oscillation.
 
     Args:
-        surface: One surface, with its original weights in each pass.
+        surface: One surface, with its original prices and weights in each pass.
         model: The fit of the pass before.
 
     Returns:
-        The surface with the new weights; a quote keeps its weight if the price of the model does not
-        determine its volatility.
+        The surface with other prices and weights, which only `Loss("vega")` without `inside="free"` should
+        fit. A quote keeps both if the price of the model does not determine its volatility.
     """
     price = price_surface(model, surface)
     vol, vega, _ = market_vols(surface.t, surface.k, price, surface.mask)
-    gap = vol - surface.vol
-    near = jnp.abs(gap) < _NEAR
-    mean = jnp.where(near, vega, (price - market_prices(surface)) / jnp.where(near, 1.0, gap))
-    scale = Loss("vega").targets(surface, surface.mask).scale
-    factor = scale**2 / (mean * vega)
-    sound = surface.mask & jnp.isfinite(factor) & (factor > 0.0)
-    return eqx.tree_at(lambda s: s.weight, surface, surface.weight * jnp.where(sound, factor, 1.0))
+    error = vol - surface.vol
+    stdev = vol * jnp.sqrt(surface.t)[None, :, None]
+    d1 = 0.5 * stdev - surface.k[None] / stdev
+    curvature = jnp.maximum(1.0 - error * d1 * (d1 - stdev) / vol, 1.0)
+    weight = curvature * (Loss("vega").targets(surface, surface.mask).scale / vega) ** 2
+    target = price - error * vega / curvature
+    sound = surface.mask & jnp.isfinite(weight) & jnp.isfinite(target)
+    return eqx.tree_at(
+        lambda s: (s.weight, s.prices),
+        surface,
+        (
+            surface.weight * jnp.where(sound, weight, 1.0),
+            jnp.where(sound, target, surface.prices),
+        ),
+    )

@@ -149,8 +149,9 @@ def read_inputs(
     Args:
         inputs: Files and folders.
         config: A TOML file of settings; None takes the shipped settings for the kind of each file.
-        underlyings: The underlyings to read; None reads all.
-        limit: The number of files to read, from the first one; None reads all.
+        underlyings: The underlyings to read; None reads those that the TOML file lists, or else all.
+        limit: The number of files to read, from the first one; None reads as many as the TOML file says, or
+            else all.
         data: Values that replace those of the section `[data]`, by key; None replaces nothing.
         columns: Entries that replace those of the section `[columns]`, such as "date=quote_datetime".
 
@@ -162,8 +163,10 @@ def read_inputs(
     from ..workflow.inputs.markets import read_markets
     from ..workflow.progress import counted
 
-    files = market_files(inputs)[:limit]
     settings = load_config(config) if config else None
+    files = market_files(inputs)[: limit or (settings.data.limit if settings else None)]
+    if settings and underlyings is None:
+        underlyings = settings.data.listed
 
     def config_of(kind: str) -> "Document":
         return (settings or shipped_config(kind)).replaced(data=data, columns=column_changes(columns))

@@ -48,12 +48,16 @@ class Posterior:
     reason: str = ""
 
     def intervals(self, level: float = 0.9) -> Float[np.ndarray, "n 2"]:
-        """Compute central credible intervals in natural units."""
+        """Compute central credible intervals in natural units; nan without draws."""
+        if not self.draws.size:
+            return np.full((len(self.names), 2), np.nan)
         tail = 50.0 * (1.0 - level)
         return np.percentile(self.draws, [tail, 100.0 - tail], axis=(0, 1)).T
 
     def standard_errors(self) -> Float[np.ndarray, " n"]:
-        """Compute standard deviations of the draws in natural units."""
+        """Compute standard deviations of the draws in natural units; nan without draws."""
+        if not self.draws.size:
+            return np.full(len(self.names), np.nan)
         return np.std(self.draws, axis=(0, 1), ddof=1)
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
+from ..options.terms import as_numbers
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
 from .arguments import CalibrationArguments
@@ -115,8 +116,10 @@ def profile(
     if reason:
         return Profile(parameter, np.zeros(0), np.zeros(0), np.nan, reason)
     fitted_value = float(fit.at.values[result.names.index(parameter)])
-    grid = _grid(fit, parameter) if values is None else np.asarray(values, float)
+    grid = _grid(fit, parameter) if values is None else _checked_values(values)
     grid = np.sort(grid[grid != fitted_value])
+    if not grid.size:
+        return Profile(parameter, np.array([fitted_value]), np.zeros(1), float(fit.freedom))
     refits = _refits(fit, surface, parameter, grid)
     excess = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
     ratio = np.maximum(excess, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
@@ -128,6 +131,14 @@ def profile(
         root=np.insert(root, insertion, 0.0),
         freedom=float(fit.freedom),
     )
+
+
+def _checked_values(values: Values) -> Float[np.ndarray, " m"]:
+    """Return the caller's values as a flat array, after checking that there are some and all are finite."""
+    numbers = np.ravel(np.asarray(as_numbers("values", values)))
+    if not numbers.size or not np.isfinite(numbers).all():
+        raise ArgumentError(f"values must be one or more finite numbers, got {values!r}; None chooses them.")
+    return numbers
 
 
 def _grid(fit: Fit, parameter: str) -> Float[np.ndarray, " m"]:

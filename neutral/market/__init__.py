@@ -27,6 +27,8 @@ from .loaders.rates import load_rates as load_rates
 from .loaders.sources import Source as Source
 from .loaders.sources import open_source as open_source
 from .quotes import Quotes as Quotes
+from .reading import ReadingCheck as ReadingCheck
+from .reading import check_reading as check_reading
 from .split import Split as Split
 from .split import split_seed as split_seed
 from .staleness import refuse_stale as refuse_stale

@@ -1,18 +1,20 @@
 """Turns quotes into a surface: computes forwards, filters and splits, and lists every rejected row."""
 
+import warnings
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError
+from ..errors import DataError, QuoteWarning
 from .american_quotes import european_quotes
 from .cash_parity import MAX_REJECTED, implied_forwards
-from .cleaning import arbitrage_reasons
+from .cleaning import arbitrage_reasons, outside_reasons
 from .dividends import Dividends, as_schedule
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
+from .reading import check_reading
 from .split import Split
 from .staleness import stale_reasons
 
@@ -39,6 +41,9 @@ def build_surface(
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
+    A `QuoteWarning` tells of quotes that contradict each other or whose unit is in doubt; see
+    `check_reading`.
+
     Args:
         quotes: The result of a loader.
         filters: Liquidity rules; None takes the defaults of `Filters`.
@@ -54,6 +59,8 @@ def build_surface(
         PrecisionError: Double precision is off.
     """
     kept, rejected = prepare(quotes, filters, split, rate, dividends)
+    for finding in check_reading(kept, rejected).doubts:
+        warnings.warn(f"{quotes.path}: {finding}.", QuoteWarning, stacklevel=2)
     return surface_of(kept), rejected
 
 
@@ -62,7 +69,8 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
     from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
-    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0])
+    # `prepare` has refused the quotes without volatility, and `check_reading` tells of calendar arbitrage
+    return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0], warn=False)
 
 
 def surface_table(kept: pd.DataFrame, open_interest_power: float = 0.0) -> pd.DataFrame:
@@ -105,8 +113,8 @@ def prepare(
     """Filter a snapshot's quotes and add what a calibration needs.
 
     The rules on single quotes come first. Then come each expiry's forward and the European equivalents of
-    American quotes, and last the rules on moneyness and static arbitrage and the limits on size. No row is
-    lost: every quote is in one of the two tables.
+    American quotes, and last the rules on moneyness, static arbitrage and no-arbitrage intervals
+    and the limits on size. No row is lost: every quote is in one of the two tables.
 
     Args:
         quotes: The result of a loader.
@@ -145,6 +153,7 @@ def prepare(
     if filters.arbitrage:
         passed = np.flatnonzero(reason == "")
         reason[passed] = arbitrage_reasons(frame.iloc[passed], quotes.settlement)
+    _refuse(reason, outside_reasons(frame, quotes.settlement))
     passed = np.flatnonzero(reason == "")
     reason[passed] = guard_reasons(frame, passed, filters)
     kept = frame.iloc[sorted_rows(frame, np.flatnonzero(reason == ""))].reset_index(drop=True)

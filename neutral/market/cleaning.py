@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..options.kinds import Settlement
+from ..quotes.outside import REASONS, outside_codes
 
 TOLERANCE = 1e-10  # largest violation that is ignored, relative to the forward
 ROUNDING = 9  # decimals to which spreads, relative to the forward, are compared
@@ -91,6 +92,31 @@ def arbitrage_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> n
         changed = set(quotes.expiry[refused].tolist())
         for e in changed:
             members[e] = members[e][~np.isin(members[e], refused)]
+    return reasons
+
+
+def outside_reasons(frame: pd.DataFrame, settlement: Settlement = "cash") -> np.ndarray:
+    """Return the reason for each row whose prices from bid to ask no volatility gives, or "".
+
+    Args:
+        frame: As for `arbitrage_reasons`. Without a forward or a price a row has no reason.
+        settlement: Unit of the prices: "cash" or "coin".
+
+    Returns:
+        Strings, shape (rows,), dtype object.
+    """
+    from ..options.terms import unit as price_unit  # loads JAX
+
+    names = ("strike", "forward", "bid_price", "ask_price", "mid_price_clean", "discount")
+    strike, forward, bid, ask, mid, discount = (frame[name].to_numpy(float) for name in names)
+    with np.errstate(all="ignore"):  # numbers that are not finite and positive, whose rows have other reasons
+        unit = np.asarray(price_unit(discount, forward, settlement))
+        k = np.log(strike / forward)
+        prices = (x / unit for x in (mid, bid, ask))
+        codes = outside_codes(*prices, k=k, is_call=frame["kind"].to_numpy(bool))
+    reasons = np.full(len(frame), "", dtype=object)
+    for code, reason in REASONS.items():
+        reasons[codes == code] = reason
     return reasons
 
 
@@ -196,8 +222,10 @@ def _reason(frame: pd.DataFrame, quotes: _Quotes, trades: _Trades, row: int | np
     involved = np.flatnonzero((trades.sold == row) | (trades.left == row) | (trades.right == row))
     largest = int(involved[np.argmax(trades.size[involved])])
     kinds = [KINDS[code] for code in np.unique(trades.kind[involved])]
-    legs = (int(trades.left[largest]), int(trades.right[largest]))
-    bought = [_name(frame, leg) for leg in legs if leg != NO_QUOTE]
+    left, right = int(trades.left[largest]), int(trades.right[largest])
+    # the left leg is the forward where it is no quote; a right leg that is none is worth nothing
+    bought = ["the forward" if left == NO_QUOTE else _name(frame, left)]
+    bought += [] if right == NO_QUOTE else [_name(frame, right)]
     return (
         f"{' and '.join(kinds)} arbitrage: {_name(frame, int(trades.sold[largest]))} sold at bid against "
         f"{' and '.join(bought)} at ask gains {_size(float(trades.size[largest]), quotes, row)}"

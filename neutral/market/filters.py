@@ -229,13 +229,13 @@ def guard_reasons(frame: pd.DataFrame, passed: np.ndarray, filters: Filters) -> 
     quotes = quotes.iloc[sorted_rows(quotes, np.arange(len(quotes)))]
     if filters.max_expiries is not None:
         expiries = quotes.groupby("expiry_datetime")
-        interest = expiries["open_interest"].sum() if "open_interest" in quotes else expiries.size()
+        has_interest = "open_interest" in quotes
+        interest = expiries["open_interest"].sum() if has_interest else expiries.size()
         # the sort is stable: of equal expiries the earlier one comes first
         largest = interest.sort_values(ascending=False, kind="stable").index[: filters.max_expiries]
         small = ~quotes["expiry_datetime"].isin(largest)
-        reasons[quotes.index[small]] = (
-            f"the expiry is not among the {filters.max_expiries} with the largest open interest"
-        )
+        most = "the largest open interest" if has_interest else "the most quotes"
+        reasons[quotes.index[small]] = f"the expiry is not among the {filters.max_expiries} with {most}"
         quotes = quotes[~small]
     if filters.max_quotes is not None and len(quotes) > filters.max_quotes:
         sample = quotes.index.to_series().sample(n=filters.max_quotes, random_state=filters.sample_seed)

@@ -56,15 +56,17 @@ def terms(
         settlement: "cash", or "coin" for inverse options, whose pay-off and price are in the underlying.
         spot: Spot, > 0. Without a forward, forward = spot e^{(rate - dividend) maturity}. With a rate,
             discount = e^{-rate maturity}.
-        rate: Continuously compounded rate, 1/yr; 0 if None. It needs `spot`.
-        dividend: Continuous dividend or convenience yield, 1/yr; 0 if None. It needs `spot`.
+        rate: Continuously compounded rate, 1/yr; 0 if None. It needs `spot`, and excludes `discount`.
+        dividend: Continuous dividend or convenience yield, 1/yr; 0 if None. It needs `spot`, and excludes
+            `forward`.
         precision: Floating-point type to compute in.
 
     Returns:
         The terms, in arrays of that type.
 
     Raises:
-        ArgumentError: a term is missing, not finite or of the wrong sign, or the shapes do not broadcast.
+        ArgumentError: a term is missing, not finite or of the wrong sign, two terms state the same, or the
+            shapes do not broadcast.
         PrecisionError: double precision is off.
     """
     if settlement not in ("cash", "coin"):
@@ -81,6 +83,7 @@ def terms(
     is_call = call_flags(kind)
     _check_shapes(arrays | {"kind": is_call})
     if spot is not None:
+        _check_consistent(forward, discount, rate, dividend)
         arrays = _from_spot(arrays, forward)
     elif forward is None:
         raise ArgumentError("forward is missing: pass forward=, or spot= with rate= and dividend=.")
@@ -91,6 +94,23 @@ def terms(
     is_coin = np.asarray(settlement == "coin")
     names = ("forward", "strike", "maturity", "discount")
     return Terms(**{name: arrays[name] for name in names}, is_call=is_call, is_coin=is_coin)
+
+
+def _check_consistent(
+    forward: Values | None, discount: Values, rate: Values | None, dividend: Values | None
+) -> None:
+    """Refuse two arguments that state the same: forward and dividend, or discount and rate."""
+    has_discount = isinstance(discount, Tracer) or bool(np.any(np.asarray(discount) != 1.0))
+    pairs = {
+        "forward= and dividend=": forward is not None and dividend is not None,
+        "discount= and rate=": has_discount and rate is not None,
+    }
+    for pair, both in pairs.items():
+        if both:
+            raise ArgumentError(
+                f"{pair} state the same with spot=, and may contradict each other; pass one of the two. The "
+                "forward is spot e^{(rate - dividend) maturity}, and the discount factor e^{-rate maturity}."
+            )
 
 
 def _from_spot(arrays: dict[str, Numbers], forward: Values | None) -> dict[str, Numbers]:

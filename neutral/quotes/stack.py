@@ -1,5 +1,6 @@
 """Stacks of quote surfaces, which are padded to a common shape and have a leading axis."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import jax
@@ -45,10 +46,12 @@ def pad(surface: QuoteSurface, maturities: int, strikes: int) -> QuoteSurface:
     """
     rows = maturities - surface.shape[0]
     columns = strikes - surface.shape[1]
-    if (rows, columns) == (0, 0):
+    if (rows, columns) == (0, 0) and surface.refused is not None:
         return surface
     empty = {"bid": np.nan, "ask": np.nan, "mask": False, "train": False, "index": -1}
     empty |= {"forward": 1.0, "discount": 1.0, "stdev": 1.0, "vol": 1.0}
+    if surface.refused is None:
+        surface = dataclasses.replace(surface, refused=np.zeros(np.shape(surface.mask), np.int8))
 
     def padded_field(name: str) -> np.ndarray:
         x = np.asarray(getattr(surface, name))

@@ -4,7 +4,8 @@ A cell of the grid is a strike of an expiry. It holds two quotes, call and put, 
 spread, weight and mask. A model is priced once per cell, and each quote has a residual.
 """
 
-from typing import NamedTuple, Self
+import warnings
+from typing import Any, NamedTuple, Self
 
 import equinox as eqx
 import jax
@@ -12,12 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Bool, Float, Int
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, QuoteWarning
 from ..options.kinds import Settlement
 from ..options.terms import as_numbers, unit
 from ..precision import require_precision
 from ..typing import Numbers, Real, Scalar, Values
 from .cells import Cells
+from .notices import notice_of_calendar, notice_of_refusals, refusals
+from .outside import outside_codes
+from .shapes import broadcast, quote_shape
 from .table import Columns, columns_of, normalised_prices
 from .vols import market_vols
 
@@ -72,6 +76,8 @@ class QuoteSurface(eqx.Module):
         stdev: Total standard deviation at the money, volatility times sqrt(t), of each maturity.
         index: Row of the quote in the table that the surface was built from; -1 where padded.
         settlement: "cash" or "coin", the unit of the quoted prices.
+        refused: Why a quote is not in `mask`: a code of `neutral.quotes.outside.REASONS`; 0 for all other
+            cells. None in a surface that an older version of the package has saved.
     """
 
     t: Float[Numbers, "... T"]
@@ -89,10 +95,14 @@ class QuoteSurface(eqx.Module):
     stdev: Float[Numbers, "... T"]
     index: Int[Numbers, "... 2 T K"]
     settlement: Settlement = eqx.field(static=True, default="cash")
+    refused: Int[Numbers, "... 2 T K"] | None = None
 
     @classmethod
-    def from_quotes(cls, frame: Columns, settlement: Settlement = "cash") -> Self:
+    def from_quotes(cls, frame: Columns, settlement: Settlement = "cash", *, warn: bool = True) -> Self:
         """Build a surface from a table with one row per listed option.
+
+        A quote that no volatility gives is refused: it is not in `mask`, so nothing is fitted to it, and
+        `refusals()` lists it with its reason.
 
         Args:
             frame: DataFrame or mapping with the columns forward, strike, maturity (years), kind ("call",
@@ -100,12 +110,15 @@ class QuoteSurface(eqx.Module):
                 and ask (volatilities if there is a column vol, else prices), weight (relative, > 0) and train
                 (boolean).
             settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying).
+            warn: Whether a `QuoteWarning` tells of refused quotes and of calendar arbitrage at the money;
+                `warnings.simplefilter("error", neutral.QuoteWarning)` makes it an error.
 
         Returns:
             The padded surface.
 
         Raises:
-            ArgumentError: the table or the settlement is not valid; the message names the column or the row.
+            ArgumentError: the table or the settlement is not valid, or volatilities are in percent; the
+                message names the column or the row.
             PrecisionError: double precision is off.
         """
         require_precision("float64")
@@ -117,7 +130,7 @@ class QuoteSurface(eqx.Module):
         units = np.asarray(unit(column["discount"], column["forward"], settlement))
         prices, bid, ask = normalised_prices(column, units, k[cells.row, cells.slot], column["maturity"])
         rows = cells.row.size
-        return cls.from_arrays(
+        surface = cls.from_arrays(
             cells.t,
             k,
             cells.quotes(prices, 0.0),
@@ -130,7 +143,11 @@ class QuoteSurface(eqx.Module):
             forward=cells.line(column["forward"]),
             discount=cells.line(column["discount"]),
             settlement=settlement,
+            warn=False,
         )
+        if warn:
+            _tell(surface)
+        return surface
 
     @classmethod
     def from_arrays(
@@ -148,11 +165,13 @@ class QuoteSurface(eqx.Module):
         forward: Values = 1.0,
         discount: Values = 1.0,
         settlement: Settlement = "cash",
+        warn: bool = True,
     ) -> Self:
         """Build a surface, or with leading axes a stack of surfaces, from padded arrays.
 
         The shapes after any leading axes are (T,) for maturities, (T, K) for strikes and (2, T, K) for calls
-        and puts. Arguments with a default broadcast.
+        and puts. Arguments with a default broadcast. A quote that no volatility gives is refused as in
+        `from_quotes`.
 
         Args:
             t: Maturities in years, ascending, > 0, (T,).
@@ -168,46 +187,60 @@ class QuoteSurface(eqx.Module):
             discount: Discount factor of each maturity, (T,).
             settlement: "cash" or "coin", the unit of the source's prices. Prices, bids and asks are
                 normalised in either case.
+            warn: As for `from_quotes`.
 
         Returns:
             The surface or stack.
 
         Raises:
-            ArgumentError: t, k or prices are not numbers.
+            ArgumentError: an argument does not hold numbers, or its shape does not fit the others.
             PrecisionError: double precision is off.
         """
         require_precision("float64")
         t, k, prices = (as_numbers(n, x) for n, x in (("t", t), ("k", k), ("prices", prices)))
-        shape = np.broadcast_shapes(np.shape(k)[:-2] + (2,) + np.shape(k)[-2:], np.shape(prices))
-        mask = np.broadcast_to(np.asarray(mask, bool), shape)
+        shape = quote_shape(t, k, prices)
+        listed = broadcast("mask", np.asarray(mask, bool), shape)
 
-        def full(x: Values) -> np.ndarray:
-            return np.array(np.broadcast_to(np.asarray(x, np.float64), shape))
+        def full(name: str, x: Values) -> np.ndarray:
+            return broadcast(name, as_numbers(name, x), shape)
 
-        def line(x: Values) -> np.ndarray:
-            return np.array(np.broadcast_to(np.asarray(x, np.float64), np.shape(t)))
+        def line(name: str, x: Values) -> np.ndarray:
+            return broadcast(name, as_numbers(name, x), np.shape(t))
 
+        prices, bid, ask = (full(n, x) for n, x in (("prices", prices), ("bid", bid), ("ask", ask)))
+        is_call = np.broadcast_to(np.arange(2)[:, None, None] == 0, shape)
+        k_of_quotes = np.broadcast_to(np.expand_dims(k, -3), shape)
+        refused = np.where(listed, outside_codes(prices, bid, ask, k=k_of_quotes, is_call=is_call), 0)
+        kept = listed & (refused == 0)
         if index is None:
             index = np.broadcast_to(np.arange(np.prod(shape[-3:])).reshape(shape[-3:]), shape)
-        prices = np.where(mask, full(prices), 0.0)
-        vol, vega, stdev = (np.asarray(x) for x in market_vols(t, k, prices, mask))
-        return cls(
+        prices = np.where(kept, prices, 0.0)
+        vol, vega, stdev = (np.asarray(x) for x in market_vols(t, k, prices, kept))
+        surface = cls(
             t=t,
-            forward=line(forward),
-            discount=line(discount),
+            forward=line("forward", forward),
+            discount=line("discount", discount),
             k=k,
             prices=prices,
-            bid=np.where(mask, full(bid), np.nan),
-            ask=np.where(mask, full(ask), np.nan),
-            weight=np.where(mask, full(weight), 0.0),
-            mask=np.array(mask),
-            train=np.array(mask & train),
+            bid=np.where(kept, bid, np.nan),
+            ask=np.where(kept, ask, np.nan),
+            weight=np.where(kept, full("weight", weight), 0.0),
+            mask=kept,
+            train=kept & broadcast("train", np.asarray(train, bool), shape),
             vol=vol,
             vega=vega,
             stdev=stdev,
-            index=np.where(mask, index, -1),
+            index=np.where(listed, broadcast("index", np.asarray(index), shape), -1),
             settlement=settlement,
+            refused=refused,
         )
+        if warn:
+            _tell(surface)
+        return surface
+
+    def refusals(self) -> list[dict[str, Any]]:
+        """List why quotes were refused: a row per `reason`, with `count` and the first `row` of the table."""
+        return [] if self.refused is None else refusals(np.asarray(self.refused), np.asarray(self.index))
 
     @property
     def expiries(self) -> Float[Numbers, "... T"]:
@@ -335,7 +368,7 @@ class QuoteSurface(eqx.Module):
             raise ArgumentError(
                 "to_rows() needs a single surface, got a stack; select one from it, as in surfaces[3]."
             )
-        has_row = index >= 0
+        has_row = np.asarray(self.mask)
         least = int(index.max(initial=-1)) + 1
         if rows is not None and rows < least:
             raise ArgumentError(
@@ -362,9 +395,21 @@ class QuoteSurface(eqx.Module):
         quotes = int(np.sum(self.mask))
         rows = np.any(self.mask, axis=(-3, -1))
         many = f"{len(self)} surfaces, " if np.ndim(self.t) > 1 else ""
+        count = sum(row["count"] for row in self.refusals())
+        refused = f", {count} refused" if count else ""
         t = np.asarray(self.t)[rows]
         span = f"{t.min():.3g} to {t.max():.3g} years" if t.size else "none"
-        return f"QuoteSurface({many}{quotes} quotes, {int(rows.sum())} expiries, {span}, {self.settlement})"
+        expiries = f"{int(rows.sum())} expiries, {span}"
+        return f"QuoteSurface({many}{quotes} quotes{refused}, {expiries}, {self.settlement})"
+
+
+def _tell(surface: QuoteSurface) -> None:
+    """Warn about refused quotes, and about calendar arbitrage at the money."""
+    quotes = notice_of_refusals(surface.refusals(), int(np.sum(surface.mask)))
+    t, k, stdev, mask = (np.asarray(x) for x in (surface.t, surface.k, surface.stdev, surface.mask))
+    calendar = notice_of_calendar(t, k, stdev=stdev, mask=mask)
+    for notice in filter(None, (quotes, calendar)):
+        warnings.warn(notice, QuoteWarning, stacklevel=3)
 
 
 def _check_shape(name: str, value: ArrayLike, field: Numbers) -> None:

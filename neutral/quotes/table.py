@@ -11,6 +11,11 @@ from ..options import black
 from ..options.kinds import call_flags
 from ..options.terms import as_numbers
 
+LARGEST_VOL = 5.0
+"""Volatility at the money above which the unit is in doubt; no market has been quoted at 500 % for long."""
+LEAST_VOL = 0.01
+"""Volatility at the money below which the unit is in doubt."""
+
 
 @runtime_checkable
 class Columns(Protocol):
@@ -60,9 +65,21 @@ def columns_of(frame: Columns) -> dict[str, np.ndarray]:
     _refuse(
         value, column[value], ~(np.isfinite(column[value]) & (column[value] >= 0)), "finite and not negative"
     )
+    if value == "vol":
+        _refuse_percent(column["vol"])
     crossed = column["ask"] < column["bid"]
     _refuse("ask", column["ask"], crossed, "at least the bid")
     return column
+
+
+def _refuse_percent(vols: Float[np.ndarray, "n"]) -> None:
+    """Refuse volatilities that are in percent: their median is above that of any market."""
+    middle = float(np.median(vols))
+    if middle > LARGEST_VOL:
+        raise ArgumentError(
+            f"vol must be decimal (0.2 for 20 %); the median of the column is {middle:.4g}, that is "
+            f"{100.0 * middle:,.0f} %. If it is in percent, divide it, and bid and ask, by 100."
+        )
 
 
 def _refuse(name: str, values: np.ndarray, bad: Bool[np.ndarray, "n"], rule: str) -> None:

@@ -58,14 +58,15 @@ def fit_surface(
     Raises:
         ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
-    if _check_names(method, components, cap) == "essvi":
+    _check_names(method, components, cap)
+    if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
+        raise ArgumentError("fit_surface fits one surface, got several of them; use fit_surface_batch.")
+    if method == "essvi":
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
     if method == "sequential":
         return sequential_essvi(surface, mask=mask)
     if method == "sanos":
         return fit_sanos(surface, loss, mask=mask)
-    if np.ndim(surface.t) != 1:
-        raise ArgumentError("fit_surface fits one surface, got a stack; use fit_surface_batch.")
     task = make_task(surface, mask)
     return solve_one(make_method(loss, components, cap, solver), task)
 
@@ -110,9 +111,10 @@ def fit_surface_batch(
             surfaces, loss, cap=cap, mask=mask, solver=solver, workers=workers, chunk=chunk
         )
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
-    if np.ndim(surfaces.t) != 2:
+    if np.ndim(surfaces.t) != 2 or not len(surfaces):
         raise ArgumentError(
-            "fit_surface_batch needs a stack or a sequence of surfaces, got one surface; use fit_surface."
+            "fit_surface_batch needs a stack or a sequence of one or more surfaces, got one surface or none; "
+            "use fit_surface for one."
         )
     task = make_task(surfaces, mask)
     settings = make_method(loss, components, cap, solver)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ModelName = Annotated[str, AfterValidator(known_model)]
 """The name of a model in the registry `RECIPES`."""
 
-READING_OPTIONS = ("spot", "root", "exercise", "settlement", "settlement_time", "timezone")
+READING_OPTIONS = tuple("day_count rates spot root exercise settlement settlement_time timezone".split())
 """The keys of `[data]` that are passed on to every loader that has an option of that name."""
 
 R = TypeVar("R", bound="DataRules")
@@ -58,6 +58,12 @@ class DataRules(Section):
         {"dividends", "dividend_model", "symbol", "root", "exercise", "settlement"}
         | {"settlement_time", "timezone", "max_unchanged"}
     )
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments of loaders that are stated, by name; "file" leaves the day count to the loader."""
+        values = {name: getattr(self, name) for name in READING_OPTIONS}
+        return {name: x for name, x in values.items() if x is not None and x != "file"}
 
     @cached_property
     def interest(self) -> float | Rates | None:

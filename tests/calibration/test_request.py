@@ -110,3 +110,14 @@ def test_fixing_a_parameter_later_is_fixing_it_at_once(surface, recipe):
     assert later.fixed.sum() == 1
     with pytest.raises(nt.ArgumentError, match="lies outside its bounds"):
         Request.of(recipe, surface).fixing({name: 1e9})
+
+
+@pytest.mark.mistyped
+def test_a_batch_of_nothing_and_a_search_of_another_type_are_refused(surface, surfaces):
+    with pytest.raises(nt.ArgumentError, match="at least one surface"):
+        nt.calibrate_batch(nt.Black, surfaces[:0])
+    with pytest.raises(nt.ArgumentError, match="at least one surface"):
+        nt.calibrate_batch(nt.Black, [])
+    for search in (nt.QuasiRandom(), 3, "wide"):
+        with pytest.raises(nt.ArgumentError, match="search must be a Search, got"):
+            nt.calibrate(nt.Black, surface, search=search)  # pyright: ignore[reportArgumentType]

@@ -128,6 +128,11 @@ def test_profile_and_bootstrap_agree_with_the_curvature(noisy):
     np.testing.assert_allclose(drawn.standard_errors(), found.standard_errors(), rtol=0.35)
     with pytest.raises(nt.ArgumentError, match="there is no parameter"):
         nt.profile(result, surface, "lam")
+    alone = nt.profile(result, surface, "kappa", [float(result.model.kappa)])
+    assert list(alone.root) == [0.0] and alone.interval() == (-np.inf, np.inf)
+    for values in ([], [np.nan], "high"):
+        with pytest.raises(nt.ArgumentError, match="values must be"):
+            nt.profile(result, surface, "kappa", values)  # pyright: ignore[reportArgumentType]
 
 
 def test_leave_one_out_is_what_refitting_without_the_quote_gives():

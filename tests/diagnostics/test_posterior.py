@@ -10,7 +10,7 @@ from synthetic import heston_surface
 import neutral as nt
 from neutral.diagnostics import sample_posterior
 from neutral.diagnostics.linearisation import fits_of
-from neutral.diagnostics.posterior import nuts
+from neutral.diagnostics.posterior import Posterior, nuts
 
 ENGINE, LOSS = nt.Lewis(48), nt.Loss("vega")
 pytestmark = pytest.mark.slow
@@ -136,3 +136,11 @@ def test_a_missing_sampler_is_one_clear_error(quotes, options, monkeypatch):
     monkeypatch.setitem(sys.modules, "blackjax", None)
     with pytest.raises(nt.NeutralError, match="neutral\\[posterior\\]"):
         sample_posterior(result, quotes)
+
+
+def test_a_posterior_without_draws_has_no_intervals():
+    nothing = Posterior(
+        ("v0", "rho"), np.zeros((4, 0, 2)), np.full(2, np.nan), np.full(2, np.nan), 0, "no fit"
+    )
+    assert nothing.intervals().shape == (2, 2) and np.isnan(nothing.intervals()).all()
+    assert np.isnan(nothing.standard_errors()).all() and nothing.rows() == []

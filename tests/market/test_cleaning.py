@@ -185,3 +185,20 @@ def test_every_refusal_is_needed():
     left = frame[reasons == ""]
     assert 0 < len(left) < len(frame)
     assert not arbitrage_reasons(left.reset_index(drop=True)).any()
+
+
+def test_a_reason_names_the_forward_as_a_leg():
+    """A call at 60 of a forward of 100 may not cost less than 40, nor may one at 80 cost more than half of
+    the forward and that at 160 together."""
+    frame = pd.DataFrame(
+        {
+            "expiry_datetime": pd.Timestamp("2026-03-27", tz="UTC"),
+            "strike": [80.0, 160.0],
+            "kind": True,
+            "bid_price": [51.0, 0.5],
+            "ask_price": [51.5, 0.9],
+            "forward": 100.0,
+        }
+    )
+    reasons = arbitrage_reasons(frame)
+    assert "sold at bid against the forward and call 160 of 2026-03-27 at ask" in max(reasons, key=len)

@@ -64,3 +64,26 @@ def test_a_parameter_is_a_number():
     with pytest.raises(nt.ArgumentError, match=r"Heston\.v0 must be a number, got the text '0\.04'"):
         nt.Heston(v0="0.04", kappa=1.0, theta=0.04, sigma_v=0.3, rho=-0.5)
     assert float(nt.Black(pd.Series([0.2]).iloc[0]).sigma) == 0.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"forward": 101.0, "spot": 100.0, "dividend": 0.02}, "forward= and dividend="),
+        ({"spot": 100.0, "rate": 0.03, "discount": 0.9}, "discount= and rate="),
+        ({"forward": 101.0, "spot": 100.0, "rate": 0.03, "discount": [0.9, 0.9]}, "discount= and rate="),
+    ],
+)
+def test_arguments_that_may_contradict_each_other_are_refused(arguments, named):
+    with pytest.raises(nt.ArgumentError, match=f"{named} state the same with spot=.*pass one of the two"):
+        terms(strike=[90.0, 100.0], maturity=1.0, **({"forward": None} | arguments))
+
+
+def test_names_of_kinds_are_those_of_files():
+    for kind in ("C", "call", " Call", "CE"):
+        assert float(nt.price(nt.Black(0.2), 100.0, 90.0, 1.0, kind)) > 10.0
+    for kind in ("P", "PUT", "pe"):
+        assert float(nt.price(nt.Black(0.2), 100.0, 90.0, 1.0, kind)) < 10.0
+    table = {"forward": [100.0] * 2, "strike": [90.0] * 2, "maturity": [1.0] * 2, "vol": [0.2] * 2}
+    surface = nt.QuoteSurface.from_quotes(table | {"kind": ["C", "Put"]})
+    assert list(surface.quotes().is_call) == [True, False]

@@ -9,6 +9,7 @@ import pytest
 import neutral as nt
 from neutral.diagnostics import Diagnosis, Identifiability, Residuals, Sensitivities
 from neutral.diagnostics.identifiability import from_jacobian
+from neutral.options import black
 
 pytest.importorskip("matplotlib")
 
@@ -96,7 +97,8 @@ def test_directions_show_singular_values_and_what_is_not_seen():
 def surface():
     k = np.array([[-0.2, 0.0, 0.3], [-0.4, 0.1, 0.0]])
     mask = np.array([[[True] * 3, [True, True, False]]] * 2)
-    prices = np.full(mask.shape, 0.1)
+    is_call = np.array([True, False])[:, None, None]
+    prices = 0.1 + np.asarray(black.intrinsic(np.stack([k, k]), is_call))
     return nt.QuoteSurface.from_arrays(np.array([0.25, 1.0]), k, prices, mask=mask)
 
 

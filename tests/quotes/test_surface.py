@@ -34,11 +34,14 @@ def random_table(seed, counts, settlement, absent):
     maturity = np.repeat(0.1 * (1 + np.arange(len(counts))), counts)
     forward = np.repeat(rng.uniform(50.0, 150.0, len(counts)), counts)
     discount = np.repeat(rng.uniform(0.8, 1.0, len(counts)), counts)
-    strike = np.concatenate([rng.choice(np.arange(40.0, 200.0), n, replace=False) for n in counts])
+    stdev = rng.uniform(0.1, 0.5) * np.sqrt(maturity)
+    # not so deep in the money that rounding leaves no time value
+    deviations = [rng.choice(np.linspace(-3.0, 3.0, 61), n, replace=False) for n in counts]
+    strike = forward * np.exp(stdev * np.concatenate(deviations))
     kind = rng.random(strike.size) < 0.5
     k = np.log(strike / forward)
     money = np.asarray(unit(discount, forward, settlement))
-    price = money * np.asarray(black.price(k, rng.uniform(0.1, 0.5) * np.sqrt(maturity), kind))
+    price = money * np.asarray(black.price(k, stdev, kind))
     table = {
         "forward": forward,
         "strike": strike,
@@ -81,7 +84,7 @@ def test_any_table_comes_back_row_by_row(seed, counts, settlement, absent):
 
 def test_the_unit_is_that_of_the_quotes(surface):
     table = frame(surface) | {"discount": np.full(64, 0.9)}
-    cash, coin = (nt.QuoteSurface.from_quotes(table, settlement) for settlement in ("cash", "coin"))
+    cash, coin = (nt.QuoteSurface.from_quotes(table, kind, warn=False) for kind in ("cash", "coin"))
     np.testing.assert_array_equal(cash.unit[:4], 0.9 * 100.0)
     np.testing.assert_array_equal(coin.unit, 1.0)
     assert nt.stack([cash, cash]).unit.shape == (2, 4)
@@ -147,13 +150,16 @@ def test_other_prices_leave_the_rest_alone(surface):
 @pytest.mark.parametrize("settlement", ["cash", "coin"])
 def test_other_forwards_are_those_of_a_table_that_states_them(surface, settlement):
     table = frame(surface)
+    # in the money, other forwards may leave a price outside its no-arbitrage interval
+    out_of_the_money = (table["kind"] == "call") == (table["strike"] >= table["forward"])
+    table = {name: x[out_of_the_money] for name, x in table.items()}
     del table["bid"]  # what is absent stays absent, and in no derivative
     if settlement == "coin":
         table |= {name: table[name] / 100.0 for name in ("price", "ask")}
     factor = 1.0 + 0.01 * np.arange(4)
     row = np.unique(table["maturity"], return_inverse=True)[1]
     stated = table | {"forward": table["forward"] * factor[row]}
-    one, other = (nt.QuoteSurface.from_quotes(x, settlement) for x in (table, stated))
+    one, other = (nt.QuoteSurface.from_quotes(x, settlement, warn=False) for x in (table, stated))
     moved = one.with_forwards(one.forward * factor)
     for name in ("forward", "discount", "k", "prices", "bid", "ask", "mask"):
         np.testing.assert_allclose(getattr(moved, name), getattr(other, name), rtol=1e-13, atol=1e-15)
@@ -207,9 +213,93 @@ def test_refusals_name_the_column_and_the_row(surface, change, message):
         nt.QuoteSurface.from_quotes(table)
 
 
-def test_a_quote_without_volatility_takes_the_expiry_s(surface):
-    table = frame(surface)
-    for name in ("price", "bid", "ask"):
-        table[name][np.argmin(table["price"])] = 0.0
-    built = nt.QuoteSurface.from_quotes(table)
-    assert np.isfinite(built.vol).all() and (built.vega > 0).all() and (built.stdev > 0).all()
+# Black's prices at 19 to 20 % (forward 100, half a year), and one of them replaced by a number that no
+# volatility gives: a call below intrinsic value, a call above the forward, and nothing at all
+STRIKES = np.arange(80.0, 131.0, 10.0)
+PRICES = np.array([0.3, 1.5, 5.6, 2.0, 0.6, 0.15])
+
+
+def quoted(**changes):
+    """The table of these quotes, puts below 100 and calls above, with some entries of columns changed."""
+    table = {
+        "forward": np.full(6, 100.0),
+        "strike": STRIKES,
+        "maturity": np.full(6, 0.5),
+        "kind": STRIKES >= 100.0,
+        "price": PRICES,
+    }
+    for name, (row, value) in changes.items():
+        table[name] = np.array(table[name])
+        table[name][row] = value
+    return table
+
+
+@pytest.mark.parametrize(
+    ("changes", "row", "reason"),
+    [
+        ({"price": (0, 19.0), "kind": (0, True)}, 0, "not above intrinsic value"),
+        ({"price": (2, 120.0)}, 2, "above its upper bound"),
+        ({"price": (1, 95.0)}, 1, "above its upper bound"),
+        ({"price": (5, 0.0)}, 5, "not above intrinsic value"),
+    ],
+)
+def test_a_quote_that_no_volatility_gives_is_refused_and_told(changes, row, reason):
+    with pytest.warns(nt.QuoteWarning, match=f"1 of 6 quotes are refused: 1 x .*{reason}.* is row {row}"):
+        surface = nt.QuoteSurface.from_quotes(quoted(**changes))
+    assert [(x["count"], x["row"]) for x in surface.refusals()] == [(1, row)]
+    assert surface.mask.sum() == surface.train.sum() == 5 and "1 refused" in repr(surface)
+    # all else is as if the quote had not been in the table
+    rest = {name: np.delete(x, row) for name, x in quoted().items()}
+    without = nt.QuoteSurface.from_quotes(rest)
+    for name in ("price", "vol", "k", "is_call"):
+        np.testing.assert_array_equal(getattr(surface.quotes(), name), getattr(without.quotes(), name))
+    assert np.isnan(surface.to_rows(surface.prices)[row:][:1]).all()
+    both = nt.stack([surface, without])
+    assert both[0].refusals() == surface.refusals() and both[1].refusals() == []
+
+
+def test_a_wide_spread_about_intrinsic_value_is_a_quote():
+    table = quoted(price=(0, 19.9), kind=(0, True))
+    table |= {"bid": PRICES * 0.9, "ask": PRICES * 1.1}
+    table["bid"][0], table["ask"][0] = 19.5, 20.3
+    assert nt.QuoteSurface.from_quotes(table).mask.sum() == 6
+
+
+def test_volatilities_in_percent_are_named():
+    table = quoted()
+    table["vol"] = np.full(6, 20.0)
+    del table["price"]
+    with pytest.raises(nt.ArgumentError, match=r"median of the column is 20, .* 2,000 %.* divide it"):
+        nt.QuoteSurface.from_quotes(table)
+
+
+def test_calendar_arbitrage_at_the_money_is_told():
+    early = quoted() | {"vol": np.full(6, 0.5), "maturity": np.full(6, 0.126)}
+    late = quoted() | {"vol": np.full(6, 0.2), "maturity": np.full(6, 0.2986)}
+    table = {name: np.concatenate([early[name], late[name]]) for name in early if name != "price"}
+    # the total variance falls from .5^2 x .126 to .2^2 x .2986, by 62 %
+    with pytest.warns(nt.QuoteWarning, match=r"0.5 at 0.126 years and 0.2 at 0.2986 years, .* 62%"):
+        nt.QuoteSurface.from_quotes(table)
+    table["vol"] = np.repeat([0.3, 0.2], 6)  # no more than ordinary
+    nt.QuoteSurface.from_quotes(table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ([1.0], np.zeros((1, 3)), np.ones((2, 2, 3))),
+            r"t \(1,\), k \(1, 3\) and prices \(2, 2, 3\) do not fit",
+        ),
+        (([1.0, 2.0], np.zeros((1, 3)), np.ones((2, 1, 3))), "do not fit"),
+        (([1.0], np.zeros(3), np.ones((2, 1, 3))), "do not fit"),
+        (([1.0], np.zeros((1, 0)), np.ones((2, 1, 0))), "do not fit"),
+        (
+            ([1.0], np.zeros((1, 3)), np.full((2, 1, 3), 0.1), np.ones(4)),
+            r"bid must broadcast to shape \(2, 1, 3\)",
+        ),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(arguments, message):
+    with pytest.raises(nt.ArgumentError, match=message):
+        nt.QuoteSurface.from_arrays(*arguments)

@@ -146,8 +146,9 @@ def swap_discounts(quoted: np.ndarray, percent: np.ndarray, maturity: np.ndarray
         factors.append((1 - coupon * sum(factors)) / (1 + coupon))
     short = quoted <= LONGEST_SINGLE_PAYMENT
     single = percent[short] / 100 * quoted[short] * DAYS_A_YEAR / DAYS_A_MONEY_MARKET_YEAR
-    times = np.concatenate([[0.0], quoted[short], grid[1:]])
-    logarithms = np.concatenate([[0.0], -np.log1p(single), np.log(factors[1:])])
+    later = grid > np.max(quoted[short], initial=0.0) + LONGEST_SINGLE_PAYMENT - 1.0
+    times = np.concatenate([[0.0], quoted[short], grid[later]])
+    logarithms = np.concatenate([[0.0], -np.log1p(single), np.log(np.array(factors)[later])])
     return np.exp(np.interp(maturity, times, logarithms))
 
 

@@ -115,7 +115,7 @@ def fit_essvi_batch(
         ArgumentError: an argument is not valid. Faults of one surface are reported by its status instead.
     """
     surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
-    if np.ndim(surfaces.t) != 2:
+    if np.ndim(surfaces.t) != 2 or not len(surfaces):
         raise ArgumentError(
             "fit_essvi_batch needs a stack or a sequence of surfaces, got one; use fit_essvi."
         )

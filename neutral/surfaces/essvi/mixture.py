@@ -49,6 +49,20 @@ class MixtureCertificate(eqx.Module):
         """True where no condition is violated by more than rounding (1e-12), shape of the batch."""
         return (self.margin >= -ROUNDING) & (np.abs(np.asarray(self.mean_error)) <= ROUNDING)
 
+    def worst(self) -> tuple[str, float, float]:
+        """Find the condition with the smallest margin of one mixture.
+
+        Returns:
+            As from `Certificate.worst`, for the component with the smallest margin; k is log(strike /
+            forward) of that component, whose forward is a multiple of the mixture's. If the error of the mean
+            is beyond rounding and larger, "mean", nan and nan.
+        """
+        component = int(np.argmin(np.asarray(self.components.margin)))
+        error = abs(float(self.mean_error))
+        if error > ROUNDING and -error < float(self.margin):
+            return "mean", float("nan"), float("nan")
+        return self.components[component].worst()
+
     def __str__(self) -> str:
         """Write the error of the mean, then one line per component."""
         if np.ndim(self.mean_error) > 0:

@@ -35,6 +35,7 @@ class SanosCertificate(eqx.Module):
         order: Smallest rise, over all strikes, of the discrete distribution's call prices from one expiry to
             the next, (T - 1,).
         kernel: Relative rise of the kernel's variance from one expiry to the next, (T - 1,).
+        expiries: Expiries in years, those with a distribution first, (T,); inf where padded.
     """
 
     weight: Any
@@ -42,6 +43,7 @@ class SanosCertificate(eqx.Module):
     mean_error: Any
     order: Any
     kernel: Any
+    expiries: Any
 
     @property
     def margin(self) -> float:
@@ -58,6 +60,21 @@ class SanosCertificate(eqx.Module):
     def free(self) -> bool:
         """True if no condition is violated by more than rounding (1e-12)."""
         return self.margin >= -ROUNDING
+
+    def worst(self) -> tuple[str, float, float]:
+        """Find the condition with the smallest margin.
+
+        Returns:
+            Name of the condition ("weight", "order", "kernel", or "mass_error" or "mean_error" if such an
+            error is beyond rounding), its maturity in years, and nan: no condition is one of a single k.
+        """
+        values = {name: np.asarray(getattr(self, name)) for name in ("weight", "order", "kernel")}
+        for name in ("mass_error", "mean_error"):
+            size = np.abs(np.asarray(getattr(self, name)))
+            values[name] = np.where(size <= ROUNDING, np.inf, -size)
+        name = min(values, key=lambda name: values[name].min(initial=np.inf))
+        later = len(self.expiries) - len(values[name])  # margins between expiries belong to the later one
+        return name, float(self.expiries[int(np.argmin(values[name])) + later]), float("nan")
 
     def __str__(self) -> str:
         """Write one line with the verdict and the smallest margin."""
@@ -197,4 +214,5 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
             mean_error=padded(q @ nodes - 1.0, size, 0.0),
             order=padded(np.min(np.diff(calls, axis=0), axis=1), size - 1, np.inf),
             kernel=padded(np.diff(v) / v[1:], size - 1, np.inf),
+            expiries=padded(np.asarray(self.expiries, float)[known], size, np.inf),
         )

@@ -15,6 +15,7 @@ from ...numerics.normal import as_float64
 from ...options.arbitrage import durrleman
 from ...typing import Real, Scalar
 
+_MOST_WIDTH = 1e8  # of b sigma over the variance at the money; beyond it, rounding leaves no digit of a
 _HALVINGS = 40  # bisection steps towards the nearest smile free of butterfly arbitrage
 
 
@@ -84,31 +85,36 @@ class SVI(eqx.Module):
         """Build the smile with given jump-wings parameters (Gatheral and Jacquier 2014, lemma 3.2).
 
         Args:
-            wings: Parameters with p, c > 0, 0 < v_min <= v and psi inside (-p/2, c/2).
+            wings: Parameters with p, c > 0, 0 < v_min < v and psi inside (-p/2, c/2), not 0.
             t: Maturity in years, > 0.
 
         Returns:
             The smile.
 
         Raises:
-            ArgumentError: no smile has these parameters.
+            ArgumentError: no smile has these parameters, or they do not determine it.
         """
         v, psi, p, c, v_min = wings
+        if not (
+            0 < p < math.inf and 0 < c < math.inf and 0 < v_min < v < math.inf and 0 < t < math.inf
+        ) or not (-0.5 * p < psi < 0.5 * c):
+            raise ArgumentError(
+                f"No SVI smile has the jump wings {wings} at t = {t}; they must satisfy p, c, t > 0, "
+                "0 < v_min < v and -p/2 < psi < c/2. A smile whose minimum is at the money (v_min = v, "
+                "psi = 0) is not determined by them."
+            )
         root = math.sqrt(v * t)
         b = 0.5 * root * (c + p)
         rho = (c - p) / (c + p)
         bend = rho - 2.0 * psi * root / b  # m / sqrt(m^2 + sigma^2)
-        if not (p > 0 and c > 0 and 0 < v_min <= v and t > 0 and abs(bend) < 1):
-            raise ArgumentError(
-                f"No SVI smile has the jump wings {wings} at t = {t}; they must satisfy p, c, t > 0, "
-                "0 < v_min <= v and -p/2 < psi < c/2."
-            )
-        # (v - v_min) t / b = -rho m + sqrt(m^2 + sigma^2) - sigma sqrt(1 - rho^2), linear in the length below
+        # (v - v_min) t / b = -rho m + sqrt(m^2 + sigma^2) - sigma sqrt(1 - rho^2), linear in the length
+        # below; its factor is 1 - cos of the difference of two angles, here without cancellation
         flat = math.sqrt(1.0 - bend**2)
-        unit = 1.0 - rho * bend - flat * math.sqrt(1.0 - rho**2)
-        if unit <= 0.0:
+        unit = 2.0 * math.sin(0.5 * (math.asin(bend) - math.asin(rho))) ** 2
+        if not unit * v * _MOST_WIDTH > v - v_min:
             raise ArgumentError(
-                "The smile has its minimum at the money, so its jump wings do not determine it."
+                f"The jump wings {wings} do not determine a smile: psi is so near to 0 that the minimum is "
+                "at the money, where the variance is v and not v_min."
             )
         length = (v - v_min) * t / (b * unit)
         sigma = flat * length

@@ -29,6 +29,12 @@ class ArchiveRules(DataRules):
     currencies: list[str] = ["BTC", "ETH"]
     first_index: Annotated[int, Field(ge=0)] = 0
 
+    @property
+    def listed(self) -> list[str] | None:
+        """The underlyings that a file of settings lists; None if it lists none, or all."""
+        is_listed = "currencies" in self.model_fields_set and self.currencies != [ALL]
+        return self.currencies if is_listed else None
+
     @field_validator("currencies")
     @classmethod
     def _distinct(cls, names: list[str]) -> list[str]:
@@ -112,7 +118,8 @@ class Config(Document[ArchiveRules]):
         self.filters.build()
         self.clock.build()
         self.split.build()
-        unknown = [name for name in self.underlyings if name not in self.data.currencies]
+        known = self.data.currencies
+        unknown = [name for name in self.underlyings if name not in known and known != [ALL]]
         if unknown or not self.underlyings:
             raise ValueError(
                 f"run.currencies = {self.underlyings}: expected one or more of data.currencies: "
@@ -123,16 +130,20 @@ class Config(Document[ArchiveRules]):
     def resolved(self, underlyings: Sequence[str]) -> "Config":
         """Return a copy in which the word "all" is replaced by the underlyings that the files have.
 
+        If these are unknown, the ones that the run is limited to replace it.
+
         Raises:
             DataError: The configuration says "all", and no underlyings are known.
         """
         if self.data.currencies != [ALL]:
             return self
-        if not underlyings:
+        names = list(underlyings) or self.run.currencies
+        if not names:
             raise DataError(
-                'the underlyings of the files are unknown; list them in data.currencies, not "all".'
+                'the underlyings of the files are unknown; list them in data.currencies, not "all", or '
+                "choose some with --currency."
             )
-        return self.replaced(data={"currencies": list(underlyings)})
+        return self.replaced(data={"currencies": names})
 
     def seed(self, underlying: str, position: int) -> int:
         """Return the seed of a snapshot's split, which depends only on the underlying and the position."""

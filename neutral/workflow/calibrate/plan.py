@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from ..inputs.archive import SnapshotFile, is_deribit, list_archive, market_files, underlyings_of
+from ..inputs.archive import SnapshotFile, list_archive, market_files, only_deribit, underlyings_of
 from ..inputs.markets import Market, Place, read_snapshot_markets
 from .config import Config, load_config, shipped_config
 
@@ -41,9 +41,10 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
 
     Args:
         inputs: Folders and files.
-        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files. The
-            underlyings "all" are replaced by those of all files, including files beyond the limit, so that a
-            limit does not change results.
+        config: A configuration, or its TOML file; None takes the shipped one for the kind of the files, which
+            is that for Deribit snapshots unless another file can be read. The underlyings "all" are replaced
+            by those of all files, including files beyond the limit, so that a limit does not change results;
+            where files are not opened for their underlyings, by those that `run.currencies` names.
         changes: Settings to change, as for `Config.replaced`.
 
     Raises:
@@ -51,10 +52,9 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
         ArgumentError: The configuration cannot be read, or a value is not accepted.
     """
     files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
-    chosen = _configuration(files, config)
-    reading = chosen.replaced(**{name: changes[name] for name in ("columns", "data") if name in changes})
+    reading = _reading(config, changes)
     archive = list_archive(files, reading.column_map, reading.data.symbol)
-    resolved = chosen.resolved(underlyings_of(archive)).replaced(**changes)
+    resolved = _configuration(archive, config).replaced(**changes).resolved(underlyings_of(archive))
     data = resolved.data
     snapshots = archive[: data.limit]
     numbered = [replace(file, position=data.first_index + file.position) for file in snapshots]
@@ -81,13 +81,17 @@ def config_for(inputs: Inputs, path: str | Path | None = None) -> Config:
     return make_plan(inputs, path).config
 
 
-def _configuration(files: Sequence[Path], config: Config | str | Path | None) -> Config:
+def _configuration(archive: Sequence[SnapshotFile], config: Config | str | Path | None) -> Config:
     """Return or read the configuration, or choose a shipped one by the kind of the files."""
-    if isinstance(config, Config):
-        return config
-    if config is not None:
-        return load_config(config)
-    return shipped_config("deribit" if is_deribit(files) else "equity chain")
+    if config is None:
+        return shipped_config("deribit" if only_deribit(archive) else "equity chain")
+    return config if isinstance(config, Config) else load_config(config)
+
+
+def _reading(config: Config | str | Path | None, changes: Mapping[str, Any]) -> Config:
+    """Return the configuration by which files are opened for their underlyings: that of their columns."""
+    about_reading = {name: changes[name] for name in ("columns", "data") if name in changes}
+    return _configuration((), config).replaced(**about_reading)
 
 
 def load_snapshot(file: SnapshotFile, config: Config) -> LoadedSnapshot:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
+from math import isfinite
 from pathlib import Path
 
 import pandas as pd
@@ -137,11 +138,12 @@ def run_plan(
         store.list_underlyings([name for name in config.data.currencies if name in stored])
         began = time.perf_counter()
         store.log(event="start", time=_now(), version=CODE_VERSION, snapshots=len(plan.archive))
-        fitted = _Run(store, plan, progress=progress, load=load, fit=fit or model_fitter()).all()
+        work = _Run(store, plan, progress=progress, load=load, fit=fit or model_fitter())
+        fitted = work.all()
         store.consolidate()
         seconds = time.perf_counter() - began
         store.log(event="end", time=_now(), seconds=seconds, fitted=fitted)
-        return summarise(store.read("fits").to_pandas(), seconds, fitted)
+        return summarise(store.read("fits").to_pandas(), seconds, fitted, sorted(work.findings))
 
 
 class _Run:
@@ -158,6 +160,7 @@ class _Run:
         self._reader = BlockReader(self._blocks, plan.config, load)
         self._stop = threading.Event()
         self._writing = threading.Lock()
+        self.findings: list[tuple[str, str]] = []  # title of a market of this run, and what was found
 
     def all(self) -> int:
         """Run the chains, and return the number of pairs of snapshot and underlying that they fitted.
@@ -234,7 +237,17 @@ class _Run:
         part = Part(inputs, resuming.digest(state), {})
         with self._writing:
             self._store.commit(underlying, number, part, fits, quotes)
+            self._note(snapshots, underlying)
         return fits
+
+    def _note(self, snapshots: Sequence[LoadedSnapshot], underlying: str) -> None:
+        """Write the checks of the markets of a block to the run log, and keep their findings."""
+        markets = [markets[underlying] for _, markets in snapshots if underlying in markets]
+        for market in markets:
+            if market.check is not None:
+                numbers = {name: x if isfinite(x) else None for name, x in market.check.numbers.items()}
+                self._store.log(event="check", market=market.title, **numbers, findings=market.findings)
+            self.findings += [(market.title, finding) for finding in market.findings]
 
     def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
         """Return the fits of each snapshot; a snapshot whose quotes cannot be used has none."""

@@ -1,11 +1,13 @@
 """Summarises a run: counts and errors by underlying and model, and whether every fit converged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..inputs.markets import noted
 from ..outcome import LOST, REFUSED
 from ..recipes import in_order
 
@@ -42,6 +44,7 @@ class Summary:
     fitted: int  # pairs of snapshot and underlying fitted in this run; the others were in the store before
     seconds: float  # wall time of the run
     reasons: dict[str, int]  # number of fits by the reason why they failed
+    findings: tuple[tuple[str, str], ...] = ()  # title of a market that was read in this run, and what
 
     @property
     def complete(self) -> bool:
@@ -49,7 +52,7 @@ class Summary:
         return all(line.failed == 0 for line in self.lines)
 
     def __str__(self) -> str:
-        """Write a table, then the reasons of failed fits, then the time."""
+        """Write a table, then the reasons of failed fits, findings about what was read, and the time."""
         width = max([7, *(len(line.model) for line in self.lines)])
         header = (
             f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
@@ -63,16 +66,20 @@ class Summary:
         reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
         work = f"{self.fitted} pairs of snapshot and currency fitted in {self.seconds:.1f} s{rate}"
-        return "\n".join([header, *rows, *reasons, f"{self.snapshots} snapshots; {work}"])
+        last = f"{self.snapshots} snapshots; {work}"
+        return "\n".join([header, *rows, *reasons, *noted(self.findings), last])
 
 
-def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summary:
+def summarise(
+    fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0, findings: Sequence[tuple[str, str]] = ()
+) -> Summary:
     """Summarise a table of fits.
 
     Args:
         fits: The table in `fits.parquet`.
         seconds: Wall time of the run.
         fitted: Number of pairs of snapshot and underlying that were fitted in this time.
+        findings: Findings about the markets that were read, each after the market's title.
     """
     table: Any = fits  # type checkers cannot follow the types of pandas
     failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
@@ -83,6 +90,7 @@ def summarise(fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0) -> Summ
         fitted=fitted,
         seconds=seconds,
         reasons={str(reason): int(count) for reason, count in reasons.items()},
+        findings=tuple(findings),
     )
 
 

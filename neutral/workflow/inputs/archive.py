@@ -122,9 +122,9 @@ def without_folder(error: NeutralError, path: Path) -> str:
     return str(error).replace(os.path.realpath(path), path.name).replace(str(path), path.name)
 
 
-def is_deribit(files: Iterable[Path]) -> bool:
-    """Whether files are Deribit snapshots; they are if at least one has the name of a Deribit snapshot."""
-    return any(NAME.fullmatch(path.name) for path in files)
+def only_deribit(archive: Iterable[SnapshotFile]) -> bool:
+    """Whether an archive has Deribit snapshots, and no other file that can be read."""
+    return any(file.date is None for file in archive) and all(file.underlyings is None for file in archive)
 
 
 def list_archive(
@@ -133,10 +133,11 @@ def list_archive(
     """List the snapshots in files by time; the position of each is its index in the list.
 
     Deribit snapshots are not opened, because there may be many, their names state the time, and the
-    configuration names the underlyings. Any other file is opened for its times and underlyings, and each of
-    its times is a snapshot. A file that cannot be read is a snapshot as well, which is refused later. The
-    content of files does not stay in memory, so a file is opened again when its block is loaded; the stored
-    digest is that of the bytes that were parsed then.
+    configuration names the underlyings; beside other files they are opened for their underlyings. Any other
+    file is opened for its times and underlyings, and each of its times is a snapshot. A file that cannot be
+    read is a snapshot as well, which is refused later. The content of files does not stay in memory, so a
+    file is opened again when its block is loaded; the stored digest is that of the bytes that were parsed
+    then.
 
     Args:
         files: As `market_files` lists them.
@@ -144,14 +145,31 @@ def list_archive(
         symbol: The underlying of files that state none.
 
     Raises:
-        DataError: There is no Deribit snapshot among the files, or the name of a file states no time.
+        DataError: A Deribit snapshot is listed twice.
     """
-    if is_deribit(files):
-        snapshots = [SnapshotFile(path, 0) for path in list_snapshots(files)]
-    else:
-        dated = (snapshot for path in files for snapshot in _dates(path, columns, symbol))
-        snapshots = sorted(dated, key=lambda snapshot: (snapshot.time, snapshot.name))
+    deribit = [path for path in files if NAME.fullmatch(path.name)]
+    snapshots = [SnapshotFile(path, 0) for path in list_snapshots(deribit)] if deribit else []
+    others = [snapshot for path in files if path not in deribit for snapshot in _dates(path, columns, symbol)]
+    if any(snapshot.underlyings is not None for snapshot in others):
+        snapshots = [_with_underlyings(snapshot) for snapshot in snapshots]
+    if others:
+
+        def place(snapshot: SnapshotFile) -> tuple[bool, datetime, str]:
+            """Sort by time; a file that cannot be read does not move the Deribit snapshots beside it."""
+            unreadable = snapshot.underlyings is None and snapshot.date is not None
+            return bool(deribit) and unreadable, snapshot.time, snapshot.name
+
+        snapshots = sorted([*snapshots, *others], key=place)
     return [replace(snapshot, position=i) for i, snapshot in enumerate(snapshots)]
+
+
+def _with_underlyings(snapshot: SnapshotFile) -> SnapshotFile:
+    """Open a Deribit snapshot for its underlyings; one that cannot be read stays as it is."""
+    opened = open_file(snapshot.path)
+    if opened.source is None:
+        return snapshot
+    names = dict.fromkeys(name for name, _ in opened.source.snapshots)
+    return replace(snapshot, underlyings=tuple(names), digest=opened.sha256)
 
 
 def underlyings_of(archive: Sequence[SnapshotFile]) -> list[str]:

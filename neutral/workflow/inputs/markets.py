@@ -1,6 +1,6 @@
 """Reads markets: the quotes of one underlying at one time, prepared for a fit, or why they cannot be used."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...errors import NeutralError
+from ...errors import DataError, NeutralError
 from ...market import Split, VarianceClock, prepare, refuse_stale
 from ...market.loaders.column_map import NO_COLUMNS, ColumnMap
 from ...market.loaders.sources import Source
 from ...market.quotes import UNKNOWN_DATE, Quotes
-from ..config import READING_OPTIONS, Document
+from ...market.reading import ReadingCheck, check_reading
+from ...times import minute_text
+from ..config import Document
 from .archive import OpenedFile, open_file, without_folder
 
 UNKNOWN = "-"  # the underlying of a file that cannot be read
+SHOWN_FINDINGS = 10
 NO_TIME: Any = pd.NaT  # the missing time of pandas, which is a datetime as well
 
 
@@ -47,11 +50,23 @@ class Market:
     sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
     file_sha256: str = ""  # of the bytes of the file as on the disk
     reason: str = ""  # why the quotes cannot be used; "" if they can
+    check: ReadingCheck | None = None  # numbers that show whether the quotes were read as they were meant
+    unused: tuple[str, ...] = ()  # options of `[data]` that have no effect on this kind of file
 
     @property
     def n_rejected(self) -> int:
         """The number of rows that are refused."""
         return 0 if self.rejected is None else len(self.rejected)
+
+    @property
+    def title(self) -> str:
+        """The underlying and the time to the minute, or the name of the file if the time is unknown."""
+        return f"{self.underlying} {minute_text(self.timestamp) or self.file.split('.')[0]}"
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is not as in an ordinary market, see `check_reading`, and options without effect."""
+        return (() if self.check is None else self.check.findings) + self.unused
 
     @property
     def data_sha256(self) -> str:
@@ -78,8 +93,12 @@ def read_markets(
 
     Returns:
         A market for each underlying and time, and one for each file that cannot be read.
+
+    Raises:
+        DataError: No file has any of the underlyings.
     """
     history: dict[str, deque[Place]] = {}
+    present: set[str] = set()
     for path in files:
         opened = open_file(path, columns, symbol)
         if opened.source is None:
@@ -87,10 +106,15 @@ def read_markets(
             continue
         config = config_of(opened.source.kind)
         for underlying, date in opened.source.snapshots:
+            present.add(underlying)
             if underlyings is None or underlying in underlyings:
                 earlier = history.setdefault(underlying, deque(maxlen=config.data.max_unchanged or 0))
                 yield read_market(opened.source, underlying, date, config, earlier=earlier)
                 earlier.append(Place(path, date))
+    if underlyings is not None and present and not present & set(underlyings):
+        raise DataError(
+            f"no file has the underlying {' or '.join(underlyings)}; they have {', '.join(sorted(present))}."
+        )
 
 
 def read_snapshot_markets(
@@ -152,15 +176,18 @@ def read_market(
         earlier: The snapshots before, in order of time, if unchanged quotes are refused.
     """
     name = source.path.name
+    options, unused = _options(source, config)
     try:
-        quotes = source.quotes(underlying, date, clock=config.clock.build(), **_options(source, config))
+        quotes = source.quotes(underlying, date, clock=config.clock.build(), **options)
         if config.data.max_unchanged is not None and len(earlier) == config.data.max_unchanged:
             quotes = refuse_stale(quotes, _earlier_quotes(earlier, underlying, config))
         dividends = config.data.schedule
         kept, rejected = prepare(quotes, config.filters.build(), split, dividends=dividends)
     except NeutralError as error:
         reason = without_folder(error, source.path)
-        return Market(name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason)
+        return Market(
+            name, underlying, _timestamp(date), file_sha256=file_sha256, reason=reason, unused=unused
+        )
     return Market(
         file=name,
         underlying=underlying,
@@ -171,7 +198,32 @@ def read_market(
         clock=quotes.clock,
         sha256=quotes.sha256,
         file_sha256=file_sha256,
+        check=check_reading(kept, rejected),
+        unused=unused,
     )
+
+
+def check_columns(market: Market) -> dict[str, Any]:
+    """Return the numbers of the check of a market, and its findings, as columns of a table."""
+    numbers = {} if market.check is None else market.check.numbers
+    return numbers | {"findings": "; ".join(market.findings)}
+
+
+def noted(findings: Sequence[tuple[str, str]]) -> list[str]:
+    """Return findings for a terminal: how many there are, and each different one with its first market.
+
+    Args:
+        findings: The title of a market and a finding about it, for each finding.
+    """
+    if not findings:
+        return []
+    count = Counter(text for _, text in findings)
+    first = {text: title for title, text in reversed(findings)}
+    lines = [
+        f"  {first[text]}{f' and {n - 1} more' if n > 1 else ''}: {text}"
+        for text, n in count.most_common(SHOWN_FINDINGS)
+    ]
+    return [f"{len(findings)} findings about what was read:", *lines]
 
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
@@ -179,14 +231,21 @@ def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
     return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
 
 
-def _options(source: Source, config: Document) -> dict[str, Any]:
-    """Return the arguments of the loader for a kind of file."""
-    data = config.data
-    if source.kind == "deribit":
-        return {"day_count": data.day_count}
-    options = {name: getattr(data, name, None) for name in source.options if name in READING_OPTIONS}
-    chosen = {name: value for name, value in options.items() if value is not None}
-    return chosen if source.kind == "fx" else chosen | {"rates": data.interest}
+def _options(source: Source, config: Document) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the arguments of the loader that `[data]` states, and why the other ones have no effect."""
+    given = config.data.given
+    if source.kind == "fx" and not isinstance(given.get("rates", ""), str):
+        # currencies have two rates, which only a file can state
+        unused = [name for name in given if name == "rates" or name not in source.options]
+    else:
+        unused = [name for name in given if name not in source.options]
+    used = {name: value for name, value in given.items() if name not in unused}
+    if "rates" in used and source.kind != "fx":
+        used["rates"] = config.data.interest
+    return used, tuple(
+        f"{name} = {given[name]} is not used: files of kind {source.kind!r} have no such option"
+        for name in unused
+    )
 
 
 def _earlier_quotes(earlier: Sequence[Place], underlying: str, config: Document) -> list[Quotes]:
@@ -198,7 +257,8 @@ def _earlier_quotes(earlier: Sequence[Place], underlying: str, config: Document)
         if source is None or underlying not in when:
             return []
         day = when[underlying] if date is None else _date(date)
-        snapshots.append(source.quotes(underlying, day, **_options(source, config)))
+        options, _ = _options(source, config)
+        snapshots.append(source.quotes(underlying, day, **options))
     return snapshots
 
 

@@ -143,6 +143,7 @@ def _market(run: MarketRun) -> list[str]:
         f"<h2>{escape(_title(run))} {html.badge(run.outcome)}</h2>",
         f"<p class='note'>{escape(note)}</p>",
         f"<p class='reason'>{escape(reason)}</p>" if reason else "",
+        html.items(run.market.findings) if run.market.findings else "",
         sections.key_figures(run),
         *sections.gates(run),
         *sections.stages(run),

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import durable
 from ...shipped import CODE_VERSION
-from ..surfaces.files import title
+from ..surfaces.files import findings, title
 from ..surfaces.fit import MarketSurface
 from . import html
 
@@ -43,6 +43,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
     Raises:
         NeutralError: Matplotlib is not installed, or the page cannot be written.
     """
+    found = findings(results)
     drawable = [result for result in results if result.surface is not None]
     free = sum(result.row["free"] for result in drawable)
     body = [
@@ -55,6 +56,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
         "no-arbitrage conditions; it is 0 if a condition binds.</p>",
         html.table(HEADER, [_line(result) for result in results], TEXTS),
         _reasons(results),
+        html.items([f"{title}: {text}" for title, text in found]) if found else "",
     ]
     for result in drawable[:pictures]:
         body += _pictures(result)

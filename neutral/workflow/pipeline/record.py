@@ -46,6 +46,7 @@ def record_of(
         "reason": reason_of(stages),
         "spot": market.spot,
         "n_rejected": market.n_rejected,
+        "reading": "; ".join(market.findings),
         "seconds": sum(stage.seconds for stage in stages),
         "stages": [_stage_record(stage) for stage in stages],
         "gates": [vars(gate) for stage in stages for gate in stage.gates],

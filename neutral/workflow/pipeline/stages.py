@@ -138,10 +138,11 @@ class MarketRun:
         return replace(self, market=market, surface=None, diagnosis=None, rejected=None)
 
     def __str__(self) -> str:
-        """Describe the run in one line."""
+        """Describe the run in one line, and in one more for each finding about what was read."""
         reason = reason_of(self.stages)
         iv_rmse = self.record.get("iv_rmse")
         error = "" if iv_rmse is None else f", {1e4 * iv_rmse:.3g} bp of volatility"
         when = self.record.get("timestamp") or self.market.file
         text = f"{self.market.underlying} {when}: {self.outcome}{error}, {seconds_text(self.seconds)}"
-        return f"{text}: {reason}" if reason else text
+        found = "".join(f"\n  {finding}" for finding in self.market.findings)
+        return f"{text}: {reason}{found}" if reason else text + found

@@ -57,6 +57,10 @@ def preprocess(market: Market) -> tuple[Metrics, pd.DataFrame]:
         "largest_iv": float(np.nanmax(vols, initial=-np.inf)),
         "smallest_iv": float(np.nanmin(vols, initial=np.inf)),
     }
+    if market.check is not None:
+        numbers = market.check.numbers
+        metrics |= {name: numbers[name] for name in ("parity_error", "forward_jump")}
+        metrics |= {"lowest_atm_vol": numbers["lowest_vol"], "highest_atm_vol": numbers["highest_vol"]}
     if "open_interest" in frame:
         metrics["least_open_interest"] = float(frame["open_interest"].to_numpy().min())
     return metrics, frame

@@ -14,7 +14,7 @@ from ...errors import ArgumentError
 from ...ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
 from ...surfaces import TimeChangedSurface
 from ..csv_files import write_csv
-from ..inputs.markets import Market
+from ..inputs.markets import Market, noted
 from .fit import MarketSurface, fit_markets
 
 SYNTHETIC = "SYN"
@@ -146,6 +146,9 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
     if not in_cube.all():
         reasons = Counter(rows.loc[~in_cube, "message"])
         lines += [f"{count} x {reason}" for reason, count in reasons.most_common(SHOWN_REASONS)]
+    if "findings" in rows:
+        found = rows[rows["findings"].fillna("") != ""]
+        lines += noted([(f"{row.currency} {row.snapshot_ts}", row.findings) for row in found.itertuples()])
     if test_from is None:
         return "\n".join([*lines, str(summarise_cube(cube))])
     try:

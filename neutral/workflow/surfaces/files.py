@@ -10,13 +10,13 @@ import pandas as pd
 
 from ... import durable
 from ...storage import save
-from ...surfaces import ESSVI, ESSVIMixture
+from ...surfaces import ESSVI, SANOS, SSVI, ESSVIMixture
 from ...times import minute_text
 from ..csv_files import write_csv
-from ..inputs.markets import Market
+from ..inputs.markets import Market, noted
 from .fit import MarketSurface
 
-STORED = (ESSVI, ESSVIMixture)
+STORED = (ESSVI, ESSVIMixture, SANOS, SSVI)
 AT_EXPIRY = ("butterfly", "butterfly_k")
 BETWEEN_EXPIRIES = ("calendar", "calendar_k", "between", "between_t", "proven")
 FORMATS: dict[str, Callable[[Any], str]] = {  # by column of the summary
@@ -31,7 +31,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {  # by column of the summary
 
 
 def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]:
-    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv`, and a JSON file of each eSSVI surface.
+    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv`, and a JSON file of each surface.
 
     Args:
         results: As `fit_markets` yields them.
@@ -83,16 +83,22 @@ def _file_names(results: Sequence[MarketSurface]) -> list[str]:
 
 
 def summary(results: Sequence[MarketSurface]) -> str:
-    """Return a table for a terminal, with a line for each market."""
+    """Return a table for a terminal, with a line for each market, and findings about what was read."""
     frame = rows(results).reindex(columns=list(FORMATS))
     frame.insert(0, "", [title(result) for result in results])
     formatters: Any = FORMATS
-    return frame.to_string(index=False, na_rep="-", formatters=formatters, max_colwidth=60)
+    table = frame.to_string(index=False, na_rep="-", formatters=formatters, max_colwidth=60)
+    return "\n".join([table, *noted(findings(results))])
+
+
+def findings(results: Sequence[MarketSurface]) -> list[tuple[str, str]]:
+    """Return the findings about all markets, each after the market's title."""
+    return [(title(result), text) for result in results for text in result.market.findings]
 
 
 def title(result: MarketSurface) -> str:
     """Return the underlying and the time, or the name of the file if the time is unknown."""
-    return f"{result.market.underlying} {_time_or_file(result.market)}"
+    return result.market.title
 
 
 def _time_or_file(market: Market) -> str:

@@ -17,7 +17,7 @@ from ...quotes.stack import pad, stack
 from ...quotes.surface import QuoteSurface
 from ...surfaces import VolSurface, fit_surface, fit_surface_batch
 from ...typing import Real
-from ..inputs.markets import Market
+from ..inputs.markets import Market, check_columns
 from ..outcome import LOST, REFUSED, price_errors
 
 BLOCK = 64  # number of surfaces that are fitted together
@@ -97,6 +97,7 @@ def _with_quotes(market: Market) -> MarketSurface:
         "message": market.reason,
         "n_rejected": market.n_rejected,
         "spot": market.spot,
+        **check_columns(market),
     }
     if market.frame is None:
         return MarketSurface(market, row=row)

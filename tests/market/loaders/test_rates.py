@@ -100,6 +100,16 @@ def test_swaps_are_worth_nothing_on_their_own_curve():
     assert swap_discounts(tenors, percent, np.array(0.25)) == pytest.approx(1 / (1 + 0.053 * 91.25 / 360))
 
 
+def test_a_swap_of_one_year_counts_where_no_tenor_states_it():
+    """Tenors of half a year and of two years: par rates are linear between, so 5 % at one year."""
+    factors = swap_discounts(np.array([0.5, 2.0]), np.array([4.5, 6.0]), np.array([0.5, 1.0, 2.0]))
+    act = 365 / 360
+    one = 1 / (1 + 0.05 * act)
+    assert factors[0] == pytest.approx(1 / (1 + 0.045 * 0.5 * act), abs=1e-15)
+    assert factors[1] == pytest.approx(one, abs=1e-15)
+    assert factors[2] == pytest.approx((1 - 0.06 * act * one) / (1 + 0.06 * act), abs=1e-15)
+
+
 def test_history_of_the_fed_funds_rate(market_data):
     daily = load_rates(market_data / "rates" / "fed_funds_daily.csv.gz")
     monthly = load_rates(market_data / "rates" / "fed_funds_semicolon.csv")

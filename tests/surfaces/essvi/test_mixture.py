@@ -47,6 +47,16 @@ def shaken(size, seed):
     return quoted(surface, 0.2 * size, lift)
 
 
+def test_the_worst_condition_is_that_of_a_component(mixture):
+    certificate = mixture.certificate
+    name, t, _ = certificate.worst()
+    components = [certificate.components[j] for j in range(2)]
+    nearest = min(components, key=lambda one: float(one.margin))
+    assert (name, t) == nearest.worst()[:2] and t in T
+    off = nt.ESSVIMixture(mixture.weights, 1.1 * np.asarray(mixture.multipliers), mixture.components)
+    assert off.certificate.worst()[0] == "mean" and not off.certificate.free
+
+
 def test_prices_are_a_mixture_of_prices(mixture):
     k, t = np.linspace(-0.6, 0.6, 7), 0.45
     parts = [
@@ -157,6 +167,9 @@ def test_wrong_arguments(mixture):
         nt.fit_surface(nt.stack([quotes, quotes]))
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.fit_surface_batch(quotes)
+    for fit in (nt.fit_surface_batch, nt.fit_essvi_batch):
+        with pytest.raises(nt.ArgumentError, match=fit.__name__):
+            fit(nt.stack([quotes])[:0])
     with pytest.raises(nt.ArgumentError, match="mask"):
         nt.fit_surface(quotes, mask=True)
     with pytest.raises(nt.ArgumentError, match="not fitted"):

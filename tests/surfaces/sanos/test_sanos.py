@@ -1,6 +1,7 @@
 """Discrete laws with a kernel: `surfaces/sanos/surface.py`, `surfaces/sanos/fit.py`."""
 
 import chex
+import equinox as eqx
 import numpy as np
 import pytest
 from synthetic import DEVIATIONS, heston_surface
@@ -97,9 +98,16 @@ def test_quotes_with_arbitrage_leave_the_surface_free():
     k = DEVIATIONS * s
     call = np.asarray(black.price(k, s))
     prices = np.stack([call, call + np.expm1(k)])
-    quotes = nt.QuoteSurface.from_arrays(t, k, prices, prices - 1e-3, prices + 1e-3)
+    with pytest.warns(nt.QuoteWarning, match="calendar arbitrage"):
+        quotes = nt.QuoteSurface.from_arrays(t, k, prices, prices - 1e-3, prices + 1e-3)
     fit = nt.fit_surface(quotes, method="sanos")
     assert fit.converged and fit.certificate.free
+    name, t, k = fit.certificate.worst()
+    assert name in ("weight", "order", "kernel") and t in quotes.t and np.isnan(k)
+    margins = [fit.certificate.weight, fit.certificate.order, fit.certificate.kernel]
+    assert fit.certificate.margin == min(float(np.min(x)) for x in margins)
+    wrong = eqx.tree_at(lambda c: c.kernel, fit.certificate, np.array([0.5, -0.2, 0.1]))
+    assert wrong.worst()[:2] == ("kernel", quotes.t[2])  # the variance falls at the third expiry
 
 
 def test_it_is_saved_and_read_back(fit, tmp_path):
@@ -120,8 +128,9 @@ def test_what_cannot_be_fitted_says_so(heston):
         fit_sanos(heston, widths=1.5)
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.fit_surface_batch([heston], method="sanos")
-    with pytest.raises(nt.ArgumentError, match="each surface"):
-        nt.fit_surface(nt.stack([heston, heston]), method="sanos")
+    for method in ("sanos", "sequential", "essvi"):
+        with pytest.raises(nt.ArgumentError, match="fits one surface"):
+            nt.fit_surface(nt.stack([heston, heston]), method=method)
 
 
 @pytest.mark.slow

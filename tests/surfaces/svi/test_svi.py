@@ -5,6 +5,7 @@ import pytest
 from references import load_reference
 
 import neutral as nt
+from neutral.surfaces import SVI
 from neutral.surfaces.svi.svi import JumpWings
 
 RECORDS = load_reference("svi")
@@ -74,3 +75,22 @@ def test_what_cannot_be_says_so():
     with pytest.raises(nt.ArgumentError, match="too steep"):
         smile(RECORDS[2]).repaired(1.0)
     assert nt.SVI(-0.5, 0.1, 0.0, 0.0, 0.2).butterfly()[0] == -np.inf
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"v": -0.04},
+        {"v": np.nan},
+        {"p": 0.0, "c": 0.0},
+        {"p": np.inf},
+        {"v_min": 0.04},  # the minimum at the money, where psi is 0
+        {"psi": 1e-9},  # the same to rounding
+        {"psi": 0.5},
+    ],
+)
+def test_jump_wings_that_no_smile_has_or_that_do_not_determine_one_are_refused(change):
+    ordinary = JumpWings(v=0.04, psi=-0.1, p=0.5, c=0.5, v_min=0.03)
+    assert SVI.from_jump_wings(ordinary, 0.5).jump_wings(0.5) == pytest.approx(ordinary, rel=1e-12)
+    with pytest.raises(nt.ArgumentError, match="jump wings"):
+        SVI.from_jump_wings(ordinary._replace(**change), 0.5)

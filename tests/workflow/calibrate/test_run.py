@@ -137,10 +137,18 @@ def test_unusable_inputs_are_refused_at_once(archive, tmp_path):
     ):
         with pytest.raises(DataError, match=message):
             calibrate(inputs, tmp_path / "out", fakes.fake_config())
-    (archive / "notes.csv").touch()
-    with pytest.raises(DataError, match="states no time"):
-        calibrate(archive, tmp_path / "out", fakes.fake_config())
     assert not (tmp_path / "out").exists()
+
+
+def test_another_file_beside_snapshots_is_refused_and_changes_nothing_else(archive, tmp_path):
+    calibrate(archive, tmp_path / "alone", fakes.fake_config())
+    (archive / "notes.csv").write_text("fruit,colour\napple,red\n")
+    summary = calibrate(archive, tmp_path / "out", fakes.fake_config())
+    assert summary.complete and all(line.refused == 1 for line in summary.lines)
+    fits, alone = (fakes.read(tmp_path / name, "fits") for name in ("out", "alone"))
+    refused = fits["status"] == "refused"
+    assert fits[refused]["message"].str.contains("fits no kind of file").all()
+    pd.testing.assert_frame_equal(fits[~refused].reset_index(drop=True), alone)
 
 
 def test_an_archive_that_changed_is_refused(archive, tmp_path):

@@ -6,12 +6,13 @@ import pytest
 import workflow_fakes as fakes
 from scipy.stats import norm
 
+from neutral.cli.options import read_inputs
 from neutral.errors import DataError
 from neutral.market.quotes import UNKNOWN_DATE
-from neutral.workflow import config_for, open_store, run
+from neutral.workflow import config_for, make_plan, open_store, run
 from neutral.workflow.calibrate.config import shipped_config
 from neutral.workflow.inputs.archive import list_archive, market_files, underlyings_of
-from neutral.workflow.inputs.markets import read_markets
+from neutral.workflow.inputs.markets import noted, read_markets
 from neutral.workflow.surfaces.fit import fit_markets
 
 RATE, FORWARD_GROWTH = 0.02, 0.01
@@ -103,3 +104,58 @@ def test_surfaces_of_files_are_fitted_each_with_its_row(folder):
     assert fitted[3].row["message"].startswith("c.csv") and fitted[3].surface is None
     vol = float(fitted[0].surface.implied_vol(-0.1, 90 / 365))
     assert vol == pytest.approx(0.21, abs=2e-3)
+
+
+def test_an_option_without_effect_is_told(tmp_path):
+    fakes.write_snapshot(tmp_path, 0)
+    (tmp_path / "a.csv").write_text(chain(["2015-01-05"]))
+
+    def config_of(kind):
+        return shipped_config(kind).replaced(data={"rates": RATE, "spot": 1.1, "day_count": "365.25"})
+
+    chained, *coins = read_markets(market_files([tmp_path]), config_of)
+    assert chained.frame is not None
+    t = chained.frame["maturity"].to_numpy()
+    np.testing.assert_allclose(chained.frame["discount"], np.exp(-RATE * t), rtol=1e-2)
+    assert t[0] == pytest.approx(30 / 365.25, abs=0.01)
+    assert chained.findings == ("spot = 1.1 is not used: files of kind 'equity chain' have no such option",)
+    for coin in coins:
+        assert [text.partition(" = ")[0] for text in coin.unused] == ["rates", "spot"]
+    lines = noted([(market.title, text) for market in coins for text in market.unused])
+    assert lines[0].startswith("4 findings") and "BTC 2026-01-01 00:00 and 1 more: rates = 0.02" in lines[1]
+
+
+def test_snapshots_and_other_files_are_read_together(tmp_path):
+    fakes.write_archive(tmp_path, 2)
+    (tmp_path / "a.csv").write_text(chain(["2026-01-01"]))
+    (tmp_path / "c.csv").write_text("fruit,colour\napple,red\n")
+    files = market_files([tmp_path])
+    names = [file.name for file in list_archive(files)]
+    assert names == ["a.csv@2026-01-01", *map(fakes.snapshot_name, (0, 1)), "c.csv@1970-01-01"]
+    assert config_for(tmp_path).underlyings == ["BTC", "ETH", "SPX"]
+    (tmp_path / "a.csv").unlink()
+    assert config_for(tmp_path).data.currencies == ["BTC", "ETH"]  # of the settings for Deribit snapshots
+
+
+def test_the_underlyings_of_a_run_stand_for_all_that_are_unknown(tmp_path):
+    fakes.write_archive(tmp_path / "in", 1)
+    (tmp_path / "all.toml").write_text('[data]\ncurrencies = ["all"]\n')
+    with pytest.raises(DataError, match="choose some with --currency"):
+        make_plan(tmp_path / "in", tmp_path / "all.toml")
+    plan = make_plan(tmp_path / "in", tmp_path / "all.toml", run={"currencies": ["ETH"]})
+    assert plan.config.underlyings == ["ETH"]
+
+
+def test_settings_choose_the_files_and_underlyings_of_surfaces(tmp_path):
+    fakes.write_archive(tmp_path / "in", 3)
+    (tmp_path / "my.toml").write_text('[data]\nlimit = 2\ncurrencies = ["ETH"]\n')
+
+    def read(config=None, underlyings=None, limit=None):
+        markets = read_inputs([tmp_path / "in"], config, underlyings, limit, {})
+        return [market.underlying for market in markets]
+
+    assert read() == ["BTC", "ETH"] * 3
+    assert read(tmp_path / "my.toml") == ["ETH"] * 2
+    assert read(tmp_path / "my.toml", ["BTC"], 1) == ["BTC"]
+    with pytest.raises(DataError, match="no file has the underlying SOL; they have BTC, ETH"):
+        read(underlyings=["SOL"])
