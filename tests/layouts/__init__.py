@@ -1,4 +1,4 @@
-"""Layouts of market data files: each a function of a market with known volatilities; what may happen to them."""
+"""Layouts of market data files, each a function of a market with known volatilities."""
 
 from .crypto import CRYPTO
 from .currencies import CURRENCIES

@@ -1,7 +1,5 @@
 """Layouts of exchanges of crypto options and of vendors of their data, under their public headers."""
 
-from datetime import timedelta
-
 import pandas as pd
 
 from .equity import _names
@@ -221,12 +219,14 @@ def _mixed_snapshot(market: Market) -> pd.DataFrame:
 
 
 _SNAPSHOT = (
-    "date=timestamp underlying=currency contract=instrument_name expiry=expiry_datetime option_type=option_type "
+    "date=timestamp underlying=currency contract=instrument_name expiry=expiry_datetime "
+    "option_type=option_type "
     "strike=strike bid=bid_price ask=ask_price"
 )
 _SUMMARY = "underlying=base_currency contract=instrument_name bid=bid_price ask=ask_price"
 _TARDIS = (
-    "date=timestamp contract=symbol expiry=expiration option_type=type strike=strike_price bid=bid_price ask=ask_price"
+    "date=timestamp contract=symbol expiry=expiration option_type=type strike=strike_price "
+    "bid=bid_price ask=ask_price"
 )
 
 
@@ -241,14 +241,16 @@ def _layout(name: str, row, names: str, file_name: str, market: Market = BTC, **
     )
 
 
-# settled in Tether hour by hour: the file's hour 15 is the hour that ends at 16:00
-BINANCE = BTC_LINEAR.changed(taken=BTC.taken + timedelta(minutes=30))
 JSON_SUMMARIES = Form(kind="json", wrap=_summaries)
 
 CRYPTO = (
     _layout("deribit_snapshot", snapshot_row, _SNAPSHOT, "deribit_options_snapshot_20240304T153000Z.csv"),
     _layout(
-        "deribit_snapshot_usdc", snapshot_row, _SNAPSHOT, "deribit_options_snapshot_20240304T153000Z.csv", market=SOL
+        "deribit_snapshot_usdc",
+        snapshot_row,
+        _SNAPSHOT,
+        "deribit_options_snapshot_20240304T153000Z.csv",
+        market=SOL,
     ),
     _layout(
         "deribit_snapshot_doge",
@@ -258,7 +260,9 @@ CRYPTO = (
         market=SOL.changed(asset="DOGE", spot=0.14, vol=0.95, digits=9),
     ),
     _layout("deribit_summary_json", summary_row, _SUMMARY, "book_summary_BTC.json", form=JSON_SUMMARIES),
-    _layout("deribit_summary_usdc", summary_row, _SUMMARY, "book_summary.json", market=SOL, form=JSON_SUMMARIES),
+    _layout(
+        "deribit_summary_usdc", summary_row, _SUMMARY, "book_summary.json", market=SOL, form=JSON_SUMMARIES
+    ),
     _layout("deribit_summary_csv", summary_row, _SUMMARY, "book_summary_BTC.csv"),
     _layout(
         "tardis",
@@ -293,13 +297,16 @@ CRYPTO = (
         "okx_opt_summary.json",
         form=Form(kind="json", wrap=_okx_answer),
     ),
-    _layout("okx_summary_csv", _okx_summary, "date=ts contract=instId vol_bid=bidVol vol_ask=askVol", "okx.csv"),
+    _layout(
+        "okx_summary_csv", _okx_summary, "date=ts contract=instId vol_bid=bidVol vol_ask=askVol", "okx.csv"
+    ),
     _layout(
         "binance_eoh",
         _binance,
-        "date=date contract=symbol underlying=underlying option_type=type bid=best_bid_price ask=best_ask_price",
+        "date=date contract=symbol underlying=underlying option_type=type bid=best_bid_price "
+        "ask=best_ask_price",
         "BTCUSDT-EOHSummary-2024-03-04.csv",
         clock={"hour": lambda time: time.hour},
-        market=BINANCE,
+        market=BTC_LINEAR,
     ),
 )

@@ -28,7 +28,13 @@ Row = Callable[[float], Mapping[str, object]]
 
 
 def _classic(atm: float) -> dict[str, object]:
-    return {"atm": atm, "rr25": REVERSAL[25], "bf25": STRANGLE[25], "rr10": REVERSAL[10], "bf10": STRANGLE[10]}
+    return {
+        "atm": atm,
+        "rr25": REVERSAL[25],
+        "bf25": STRANGLE[25],
+        "rr10": REVERSAL[10],
+        "bf10": STRANGLE[10],
+    }
 
 
 def _short(atm: float) -> dict[str, object]:
@@ -49,7 +55,13 @@ def _spelled(atm: float) -> dict[str, object]:
 
 
 def _joined(atm: float) -> dict[str, object]:
-    return {"ATM": atm, "25RR": REVERSAL[25], "25BF": STRANGLE[25], "10RR": REVERSAL[10], "10BF": STRANGLE[10]}
+    return {
+        "ATM": atm,
+        "25RR": REVERSAL[25],
+        "25BF": STRANGLE[25],
+        "10RR": REVERSAL[10],
+        "10BF": STRANGLE[10],
+    }
 
 
 def _sided(atm: float) -> dict[str, object]:

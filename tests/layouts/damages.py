@@ -5,7 +5,7 @@ A damage takes a case and a random generator and returns the damaged case, or No
 
 import dataclasses
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,19 @@ Damage = Callable[[Case, np.random.Generator], Case | None]
 UNKNOWN = "zz_{}"  # a name that no vendor uses
 QUOTED = ("bid", "ask", "price")
 VOLS = ("vol", "vol_bid", "vol_ask", "rr")
-MEANINGS = ("date", "underlying", "contract", "expiry", "option_type", "strike", "bid", "ask", "tenor", "vol", "spot")
+MEANINGS = (
+    "date",
+    "underlying",
+    "contract",
+    "expiry",
+    "option_type",
+    "strike",
+    "bid",
+    "ask",
+    "tenor",
+    "vol",
+    "spot",
+)
 
 
 def _shuffled_columns(case: Case, rng: np.random.Generator) -> Case:
@@ -128,7 +140,9 @@ def _two_days(case: Case, rng: np.random.Generator) -> Case | None:
     market = case.layout.market
     shift = timedelta(days="tenor" in case.names)  # tenors end so much later
     vols = tuple((day + shift, 1.25 * vol) for day, vol in market.vols)
-    return _mixed(market.changed(taken=market.taken + timedelta(days=1), spot=market.spot * 1.002, vols=vols), case)
+    return _mixed(
+        market.changed(taken=market.taken + timedelta(days=1), spot=market.spot * 1.002, vols=vols), case
+    )
 
 
 def _two_times(case: Case, rng: np.random.Generator) -> Case | None:
@@ -139,15 +153,23 @@ def _two_times(case: Case, rng: np.random.Generator) -> Case | None:
     if not is_date and not case.layout.clock:
         return None
     later = market.changed(spot=market.spot * 1.0001, vols=tuple((d, 1.25 * vol) for d, vol in market.vols))
-    first, second = case.frame.copy(), case.layout.build(later)
-    for frame, hour in ((first, 10), (second, 15)):
-        for column, spell in case.layout.clock.items():
-            frame[column] = str(spell(market.taken.replace(hour=hour, minute=0)))
-        if not case.layout.clock:
-            mark = "T" if "T" in frame[name].iloc[0] else " "
-            frame[name] = [f"{text[:10]}{mark}{hour}:00:00" for text in frame[name]]
-    truths = (dataclasses.replace(case.truths[0], time="10:00"), case.layout.truth(later, time="15:00"))
-    return case.changed(frame=pd.concat([first, second], ignore_index=True), truths=truths)
+    frames, truths = [], []
+    for mixed, hour in ((market, 10), (later, 15)):
+        taken = market.taken.replace(hour=hour, minute=0)
+        timed = mixed.changed(taken=taken) if market.expires_at else mixed  # others count whole days
+        frames.append(_at_time(case, case.layout.build(timed), name, taken))
+        truths.append(case.layout.truth(timed, time=f"{hour}:00"))
+    return case.changed(frame=pd.concat(frames, ignore_index=True), truths=tuple(truths))
+
+
+def _at_time(case: Case, frame: pd.DataFrame, dates: str, taken: datetime) -> pd.DataFrame:
+    """The rows with a time of day."""
+    for column, spell in case.layout.clock.items():
+        frame[column] = str(spell(taken))
+    if not case.layout.clock:
+        mark = "T" if "T" in frame[dates].iloc[0] else " "
+        frame[dates] = [f"{text[:10]}{mark}{taken:%H:%M:%S}" for text in frame[dates]]
+    return frame
 
 
 def _repeated_rows(case: Case, rng: np.random.Generator) -> Case:
@@ -174,7 +196,9 @@ def _two_roots(case: Case, rng: np.random.Generator) -> Case | None:
     market = case.layout.market
     if name is None or market.asset != "SPX":
         return None
-    weekly = market.changed(spot=market.spot * 0.9995, vols=tuple((day, vol + 0.02) for day, vol in market.vols))
+    weekly = market.changed(
+        spot=market.spot * 0.9995, vols=tuple((day, vol + 0.02) for day, vol in market.vols)
+    )
     other = case.layout.build(weekly)
     for column in {name, case.names.get("contract", name)}:
         other[column] = [text.replace("SPX", "SPXW", 1) for text in other[column]]
@@ -188,7 +212,9 @@ def _adjusted_first(case: Case, rng: np.random.Generator) -> Case | None:
     market = case.layout.market
     if name is None or market.asset not in ("SPX", "XYZ") or not {"bid", "ask"} <= set(case.names):
         return None
-    adjusted = case.layout.build(market.changed(spot=0.93 * market.spot, vols=tuple((d, 0.3) for d, _ in market.vols)))
+    adjusted = case.layout.build(
+        market.changed(spot=0.93 * market.spot, vols=tuple((d, 0.3) for d, _ in market.vols))
+    )
     adjusted[name] = [text.replace(market.asset, f"{market.asset}1", 1) for text in adjusted[name]]
     steps = case.frame[case.names["strike"]]
     known = adjusted[case.names["strike"]].isin(set(steps))
@@ -199,7 +225,11 @@ def _adjusted_first(case: Case, rng: np.random.Generator) -> Case | None:
 def _expired_first(case: Case, rng: np.random.Generator) -> Case | None:
     """Options that expired last month stand first, at their last prices."""
     market = case.layout.market
-    if market.vols[0][0] != EXPIRIES[0] or "date" not in case.names or {"vol", "vol_bid", "price"} & set(case.names):
+    if (
+        market.vols[0][0] != EXPIRIES[0]
+        or "date" not in case.names
+        or {"vol", "vol_bid", "price"} & set(case.names)
+    ):
         return None
     earlier = market.changed(
         taken=market.taken - timedelta(days=30), vols=((date(2024, 2, 16), 0.35),), spot=0.95 * market.spot
@@ -227,7 +257,12 @@ def _are_numbers(texts: pd.Series) -> bool:
     return bool(pd.to_numeric(texts, errors="coerce").notna().all())
 
 
-_SPELLED = {"%m/%d/%Y": "MM/DD/YYYY", "%d/%m/%Y": "DD/MM/YYYY", "%d.%m.%Y": "DD.MM.YYYY", "%Y%m%d": "YYYYMMDD"}
+_SPELLED = {
+    "%m/%d/%Y": "MM/DD/YYYY",
+    "%d/%m/%Y": "DD/MM/YYYY",
+    "%d.%m.%Y": "DD.MM.YYYY",
+    "%Y%m%d": "YYYYMMDD",
+}
 
 
 def _dates(form: str, columns: tuple[str, ...] = ("date", "expiry")) -> Damage:

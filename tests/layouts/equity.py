@@ -545,12 +545,14 @@ _DX_CLOCK = {
 }
 AMERICAN_DATES = {"date_format": "MM/DD/YYYY"}
 _HISTORICAL = (
-    "date=DataDate underlying=UnderlyingSymbol expiry=Expiration option_type=Type strike=Strike bid=Bid ask=Ask "
+    "date=DataDate underlying=UnderlyingSymbol expiry=Expiration option_type=Type strike=Strike "
+    "bid=Bid ask=Ask "
     "contract=OptionSymbol spot=UnderlyingPrice"
 )
 _GENERIC = "date=date underlying=symbol expiry=expiry option_type=type strike=strike bid=bid ask=ask"
 _END_OF_DAY = (
-    "date=date underlying=under contract=symbol expiry=expiration option_type=put/call strike=strike bid=bid ask=ask"
+    "date=date underlying=under contract=symbol expiry=expiration option_type=put/call "
+    "strike=strike bid=bid ask=ask"
 )
 _DX = "date=~[QUOTE_DATE] expiry=~[EXPIRE_DATE] strike=~[STRIKE] spot=~[UNDERLYING_LAST]"
 
@@ -565,14 +567,16 @@ EQUITY = (
     _long(
         "cboe_interval",
         _cboe_interval,
-        "date=quote_datetime underlying=underlying_symbol root=root expiry=expiration option_type=option_type "
+        "date=quote_datetime underlying=underlying_symbol root=root expiry=expiration "
+        "option_type=option_type "
         "strike=strike bid=bid ask=ask",
         "UnderlyingOptionsIntervals_3600sec_2024-03-04.csv",
     ),
     _long(
         "option_metrics",
         _option_metrics,
-        "date=date contract=symbol expiry=exdate option_type=cp_flag strike=strike_price bid=best_bid ask=best_offer",
+        "date=date contract=symbol expiry=exdate option_type=cp_flag strike=strike_price "
+        "bid=best_bid ask=best_offer",
         "opprcd2024.csv",
     ),
     _long(
@@ -582,7 +586,12 @@ EQUITY = (
         "bid=best_bid ask=best_offer",
         "wrds_query.csv",
     ),
-    _wide("orats", _orats, "date=tradeDate underlying=ticker expiry=expirDate strike=strike", "orats_strikes.csv"),
+    _wide(
+        "orats",
+        _orats,
+        "date=tradeDate underlying=ticker expiry=expirDate strike=strike",
+        "orats_strikes.csv",
+    ),
     _wide(
         "orats_file",
         _orats_file,
@@ -611,14 +620,22 @@ EQUITY = (
         "date=timestamp underlying=symbol expiry=expiration option_type=right strike=strike bid=bid ask=ask",
         "theta_history.csv",
     ),
-    _long("historical_option_data", _historical, _HISTORICAL, "L2_options_20240304.csv", facts=AMERICAN_DATES),
     _long(
-        "historical_option_data_stock", _historical, _HISTORICAL, "options.csv", market=STOCK, facts=AMERICAN_DATES
+        "historical_option_data", _historical, _HISTORICAL, "L2_options_20240304.csv", facts=AMERICAN_DATES
+    ),
+    _long(
+        "historical_option_data_stock",
+        _historical,
+        _HISTORICAL,
+        "options.csv",
+        market=STOCK,
+        facts=AMERICAN_DATES,
     ),
     _long(
         "dolthub",
         _dolthub,
-        "date=date underlying=act_symbol expiry=expiration option_type=call_put strike=strike bid=bid ask=ask",
+        "date=date underlying=act_symbol expiry=expiration option_type=call_put strike=strike "
+        "bid=bid ask=ask",
         "option_chain.csv",
     ),
     Layout(
@@ -627,7 +644,8 @@ EQUITY = (
         file_name="fo04MAR2024bhav.csv",
         build=_nse,
         names=_names(
-            "date=TIMESTAMP underlying=SYMBOL expiry=EXPIRY_DT option_type=OPTION_TYP strike=STRIKE_PR price=SETTLE_PR"
+            "date=TIMESTAMP underlying=SYMBOL expiry=EXPIRY_DT option_type=OPTION_TYP "
+            "strike=STRIKE_PR price=SETTLE_PR"
         ),
     ),
     _wide("options_dx_txt", _options_dx, _DX, "spx_eod_202403.txt", clock=_DX_CLOCK),
@@ -638,33 +656,48 @@ EQUITY = (
         "openbb",
         _openbb,
         "date=eod_date underlying=underlying_symbol contract=contract_symbol expiry=expiration "
-        "option_type=option_type strike=strike bid=bid ask=ask spot=underlying_price",
+        "option_type=option_type strike=strike bid=bid ask=ask "
+        "spot=underlying_price",
         "chains.csv",
     ),
     _long(
         "alpha_vantage",
         _alpha_vantage,
-        "date=date underlying=symbol contract=contractID expiry=expiration option_type=type strike=strike bid=bid ask=ask",
+        "date=date underlying=symbol contract=contractID expiry=expiration option_type=type "
+        "strike=strike bid=bid ask=ask",
         "historical_options.csv",
     ),
     _long(
         "market_data",
         _market_data,
-        "date=updated underlying=underlying contract=optionSymbol expiry=expiration option_type=side strike=strike "
+        "date=updated underlying=underlying contract=optionSymbol expiry=expiration "
+        "option_type=side strike=strike "
         "bid=bid ask=ask",
         "chain.csv",
     ),
     _long("generic_long", _generic, _GENERIC, "options.csv"),
     _long("generic_stock", _generic, _GENERIC, "options.csv", market=STOCK),
-    _wide("generic_wide", _generic_wide, "date=date underlying=underlying expiry=expiry strike=strike", "prices.csv"),
+    _wide(
+        "generic_wide",
+        _generic_wide,
+        "date=date underlying=underlying expiry=expiry strike=strike",
+        "prices.csv",
+    ),
     _long("end_of_day", _long_end_of_day, _END_OF_DAY, "eod.csv"),
     _long("end_of_day_stock", _long_end_of_day, _END_OF_DAY, "eod.csv", market=STOCK),
     _long("end_of_day_parquet", _long_end_of_day, _END_OF_DAY, "eod.parquet", form=Form(kind="parquet")),
-    _long("cboe_eod_parquet", _cboe_eod, "underlying=underlying_symbol", "cboe.parquet", form=Form(kind="parquet")),
+    _long(
+        "cboe_eod_parquet",
+        _cboe_eod,
+        "underlying=underlying_symbol",
+        "cboe.parquet",
+        form=Form(kind="parquet"),
+    ),
     _long(
         "own_names",
         _own,
-        "date=timestamp underlying=underlying_name expiry=expiry_datetime option_type=option_type strike=strike "
+        "date=timestamp underlying=underlying_name expiry=expiry_datetime "
+        "option_type=option_type strike=strike "
         "bid=bid_price ask=ask_price",
         "quotes.csv",
     ),

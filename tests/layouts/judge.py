@@ -230,18 +230,26 @@ def _expiry_faults(day: date, group: pd.DataFrame, truth: Truth) -> Iterator[str
     if truth.skew and not abs(vol[-1] - vol[0] - truth.skew) < 2 * TOLERANCE:
         yield f"{day}: skew {vol[-1] - vol[0]:.4f}, not {truth.skew:.4f}"
     stated = group["implied_volatility"].median() if "implied_volatility" in group else np.nan
-    if np.isfinite(stated) and not truth.skew and not 0.5 < stated / vols[day] < 2 and stated != 100 * vols[day]:
+    if (
+        np.isfinite(stated)
+        and not truth.skew
+        and not 0.5 < stated / vols[day] < 2
+        and stated != 100 * vols[day]
+    ):
         yield f"{day}: stated volatility {stated:.4g}, not {vols[day]:.4g}"
 
 
 def _by_maturity(group: pd.DataFrame, truth: Truth) -> date:
     """The expiry of a file that states no dates, which counts from an unknown one."""
     maturity = group["maturity"].iloc[0]
-    return min((day for day, _ in truth.market.vols), key=lambda day: abs(truth.market.maturity(day) - maturity))
+    return min(
+        (day for day, _ in truth.market.vols), key=lambda day: abs(truth.market.maturity(day) - maturity)
+    )
 
 
 def _smile(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Log-moneyness and volatility of out-of-the-money quotes; of skewed smiles all, of flat ones the nearest."""
+    """Log-moneyness and volatility of out-of-the-money quotes; of skewed smiles all, of flat "
+    "ones the nearest."""
     k = np.log(group["strike"].to_numpy() / group["forward"].to_numpy())
     is_call = group["kind"].to_numpy(bool)
     out = np.where(is_call, k >= -1e-3, k <= 1e-3)

@@ -1,4 +1,4 @@
-"""Markets with known volatilities, and their options: Black's formula by SciPy, American prices by QuantLib."""
+"""Markets with known volatilities, and their options: Black's formula, American prices by QuantLib."""
 
 import dataclasses
 import functools
@@ -127,7 +127,9 @@ def _american(market: Market, expiry: date, strike: float, vol: float, is_call: 
     today = ql.Date(market.taken.day, market.taken.month, market.taken.year)
     ql.Settings.instance().evaluationDate = today
     count = ql.Actual365Fixed()
-    curves = [ql.YieldTermStructureHandle(ql.FlatForward(today, r, count)) for r in (market.carry, market.rate)]
+    curves = [
+        ql.YieldTermStructureHandle(ql.FlatForward(today, r, count)) for r in (market.carry, market.rate)
+    ]
     flat = ql.BlackConstantVol(today, ql.NullCalendar(), vol, count)
     process = ql.BlackScholesMertonProcess(
         ql.QuoteHandle(ql.SimpleQuote(market.spot)), *curves, ql.BlackVolTermStructureHandle(flat)

@@ -82,11 +82,16 @@ def _layout(name: str, build, row, names: str, file_name: str, **more) -> Layout
 
 
 _CASH = "expiry=T strike=strike bid=bid ask=ask forward=forward"
-_SIDED = "date=date underlying=underlying expiry=expiry strike=strike vol_bid=bid_iv vol_ask=ask_iv forward=forward"
+_SIDED = (
+    "date=date underlying=underlying expiry=expiry strike=strike vol_bid=bid_iv vol_ask=ask_iv "
+    "forward=forward"
+)
 
 SURFACES = (
     _layout("surface_cash", long, _cash, f"option_type=type {_CASH}", "SPX_20240304.csv"),
-    _layout("surface_option_type", long, _option_type, f"option_type=option_type {_CASH}", "SPX_20240304.csv"),
+    _layout(
+        "surface_option_type", long, _option_type, f"option_type=option_type {_CASH}", "SPX_20240304.csv"
+    ),
     _layout("surface_vols", wide, _sided, _SIDED, "surface.csv"),
     _layout("surface_vols_parquet", wide, _sided, _SIDED, "surface.parquet", form=Form(kind="parquet")),
     _layout("surface_spot", wide, _spot, "expiry=T strike=strike vol=iv rate=zero_rate", "SPX_20240304.csv"),
