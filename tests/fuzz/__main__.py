@@ -9,10 +9,8 @@ import time
 from pathlib import Path
 
 from .inputs import Outcome, make_input, run_input
-from .supervisor import run_inputs
+from .supervisor import Job, run_inputs
 from .targets import all_targets
-
-EVERY = 60.0  # seconds between two lines of progress
 
 
 def main() -> int:
@@ -40,7 +38,8 @@ def main() -> int:
             minutes = (time.monotonic() - started) / 60
             print(f"[{minutes:.1f} min] {outcome.kind}: {outcome.key} (--only {outcome.number})", flush=True)
 
-    outcomes = run_inputs(seed, args.inputs, args.workers, args.first, report)
+    numbers = range(args.first, args.first + args.inputs)
+    outcomes = run_inputs(Job(seed), numbers, args.workers, report)
     counts = collections.Counter((outcome.target, outcome.kind) for outcome in outcomes)
     for (target, kind), count in sorted(counts.items()):
         print(f"{count:9,d}  {target}: {kind}")

@@ -1,5 +1,6 @@
 """Runs inputs in worker processes with limits on time and memory, and goes on after a hang or a crash."""
 
+import dataclasses
 import multiprocessing
 import random
 import resource
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from .inputs import Outcome, outcome_of, run_input
 from .targets import Target, all_targets
@@ -20,63 +22,65 @@ BATCH = 200  # inputs between two messages of a worker
 LIFE = 20_000  # inputs after which a worker is replaced: compiled programs stay in memory
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all workers have in common."""
+
+    seed: int
+    make: Callable[[Path], tuple[Target, ...]] = all_targets  # called in the worker with an empty folder
+    begins_whole: bool = True  # whether each worker reads every whole file once before it is limited
+    seconds: float = SECONDS
+    memory: int = MEMORY
+
+
 def run_inputs(
-    seed: int, count: int, workers: int = 1, first: int = 0, report: Callable[[Outcome], None] | None = None
+    job: Job, numbers: range, workers: int = 1, report: Callable[[Outcome], None] | None = None
 ) -> list[Outcome]:
-    """Run inputs by number, and return what came of each.
+    """Run inputs by number.
 
     Args:
-        seed: The seed of all inputs.
-        count: How many inputs.
+        job: The seed, the targets and the limits.
+        numbers: The numbers of the inputs.
         workers: Processes that run at the same time.
-        first: The number of the first input.
         report: Is called with each fault when it is found.
 
     Returns:
         The outcome of each input.
     """
     outcomes: list[Outcome] = []
-    chunks = iter(_chunks(first, count))
-    running: dict[Connection, _Worker] = {}
+    waiting = [numbers[start : start + LIFE] for start in range(0, len(numbers), LIFE)][::-1]
+    running: list[_Worker] = []
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
-        while True:
-            while len(running) < workers and (chunk := next(chunks, None)) is not None:
-                worker = _Worker(seed, chunk, Path(folder) / f"w{chunk.start}")
-                running[worker.connection] = worker
-            if not running:
-                return outcomes
-            wait(list(running), timeout=0.5)
-            for connection, worker in list(running.items()):
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(_Worker(job, waiting.pop(), Path(folder)))
+            wait([worker.connection for worker in running], timeout=0.5)
+            for worker in running:
                 for outcome in worker.progress():
                     outcomes.append(outcome)
                     if report and outcome.is_fault:
                         report(outcome)
-                if worker.is_over:
-                    del running[connection]
-                    if worker.left:
-                        again = _Worker(seed, worker.left, worker.folder)
-                        running[again.connection] = again
-
-
-def _chunks(first: int, count: int) -> Iterator[range]:
-    for start in range(first, first + count, LIFE):
-        yield range(start, min(start + LIFE, first + count))
+            waiting.extend(worker.left for worker in running if worker.is_over and worker.left)
+            running = [worker for worker in running if not worker.is_over]
+    return outcomes
 
 
 class _Worker:
     """A process that runs a range of inputs, and what is known of it."""
 
-    def __init__(self, seed: int, numbers: range, folder: Path):
+    def __init__(self, job: Job, numbers: range, folder: Path):
         self.left = numbers
-        self.folder = folder
+        self._job = job
         self.connection, other = multiprocessing.Pipe(duplex=False)
         # a fresh interpreter: JAX does not survive a fork
         context = multiprocessing.get_context("spawn")
         self.current = context.Value("q", -1)
-        self.process = context.Process(target=_work, args=(seed, numbers, folder, other, self.current))
+        self.process = context.Process(
+            target=_work, args=(job, numbers, folder / str(numbers.start), other, self.current)
+        )
         self.process.start()
         other.close()
-        self._since = time.monotonic() + STARTING
+        self._until = time.monotonic() + STARTING  # when the current input has to be over
         self._seen = -1
         self.is_over = False
 
@@ -92,8 +96,8 @@ class _Worker:
             return
         now = self.current.value
         if now != self._seen:
-            self._seen, self._since = now, time.monotonic()
-        elif time.monotonic() - self._since > SECONDS:
+            self._seen, self._until = now, time.monotonic() + self._job.seconds
+        elif time.monotonic() > self._until:
             self.process.kill()
             yield from self._ended("hang")
 
@@ -112,16 +116,16 @@ class _Worker:
             self.left = range(max(number + 1, self.left.start), self.left.stop)
 
 
-def _work(seed: int, numbers: range, folder: Path, connection: Connection, current) -> None:
+def _work(job: Job, numbers: range, folder: Path, connection: Connection, current: Any) -> None:
     """Run inputs, and send outcomes in batches; the number of the current one is seen from outside."""
-    targets = all_targets(folder / "whole")
-    for target in targets:
+    targets = job.make(folder / "whole")
+    for target in targets if job.begins_whole else ():
         _read_whole(target, folder)
-    _limit_memory()
+    _limit_memory(job.memory)
     batch: list[Outcome] = []
     for number in numbers:
         current.value = number
-        batch.append(run_input(targets, seed, number, folder / "inputs"))
+        batch.append(run_input(targets, job.seed, number, folder / "inputs"))
         if len(batch) == BATCH or batch[-1].is_fault:
             connection.send(batch)
             batch = []
@@ -135,7 +139,7 @@ def _read_whole(target: Target, folder: Path) -> None:
         outcome_of(target, name, data, random.Random(0), 0, folder / "inputs" / "whole")
 
 
-def _limit_memory() -> None:
+def _limit_memory(more: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + MEMORY
+    limit = pages * resource.getpagesize() + more
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
