@@ -6,6 +6,9 @@ WORKERS ?= 2
 PYTEST_ARGS ?=
 CONSTRAINTS ?=
 NEWER ?= python3.13
+SEED ?= 1
+N ?= 1000000
+ONLY ?=
 
 JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_COMPILATION_CACHE_DIR
@@ -14,11 +17,12 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick slow lint format architecture docs lock clean
+.PHONY: help demo test quick slow fuzz lint format architecture docs lock clean
 
 help:
 	@echo "make demo    calibrate four models to twelve shipped market snapshots, with a page about it"
 	@echo "make test    every test but the slow ones (make quick: without those over ten seconds, make slow: the rest)"
+	@echo "make fuzz    N=$(N) damaged files, drawn with SEED=$(SEED), in WORKERS processes; ONLY=number shows one"
 	@echo "make lint    ruff and pyright        make format   ruff format"
 	@echo "make docs    build the documentation into site/"
 	@echo "make architecture   the list of files in ARCHITECTURE.md        make lock   requirements.lock"
@@ -36,6 +40,10 @@ quick: $(VENV)/.test
 
 slow: $(VENV)/.test
 	$(PYTEST) -m "slow" $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.test
+	PYTHONPATH=tests JAX_PLATFORMS=cpu $(BIN)/python -m fuzz --seed $(SEED) --inputs $(N) --workers $(WORKERS) \
+	  $(if $(ONLY),--only $(ONLY))
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
