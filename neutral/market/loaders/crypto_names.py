@@ -140,8 +140,8 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
         raise DataError(
             f"{path}: line {first + 2}: currency {reprlib.repr(pairs[first][0])} and instrument_name "
             f"{reprlib.repr(names[first])} do not say whether the options settle in coin or in cash. Fill "
-            "instrument_name (BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or "
-            "write BTC, ETH or a name such as SOL_USDC into currency."
+            "instrument_name (BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write "
+            "BTC, ETH or a name such as SOL_USDC into currency."
         )
     return pd.Series([found[pair] for pair in pairs], index=frame.index, dtype="str")
 

@@ -53,8 +53,8 @@ def _refuse(table: Table, values: pd.Series, name: str, wrong: np.ndarray) -> No
         raise DataError(
             f"{table.path}: row {first + 1}: {name} {reprlib.repr(values[first])} is no time between "
             f"{FIRST:%Y} and {LAST:%Y} of the form of the others. Accepted are seconds, milliseconds, "
-            "microseconds or nanoseconds since 1970, and ISO times such as 2024-04-01T12:00:00Z, one "
-            "form in a column."
+            "microseconds or nanoseconds since 1970, and ISO times such as 2024-04-01T12:00:00Z, one form in "
+            "a column."
         )
 
 

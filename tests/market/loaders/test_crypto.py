@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
+import crypto_files as made
 import numpy as np
 import pytest
+from crypto_files import TAKEN, Market, Row, at_the_money, chain, prepared
 
 from neutral import ArgumentError, DataError, Source, enable_x64, open_source
-from tests.market.loaders import crypto_files as made
-from tests.market.loaders.crypto_files import TAKEN, Market, Row, at_the_money, chain, prepared
 
 BASIS_POINTS_10 = 1e-3
 SOL = Market("SOL", vol=0.9, spot=180.0, in_coin=False)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from crypto_files import at_the_money, prepared
 
 from neutral.errors import ArgumentError, DataError
 from neutral.market import list_snapshots, load_deribit
 from neutral.market.loaders.deribit import COLUMNS, REQUIRED, quotes_of, read_snapshot
 from neutral.shipped import sample_folder
-from tests.market.loaders.crypto_files import at_the_money, prepared
 
 NAME = "deribit_options_snapshot_20260115T153452Z.csv"
 TAKEN = "2026-01-15T15:34:52.500000+00:00"

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import crypto_files as made
 import pytest
+from crypto_files import Market, chain
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neutral import DataError, NeutralError, enable_x64, open_source
 from neutral.market import Filters, prepare
-from tests.market.loaders import crypto_files as made
-from tests.market.loaders.crypto_files import Market, chain
 
 ROWS = chain(Market(days=(11,)))
 CASH = chain(Market(days=(11,), in_coin=False))

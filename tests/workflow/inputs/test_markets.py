@@ -1,5 +1,6 @@
 """Files that are no Deribit snapshots, from the archive to the rows of a calibration."""
 
+import crypto_files
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +54,32 @@ def test_every_date_of_every_file_has_a_place(folder):
     assert underlyings_of(archive) == ["NDX", "SPX"] and archive[0].date == UNKNOWN_DATE
     assert archive[3].timestamp.startswith("2015-01-06") and archive[3].underlyings == ("SPX",)
     assert config_for(folder).underlyings == ["NDX", "SPX"]
+
+
+def test_several_times_of_a_day_are_snapshots(tmp_path):
+    btc = crypto_files.Market(in_coin=False)
+    later = crypto_files.TAKEN.replace(hour=17, minute=30)
+    for taken in (crypto_files.TAKEN, later):
+        tickers = [crypto_files.bybit(row) for row in crypto_files.chain(btc, taken)]
+        (tmp_path / f"{taken:%H%M}.json").write_text(crypto_files.of_bybit(tickers, taken))
+    rows = [crypto_files.binance(row) for hour in (0, 12) for row in hourly(btc, hour)]
+    (tmp_path / "binance.csv").write_text(crypto_files.as_csv(rows))
+    files = market_files([tmp_path])
+    names = [file.name for file in list_archive(files)]
+    assert names == [
+        "binance.csv@2024-04-01",
+        "1200.json@2024-04-01T12:00:00",
+        "binance.csv@2024-04-01T12:00:00",
+        "1730.json@2024-04-01T17:30:00",
+    ]
+    markets = list(read_markets(files, shipped_config))
+    assert [market.underlying for market in markets] == ["BTC_USDC", "BTC_USDC", "BTC_USDT", "BTC_USDT"]
+    assert [len(market.frame) for market in markets if market.frame is not None] == [28] * 4
+    assert [market.spot for market in markets[:2]] == [60000.0, 60000.0]
+
+
+def hourly(market, hour):
+    return crypto_files.chain(market, crypto_files.TAKEN.replace(hour=hour))
 
 
 def test_nothing_to_read_is_told(tmp_path):
