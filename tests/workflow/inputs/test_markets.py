@@ -10,6 +10,7 @@ from neutral.errors import DataError
 from neutral.market.quotes import UNKNOWN_DATE
 from neutral.workflow import config_for, open_store, run
 from neutral.workflow.calibrate.config import shipped_config
+from neutral.workflow.calibrate.plan import make_plan
 from neutral.workflow.inputs.archive import list_archive, market_files, underlyings_of
 from neutral.workflow.inputs.markets import read_markets
 from neutral.workflow.surfaces.fit import fit_markets
@@ -103,3 +104,22 @@ def test_surfaces_of_files_are_fitted_each_with_its_row(folder):
     assert fitted[3].row["message"].startswith("c.csv") and fitted[3].surface is None
     vol = float(fitted[0].surface.implied_vol(-0.1, 90 / 365))
     assert vol == pytest.approx(0.21, abs=2e-3)
+
+
+def test_a_map_of_columns_and_the_symbol_reach_the_loader(tmp_path):
+    text = chain(["2015-01-05"]).replace("date,", "taken,", 1).replace("under,", "colour,", 1)
+    (tmp_path / "data.txt").write_text(text)
+    files = market_files([tmp_path])
+    config = shipped_config("equity chain")
+    (refused,) = read_markets(files, shipped_config)
+    assert "columns=" in refused.reason
+    mapped = config.replaced(columns={"date": "taken", "underlying": "colour"})
+    (market,) = read_markets(files, lambda kind: mapped, columns=mapped.column_map)
+    assert (market.underlying, market.reason) == ("SPX", "")
+    unnamed = config.replaced(
+        columns={"date": "taken", "ignore": ["colour", "symbol"]}, data={"symbol": "NDX"}
+    )
+    (market,) = read_markets(files, lambda kind: unnamed, None, unnamed.column_map, "NDX")
+    assert (market.underlying, market.reason) == ("NDX", "")
+    plan = make_plan([tmp_path], columns={"date": "taken", "underlying": "colour"})
+    assert plan.config.underlyings == ["SPX"] and plan.config.column_map == mapped.column_map
