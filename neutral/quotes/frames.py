@@ -5,18 +5,33 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 """
 
 import hashlib
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from datetime import date as Date
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from narwhals.typing import IntoDataFrame, IntoLazyFrame
 
 from ..errors import ArgumentError
 
-AnyTable: TypeAlias = IntoDataFrame | IntoLazyFrame | Mapping[str, object]
+
+@runtime_checkable
+class Frame(Protocol):
+    """What tables of all libraries have in common, by which types tell them from other arguments."""
+
+    @property
+    def filter(self) -> Callable[..., object]:
+        """Select rows."""
+        ...
+
+    @property
+    def join(self) -> Callable[..., object]:
+        """Add the columns of another table."""
+        ...
+
+
+AnyTable: TypeAlias = Frame | Mapping[str, object]
 """A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns."""
 
 

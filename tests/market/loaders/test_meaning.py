@@ -124,9 +124,15 @@ def test_columns_are_mapped_by_the_caller(tmp_path):
         Quotes.from_frame(base(), columns={"bud": "bid"})
     with pytest.raises(DataError, match=r"names 'b0d', which the file does not have; it has .*date, und"):
         Quotes.from_frame(base(), columns={"bid": "b0d"})
-    for wrong in ({"bid": 3}, {"bid": "x", "ask": "x"}, {"date_format": "soon"}, "bid", {"ignore": 3}):
-        with pytest.raises(ArgumentError):
-            Quotes.from_frame(base(), columns=wrong)
+
+
+@pytest.mark.mistyped
+@pytest.mark.parametrize(
+    "wrong", [{"bid": 3}, {"bid": "x", "ask": "x"}, {"date_format": "soon"}, "bid", {"ignore": 3}], ids=str
+)
+def test_wrong_maps_are_refused(wrong):
+    with pytest.raises(ArgumentError, match="columns=|date_format="):
+        Quotes.from_frame(base(), columns=wrong)
 
 
 FX = "datum,pair,spot,r_domestic,r_foreign,tenor,atm,rr25,ms25\n2009-01-20,EURUSD,1.3,.01,.02,1m,21,-0.5,.7\n"
@@ -286,7 +292,11 @@ def test_the_same_table_of_any_library_has_one_digest():
     assert len({q.sha256 for q in quotes}) == 1 and quotes[0].path == Path("<table>")
     other = Quotes.from_frame(table.assign(bid=table["bid"] + 1e-9), rates=0.03)
     assert other.sha256 != quotes[0].sha256
-    with pytest.raises(ArgumentError, match="expected a path, or a table"):
-        Quotes.from_frame(3)
     with pytest.raises(ArgumentError, match="states no underlying; pass symbol="):
         Quotes.from_frame(table.drop(columns="underlying"))
+
+
+@pytest.mark.mistyped
+def test_what_is_no_table_is_refused():
+    with pytest.raises(ArgumentError, match="expected a path, or a table"):
+        Quotes.from_frame(3)

@@ -186,3 +186,22 @@ def test_settings_choose_the_files_and_underlyings_of_surfaces(tmp_path):
     assert read(tmp_path / "my.toml", ["BTC"], 1) == ["BTC"]
     with pytest.raises(DataError, match="no file has the underlying SOL; they have BTC, ETH"):
         read(underlyings=["SOL"])
+
+
+def test_a_map_of_columns_and_the_symbol_reach_the_loader(tmp_path):
+    text = chain(["2015-01-05"]).replace("date,", "taken,", 1).replace("under,", "colour,", 1)
+    (tmp_path / "data.txt").write_text(text)
+    files = market_files([tmp_path])
+    config = shipped_config("equity chain")
+    (refused,) = read_markets(files, shipped_config)
+    assert "columns=" in refused.reason
+    mapped = config.replaced(columns={"date": "taken", "underlying": "colour"})
+    (market,) = read_markets(files, lambda kind: mapped, columns=mapped.column_map)
+    assert (market.underlying, market.reason) == ("SPX", "")
+    unnamed = config.replaced(
+        columns={"date": "taken", "ignore": ["colour", "symbol"]}, data={"symbol": "NDX"}
+    )
+    (market,) = read_markets(files, lambda kind: unnamed, None, unnamed.column_map, "NDX")
+    assert (market.underlying, market.reason) == ("NDX", "")
+    plan = make_plan([tmp_path], columns={"date": "taken", "underlying": "colour"})
+    assert plan.config.underlyings == ["SPX"] and plan.config.column_map == mapped.column_map
