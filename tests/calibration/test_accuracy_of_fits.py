@@ -57,7 +57,7 @@ def test_a_converged_fit_is_priced_as_exactly_as_it_resolves():
     """Judged by the default engine; the estimate of `Lewis` compares two rules, hence the factor 2."""
     rng = np.random.default_rng(5)
     surfaces = [wild(rng) for _ in range(200)]
-    fits = nt.calibrate_batch(nt.Heston, surfaces)
+    fits = nt.calibrate_batch(nt.Heston, surfaces, loss=nt.Loss("price"))
     converged = np.flatnonzero(fits.status == CalibrationStatus.converged)
     assert converged.size >= 100
     wrong = []

@@ -180,7 +180,7 @@ def curved_step(
 
 
 def damped_step(
-    objective: Objective, y: Real, at: Evaluation, damping: Real, bend: Real | float = 0.0
+    objective: Objective, y: Real, at: Evaluation, damping: Real, bend: Real | None = None
 ) -> tuple[Real, Real]:
     """Step within the bounds that minimises the damped quadratic model, and the decrease that it predicts.
 
@@ -193,14 +193,14 @@ def damped_step(
         y: Points, shape (B, n).
         at: The evaluation at y.
         damping: mu, shape (B,).
-        bend: What the curvature A lacks, shape (B, n, n).
+        bend: What the curvature A lacks, shape (B, n, n); nothing where None.
 
     Returns:
         The steps, shape (B, n), and the predicted decreases of the cost, shape (B,).
     """
     diagonal = jnp.diagonal(at.curvature, axis1=-2, axis2=-1)
     floor = _RIDGE * jnp.max(diagonal, axis=-1, keepdims=True) + 1e-300
-    curvature = at.curvature + bend
+    curvature = at.curvature if bend is None else at.curvature + bend
     damped = curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
     room_down = objective.lower - y
     room_up = objective.upper - y
