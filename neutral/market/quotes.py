@@ -4,6 +4,7 @@ import dataclasses
 import math
 from datetime import UTC, datetime
 from datetime import date as Date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self, cast
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..quotes.frames import AnyTable
     from .loaders.column_map import Columns
     from .loaders.rates import Rates
+    from .loaders.sources import Source
 
 Exercise = Literal["european", "american"]
 
@@ -79,9 +81,9 @@ class Quotes:
                 missing, or holds several and nothing chooses one.
             DataError: The columns fit no kind of table, or their values cannot be used.
         """
-        from .loaders.sources import open_source  # which imports this module
-
-        source = open_source(frame, columns, symbol)
+        # by its name, because every loader imports this module
+        loaders = import_module(".loaders.sources", __package__)
+        source: Source = loaders.open_source(frame, columns, symbol)
         given = options if rates is None else {"rates": rates, **options}
         if date is None and all(time is None for _, time in source.snapshots):
             raise ArgumentError(

@@ -16,7 +16,7 @@ from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..quotes import Quotes, column
 from .column_map import Columns
 from .csv_table import numbers, texts
-from .file_content import SUFFIXES, MarketData, read_content
+from .file_content import MarketData, read_content
 from .option_table import as_date, choose, midnight, rows_where
 from .sources import SourceKind
 from .table import Table, read_table
@@ -219,7 +219,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
     """List snapshot files in order of the time in their names.
 
     Args:
-        source: A folder, of which every file with an ending of `SUFFIXES` is taken, or the files themselves.
+        source: A folder, of which every `.csv`, `.csv.gz` and `.parquet` file is taken, or the files.
             Names that begin with `._`, companion files of macOS, are skipped.
 
     Raises:
@@ -230,7 +230,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
         folder = Path(source)
         if not folder.is_dir():
             raise DataError(f"{folder}: there is no such folder.")
-        files = [path for path in folder.iterdir() if path.name.endswith(SUFFIXES)]
+        files = [path for path in folder.iterdir() if path.name.endswith((".csv", ".csv.gz", ".parquet"))]
     else:
         files = [Path(path) for path in source]
     times = sorted((snapshot_time(path), path) for path in files if not path.name.startswith("._"))

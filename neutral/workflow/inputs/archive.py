@@ -145,11 +145,16 @@ def list_archive(
         DataError: There is no Deribit snapshot among the files, or the name of a file states no time.
     """
     if is_deribit(files):
-        snapshots = [SnapshotFile(path, 0) for path in list_snapshots(files)]
+        snapshots = [SnapshotFile(path, 0) for path in list_snapshots(_without_notes(files))]
     else:
         dated = (snapshot for path in files for snapshot in _dates(path, columns, symbol))
         snapshots = sorted(dated, key=lambda snapshot: (snapshot.time, snapshot.name))
     return [replace(snapshot, position=i) for i, snapshot in enumerate(snapshots)]
+
+
+def _without_notes(files: Sequence[Path]) -> list[Path]:
+    """Return the files without text files, which are no Deribit snapshots but may lie beside them."""
+    return [path for path in files if not path.name.endswith((".txt", ".txt.gz"))]
 
 
 def underlyings_of(archive: Sequence[SnapshotFile]) -> list[str]:
