@@ -86,9 +86,9 @@ class Quotes:
                 missing, or holds several and nothing chooses one.
             DataError: The columns fit no kind of table, or their values cannot be used.
         """
-        # by its name, as loaders are, because it imports this module
-        sources = import_module("neutral.market.loaders.sources")
-        source: Source = sources.open_source(frame, columns, symbol)
+        # by its name, because every loader imports this module
+        loaders = import_module(".loaders.sources", __package__)
+        source: Source = loaders.open_source(frame, columns, symbol)
         given = options if rates is None else {"rates": rates, **options}
         if date is None and all(time is None for _, time in source.snapshots):
             raise ArgumentError(

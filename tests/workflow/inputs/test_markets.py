@@ -198,9 +198,8 @@ def test_a_map_of_columns_and_the_symbol_reach_the_loader(tmp_path):
     mapped = config.replaced(columns={"date": "taken", "underlying": "colour"})
     (market,) = read_markets(files, lambda kind: mapped, columns=mapped.column_map)
     assert (market.underlying, market.reason) == ("SPX", "")
-    unnamed = config.replaced(
-        columns={"date": "taken", "ignore": ["colour", "symbol"]}, data={"symbol": "NDX"}
-    )
+    columns = {"date": "taken", "ignore": ["colour", "symbol"]}
+    unnamed = config.replaced(columns=columns, data={"symbol": "NDX"})
     (market,) = read_markets(files, lambda kind: unnamed, None, unnamed.column_map, "NDX")
     assert (market.underlying, market.reason) == ("NDX", "")
     plan = make_plan([tmp_path], columns={"date": "taken", "underlying": "colour"})
