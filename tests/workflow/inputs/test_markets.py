@@ -9,10 +9,12 @@ from scipy.stats import norm
 from neutral.cli.options import read_inputs
 from neutral.errors import DataError
 from neutral.market.quotes import UNKNOWN_DATE
+from neutral.storage import load
 from neutral.workflow import config_for, make_plan, open_store, run
 from neutral.workflow.calibrate.config import shipped_config
 from neutral.workflow.inputs.archive import list_archive, market_files, underlyings_of
 from neutral.workflow.inputs.markets import noted, read_markets
+from neutral.workflow.surfaces.files import write_surfaces
 from neutral.workflow.surfaces.fit import fit_markets
 
 RATE, FORWARD_GROWTH = 0.02, 0.01
@@ -159,3 +161,12 @@ def test_settings_choose_the_files_and_underlyings_of_surfaces(tmp_path):
     assert read(tmp_path / "my.toml", ["BTC"], 1) == ["BTC"]
     with pytest.raises(DataError, match="no file has the underlying SOL; they have BTC, ETH"):
         read(underlyings=["SOL"])
+
+
+def test_a_sanos_surface_is_written_as_json(tmp_path):
+    (tmp_path / "a.csv").write_text(chain(["2015-01-05"]))
+    fitted = list(fit_markets(read_markets(market_files([tmp_path]), shipped_config), method="sanos"))
+    paths = write_surfaces(fitted, tmp_path / "out")
+    assert paths[-1].name == "SPX_2015-01-05_0000.json"
+    surface = load(paths[-1])
+    assert float(surface.implied_vol(-0.1, 90 / 365)) == pytest.approx(0.21, abs=5e-3)
