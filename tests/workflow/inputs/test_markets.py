@@ -163,6 +163,7 @@ def test_settings_choose_the_files_and_underlyings_of_surfaces(tmp_path):
         read(underlyings=["SOL"])
 
 
+@pytest.mark.heavy
 def test_a_sanos_surface_is_written_as_json(tmp_path):
     (tmp_path / "a.csv").write_text(chain(["2015-01-05"]))
     fitted = list(fit_markets(read_markets(market_files([tmp_path]), shipped_config), method="sanos"))
