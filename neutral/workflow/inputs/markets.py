@@ -243,7 +243,8 @@ def _options(source: Source, config: Document) -> tuple[dict[str, Any], tuple[st
     if "rates" in used and source.kind != "fx":
         used["rates"] = config.data.interest
     return used, tuple(
-        f"{name} = {given[name]} is not used: files of kind {source.kind!r} have no such option"
+        f"{name} = {given[name]} is not used: files of kind {source.kind!r} "
+        + ("take a file of rates" if name in source.options else "have no such option")
         for name in unused
     )
 

@@ -120,6 +120,8 @@ def _fit(
         batch = fit_surface_batch(stack(quotes), loss, **options)
         surfaces = [batch[i] for i in range(len(quotes))]
     else:
+        if method == "sanos":  # absolute errors are robust without a function of them
+            loss = replace(loss, robust="none")
         surfaces = [fit_surface(grid, loss, **options) for grid in quotes]
     for grid, surface in zip(quotes, surfaces, strict=True):
         prices, vols = (np.asarray(x) for x in _at_quotes(surface, grid.k, grid.t))

@@ -10,10 +10,12 @@ from scipy.stats import norm
 from neutral.cli.options import read_inputs
 from neutral.errors import DataError
 from neutral.market.quotes import UNKNOWN_DATE
+from neutral.storage import load
 from neutral.workflow import config_for, make_plan, open_store, run
 from neutral.workflow.calibrate.config import shipped_config
 from neutral.workflow.inputs.archive import list_archive, market_files, underlyings_of
 from neutral.workflow.inputs.markets import noted, read_markets
+from neutral.workflow.surfaces.files import write_surfaces
 from neutral.workflow.surfaces.fit import fit_markets
 
 RATE, FORWARD_GROWTH = 0.02, 0.01
@@ -204,3 +206,13 @@ def test_a_map_of_columns_and_the_symbol_reach_the_loader(tmp_path):
     assert (market.underlying, market.reason) == ("NDX", "")
     plan = make_plan([tmp_path], columns={"date": "taken", "underlying": "colour"})
     assert plan.config.underlyings == ["SPX"] and plan.config.column_map == mapped.column_map
+
+
+@pytest.mark.heavy
+def test_a_sanos_surface_is_written_as_json(tmp_path):
+    (tmp_path / "a.csv").write_text(chain(["2015-01-05"]))
+    fitted = list(fit_markets(read_markets(market_files([tmp_path]), shipped_config), method="sanos"))
+    paths = write_surfaces(fitted, tmp_path / "out")
+    assert paths[-1].name == "SPX_2015-01-05_0000.json"
+    surface = load(paths[-1])
+    assert float(surface.implied_vol(-0.1, 90 / 365)) == pytest.approx(0.21, abs=5e-3)
