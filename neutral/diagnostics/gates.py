@@ -94,7 +94,7 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     file = configuration("gates") if path is None else Path(path)
     try:
         gates = tomllib.loads(file.read_text(encoding="utf-8")).get("gate", [])
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # includes tomllib.TOMLDecodeError
         raise DataError(f"{file}: cannot be read as limits: {error}") from error
     if not isinstance(gates, list) or not gates:
         raise DataError(f"{file}: has no [[gate]]; at least one is needed.")

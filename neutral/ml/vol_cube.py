@@ -183,7 +183,10 @@ class VolCube:
         except DataError:
             raise
         except _DAMAGE as error:
-            raise DataError(f"{path}: is not a cube that neutral wrote, or is damaged: {error}") from error
+            raise DataError(
+                f"{path}: is not a cube that neutral wrote, or is damaged: {error}. Restore the file from a "
+                "copy, or write it again."
+            ) from error
 
 
 def sample_cube(samples: Sequence[Sample], grid: CubeGrid | None = None) -> VolCube:

@@ -190,7 +190,7 @@ def read_document(path: Path, kind: type[D]) -> D:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # includes tomllib.TOMLDecodeError and text that is not UTF-8
+    except (ValueError, RecursionError) as error:  # includes tomllib.TOMLDecodeError and text not in UTF-8
         raise ArgumentError(f"{path}: is not a TOML file: {error}") from error
     return validated(content, str(path), kind)
 

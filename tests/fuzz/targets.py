@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import workflow_fakes as fakes
@@ -62,7 +63,7 @@ def _source(path: Path, rng: random.Random) -> None:
 def _use(quotes: Quotes) -> None:
     """Filter the quotes; American ones without rates are refused before anything is computed."""
     assert quotes.clock_gap is not None
-    kept, rejected = market.prepare(quotes, LOOSE)
+    kept, rejected = cast(tuple[Any, Any], market.prepare(quotes, LOOSE))
     assert len(kept) + len(rejected) == len(quotes.frame), "rows are lost"
     assert (rejected["reason"] != "").all(), "a row is refused without a reason"
 

@@ -1,5 +1,7 @@
 """Layouts of exchanges of crypto options and of vendors of their data, under their public headers."""
 
+from datetime import UTC, datetime
+
 import pandas as pd
 
 from .equity import _names
@@ -16,8 +18,8 @@ def instrument(market: Market, o: Option, quote: str = "") -> str:
     return f"{market.asset}{quote}-{day}-{strike}-{o.letter}"
 
 
-def expires(market: Market, o: Option) -> pd.Timestamp:
-    return pd.Timestamp(o.expiry, tz="UTC") + pd.Timedelta(hours=market.expires_at)
+def expires(market: Market, o: Option) -> datetime:
+    return datetime(o.expiry.year, o.expiry.month, o.expiry.day, market.expires_at, tzinfo=UTC)
 
 
 def snapshot_row(market: Market, o: Option) -> dict[str, object]:

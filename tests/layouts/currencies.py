@@ -42,7 +42,7 @@ def _short(atm: float) -> dict[str, object]:
 
 
 def _deltas(atm: float) -> dict[str, object]:
-    wings = {}
+    wings: dict[str, object] = {}
     for delta in (10, 25):
         wings[f"{delta}P"] = atm + STRANGLE[delta] - REVERSAL[delta] / 2
         wings[f"{delta}C"] = atm + STRANGLE[delta] + REVERSAL[delta] / 2
@@ -50,8 +50,8 @@ def _deltas(atm: float) -> dict[str, object]:
 
 
 def _spelled(atm: float) -> dict[str, object]:
-    names = {f"{delta}D RR": REVERSAL[delta] for delta in (25, 10)}
-    return {"ATM": atm} | names | {f"{delta}D BF": STRANGLE[delta] for delta in (25, 10)}
+    reversals = {f"{delta}D RR": REVERSAL[delta] for delta in (25, 10)}
+    return {"ATM": atm, **reversals, **{f"{delta}D BF": STRANGLE[delta] for delta in (25, 10)}}
 
 
 def _joined(atm: float) -> dict[str, object]:

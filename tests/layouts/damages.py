@@ -183,8 +183,9 @@ def _contradiction(case: Case, rng: np.random.Generator) -> Case | None:
     strike = case.names.get("strike")
     if not columns or strike is None or strike not in case.frame or not _are_numbers(case.frame[strike]):
         return None
-    strikes = pd.to_numeric(case.frame[strike])
-    near = case.frame[(strikes - strikes.median()).abs() == (strikes - strikes.median()).abs().min()].copy()
+    strikes = case.frame[strike].to_numpy(float)
+    distance = np.abs(strikes - np.median(strikes))
+    near = case.frame[distance == distance.min()].copy()
     for name in columns:
         near[name] = [f"{1.3 * float(text):.10f}" for text in near[name]]
     return case.changed(frame=pd.concat([near, case.frame], ignore_index=True))
@@ -216,8 +217,8 @@ def _adjusted_first(case: Case, rng: np.random.Generator) -> Case | None:
         market.changed(spot=0.93 * market.spot, vols=tuple((d, 0.3) for d, _ in market.vols))
     )
     adjusted[name] = [text.replace(market.asset, f"{market.asset}1", 1) for text in adjusted[name]]
-    steps = case.frame[case.names["strike"]]
-    known = adjusted[case.names["strike"]].isin(set(steps))
+    steps = set(case.frame[case.names["strike"]])
+    known = np.array([strike in steps for strike in adjusted[case.names["strike"]]])
     rows = adjusted[known] if known.sum() > 8 else adjusted
     return case.changed(frame=pd.concat([rows, case.frame], ignore_index=True))
 

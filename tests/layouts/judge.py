@@ -13,16 +13,19 @@ import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
 
 from neutral import NeutralError, open_source, prepare
-from neutral.market import Filters
+from neutral.market import Filters, Quotes
 
 from .layout import Case, Truth, typed
 from .markets import black
+
+Table: TypeAlias = Any  # of pandas, whose columns have no types of their own
 
 TOLERANCE = 1e-3  # of an implied volatility: 10 basis points
 FORWARD_TOLERANCE = 1e-3
@@ -30,6 +33,7 @@ DAY_TOLERANCE = 1.6 / 365  # of a maturity: a day is counted from midnight or to
 UNDATED = 1975  # expiries up to this year count from 1970 because the file states no date
 NEAR = 0.06  # largest distance of a quote from the money, in log-moneyness
 ROUNDS = 6
+SNAPSHOTS = 8  # that are read of a file; no file has more than four
 LOOSE = Filters(min_quotes=1)
 MAP = re.compile(r"columns=(\{[^{}]*\})")
 OPTION = re.compile(r"\b(exercise|rates?|settlement|spot|symbol|asset|pair|date)\s*=")
@@ -131,7 +135,7 @@ def _problems(case: Case, data: object, told: dict[str, object]) -> list[str]:
     problems: list[str] = []
     seen: list[Truth] = []
     rows = 0
-    for asset, day in source.snapshots:
+    for asset, day in source.snapshots[:SNAPSHOTS]:
         accepted = getattr(source, "options", OPTIONS)
         options = {name: value for name, value in told.items() if name in accepted and name not in opening}
         try:
@@ -165,7 +169,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Z0-9]", "", name.upper())
 
 
-def _faults(quotes, kept: pd.DataFrame, rejected: pd.DataFrame, truths: list[Truth]) -> Iterator[str]:
+def _faults(quotes: Quotes, kept: Table, rejected: Table, truths: list[Truth]) -> Iterator[str]:
     """What is wrong with the quotes of one snapshot."""
     if not truths:
         yield f"no such underlying in the file: {quotes.currency}"
@@ -182,7 +186,7 @@ def _faults(quotes, kept: pd.DataFrame, rejected: pd.DataFrame, truths: list[Tru
     yield from _smile_faults(kept, rejected, truths)
 
 
-def _smile_faults(kept: pd.DataFrame, rejected: pd.DataFrame, truths: list[Truth]) -> Iterator[str]:
+def _smile_faults(kept: Table, rejected: Table, truths: list[Truth]) -> Iterator[str]:
     refused_days = {_day(expiry) for expiry in rejected["expiry_datetime"].unique()}
     found: set[date] = set()
     for expiry, group in kept.groupby("expiry_datetime"):
@@ -198,14 +202,14 @@ def _smile_faults(kept: pd.DataFrame, rejected: pd.DataFrame, truths: list[Truth
         yield "one series was taken in silence"
 
 
-def _separated(kept: pd.DataFrame, rejected: pd.DataFrame) -> bool:
+def _separated(kept: Table, rejected: Table) -> bool:
     """Whether rows of another series have a reason that says so, or both series are kept apart."""
     reasons = rejected["reason"].str.contains("root|series|settle|SPXW", regex=True)
     counts = kept.groupby(["expiry_datetime", "strike", "kind"]).size()
     return bool(reasons.any()) or bool((counts > 1).any()) or kept["expiry_datetime"].nunique() > 2
 
 
-def _expiry_faults(day: date, group: pd.DataFrame, truth: Truth) -> Iterator[str]:
+def _expiry_faults(day: date, group: Table, truth: Truth) -> Iterator[str]:
     market = truth.market
     vols = dict(market.vols)
     if day not in vols:
@@ -239,7 +243,7 @@ def _expiry_faults(day: date, group: pd.DataFrame, truth: Truth) -> Iterator[str
         yield f"{day}: stated volatility {stated:.4g}, not {vols[day]:.4g}"
 
 
-def _by_maturity(group: pd.DataFrame, truth: Truth) -> date:
+def _by_maturity(group: Table, truth: Truth) -> date:
     """The expiry of a file that states no dates, which counts from an unknown one."""
     maturity = group["maturity"].iloc[0]
     return min(
@@ -247,7 +251,7 @@ def _by_maturity(group: pd.DataFrame, truth: Truth) -> date:
     )
 
 
-def _smile(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _smile(group: Table) -> tuple[np.ndarray, np.ndarray]:
     """Log-moneyness and volatility of out-of-the-money quotes; of skewed smiles all, of flat "
     "ones the nearest."""
     k = np.log(group["strike"].to_numpy() / group["forward"].to_numpy())
@@ -270,7 +274,7 @@ def _averaged(k: np.ndarray, vols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array([key for key, _ in points]), np.array([vol for _, vol in points])
 
 
-def _vol(row: pd.Series) -> float:
+def _vol(row: Any) -> float:
     """The volatility of a kept quote's mid price."""
     unit = 1.0 if row["settlement"] == "coin" else row["discount"] * row["forward"]
     price = 0.5 * (row["bid_price"] + row["ask_price"]) / unit

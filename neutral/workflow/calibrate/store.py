@@ -1,7 +1,8 @@
 """Stores a run: parts in Parquet, which a manifest commits one by one, and the tables made of them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from ... import durable
 from ...errors import DataError
 from ...shipped import CODE_VERSION
 from ..inputs.archive import Entry, SnapshotFile
+from ..recipes import RECIPES
 from .config import Config
 from .parquet import KINDS, StoredFile, read_parquet, schema_of, write_parquet
 
@@ -22,6 +24,8 @@ MANIFEST = "manifest.json"
 PARTS = "parts"
 LOG = "run_log.jsonl"
 LOCK = ".lock"
+_KEY = re.compile(r".*-\d{5,9}", re.DOTALL)
+_REMEDY = "Restore the file from a copy, or use another --out, or --no-resume, which moves the folder aside."
 
 
 @dataclass(frozen=True)
@@ -191,14 +195,61 @@ def open_store(folder: str | Path) -> Store:
             f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise DataError(f"{path}: cannot be read: {error}. {_REMEDY}") from error
     if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
         raise DataError(
             f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
             "another --out, or --no-resume, which moves the folder aside."
         )
     durable.check_seal(path, manifest, required=manifest["format"] == FORMAT)
+    wrong = [name for name, is_whole in _ENTRIES.items() if not is_whole(manifest.get(name))]
+    if wrong:
+        raise DataError(f"{path}: is damaged: {', '.join(wrong)} cannot be read. {_REMEDY}")
     return Store(Path(folder), manifest)
+
+
+def _is_config(x: object) -> bool:
+    return isinstance(x, dict) and _are_texts(x.get("models")) and set(x["models"]) <= set(RECIPES)
+
+
+def _are_texts(x: object) -> bool:
+    return isinstance(x, list) and all(isinstance(name, str) for name in x)
+
+
+def _are_files(x: object) -> bool:
+    """Whether an entry lists files of some kinds."""
+    return isinstance(x, dict) and all(kind in KINDS and _is_file(file) for kind, file in x.items())
+
+
+def _is_file(x: object) -> bool:
+    if not isinstance(x, dict) or set(x) != set(StoredFile._fields):
+        return False
+    return isinstance(x["sha256"], str) and isinstance(x["rows"], int)
+
+
+def _are_parts(x: object) -> bool:
+    return isinstance(x, dict) and all(_KEY.fullmatch(key) and _is_part(part) for key, part in x.items())
+
+
+def _is_part(x: object) -> bool:
+    if not isinstance(x, dict) or set(x) != {"inputs", "warm_start", *KINDS}:
+        return False
+    files = {kind: x[kind] for kind in KINDS}
+    return isinstance(x["warm_start"], str) and _are_inputs(x["inputs"]) and _are_files(files)
+
+
+def _are_inputs(x: object) -> bool:
+    return isinstance(x, list) and all(isinstance(entry, list) and len(entry) == 3 for entry in x)
+
+
+_ENTRIES: Mapping[str, Callable[[object], bool]] = {
+    "config": _is_config,
+    "config_hash": lambda x: isinstance(x, str),
+    "currencies": _are_texts,
+    "parts": _are_parts,
+    "tables": _are_files,
+}
+"""The entries of a manifest, and whether each is whole."""
 
 
 def create_store(folder: Path, config: Config) -> Store:

@@ -161,17 +161,37 @@ def _name(record: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in ALWAYS if name not in record]
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: is damaged: {error}; move it out of the folder.") from error
-    durable.check_seal(path, record)
-    record.pop(durable.DIGEST, None)
+    missing = [name for name in ALWAYS if name not in record] if isinstance(record, dict) else list(ALWAYS)
     if missing:
         raise DataError(
             f"{path}: is not a record of the pipeline, because it lacks {', '.join(missing)}; move it out of "
             "the folder."
         )
+    durable.check_seal(path, record)
+    record.pop(durable.DIGEST, None)
+    wrong = _unreadable(record)
+    if wrong:
+        raise DataError(f"{path}: is damaged: {', '.join(wrong)} cannot be read; move it out of the folder.")
     return record
+
+
+def _unreadable(record: Mapping[str, Any]) -> list[str]:
+    """Return the names of the entries whose values are of another kind than records have."""
+    texts = [name for name in ALWAYS if name != "converged" and not isinstance(record[name], str)]
+    flags = [] if isinstance(record["converged"], bool) else ["converged"]
+    nested = [name for name in NESTED if not isinstance(record.get(name) or {}, dict)]
+    times = [] if texts or _is_time(record["timestamp"]) else ["timestamp"]
+    return [*texts, *flags, *nested, *times]
+
+
+def _is_time(text: str) -> bool:
+    """Whether a text is a time as `time_text` writes it, or "" for an unknown one."""
+    try:
+        return not text or bool(datetime.strptime(text, TIME))
+    except ValueError:
+        return False
 
 
 def _ahead(timestamp: str, now: float) -> float:

@@ -1,4 +1,5 @@
 import gc
+import json
 import os
 import random
 import signal
@@ -241,3 +242,31 @@ def test_any_byte_of_the_manifest_that_changes_is_noticed(tmp_path):
             assert open_store(tmp_path / "out").read("fits").equals(expected)  # a blank became another one
         except DataError as error:
             assert store.MANIFEST in str(error)
+
+
+@pytest.mark.parametrize(
+    "entry, value",
+    [
+        ("config", None),
+        ("config", {"models": ["unknown"]}),
+        ("config_hash", 3),
+        ("currencies", "BTC"),
+        ("parts", {"BTC": {}}),
+        ("parts", {"BTC-00000": {"inputs": [], "warm_start": "", "fits": 1, "quotes": 2}}),
+        ("parts", []),
+        ("tables", {"fits": {"sha256": "x", "rows": "many"}}),
+        ("tables", {"prices": {"sha256": "x", "rows": 1}}),
+    ],
+)
+def test_a_manifest_with_its_digest_but_other_entries_is_refused(whole, tmp_path, entry, value):
+    (tmp_path / store.MANIFEST).write_bytes(whole[store.MANIFEST])
+    path = tmp_path / store.MANIFEST
+    content = json.loads(path.read_text())
+    del content["digest"]
+    path.write_text(json.dumps(durable.sealed(content | {entry: value})))
+    with pytest.raises(DataError, match=rf"is damaged: {entry} cannot be read"):
+        open_store(tmp_path)
+    content.pop(entry)
+    path.write_text(json.dumps(durable.sealed(content)))
+    with pytest.raises(DataError, match=rf"is damaged: {entry} cannot be read"):
+        open_store(tmp_path)

@@ -48,6 +48,35 @@ def test_a_damaged_record_is_named(tmp_path):
         Records(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        ({"timestamp": 5}, "timestamp"),
+        ({"timestamp": "yesterday"}, "timestamp"),
+        ({"converged": "no"}, "converged"),
+        ({"model": ["heston"]}, "model"),
+        ({"parameters": "v0"}, "parameters"),
+    ],
+)
+def test_a_record_with_values_of_another_kind_is_named(tmp_path, damage, words):
+    Records(tmp_path)
+    whole = dict.fromkeys(
+        ("asset", "timestamp", "file", "config_hash", "code_version", "model", "status"), ""
+    )
+    record = whole | {"converged": True} | damage
+    (tmp_path / "records" / "SPX.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=rf"SPX\.json: is damaged: {words} cannot be read; move it out"):
+        Records(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "null", '"text"'])
+def test_a_record_that_is_no_object_is_named(tmp_path, content):
+    Records(tmp_path)
+    (tmp_path / "records" / "SPX.json").write_text(content)
+    with pytest.raises(DataError, match=r"SPX\.json: is not a record of the pipeline"):
+        Records(tmp_path)
+
+
 def test_only_recent_fits_of_the_same_model_count_as_earlier(tmp_path):
     records = Records(tmp_path)
     common = {"file": "f", "config_hash": "0" * 64, "code_version": "1", "status": "converged"}
