@@ -32,6 +32,7 @@ def calibrate(
     ] = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    fx: options.FxSettings = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="The number of snapshots to calibrate, from the first one.")
     ] = None,
@@ -73,7 +74,9 @@ def calibrate(
         "rates": options.number_or_path(rates),
         "spot": spot,
     }
-    plan = make_plan(inputs, config, models=model, data=data, run={"currencies": underlying})
+    plan = make_plan(
+        inputs, config, models=model, data=data, fx=options.fx_settings(fx), run={"currencies": underlying}
+    )
     options.start_jax()
     try:
         with shown() as progress:

@@ -28,6 +28,7 @@ def cube(
     config: options.FileConfig = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     test_from: Annotated[
         str | None,
@@ -57,7 +58,7 @@ def cube(
         built = synthetic_cube(synthetic, seed, grid)
     else:
         data = {"rates": options.number_or_path(rates), "spot": spot}
-        markets = options.read_inputs(inputs or [], config, underlying, limit, data)
+        markets = options.read_inputs(inputs or [], config, underlying, limit, data, fx=fx)
         built = build_cube(markets, grid, method=method)
     for path in write_cube(built, out):
         print(path)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ArgumentError
+
 if TYPE_CHECKING:
     from ..workflow.config import Document
     from ..workflow.inputs.markets import Market
@@ -51,6 +53,16 @@ Spot = Annotated[
     float | None,
     typer.Option(help="The spot price. It is required for foreign-exchange files that state none."),
 ]
+FxSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fx",
+        metavar="NAME=VALUE",
+        help="How volatilities of currency pairs are quoted, in place of what files say: delta=spot or "
+        "forward, premium_adjusted=true or false, atm, butterfly, domestic_rate, foreign_rate, unit=percent "
+        "or decimal. Repeat the option for several settings.",
+    ),
+]
 FileLimit = Annotated[
     int | None, typer.Option("--limit", min=1, help="The number of files to read, from the first one.")
 ]
@@ -82,12 +94,30 @@ def number_or_path(text: str | None) -> float | str | None:
         return text
 
 
+def fx_settings(texts: list[str] | None) -> dict[str, bool | float | str]:
+    """Read the values of the option for currency pairs: settings of the section `[fx]`, by name.
+
+    Raises:
+        ArgumentError: A text is not of the form NAME=VALUE.
+    """
+    settings: dict[str, bool | float | str] = {}
+    for text in texts or []:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (name and sign and value):
+            raise ArgumentError(f"--fx {text!r} is not of the form NAME=VALUE, such as --fx delta=forward.")
+        truth = {"true": True, "false": False}.get(value.lower())
+        number = number_or_path(value) if truth is None else truth
+        settings[name] = value if number is None else number
+    return settings
+
+
 def read_inputs(
     inputs: list[Path],
     config: Path | None,
     underlyings: list[str] | None,
     limit: int | None,
     data: Mapping[str, Any],
+    fx: list[str] | None = None,
 ) -> "Iterator[Market]":
     """Read the markets in files, and count the files on standard error as they are read.
 
@@ -97,6 +127,7 @@ def read_inputs(
         underlyings: The underlyings to read; None reads all.
         limit: The number of files to read, from the first one; None reads all.
         data: Values that replace those of the section `[data]`, by key; None replaces nothing.
+        fx: Values that replace those of the section `[fx]`, as NAME=VALUE.
 
     Returns:
         The markets in order, as `read_markets` gives them.
@@ -109,7 +140,9 @@ def read_inputs(
     files = market_files(inputs)[:limit]
     settings = load_config(config) if config else None
 
+    pairs = fx_settings(fx)
+
     def config_of(kind: str) -> "Document":
-        return (settings or shipped_config(kind)).replaced(data=data)
+        return (settings or shipped_config(kind)).replaced(data=data, fx=pairs)
 
     return read_markets(counted(files, "files"), config_of, underlyings)

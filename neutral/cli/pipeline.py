@@ -45,6 +45,7 @@ def pipeline(
     underlying: options.Underlyings = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
@@ -67,7 +68,9 @@ def pipeline(
         "spot": spot,
         "limit": limit,
     }
-    settings = load_pipeline_config(config).replaced(model=model, application=application, data=data)
+    settings = load_pipeline_config(config).replaced(
+        model=model, application=application, data=data, fx=options.fx_settings(fx)
+    )
     options.start_jax()
     from ..workflow.pages.pipeline import write_page
     from ..workflow.pipeline.run import pipeline_files, run_pipeline

@@ -15,6 +15,7 @@ def surface(
     config: options.FileConfig = None,
     rates: options.Rates = None,
     spot: options.Spot = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of surfaces to draw on the page; the first ones are drawn.")
@@ -34,7 +35,7 @@ def surface(
     from ..workflow.surfaces.fit import fit_markets
 
     data = {"rates": options.number_or_path(rates), "spot": spot}
-    results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data), method))
+    results = list(fit_markets(options.read_inputs(inputs, config, underlying, limit, data, fx=fx), method))
     write_surfaces(results, out)
     print(f"{summary(results)}\n{write_page(results, out, pictures)}")
     raise typer.Exit(1 if any(result.failed for result in results) else 0)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from ..errors import ArgumentError
 from ..market import Filters, load_rates
+from ..market.fx.conventions import CHOICES as CONVENTIONS
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
 from .methods import another_kind
@@ -44,6 +45,24 @@ class DataRules(Section):
     def interest(self) -> float | Rates | None:
         """The interest rate for loaders: None, a flat rate, or the history in a file that is read once."""
         return load_rates(self.rates) if isinstance(self.rates, str) else self.rates
+
+
+class FxRules(Section):
+    """`[fx]`: how volatilities of currency pairs are quoted, in place of what files say."""
+
+    delta: Literal["spot", "forward"] | None = None
+    premium_adjusted: bool | None = None
+    atm: Literal["delta_neutral_straddle", "unadjusted_straddle", "forward"] | None = None
+    butterfly: Literal["market_strangle", "smile"] | None = None
+    domestic_rate: float | None = None
+    foreign_rate: float | None = None
+    unit: Literal["percent", "decimal"] | None = None
+
+    def build(self) -> dict[str, Any]:
+        """Make the arguments of `neutral.load_fx_vols`."""
+        stated = {key: value for key, value in self.model_dump().items() if value is not None}
+        conventions = {key: stated.pop(key) for key in CONVENTIONS if key in stated}
+        return stated | {"conventions": conventions or None}
 
 
 class FilterRules(Section):
@@ -93,6 +112,7 @@ class Document(Section, Generic[R]):
 
     data: R
     filters: FilterRules = FilterRules()
+    fx: FxRules = FxRules()
 
     def replaced(self, **sections: Any) -> Self:
         """Return a copy with some settings changed, which is checked again.

@@ -162,9 +162,12 @@ def another_kind(name: str, section: Mapping[str, Any], changes: Mapping[str, An
 def without_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a configuration without the kinds of solver and engine that are the default.
 
-    The hash of a configuration with the default kinds is the same as before there were other kinds.
+    The hash of a configuration with the default kinds is the same as before there were other kinds. The same
+    holds for a section of currency pairs without settings.
     """
     result = dict(content)
+    if all(x is None for x in result.get("fx", {}).values()):
+        result.pop("fx", None)
     for name, standard in _STANDARD.items():
         section = result.get(name)
         if isinstance(section, Mapping) and section["kind"] == standard:

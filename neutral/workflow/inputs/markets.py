@@ -147,7 +147,10 @@ def _options(source: Source, config: Document) -> dict[str, Any]:
     data = config.data
     if source.kind == "deribit":
         return {"day_count": data.day_count}
-    return {"spot": data.spot} if source.kind == "fx" else {"rates": data.interest}
+    if source.kind == "fx":  # a number would be the rate of one of two currencies
+        swaps = data.rates if isinstance(data.rates, str) else None
+        return {"spot": data.spot, "rates": swaps, **config.fx.build()}
+    return {"rates": data.interest}
 
 
 def _date(date: datetime) -> datetime | None:

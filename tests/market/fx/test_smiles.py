@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from neutral import ArgumentError, FxConventions, delta_of_strike, strike_from_delta
-from neutral.market.fx import FxSmile, _clark, at_the_money, fx_smile
+from neutral.market.fx import FxSmile, at_the_money, fx_smile, smile_vol
 
 ADJUSTED = FxConventions(premium_adjusted=True, atm="unadjusted_straddle")
 # Reiswich and Wystup (2010), the sample of 20 January 2009: one month, 31 days; spot, rates, quotes, and what
@@ -160,7 +160,7 @@ def test_market_strangles_cost_on_the_smile_what_they_are_quoted_at(conventions)
         pair = strike_from_delta(
             [delta, -delta], atm + quote, forward, maturity, [True, False], conventions, factor
         )
-        on_smile = _clark(smile, np.log(pair / forward), forward, atm)
+        on_smile = smile_vol(smile, np.log(pair / forward), forward, atm)
         sign = np.array([1, -1])
         quoted = black_price(forward, pair, atm + quote, maturity, 1.0, sign).sum()
         assert black_price(forward, pair, on_smile, maturity, 1.0, sign).sum() == pytest.approx(
@@ -170,7 +170,7 @@ def test_market_strangles_cost_on_the_smile_what_they_are_quoted_at(conventions)
 
 def test_interpolation_goes_through_its_points():
     smile = FxSmile(np.array([0.9, 1.0, 1.2]), np.array([0.21, 0.2, 0.23]), np.array([False, True, True]))
-    np.testing.assert_allclose(_clark(smile, np.log(smile.strike), 1.0, 0.2), smile.vol, rtol=1e-14)
+    np.testing.assert_allclose(smile_vol(smile, np.log(smile.strike), 1.0, 0.2), smile.vol, rtol=1e-14)
 
 
 def test_smile_strangles_are_taken_as_they_are():
