@@ -81,7 +81,7 @@ class _Strangles:
         Returns:
             Shape (smiles, n).
         """
-        stdev = np.minimum(self.quotes.smile_vols(b, self.k) * self.quotes.root, LARGEST)
+        stdev = np.minimum(self.quotes.smile_vols(b, self.k), LARGEST / self.quotes.root) * self.quotes.root
         return (_pairs(_prices(self.k, stdev, self.quotes.is_call)) - self.price) / self.vega
 
     @property

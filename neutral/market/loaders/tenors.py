@@ -52,7 +52,7 @@ def expiry_of(tenor: str, start: pd.Timestamp, dated: bool = True) -> pd.Timesta
         ArgumentError: The tenor has no accepted form, or ends on the quote date, before it, or after the year
             9999.
     """
-    plain = re.sub(r"[\s/_\-]+", "", tenor.strip().lower())
+    plain = re.sub(r"[\s/_]+|(?<=\w)-(?=\w)", "", tenor.strip().lower())
     expiry = _counted(plain, start, dated)
     if expiry is None:
         expiry = _on_calendar(tenor.strip(), plain, start, dated)
