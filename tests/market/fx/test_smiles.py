@@ -1,6 +1,7 @@
 """Strikes, deltas and market strangles against published values, QuantLib, and the prices they must meet."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,28 @@ def test_strike_at_the_money_is_quantlibs(conventions):
     deltas = delta_of_strike(straddle, 0.2, forward, 1.0, [True, False], conventions, 0.94)
     assert deltas.sum() == pytest.approx(0, abs=1e-15)
     assert at_the_money(0.2, forward, 1.0, FxConventions(atm="forward")) == forward
+
+
+@pytest.mark.parametrize("atm", ["forward", "delta_neutral_straddle", "unadjusted_straddle"])
+def test_strikes_at_the_money_broadcast(atm):
+    vol = np.full((3, 1), 0.2)
+    maturity = np.ones(4)
+    assert at_the_money(vol, 1.1, maturity, FxConventions(atm=atm)).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"butterflies": [0.1, 0.2]}, r"shapes \(1,\), \(1,\) and \(2,\); expected one number of each"),
+        ({"atm": 0.0}, "atm=0.0 is not possible; expected a finite number above 0"),
+        ({"maturity": np.nan}, "maturity=nan is not possible"),
+        ({"risk_reversals": [np.nan]}, "have no finite number; leave out the deltas that are not quoted"),
+    ],
+)
+def test_smiles_need_quotes_that_are_numbers(changes, message):
+    quotes: Any = {"atm": 0.2, "deltas": [0.25], "risk_reversals": [0.0], "butterflies": [0.0]}
+    with pytest.raises(ArgumentError, match=message):
+        fx_smile(**{**quotes, "forward": 1.0, "maturity": 1.0, **changes})
 
 
 @given(
