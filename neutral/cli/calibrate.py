@@ -30,6 +30,7 @@ def calibrate(
             "shipped file for all other data."
         ),
     ] = None,
+    date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
@@ -39,6 +40,7 @@ def calibrate(
     root: options.Root = None,
     exercise: options.Exercise = None,
     settlement: options.Settlement = None,
+    fx: options.FxSettings = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="The number of snapshots to calibrate, from the first one.")
     ] = None,
@@ -74,26 +76,9 @@ def calibrate(
 
     kinds = report or []
     check_kinds(kinds)
-    data = {
-        "limit": limit,
-        "first_index": first_index,
-        "symbol": symbol,
-        "root": root,
-        "exercise": exercise,
-        "settlement": settlement,
-        "rates": options.number_or_path(rates),
-        "dividends": dividends,
-        "dividend_model": dividend_model,
-        "spot": spot,
-    }
-    plan = make_plan(
-        inputs,
-        config,
-        models=model,
-        columns=options.column_changes(columns),
-        data=data,
-        run={"currencies": underlying},
-    )
+    changes = options.reading_changes(locals())
+    changes["data"] |= {"limit": limit, "first_index": first_index}
+    plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
     options.start_jax()
     try:
         with shown() as progress:

@@ -26,6 +26,7 @@ def cube(
     method: options.SurfaceMethod = "mixture",
     underlying: options.Underlyings = None,
     config: options.FileConfig = None,
+    date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
@@ -35,6 +36,7 @@ def cube(
     root: options.Root = None,
     exercise: options.Exercise = None,
     settlement: options.Settlement = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     test_from: Annotated[
         str | None,
@@ -63,17 +65,8 @@ def cube(
     if synthetic:
         built = synthetic_cube(synthetic, seed, grid)
     else:
-        data = {
-            "symbol": symbol,
-            "root": root,
-            "exercise": exercise,
-            "settlement": settlement,
-            "rates": options.number_or_path(rates),
-            "dividends": dividends,
-            "dividend_model": dividend_model,
-            "spot": spot,
-        }
-        markets = options.read_inputs(inputs or [], config, underlying, limit, data, columns)
+        changes = options.reading_changes(locals())
+        markets = options.read_inputs(inputs or [], config, underlying, limit, changes)
         built = build_cube(markets, grid, method=method)
     for path in write_cube(built, out):
         print(path)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ArgumentError
+
 if TYPE_CHECKING:
     from ..workflow.config import Document
     from ..workflow.inputs.markets import Market
@@ -40,6 +42,9 @@ FileConfig = Annotated[
         "--config",
         help="A TOML file of settings. By default each data file is read with the settings for its kind.",
     ),
+]
+Date = Annotated[
+    str | None, typer.Option(help="The date of the quotes in files that state none, such as 2024-03-04.")
 ]
 Rates = Annotated[
     str | None,
@@ -85,6 +90,16 @@ Settlement = Annotated[
     str | None,
     typer.Option(help="Whether prices are in cash or in coin, where the underlying does not tell."),
 ]
+FxSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fx",
+        metavar="NAME=VALUE",
+        help="How volatilities of currency pairs are quoted, in place of what files say: delta=spot or "
+        "forward, premium_adjusted=true or false, atm, butterfly, domestic_rate, foreign_rate, unit=percent "
+        "or decimal. Repeat the option for several settings.",
+    ),
+]
 FileLimit = Annotated[
     int | None, typer.Option("--limit", min=1, help="The number of files to read, from the first one.")
 ]
@@ -116,24 +131,41 @@ def number_or_path(text: str | None) -> float | str | None:
         return text
 
 
-def reading(
-    rates: str | None, symbol: str | None, root: str | None, exercise: str | None, settlement: str | None
-) -> dict[str, float | str | None]:
-    """Return the values of the section `[data]` that the options of these names replace."""
-    return {
-        "rates": number_or_path(rates),
-        "symbol": symbol,
-        "root": root,
-        "exercise": exercise,
-        "settlement": settlement,
-    }
+READING = ("date", "rates", "dividends", "dividend_model", "spot", "symbol", "root", "exercise", "settlement")
+"""The options of commands that are keys of `[data]`."""
 
 
-def column_changes(columns: list[str] | None) -> dict[str, str | list[str]] | None:
-    """Read the values of the option for columns; None if there is none."""
+def reading_changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that the options of a command about reading files replace, by section.
+
+    Args:
+        given: The arguments of the command, by name.
+
+    Raises:
+        ArgumentError: A value of `--columns` or `--fx` is not of the form NAME=VALUE.
+    """
     from ..market.loaders.column_map import parse_columns  # loads pandas
 
-    return parse_columns(columns) if columns else None
+    columns = parse_columns(given["columns"]) if given["columns"] else None
+    data = {name: given[name] for name in READING} | {"rates": number_or_path(given["rates"])}
+    return {"data": data, "columns": columns, "fx": fx_settings(given["fx"])}
+
+
+def fx_settings(texts: list[str] | None) -> dict[str, bool | float | str]:
+    """Read the values of the option for currency pairs: settings of the section `[fx]`, by name.
+
+    Raises:
+        ArgumentError: A text is not of the form NAME=VALUE.
+    """
+    settings: dict[str, bool | float | str] = {}
+    for text in texts or []:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (name and sign and value):
+            raise ArgumentError(f"--fx {text!r} is not of the form NAME=VALUE, such as --fx delta=forward.")
+        truth = {"true": True, "false": False}.get(value.lower())
+        number = number_or_path(value) if truth is None else truth
+        settings[name] = value if number is None else number
+    return settings
 
 
 def read_inputs(
@@ -141,8 +173,7 @@ def read_inputs(
     config: Path | None,
     underlyings: list[str] | None,
     limit: int | None,
-    data: Mapping[str, Any],
-    columns: list[str] | None = None,
+    changes: Mapping[str, Any],
 ) -> "Iterator[Market]":
     """Read the markets in files, and count the files on standard error as they are read.
 
@@ -152,8 +183,7 @@ def read_inputs(
         underlyings: The underlyings to read; None reads those that the TOML file lists, or else all.
         limit: The number of files to read, from the first one; None reads as many as the TOML file says, or
             else all.
-        data: Values that replace those of the section `[data]`, by key; None replaces nothing.
-        columns: Entries that replace those of the section `[columns]`, such as "date=quote_datetime".
+        changes: As `reading_changes` returns them.
 
     Returns:
         The markets in order, as `read_markets` gives them.
@@ -169,7 +199,7 @@ def read_inputs(
         underlyings = settings.data.listed
 
     def config_of(kind: str) -> "Document":
-        return (settings or shipped_config(kind)).replaced(data=data, columns=column_changes(columns))
+        return (settings or shipped_config(kind)).replaced(**changes)
 
     reading = config_of("equity chain")
     return read_markets(

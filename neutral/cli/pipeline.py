@@ -43,6 +43,7 @@ def pipeline(
         ),
     ] = None,
     underlying: options.Underlyings = None,
+    date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
@@ -52,6 +53,7 @@ def pipeline(
     root: options.Root = None,
     exercise: options.Exercise = None,
     settlement: options.Settlement = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
@@ -68,21 +70,9 @@ def pipeline(
     from ..workflow.pipeline.config import load_pipeline_config
     from ..workflow.progress import counted
 
-    data = {
-        "assets": underlying,
-        "symbol": symbol,
-        "root": root,
-        "exercise": exercise,
-        "settlement": settlement,
-        "rates": options.number_or_path(rates),
-        "dividends": dividends,
-        "dividend_model": dividend_model,
-        "spot": spot,
-        "limit": limit,
-    }
-    settings = load_pipeline_config(config).replaced(
-        model=model, application=application, columns=options.column_changes(columns), data=data
-    )
+    changes = options.reading_changes(locals())
+    changes["data"] |= {"assets": underlying, "limit": limit}
+    settings = load_pipeline_config(config).replaced(model=model, application=application, **changes)
     options.start_jax()
     from ..workflow.pages.pipeline import write_page
     from ..workflow.pipeline.run import pipeline_files, run_pipeline

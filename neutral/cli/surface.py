@@ -13,6 +13,7 @@ def surface(
     method: options.SurfaceMethod = "mixture",
     underlying: options.Underlyings = None,
     config: options.FileConfig = None,
+    date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,
     dividend_model: options.DividendModel = None,
@@ -22,6 +23,7 @@ def surface(
     root: options.Root = None,
     exercise: options.Exercise = None,
     settlement: options.Settlement = None,
+    fx: options.FxSettings = None,
     limit: options.FileLimit = None,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of surfaces to draw on the page; the first ones are drawn.")
@@ -40,17 +42,7 @@ def surface(
     from ..workflow.surfaces.files import summary, write_surfaces
     from ..workflow.surfaces.fit import fit_markets
 
-    data = {
-        "symbol": symbol,
-        "root": root,
-        "exercise": exercise,
-        "settlement": settlement,
-        "rates": options.number_or_path(rates),
-        "dividends": dividends,
-        "dividend_model": dividend_model,
-        "spot": spot,
-    }
-    markets = options.read_inputs(inputs, config, underlying, limit, data, columns)
+    markets = options.read_inputs(inputs, config, underlying, limit, options.reading_changes(locals()))
     results = list(fit_markets(markets, method))
     write_surfaces(results, out)
     print(f"{summary(results)}\n{write_page(results, out, pictures)}")

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from ..errors import ArgumentError
 from ..market import DividendSchedule, Filters, load_dividends, load_rates
+from ..market.fx.conventions import CHOICES as CONVENTIONS
 from ..market.loaders.column_map import ColumnMap, column_map
 from ..market.loaders.rates import Rates
 from ..times import DAYS_A_YEAR
@@ -41,6 +42,7 @@ class DataRules(Section):
     """`[data]`: how files are read. Comments in the shipped configurations explain the keys."""
 
     day_count: Literal["file", "365", "365.25"] = "file"
+    date: str | None = None
     rates: float | str | None = None
     dividends: str | None = None
     dividend_model: Literal["spot", "escrowed"] = "spot"
@@ -55,7 +57,7 @@ class DataRules(Section):
     max_unchanged: Count | None = None
 
     LATER = frozenset(
-        {"dividends", "dividend_model", "symbol", "root", "exercise", "settlement"}
+        {"date", "dividends", "dividend_model", "symbol", "root", "exercise", "settlement"}
         | {"settlement_time", "timezone", "max_unchanged"}
     )
 
@@ -74,6 +76,24 @@ class DataRules(Section):
     def schedule(self) -> DividendSchedule | None:
         """The dividends in a file, which is read once; None where no file is named."""
         return None if self.dividends is None else load_dividends(self.dividends, self.dividend_model)
+
+
+class FxRules(Section):
+    """`[fx]`: how volatilities of currency pairs are quoted, in place of what files say."""
+
+    delta: Literal["spot", "forward"] | None = None
+    premium_adjusted: bool | None = None
+    atm: Literal["delta_neutral_straddle", "unadjusted_straddle", "forward"] | None = None
+    butterfly: Literal["market_strangle", "smile"] | None = None
+    domestic_rate: float | None = None
+    foreign_rate: float | None = None
+    unit: Literal["percent", "decimal"] | None = None
+
+    def build(self) -> dict[str, Any]:
+        """Make the arguments of `neutral.load_fx_vols`."""
+        stated = {key: value for key, value in self.model_dump().items() if value is not None}
+        conventions = {key: stated.pop(key) for key in CONVENTIONS if key in stated}
+        return stated | {"conventions": conventions or None}
 
 
 class FilterRules(Section):
@@ -129,8 +149,9 @@ class Document(Section, Generic[R]):
     filters: FilterRules = FilterRules()
     columns: dict[str, str | list[str]] = {}
     clock: ClockSection = ClockSection()
+    fx: FxRules = FxRules()
 
-    LATER = frozenset({"columns", "clock"})
+    LATER = frozenset({"columns", "clock", "fx"})
 
     @field_validator("columns")
     @classmethod

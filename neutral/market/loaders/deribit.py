@@ -218,9 +218,11 @@ def read_snapshot(data: MarketData) -> Snapshot:
         snapshot_ts = snapshot_time(path)
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
+    underlyings = deribit_underlyings(path, frame)
+    _refuse_mixed(path, frame, underlyings)
     return Snapshot(
         frame=frame,
-        underlyings=deribit_underlyings(path, frame),
+        underlyings=underlyings,
         path=path,
         snapshot_ts=snapshot_ts,
         sha256=table.sha256,
@@ -290,6 +292,20 @@ def _dates(values: pd.Series) -> pd.Series:
     times = pd.to_datetime(text, utc=True, errors="coerce", format="ISO8601")
     times = times.dt.as_unit("us").where(times.between(FIRST, LAST))
     return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+
+
+def _refuse_mixed(path: Path, frame: pd.DataFrame, underlyings: pd.Series) -> None:
+    """Refuse a file that lists an option at several times with different quotes: it holds several snapshots."""
+    option = frame[["expiry_datetime", "strike", "option_type"]].assign(underlying=underlyings)
+    quotes = option.join(frame[["bid_price", "ask_price"]]).drop_duplicates()
+    twice = quotes.dropna(subset=list(option)).duplicated(list(option))
+    if twice.any():
+        line = int(twice.index[twice.to_numpy()][0])
+        raise DataError(
+            f"{path}: line {line + 2} lists an option again, with other quotes ({frame['instrument_name'][line]} "
+            f"at {frame['timestamp'][line]}), so the file holds several snapshots. Divide it into a file for "
+            f"each time, named {NAME_PATTERN}."
+        )
 
 
 def _earliest(path: Path, timestamps: pd.Series) -> datetime:

@@ -28,7 +28,6 @@ from .option_table import (
     Listing,
     check_exercise,
     listing,
-    midnight,
     option_table,
     parse_date_columns,
     quote_times,
@@ -109,9 +108,8 @@ def load_equity_chain(
     Args:
         path: CSV file, plain or gzip, UTF-8; Parquet file; or a table of any library. Dates have one of the
             forms in `dates.FORMS`; one that can be read in two ways has to be declared.
-        date: Quote date; None takes the only one. A file with dates in neither its rows nor its name has this
-            date. For such a file None takes the first expiry, the last day on which all listed options were
-            alive; `timestamp` is then NaT, and maturities are too short by the days in between.
+        date: Quote date; None takes the only one. A file with dates in neither its rows nor its name needs
+            this date.
         symbol: Underlying; None takes the only one. A file that states no underlying has this one; for such a
             file None takes the file name up to the first `_` or dot.
         rates: Rate r of the discount factors exp(-r t): a continuously compounded rate, or a history of
@@ -175,7 +173,8 @@ def read_chain(data: MarketData) -> Listing:
         frame["exercise_style"] = layout.exercise
     frame = mark_snapshots(table, frame, CHAIN_NAMES)
     refuse_conflicts(table, frame, CHAIN_NAMES)
-    return listing(table, frame, CHAIN_NAMES)
+    chain = listing(table, frame, CHAIN_NAMES)
+    return chain if layout is None else dataclasses.replace(chain, timezone=layout.timezone)
 
 
 def _set_date(frame: pd.DataFrame) -> None:
@@ -208,7 +207,7 @@ def chain_quotes(
     rows = choose_root(chain.path, rows, options.root)
     if settlement == "cash":
         refuse_scaled(chain.path, rows, spot_of(rows, name))
-    quote_date = utc_time(day or _last_day(chain.path, column(rows, "expiry")), options.timezone)
+    quote_date = utc_time(_stated_day(chain.path, day), options.timezone or chain.timezone)
     roots = column(rows, "root").fillna(name) if "root" in rows else name
     stated = column(rows, "settlement_time") if "settlement_time" in rows else None
     expiry, days = lifetimes(column(rows, "expiry"), quote_date, roots, options.settlement_time or stated)
@@ -272,14 +271,19 @@ def _stated_exercise(rows: pd.DataFrame) -> Exercise | None:
     return styles[0] if len(styles) == 1 else None
 
 
-def _last_day(path: Path, expiries: pd.Series) -> datetime:
-    """Return the last day on which all options were alive."""
-    first = expiries.min()
-    if first is pd.NaT:
+def _stated_day(path: Path, day: datetime | None) -> datetime:
+    """Return the quote date.
+
+    Raises:
+        DataError: Neither the file nor the caller states it.
+    """
+    if day is None:
         raise DataError(
-            f"{path}: the file has neither quote dates nor expiries; fill the column of expiries."
+            f"{path}: no row and not the name of the file states the date of the quotes, without which their "
+            'maturities are unknown. Pass date=, such as date="2024-03-04" (--date, or date in [data]), or '
+            "write it into the name of the file, such as spx_20240304.csv."
         )
-    return midnight(first)
+    return day
 
 
 def _is_reported(rows: pd.DataFrame, key: str) -> bool:

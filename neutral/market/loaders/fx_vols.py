@@ -1,11 +1,10 @@
 """Reads foreign-exchange volatilities quoted by tenor and delta, and turns them into priced options."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from datetime import date as Date
+from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,52 +12,32 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_YEAR
 from ..clock import VarianceClock
-from ..fx import FxConventions, FxSmile, fx_smile
+from ..fx import FxConventions, pair_name
+from ..fx.conventions import check_conventions
+from ..fx.pairs import is_usual, pair_in
 from ..quotes import UNKNOWN_DATE, Quotes, column
 from ..variance_time import in_clock
 from .column_map import Columns
 from .file_content import MarketData, read_content
+from .fx_layout import fits, fx_rows, quoted_deltas
+from .fx_market import (
+    Market,
+    check_rate,
+    market_of_rates,
+    market_of_swaps,
+    rates_beside,
+    spot_of,
+    states_rates,
+)
+from .fx_tenor import TenorMarket, TenorOptions, tenor_options
+from .fx_unit import SCALES, Unit, scale_of, typical_level
 from .option_table import DAY, Listing, listing, option_table, timestamp_of
-from .rates import swap_discounts
 from .sources import SourceKind
 from .table import read_table
+from .tenors import expiries
 from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, check_spread
 
-DELTAS = (25, 10)
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "date": ("date",),
-    "underlying": ("pair",),
-    "tenor": ("tenor",),
-    "spot": ("spot",),
-    "domestic": ("r_domestic",),
-    "foreign": ("r_foreign",),
-    "atm": ("atm",),
-    **{f"rr{delta}": (f"rr{delta}",) for delta in DELTAS},
-    **{f"bf{delta}": (f"bf{delta}", f"ms{delta}") for delta in DELTAS},
-    "atm_convention": ("atm_convention",),
-    "delta": ("delta",),
-    "premium_adjusted": ("premium_adjusted",),
-}
-TEXTS = ("date", "underlying", "tenor", "atm_convention", "delta", "premium_adjusted")
-REQUIRED = ("underlying", "tenor", "atm", "rr25", "bf25")
-RATE_NAMES: Mapping[str, tuple[str, ...]] = {
-    "tenor": ("tenor",),
-    "foreign": ("estr_pct", "foreign_pct"),
-    "domestic": ("sofr_pct", "domestic_pct"),
-    "points": ("fx_swap_points", "swap_points"),
-    "basis": ("xccy_bp",),
-}
-TENOR = re.compile(r"([1-9]\d{0,2})([dwmy])", re.IGNORECASE)
-UNITS = {"d": "days", "w": "weeks", "m": "months", "y": "years"}
-SPOT_DELTAS_UNTIL = 1.01  # years; a tenor of one year may be a day longer
-
-
-class Market(NamedTuple):
-    """Forward and discount factors of each tenor, shape (tenors,) each; nan where they cannot be computed."""
-
-    forward: np.ndarray  # domestic currency per unit of foreign
-    domestic: np.ndarray  # discount factor of the domestic currency
-    foreign: np.ndarray  # discount factor of the foreign currency
+ONE_TIME = pd.Timedelta(hours=1)  # rows of a day may be this far apart and still belong together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,16 +45,26 @@ class FxOptions:
     """The arguments of `load_fx_vols` that say how volatilities are read.
 
     Raises:
-        ArgumentError: The spread is negative or not finite.
+        ArgumentError: The spread is negative or not finite, a convention or unit is unknown, or a rate is
+            not finite or in percent.
     """
 
     spread: float = SPREAD
     rates: str | Path | None = None
     spot: float | None = None
-    conventions: FxConventions | None = None
+    conventions: FxConventions | Mapping[str, object] | None = None
+    domestic_rate: float | None = None
+    foreign_rate: float | None = None
+    unit: Unit | None = None
 
     def __post_init__(self) -> None:
         check_spread(self.spread)
+        if self.unit is not None and self.unit not in SCALES:
+            raise ArgumentError(f"unit={self.unit!r} is unknown; expected 'percent' or 'decimal'.")
+        if self.conventions is not None and not isinstance(self.conventions, FxConventions):
+            check_conventions(self.conventions)
+        for name in ("domestic_rate", "foreign_rate"):
+            check_rate(name, getattr(self, name))
 
 
 def load_fx_vols(
@@ -85,37 +74,50 @@ def load_fx_vols(
     spread: float = SPREAD,
     rates: str | Path | None = None,
     spot: float | None = None,
-    conventions: FxConventions | None = None,
+    conventions: FxConventions | Mapping[str, object] | None = None,
+    domestic_rate: float | None = None,
+    foreign_rate: float | None = None,
+    unit: Unit | None = None,
     columns: Columns | None = None,
     clock: VarianceClock | None = None,
 ) -> Quotes:
     """Read volatilities at the money, risk reversals and strangles, in percent, and price their options.
 
-    Each tenor gives a call and a put of 25 delta, a call and a put of 10 delta if the file has them, and a
-    call at the money; see `fx_smile`. A tenor in which a number is missing gives the same rows without
-    strikes and prices.
+    A file has a row for each tenor with a column for each quote, or a row for each quote;
+    `docs/market_data.md` lists the names. Each tenor gives an option at the money, and a put and a call for
+    every delta, from risk reversal and strangle (see `fx_smile`) or from their own volatilities. A tenor or
+    a delta that cannot be read gives the same rows without strikes and prices, with the reason in `refused`.
 
-    - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365.
-    - Rates: `r_domestic` and `r_foreign` of the file, continuously compounded. Otherwise a second file gives,
+    - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365. ON, TN and SN end
+      one, two and three days after it, weekends left out. Dates and IMM dates are accepted too.
+    - Unit: percent or decimals, as the file declares or `unit` says, or else as the size of the volatilities
+      at the money shows.
+    - Rates: `domestic_rate` and `foreign_rate`, or those of the file, continuously compounded; a forward or
+      swap points of the file count more than its foreign rate. Otherwise a second file gives,
       by tenor, par rates of overnight swaps in percent (annual, act/360), swap points and the cross-currency
       basis, which is added to the foreign rate. Discount factors are bootstrapped; par rates are linear
       between tenors, and log discount factors between tenors of up to a year and between whole years beyond.
       The forward is spot plus points, or without points spot x foreign / domestic discount factor. The
       foreign discount factor is then set to agree with the forward.
-    - Conventions: those of the columns `delta`, `premium_adjusted` and `atm_convention`. By default deltas
-      are spot deltas up to a year and forward deltas beyond, premium-adjusted unless the pair is quoted in
-      USD; at the money is the delta-neutral straddle. Strangles are market strangles.
+    - Conventions: the caller's, those of the columns `delta`, `premium_adjusted`, `atm_convention` and
+      `butterfly_convention`, or the usual ones of the pair, as `docs/market_data.md` lists them.
+    - Bid and ask: those of volatilities that are quoted with both sides. Those at the money are also the
+      spread of options that follow from risk reversals and strangles. Otherwise `spread` is assumed.
 
     Args:
-        path: CSV file, plain or gzip, Parquet file, or a table of any library, with columns pair, tenor, atm,
-            rr25, bf25 or ms25, and optional others.
-        pair: Currency pair such as "EURUSD", domestic currency last; None takes the only one.
+        path: CSV file, plain or gzip; Parquet file; or a table of any library.
+        pair: Currency pair such as "EURUSD" or "eur/usd", domestic currency last; None takes the only one. A
+            file that states no pair has this one; for such a file None takes the name of the file.
         date: Quote date; None takes the only one. If there is no date, expiries count from `UNKNOWN_DATE`.
         spread: Distance between bid and ask volatility, around the quoted mid; decimal.
         rates: File of rates. None takes the file in the same folder whose name has `_rates` in place of
             `_vol`.
         spot: Spot rate, domestic currency per unit of foreign; required if the file does not state it.
-        conventions: Conventions of all tenors, in place of those above.
+        conventions: Conventions of all tenors, or some of them by name, such as `{"premium_adjusted": True}`;
+            they replace those of the file and of the pair.
+        domestic_rate: Continuously compounded rate of the domestic currency, decimal, for all tenors.
+        foreign_rate: The same of the foreign currency.
+        unit: "percent" or "decimal" of the volatilities; None takes the file's.
         columns: A map from the names of this package to the file's, for columns with other names; see
             `Columns`. None maps none.
         clock: Clock of the column `variance_time`, by which surfaces and fits measure time; None for calendar
@@ -126,14 +128,23 @@ def load_fx_vols(
         unit of foreign.
 
     Raises:
-        DataError: A file cannot be read, is damaged or empty, lacks a required column, has an unknown tenor
-            or volatilities that no smile reproduces, or has no row of the pair or date. The message names the
-            file, and the line, column or tenor.
-        ArgumentError: There is no positive spot, the spread is negative or not finite, or the file has
-            several pairs or dates and the argument that chooses one is None.
+        DataError: A file cannot be read, is damaged or empty, has no tenors or no quotes, has a column of
+            dates or pairs under an unknown name, rates in percent or swap points in another unit, or has no
+            row of the pair or date. The message names the file, and the line or column.
+        ArgumentError: There is no positive spot, an argument is not possible, the file has several pairs or
+            dates and the argument that chooses one is None, or it is not clear whether volatilities are
+            percent.
         PrecisionError: Double precision is off.
     """
-    options = FxOptions(spread=spread, rates=rates, spot=spot, conventions=conventions)
+    options = FxOptions(
+        spread=spread,
+        rates=rates,
+        spot=spot,
+        conventions=conventions,
+        domestic_rate=domestic_rate,
+        foreign_rate=foreign_rate,
+        unit=unit,
+    )
     return in_clock(fx_quotes(read_fx_vols(read_content(path, columns)), pair, date, options), clock)
 
 
@@ -143,8 +154,11 @@ def read_fx_vols(data: MarketData) -> Listing:
     Raises:
         DataError: As for `load_fx_vols`.
     """
-    table = read_table(data)
-    return listing(table, table.select(NAMES, REQUIRED, TEXTS), NAMES)
+    table, rows, names = fx_rows(read_table(data))
+    if "underlying" in rows:
+        pairs = column(rows, "underlying")
+        rows["underlying"] = pairs.map({x: pair_in(x) or x for x in pairs.dropna().unique()})
+    return listing(table, rows, names)
 
 
 def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options: FxOptions) -> Quotes:
@@ -161,36 +175,39 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
         ArgumentError: As for `load_fx_vols`.
         PrecisionError: Double precision is off.
     """
-    rows, pair, quote_date = vols.pick("pair", pair, date)
+    rows, pair, quote_date = _snapshot(vols, pair, date)
     snapshot_ts = quote_date or UNKNOWN_DATE
     start = timestamp_of(snapshot_ts)
-    tenors = column(rows, "tenor")
-    expiry = _expiries(vols.path, tenors, start)
-    maturity = ((expiry - start) / DAY).to_numpy() / DAYS_A_YEAR
-    spot = _spot(vols.path, rows, options.spot)
-    if {"domestic", "foreign"} <= set(rows):
-        market = _from_rates(rows, maturity, spot)
-    else:
-        swaps = _swap_table(_beside(vols.path, options.rates), start, 0.01 if pair.endswith("JPY") else 1e-4)
-        market = _from_swaps(swaps, tenors, maturity, spot)
-    smiles = _smiles(
-        path=vols.path,
+    expiry, faults = expiries(rows, start, dated=quote_date is not None)
+    maturity = ((expiry - start) / DAY).to_numpy(float) / DAYS_A_YEAR
+    market, spot = _market(
+        path=vols.path, rows=rows, pair=pair, start=start, maturity=maturity, options=options
+    )
+    tenors = _tenors(
         rows=rows,
         pair=pair,
         maturity=maturity,
         market=market,
+        scale=scale_of(vols, options.unit),
         conventions=options.conventions,
+        faults=faults,
     )
-    row = np.repeat(np.arange(len(rows)), [len(smile.strike) for smile in smiles])
+    row = np.repeat(np.arange(len(rows)), [len(tenor.smile.strike) for tenor in tenors])
+    vol = np.concatenate([tenor.smile.vol for tenor in tenors])
+    if not np.isfinite(vol).any():
+        raise DataError(
+            f"{vols.path}: no tenor can be used. Row {rows['line'].iloc[0]}: {tenors[0].reason[0]}"
+        )
+    own = np.concatenate([tenor.spread for tenor in tenors])
     terms = OptionTerms(
         forward=market.forward[row],
         discount=market.domestic[row],
-        strike=np.concatenate([smile.strike for smile in smiles]),
+        strike=np.concatenate([tenor.smile.strike for tenor in tenors]),
         maturity=maturity[row],
-        is_call=np.concatenate([smile.is_call for smile in smiles]),
+        is_call=np.concatenate([tenor.smile.is_call for tenor in tenors]),
     )
-    vol = np.concatenate([smile.vol for smile in smiles])
-    bid, ask = bid_ask_around(vol, options.spread, terms)
+    assumed = np.isnan(own) & np.isfinite(vol)
+    bid, ask = bid_ask_around(vol, np.where(np.isnan(own), options.spread, own), terms)
     columns = {
         "timestamp": pd.NaT if quote_date is None else start,
         "expiry_datetime": expiry.iloc[row].reset_index(drop=True),
@@ -204,8 +221,11 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
         "implied_volatility": vol,
         "underlying_name": pair,
     }
+    frame = option_table(columns, len(row))
+    reasons = np.concatenate([tenor.reason for tenor in tenors])
+    frame["refused"] = np.where(reasons != "", reasons, frame["refused"])
     return Quotes(
-        frame=option_table(columns, len(row)),
+        frame=frame,
         currency=pair,
         snapshot_ts=snapshot_ts,
         path=vols.path,
@@ -213,167 +233,85 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
         sha256=vols.sha256,
         settlement="cash",
         spot=spot,
-        assumed_spread=options.spread,
+        assumed_spread=options.spread if assumed.any() or not np.isfinite(vol).any() else np.nan,
     )
 
 
-def _smiles(
-    path: Path,
+def _snapshot(
+    vols: Listing, pair: str | None, date: str | Date | None
+) -> tuple[pd.DataFrame, str, datetime | None]:
+    """Return the rows of one pair on one date, the six letters of the pair, and the date.
+
+    Raises:
+        DataError: As for `load_fx_vols`; also if the rows are of several times of the day.
+        ArgumentError: As for `load_fx_vols`.
+    """
+    rows, name, day = vols.pick("pair", pair and (pair_in(pair) or pair), date)
+    times = column(rows, "date").dropna()
+    if len(times) and times.max() - times.min() > ONE_TIME:
+        raise DataError(
+            f"{vols.path}: the rows of {name} on {day:%Y-%m-%d} are of several times, from "
+            f"{times.min():%H:%M} to {times.max():%H:%M}. Keep the rows of one time of a day."
+        )
+    if not vols.named and pair is None and not is_usual(name):
+        raise ArgumentError(f"{vols.path}: the file states no pair; pass pair=, or add a column pair.")
+    try:
+        return rows, pair_name(name), day
+    except ArgumentError as error:
+        raise DataError(f"{vols.path}: {error}") from error
+
+
+def _market(
+    path: Path, rows: pd.DataFrame, pair: str, start: pd.Timestamp, maturity: np.ndarray, options: FxOptions
+) -> tuple[Market, float]:
+    """Return forwards and discount factors of each tenor, and the spot."""
+    spot = spot_of(path, rows, options.spot)
+    callers = {"domestic": options.domestic_rate, "foreign": options.foreign_rate}
+    given = {key: value for key, value in callers.items() if value is not None}
+    rows = rows.assign(**given)
+    if "foreign" in given:  # the caller's rate counts more than forwards of the file
+        rows = rows.drop(columns=["forward", "points"], errors="ignore")
+    if states_rates(rows):
+        return market_of_rates(path, rows, pair, maturity, spot), spot
+    beside = rates_beside(path, options.rates)
+    market = market_of_swaps(
+        path=beside, start=start, pair=pair, tenors=column(rows, "tenor"), maturity=maturity, spot=spot
+    )
+    return market, spot
+
+
+def _tenors(
     rows: pd.DataFrame,
     pair: str,
     maturity: np.ndarray,
     market: Market,
-    conventions: FxConventions | None,
-) -> list[FxSmile]:
-    """Return the smile of each tenor."""
-    smiles = []
-    records = rows.to_dict("records")
-    for row, t, forward, foreign in zip(records, maturity, market.forward, market.foreign, strict=True):
-        try:
-            chosen = conventions or _stated_conventions(row, t, pair)
-            smiles.append(_smile(row, t, forward, foreign, chosen))
-        except ArgumentError as error:
-            raise DataError(f"{path}: tenor {row['tenor']}: {error}") from error
-    return smiles
-
-
-def _smile(
-    row: Mapping[str, Any], maturity: float, forward: float, foreign: float, conventions: FxConventions
-) -> FxSmile:
-    """Return the options of one tenor; their strikes and volatilities are nan if a number is missing."""
-    deltas = [delta for delta in DELTAS if f"rr{delta}" in row and f"bf{delta}" in row]
-    atm = row["atm"] / 100
-    reversals, butterflies = (np.array([row[f"{q}{d}"] for d in deltas]) / 100 for q in ("rr", "bf"))
-    if not np.isfinite([atm, forward, foreign, *reversals, *butterflies]).all():
-        empty = np.full(2 * len(deltas) + 1, np.nan)
-        return FxSmile(empty, empty, np.arange(len(empty)) >= len(deltas))
-    return fx_smile(
-        atm=atm,
-        deltas=np.array(deltas) / 100,
-        risk_reversals=reversals,
-        butterflies=butterflies,
-        forward=forward,
-        maturity=maturity,
-        conventions=conventions,
-        foreign_discount=foreign,
-    )
-
-
-def _stated_conventions(row: Mapping[str, object], maturity: float, pair: str) -> FxConventions:
-    """Return the conventions that a row states, and the usual ones of the market where it states none."""
-    adjusted = str(row.get("premium_adjusted", not pair.endswith("USD"))).strip().lower()
-    stated = {
-        "delta": row.get("delta", "spot" if maturity < SPOT_DELTAS_UNTIL else "forward"),
-        "premium_adjusted": {"true": True, "1": True, "false": False, "0": False}.get(adjusted, adjusted),
-        "atm": row.get("atm_convention", "delta_neutral_straddle"),
-    }
-    return FxConventions(**stated)  # pyright: ignore[reportArgumentType]  # the class checks its fields
-
-
-def _expiries(path: Path, tenors: pd.Series, start: pd.Timestamp) -> pd.Series:
-    """Return the quote date plus each tenor, shape (tenors,)."""
-    expiries = []
-    for line, tenor in enumerate(tenors, start=2):
-        match = TENOR.fullmatch(str(tenor).strip())
-        if match is None:
-            raise DataError(
-                f"{path}: row {line}: tenor {tenor!r} is unknown; expected a number and d, w, m or y, such "
-                "as 3m."
-            )
-        count, unit = match.groups()
-        span: dict[str, Any] = {UNITS[unit.lower()]: int(count)}
-        try:
-            expiries.append(start + pd.DateOffset(**span))
-        except (ValueError, OverflowError) as error:
-            raise DataError(
-                f"{path}: row {line}: tenor {tenor!r} from {start:%Y-%m-%d} on ends beyond the year 9999; "
-                "correct the tenor or the date."
-            ) from error
-    return pd.Series(expiries, dtype="datetime64[us, UTC]")
-
-
-def _spot(path: Path, rows: pd.DataFrame, callers_spot: float | None) -> float:
-    """Return the caller's spot, or else the file's."""
-    stated = column(rows, "spot").median() if "spot" in rows else np.nan
-    spot = float(stated if callers_spot is None else callers_spot)
-    if not (np.isfinite(spot) and spot > 0):
-        raise ArgumentError(
-            f"{path}: the spot is {spot:g}; expected a positive number. Fill the column spot, or pass spot=, "
-            "in domestic currency per unit of foreign."
+    scale: float,
+    conventions: FxConventions | Mapping[str, object] | None,
+    faults: np.ndarray,
+) -> list[TenorOptions]:
+    """Return the options of each tenor."""
+    deltas = quoted_deltas(rows)
+    middle = typical_level(rows)
+    tenors = []
+    for i, record in enumerate(rows.to_dict("records")):
+        about = TenorMarket(
+            pair=pair,
+            maturity=maturity[i],
+            forward=market.forward[i],
+            foreign_discount=market.foreign[i],
+            scale=scale,
+            middle=middle,
+            conventions=conventions,
         )
-    return spot
-
-
-def _from_rates(rows: pd.DataFrame, maturity: np.ndarray, spot: float) -> Market:
-    """Compute forwards and discount factors from the continuously compounded rates of both currencies."""
-    with np.errstate(all="ignore"):  # rates may be missing; the rows are refused later
-        domestic, foreign = (np.exp(-rows[name].to_numpy() * maturity) for name in ("domestic", "foreign"))
-        return _market(spot * foreign / domestic, domestic, spot)
-
-
-def _market(forward: np.ndarray, domestic: np.ndarray, spot: float) -> Market:
-    """Set foreign discount factors that agree with the forward; nan unless all are finite and positive."""
-    numbers = (forward, domestic, forward * domestic / spot)
-    usable = np.logical_and.reduce([np.isfinite(x) & (x > 0) for x in numbers])
-    forward, domestic, foreign = (np.where(usable, x, np.nan) for x in numbers)
-    return Market(forward=forward, domestic=domestic, foreign=foreign)
-
-
-def _beside(path: Path, rates: str | Path | None) -> Path:
-    """Return the file of rates that belongs to a file of volatilities."""
-    file = Path(rates) if rates is not None else path.with_name(path.name.replace("_vol", "_rates"))
-    if file == path or not file.exists():
-        raise DataError(
-            f"{path}: the file has no columns r_domestic and r_foreign, and there is no file of rates at "
-            f"{file}; pass rates=, the path of such a file."
-        )
-    return file
-
-
-class _Swaps(NamedTuple):
-    """The columns of a file of rates, shape (quoted tenors,) each."""
-
-    tenor: pd.Series
-    maturity: np.ndarray  # years
-    domestic: np.ndarray  # par rates, percent
-    foreign: np.ndarray  # par rates with the cross-currency basis, percent
-    points: np.ndarray | None  # forward less spot; None if the file has no such column
-
-
-def _swap_table(path: Path, start: pd.Timestamp, pip: float) -> _Swaps:
-    """Read a file of swap rates, swap points (in units of `pip`) and cross-currency basis."""
-    frame = read_table(path).select(RATE_NAMES, ("tenor", "foreign", "domestic"), ("tenor",))
-    tenor = column(frame, "tenor")
-    maturity = ((_expiries(path, tenor, start) - start) / DAY).to_numpy() / DAYS_A_YEAR
-    basis = column(frame, "basis") if "basis" in frame else pd.Series(np.nan, index=frame.index)
-    quoted = basis.notna().to_numpy()
-    # a basis is quoted at few tenors; it is linear in between and constant outside
-    spread = np.interp(maturity, maturity[quoted], basis[quoted]) / 100 if quoted.any() else 0.0
-    return _Swaps(
-        tenor=tenor,
-        maturity=maturity,
-        domestic=frame["domestic"].to_numpy(),
-        foreign=frame["foreign"].to_numpy() + spread,
-        points=frame["points"].to_numpy() * pip if "points" in frame else None,
-    )
-
-
-def _from_swaps(swaps: _Swaps, tenors: pd.Series, maturity: np.ndarray, spot: float) -> Market:
-    """Compute forwards and discount factors from swap rates, swap points and cross-currency basis."""
-    domestic = np.asarray(swap_discounts(swaps.maturity, swaps.domestic, maturity))
-    foreign = np.asarray(swap_discounts(swaps.maturity, swaps.foreign, maturity))
-    forward = spot * foreign / domestic
-    if swaps.points is not None:
-        points = dict(zip(swaps.tenor.str.lower(), swaps.points, strict=True))
-        stated = spot + np.array([points.get(str(tenor).lower(), np.nan) for tenor in tenors])
-        forward = np.where(np.isnan(stated), forward, stated)
-    return _market(forward, domestic, spot)
+        tenors.append(tenor_options(record, deltas, about, faults[i]))
+    return tenors
 
 
 FX_VOLS = SourceKind(
     name="fx",
-    description="volatilities by delta (tenor and atm)",
-    columns=(NAMES["tenor"], NAMES["atm"]),
+    description="volatilities by delta (tenor and atm, with rr25 and bf25, or 25p and 25c)",
+    columns=(),
+    recognises=fits,
     read=read_fx_vols,
     quotes=fx_quotes,
     options=FxOptions,

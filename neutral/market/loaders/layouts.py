@@ -29,6 +29,7 @@ class Layout:
     date_format: str | None = None
     exercise: Exercise | None = None
     kinds: str | None = None  # the column of kinds, if the file lists futures beside options
+    timezone: str | None = None  # of the times of day in its files; None for UTC
 
     def fits(self, header: Collection[str]) -> bool:
         """Whether a file with these columns, in squeezed form, has the layout."""
@@ -42,6 +43,18 @@ LAYOUTS = (
         name="Cboe DataShop end of day",
         columns=("bid1545", "ask1545", "bideod", "askeod"),
         names={"bid": "bid1545", "ask": "ask1545", "implied_volatility": "impliedvolatility1545"},
+    ),
+    # Cboe DataShop, Option Quotes at intervals: times of New York
+    Layout(
+        name="Cboe DataShop intervals",
+        columns=("underlyingsymbol", "quotedatetime", "expiration", "strike", "optiontype"),
+        timezone="America/New_York",
+    ),
+    # optionsDX: quotes of the day at hours of New York
+    Layout(
+        name="optionsDX",
+        columns=("quotereadtime", "quotetimehours", "expiredate", "cbid", "pbid"),
+        timezone="America/New_York",
     ),
     # OptionMetrics IvyDB US: "strike price times 1000"
     Layout(

@@ -52,6 +52,7 @@ class Listing:
     path: Path
     sha256: str  # of the uncompressed bytes
     named: bool  # whether the rows state their underlying; otherwise the file name gives it
+    timezone: str | None = None  # of the times of day, where the layout tells; None for UTC
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:

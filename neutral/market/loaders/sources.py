@@ -70,9 +70,13 @@ class SourceKind:
     """A dataclass of the loader's further arguments, which checks them; all have defaults."""
     file_name: re.Pattern[str] | None = None
     """A file whose whole name matches this pattern is of this kind, whatever its header."""
+    recognises: Callable[[set[str]], bool] | None = None
+    """Says of a header whether it fits, where groups of names cannot; it takes the place of `columns`."""
 
     def fits(self, header: set[str]) -> bool:
         """Whether the column names of a file, as `squeezed` gives them, are those of this kind."""
+        if self.recognises is not None:
+            return self.recognises(header)
         return all(header & set(map(squeezed, group)) for group in self.columns)
 
 

@@ -33,7 +33,9 @@ def check_spread(spread: float) -> None:
         )
 
 
-def bid_ask_around(vol: np.ndarray, spread: float, terms: OptionTerms) -> tuple[np.ndarray, np.ndarray]:
+def bid_ask_around(
+    vol: np.ndarray, spread: float | np.ndarray, terms: OptionTerms
+) -> tuple[np.ndarray, np.ndarray]:
     """Return cash prices at half a spread in volatility below and above a volatility, shape (rows,) each."""
     return cash_price(np.maximum(vol - 0.5 * spread, 0.0), terms), cash_price(vol + 0.5 * spread, terms)
 

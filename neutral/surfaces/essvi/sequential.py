@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from ...numerics.golden_section import golden_section
 from ...quotes.surface import QuoteSurface
-from ...typing import Codes, Numbers, Real
+from ...typing import Numbers, Real
 from .slice import variance
 from .surface import ESSVI
 
 _RHO = np.linspace(-0.95, 0.95, 41)
-_SHRINK = 0.6180339887498949  # golden section
 _STEPS = 30  # of the golden section
 _LEAST = 1e-8  # lower bound of psi
 
@@ -121,14 +121,7 @@ def _search(
         fitted = variance(k[None], jnp.maximum(theta, 1e-12)[:, None], psi[:, None], rho[:, None])
         return theta, jnp.sum(weight[None] * (fitted - w[None]) ** 2, axis=-1)
 
-    def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-        a, b = bracket
-        left_psi = b - _SHRINK * (b - a)
-        right_psi = a + _SHRINK * (b - a)
-        falls_right = smiles(right_psi)[1] < smiles(left_psi)[1]
-        return jnp.where(falls_right, left_psi, a), jnp.where(falls_right, b, right_psi)
-
-    a, b = jax.lax.fori_loop(0, _STEPS, narrow, (low, high))
+    a, b = golden_section(lambda psi: -smiles(psi)[1], low, high, _STEPS)
     psi = 0.5 * (a + b)
     theta, error = smiles(psi)
     return theta, psi, error

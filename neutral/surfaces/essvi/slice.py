@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
+from ...numerics.golden_section import golden_section
 from ...numerics.normal import as_float64
-from ...typing import Codes, Real
+from ...typing import Real
 from ..certificate import ROUNDING
 
-_SHRINK = 0.6180339887498949  # golden section
 _STEPS = 40  # of the golden section, which finds a maximum to 1e-9; a Newton step then finds all digits
 _FAR = 1e8  # |k| in units of theta / psi beyond which a smile equals its asymptote to the last digit
 
@@ -144,14 +144,10 @@ def _wing(ratio: Callable[[Real, Real, Real], Real], size: Real, rho: Real) -> t
     # the golden section needs no derivative, because the Newton step carries it
     frozen_size, frozen_rho, frozen_end = jax.lax.stop_gradient((size, rho, end))
 
-    def narrow(_: Codes | int, bracket: tuple[Real, Real]) -> tuple[Real, Real]:
-        low, high = bracket
-        a = high - _SHRINK * (high - low)
-        b = low + _SHRINK * (high - low)
-        rises = ratio(a, frozen_size, frozen_rho) < ratio(b, frozen_size, frozen_rho)
-        return jnp.where(rises, a, low), jnp.where(rises, high, b)
+    def frozen(v: Real) -> Real:
+        return ratio(v, frozen_size, frozen_rho)
 
-    low, high = jax.lax.fori_loop(0, _STEPS, narrow, (jnp.zeros_like(end), frozen_end))
+    low, high = golden_section(frozen, jnp.zeros_like(end), frozen_end, _STEPS)
     v = jnp.where(low > 0.0, 0.5 * (low + high), 1e-14 * frozen_end)
 
     def slope(v: Real) -> Real:

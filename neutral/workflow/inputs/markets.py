@@ -178,7 +178,7 @@ def read_market(
     name = source.path.name
     options, unused = _options(source, config)
     try:
-        quotes = source.quotes(underlying, date, clock=config.clock.build(), **options)
+        quotes = source.quotes(underlying, date or config.data.date, clock=config.clock.build(), **options)
         if config.data.max_unchanged is not None and len(earlier) == config.data.max_unchanged:
             quotes = refuse_stale(quotes, _earlier_quotes(earlier, underlying, config))
         dividends = config.data.schedule
@@ -233,7 +233,7 @@ def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
 
 def _options(source: Source, config: Document) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the arguments of the loader that `[data]` states, and why the other ones have no effect."""
-    given = config.data.given
+    given = config.data.given | (config.fx.build() if source.kind == "fx" else {})
     if source.kind == "fx" and not isinstance(given.get("rates", ""), str):
         # currencies have two rates, which only a file can state
         unused = [name for name in given if name == "rates" or name not in source.options]

@@ -91,8 +91,10 @@ def test_long_layout_says_which_rows_are_no_quotes(write):
 
 def test_without_a_quote_time_the_first_expiry_stands_for_it(write):
     path = write(UNDATED, "spx_yahoo.csv")
-    quotes = load_equity_chain(path)
-    assert quotes.snapshot_ts == datetime(2020, 1, 3, tzinfo=UTC) and table(quotes)["timestamp"].isna().all()
+    with pytest.raises(DataError, match=r"spx_yahoo.csv: .*maturities are unknown. Pass date="):
+        load_equity_chain(path)
+    quotes = load_equity_chain(path, "2020-01-03")
+    assert quotes.snapshot_ts == datetime(2020, 1, 3, tzinfo=UTC)
     assert (quotes.currency, quotes.exercise) == ("SPX", "european")
     assert refusals(quotes) == {EXPIRES_TODAY: 1}
     dated = load_equity_chain(path, "2020-01-02", symbol="XSP", exercise="american")

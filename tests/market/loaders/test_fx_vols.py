@@ -111,12 +111,7 @@ def test_conventions_where_the_file_says_nothing(write):
 FAULTS = {
     "empty": ("", DataError, "is empty"),
     "header only": (VOLS.splitlines()[0], DataError, "no rows"),
-    "no strangle": (VOLS.replace("bf25", "b25"), DataError, "missing: 'bf25' or 'ms25'"),
-    "tenor": (
-        VOLS.replace("2y", "2 years"),
-        DataError,
-        "row 3: tenor '2 years' is unknown; expected a number and d, w",
-    ),
+    "no strangle": (VOLS.replace("bf25", "b25"), DataError, "rr25 has no bf25. A smile needs both"),
     "dates": (VOLS.replace("2024-05-28,EURUSD,2y", "5/28/24,EURUSD,2y"), DataError, "line 3: date '5/28/24'"),
     "two pairs": (VOLS.replace("EURUSD,2y", "EURJPY,2y"), ArgumentError, "holds EURJPY, EURUSD; say which"),
     "no spot": (

@@ -1,6 +1,7 @@
 """Strikes, deltas and market strangles against published values, QuantLib, and the prices they must meet."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from neutral import ArgumentError, FxConventions, delta_of_strike, strike_from_delta
-from neutral.market.fx import FxSmile, _clark, at_the_money, fx_smile
+from neutral.market.fx import FxSmile, at_the_money, fx_smile, smile_vol
 
 ADJUSTED = FxConventions(premium_adjusted=True, atm="unadjusted_straddle")
 # Reiswich and Wystup (2010), the sample of 20 January 2009: one month, 31 days; spot, rates, quotes, and what
@@ -98,6 +99,28 @@ def test_strike_at_the_money_is_quantlibs(conventions):
     assert at_the_money(0.2, forward, 1.0, FxConventions(atm="forward")) == forward
 
 
+@pytest.mark.parametrize("atm", ["forward", "delta_neutral_straddle", "unadjusted_straddle"])
+def test_strikes_at_the_money_broadcast(atm):
+    vol = np.full((3, 1), 0.2)
+    maturity = np.ones(4)
+    assert at_the_money(vol, 1.1, maturity, FxConventions(atm=atm)).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"butterflies": [0.1, 0.2]}, r"shapes \(1,\), \(1,\) and \(2,\); expected one number of each"),
+        ({"atm": 0.0}, "atm=0.0 is not possible; expected a finite number above 0"),
+        ({"maturity": np.nan}, "maturity=nan is not possible"),
+        ({"risk_reversals": [np.nan]}, "have no finite number; leave out the deltas that are not quoted"),
+    ],
+)
+def test_smiles_need_quotes_that_are_numbers(changes, message):
+    quotes: Any = {"atm": 0.2, "deltas": [0.25], "risk_reversals": [0.0], "butterflies": [0.0]}
+    with pytest.raises(ArgumentError, match=message):
+        fx_smile(**{**quotes, "forward": 1.0, "maturity": 1.0, **changes})
+
+
 @given(
     size=st.floats(0.01, 0.45),
     vol=st.floats(0.02, 0.8),
@@ -160,7 +183,7 @@ def test_market_strangles_cost_on_the_smile_what_they_are_quoted_at(conventions)
         pair = strike_from_delta(
             [delta, -delta], atm + quote, forward, maturity, [True, False], conventions, factor
         )
-        on_smile = _clark(smile, np.log(pair / forward), forward, atm)
+        on_smile = smile_vol(smile, np.log(pair / forward), forward, atm)
         sign = np.array([1, -1])
         quoted = black_price(forward, pair, atm + quote, maturity, 1.0, sign).sum()
         assert black_price(forward, pair, on_smile, maturity, 1.0, sign).sum() == pytest.approx(
@@ -170,7 +193,7 @@ def test_market_strangles_cost_on_the_smile_what_they_are_quoted_at(conventions)
 
 def test_interpolation_goes_through_its_points():
     smile = FxSmile(np.array([0.9, 1.0, 1.2]), np.array([0.21, 0.2, 0.23]), np.array([False, True, True]))
-    np.testing.assert_allclose(_clark(smile, np.log(smile.strike), 1.0, 0.2), smile.vol, rtol=1e-14)
+    np.testing.assert_allclose(smile_vol(smile, np.log(smile.strike), 1.0, 0.2), smile.vol, rtol=1e-14)
 
 
 def test_smile_strangles_are_taken_as_they_are():
