@@ -95,7 +95,7 @@ def load_limits(path: str | PathLike[str] | None = None) -> tuple[Limit, ...]:
     try:
         gates = tomllib.loads(file.read_text(encoding="utf-8")).get("gate", [])
     except (OSError, ValueError, RecursionError) as error:  # includes tomllib.TOMLDecodeError
-        raise DataError(f"{file}: cannot be read as limits: {error}") from error
+        raise DataError(f"{file}: cannot be read as limits: {error}. Correct the file.") from error
     if not isinstance(gates, list) or not gates:
         raise DataError(f"{file}: has no [[gate]]; at least one is needed.")
     return tuple(_limit(f"{file}: gate {i}", gate) for i, gate in enumerate(gates, start=1))

@@ -212,7 +212,7 @@ def read_document(path: Path, kind: type[D]) -> D:
     except OSError as error:
         raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:  # includes tomllib.TOMLDecodeError and text not in UTF-8
-        raise ArgumentError(f"{path}: is not a TOML file: {error}") from error
+        raise ArgumentError(f"{path}: is not a TOML file: {error}. Correct the file.") from error
     return validated(content, str(path), kind)
 
 

@@ -82,7 +82,8 @@ def outcome_of(
 
 def message_fault(message: str, target: Target, name: str) -> str:
     """What an error message lacks: the name of the file, one line, a moderate length, or the remedy."""
-    if Path(name).name not in message and (target.beside is None or "manifest" not in message):
+    known = [Path(name).name, *(path.name for path in (target.beside.rglob("*") if target.beside else ()))]
+    if not any(file in message for file in known):
         is_argument = re.match(r"(date|rate|rates|spread|spot|day_count|symbol|exercise)=", message)
         return "" if is_argument else "does not name the file"
     if "\n" in message:

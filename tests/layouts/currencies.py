@@ -108,7 +108,9 @@ def _layout(
         market=market,
         file_name=f"{name}.csv",
         build=lambda m: _table(_lower(m) if lower else m, row, pair, list(tenors)),
-        names=_names(f"date=date underlying=pair tenor=tenor rate=r_domestic spot=spot {names}"),
+        names=_names(
+            f"date=date underlying=pair tenor=tenor rate=r_domestic carry=r_foreign spot=spot {names}"
+        ),
         straddle=-1 if adjusted else 1,
         skew=REVERSAL[outer] / 100,
     )

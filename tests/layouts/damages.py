@@ -329,7 +329,7 @@ DAMAGES: dict[str, Damage] = {
     "expired first": _expired_first,
     "percent volatilities": _scaled(VOLS, 100.0),
     "decimal volatilities": _scaled(VOLS, 0.01),
-    "percent rates": _scaled(("rate",), 100.0),
+    "percent rates": _scaled(("rate", "carry"), 100.0),
     "strikes x 1000": _scaled(("strike",), 1000.0),
     "strikes / 1000": _scaled(("strike",), 0.001),
     "prices x 100": _scaled(QUOTED, 100.0),

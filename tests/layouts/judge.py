@@ -32,6 +32,7 @@ FORWARD_TOLERANCE = 1e-3
 DAY_TOLERANCE = 1.6 / 365  # of a maturity: a day is counted from midnight or to the hour
 UNDATED = 1975  # expiries up to this year count from 1970 because the file states no date
 NEAR = 0.06  # largest distance of a quote from the money, in log-moneyness
+QUARTER = 0.3  # standard deviations: less than half the distance of an option of 25 delta
 ROUNDS = 6
 SNAPSHOTS = 8  # that are read of a file; no file has more than four
 LOOSE = Filters(min_quotes=1)
@@ -226,6 +227,8 @@ def _expiry_faults(day: date, group: Table, truth: Truth) -> Iterator[str]:
     at_strike = truth.at_strike(day, vols[day])
     if not len(k) or np.abs(k - at_strike).min() > NEAR:
         return  # every quote near the money was refused, with reasons
+    if truth.straddle and np.abs(k - at_strike).min() > QUARTER * vols[day] * np.sqrt(maturity):
+        return  # the file has no volatility at the money, only those of other deltas
     found = float(np.interp(at_strike, k, vol))
     if not abs(found - vols[day]) < TOLERANCE:
         yield f"{day}: volatility {found:.4f}, not {vols[day]:.4f}"

@@ -20,7 +20,7 @@ FOR_AMERICAN = (
     "strikes x 1000",
     "no date",
 )
-QUICK = 2  # damages of each layout in the short test
+QUICK = 1  # damages of each layout in the short test
 NEEDED = 0.95  # of the layouts
 
 
