@@ -288,7 +288,7 @@ def test_pegged_pairs_have_less_than_a_percent(load):
 
 
 @pytest.mark.parametrize(
-    "text", ["25", "delta", "call", "b25", "rr2510", "spot", "atm_convention", "25rr10p", ""]
+    "text", ["25", "delta", "call", "b25", "rr2510", "spot", "atm_convention", "25rr10p", "", "1" * 400 + "x"]
 )
 def test_other_names_are_no_quotes(text):
     assert quote_name(text) is None
