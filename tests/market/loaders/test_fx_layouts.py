@@ -246,6 +246,11 @@ FAULTS = {
         {},
         "line 3: atm occurs twice in this tenor",
     ),
+    "nothing known in rows": (
+        long("tenor,quote,value", ["1m,25X,6"]),
+        {},
+        "no quote is understood. line 2: ",
+    ),
     "unknown in rows": (
         long("tenor,quote,value", ["1m,atm,5", "1m,25X,6"]),
         {},
