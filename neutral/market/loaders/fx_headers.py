@@ -38,8 +38,7 @@ _MEANINGS = {
     for word in words
 }
 _WORD = "|".join(sorted(map(re.escape, _MEANINGS), key=len, reverse=True))
-_NAME = re.compile(rf"(?:{_WORD}|\d*\.?\d+)+")
-_TOKEN = re.compile(rf"({_WORD})|(\d*\.?\d+)")
+_TOKEN = re.compile(rf"({_WORD})|(\d+(?:\.\d+)?|\.\d+)")
 ACCEPTED = (
     "atm; rr25, 25rr, 25d_rr or the like; bf25, 25bf, 25_fly, ms25 (market strangle) or ss25 (smile "
     "strangle); 25p, p25, 10dp, 10 delta put, 25c, 10dc; each with _bid and _ask or alone, and with _pct "
@@ -76,11 +75,12 @@ def quote_name(text: str) -> QuoteName | None:
         text: Such as `ATM`, `25D RR`, `bf_10_bid`, `10 delta put` or `25C (%)`.
     """
     plain = re.sub(r"[\s_/()\[\]:|,-]+", "", text.strip().lower())
-    if not _NAME.fullmatch(plain):
+    tokens = _TOKEN.findall(plain)
+    if "".join(word + number for word, number in tokens) != plain:  # in linear time, however long it is
         return None
     said: dict[str, str] = {}
     numbers = []
-    for word, number in _TOKEN.findall(plain):
+    for word, number in tokens:
         part, meaning = _MEANINGS[word] if word else ("", "")
         if number:
             numbers.append(float(number))

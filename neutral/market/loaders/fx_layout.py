@@ -268,10 +268,12 @@ def _with_unit(table: Table, rows: pd.DataFrame, units: set[str]) -> pd.DataFram
 
 def _check_quotes(table: Table, rows: pd.DataFrame) -> None:
     """Refuse risk reversals without strangles, and the reverse."""
+    if not (quoted_deltas(rows) or {"atm", "atm_bid", "atm_ask"} & set(rows)):
+        raise DataError(f"{table.path}: no quote is understood. {column(rows, 'fault').iloc[0]}.")
     reversals, strangles = (quoted_deltas(rows, kind) for kind in ("rr", "bf"))
     alone = [f"rr{x} has no bf{x}" for x in reversals if x not in strangles]
     alone += [f"bf{x} has no rr{x}" for x in strangles if x not in reversals]
-    if reversals + strangles and not {"atm", "atm_bid"} & set(rows):
+    if reversals + strangles and not {"atm", "atm_bid", "atm_ask"} & set(rows):
         alone.append("there is no atm")
     if alone:
         raise DataError(

@@ -254,7 +254,7 @@ def _spread(row: Mapping[str, Any], key: str) -> float:
 
 def _has(row: Mapping[str, Any], key: str) -> bool:
     """Whether the file has a column of a quote."""
-    return key in row or f"{key}_bid" in row
+    return any(f"{key}{end}" in row for end in ("", "_bid", "_ask"))
 
 
 def _is_quoted(row: Mapping[str, Any], delta: str, side: str) -> bool:

@@ -246,6 +246,11 @@ FAULTS = {
         {},
         "line 3: atm occurs twice in this tenor",
     ),
+    "nothing known in rows": (
+        long("tenor,quote,value", ["1m,25X,6"]),
+        {},
+        "no quote is understood. line 2: ",
+    ),
     "unknown in rows": (
         long("tenor,quote,value", ["1m,atm,5", "1m,25X,6"]),
         {},
@@ -288,7 +293,7 @@ def test_pegged_pairs_have_less_than_a_percent(load):
 
 
 @pytest.mark.parametrize(
-    "text", ["25", "delta", "call", "b25", "rr2510", "spot", "atm_convention", "25rr10p", ""]
+    "text", ["25", "delta", "call", "b25", "rr2510", "spot", "atm_convention", "25rr10p", "", "1" * 400 + "x"]
 )
 def test_other_names_are_no_quotes(text):
     assert quote_name(text) is None
