@@ -95,12 +95,12 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
     price, quadrature = _judged(setting.engine, setting.model(problem, y), frozen_surfaces, problem.grid)
     at_bound = objective.free & ~moving
     useless = is_useless(price, clean, problem.targets, free=objective.free, at_bound=at_bound)
-    status = CalibrationStatus.where_useless(status, useless)
     both = jnp.expand_dims(price, -3) + in_the_money_part(clean.k)
     refused = jnp.any(beyond & jnp.any(used, axis=-3), axis=(-2, -1))
     refused = refused | _misled(frozen_problem, quadrature, at.error)
     status = CalibrationStatus.from_stop(best.solution.stop, usable, refused)
     follows = follows & jnp.expand_dims(status == CalibrationStatus.converged, -1)
+    status = CalibrationStatus.where_useless(status, useless)
     # every number of the result is multiplied by 1 where there is a result, and by nan elsewhere
     one = jnp.where(usable & (status != CalibrationStatus.nonfinite), 1.0, jnp.nan)
     loss = setting.data_loss(problem, price) * one

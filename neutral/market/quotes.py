@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from datetime import date as Date
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import pandas as pd
 
@@ -89,7 +89,7 @@ class Quotes:
         # by its name, because every loader imports this module
         loaders = import_module(".loaders.sources", __package__)
         source: Source = loaders.open_source(frame, columns, symbol)
-        given = options if rates is None else {"rates": rates, **options}
+        given: dict[str, Any] = dict(options) if rates is None else {"rates": rates, **options}
         if date is None and all(time is None for _, time in source.snapshots):
             raise ArgumentError(
                 "the table states no quote date; pass date=, such as date='2024-03-04', or map the column "

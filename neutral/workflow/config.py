@@ -178,7 +178,7 @@ class Document(Section, Generic[R]):
         for name, value in sections.items():
             if isinstance(value, Mapping):
                 changes = {key: entry for key, entry in value.items() if entry is not None}
-                replaces_all = another_kind(name, content.get(name), changes)
+                replaces_all = another_kind(name, content.get(name, {}), changes)
                 content[name] = changes if replaces_all else content.get(name, {}) | changes
             elif value is not None:
                 content[name] = value

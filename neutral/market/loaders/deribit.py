@@ -73,6 +73,7 @@ REQUIRED = (
 )
 NAMES = {name: (name,) for name in COLUMNS}
 FILE = "file"  # the day count that keeps the maturities that the file states
+LONGEST_COLLECTION = pd.Timedelta(hours=1)  # the times of one snapshot are at most so far apart
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.(?:csv|csv\.gz|parquet)")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv, .csv.gz or .parquet"
@@ -295,16 +296,15 @@ def _dates(values: pd.Series) -> pd.Series:
 
 
 def _refuse_mixed(path: Path, frame: pd.DataFrame, underlyings: pd.Series) -> None:
-    """Refuse a file that lists an option at several times with different quotes: it holds several snapshots."""
-    option = frame[["expiry_datetime", "strike", "option_type"]].assign(underlying=underlyings)
-    quotes = option.join(frame[["bid_price", "ask_price"]]).drop_duplicates()
-    twice = quotes.dropna(subset=list(option)).duplicated(list(option))
-    if twice.any():
-        line = int(twice.index[twice.to_numpy()][0])
+    """Refuse a file of several snapshots: times that lie far apart, or options that come again later."""
+    times = column(frame, "timestamp")
+    option = frame[["expiry_datetime", "strike", "option_type", "timestamp"]].assign(underlying=underlyings)
+    distinct = option.dropna().drop_duplicates()
+    again = distinct.duplicated(["expiry_datetime", "strike", "option_type", "underlying"]).any()
+    if again or times.max() - times.min() > LONGEST_COLLECTION:
         raise DataError(
-            f"{path}: line {line + 2} lists an option again, with other quotes ({frame['instrument_name'][line]} "
-            f"at {frame['timestamp'][line]}), so the file holds several snapshots. Divide it into a file for "
-            f"each time, named {NAME_PATTERN}."
+            f"{path}: the rows are of several times, from {times.min()} to {times.max()}, so the file holds "
+            f"several snapshots. Divide it into a file for each time, named {NAME_PATTERN}."
         )
 
 

@@ -74,7 +74,7 @@ def test_two_underlyings_are_two_chains():
 
 def test_adjusted_contracts_take_no_part_in_american_forwards():
     quotes = load_equity_chain(CASES / "adjusted_first.csv", rates=0.03)
-    assert (quotes.frame["refused"] == NON_STANDARD).sum() == 36
+    assert int((quotes.frame["refused"] == NON_STANDARD).sum()) == 36
     standard = quotes.frame[quotes.frame["refused"] == ""].reset_index(drop=True)
     both = [implied_forwards(frame).table["forward"] for frame in (quotes.frame, standard)]
     np.testing.assert_array_equal(both[0], both[1])
@@ -87,7 +87,7 @@ def test_refused_rows_have_no_european_equivalent():
     quotes = load_equity_chain(CASES / "adjusted_first.csv", rates=0.03)
     frame, table = european_quotes(quotes.frame)
     refused = quotes.frame["refused"] != ""
-    assert frame["bid_price"][refused].isna().all()
+    assert bool(frame["bid_price"][refused].isna().all())
     np.testing.assert_allclose(table["forward"], list(NEAR.values()), rtol=1e-3)
 
 

@@ -39,7 +39,7 @@ def test_each_kind_of_file_has_its_shipped_configuration():
         ({"speed": 1}, "unknown key speed; accepted in the file: data, filters"),
         (
             {"data": {"limt": 3}},
-            "unknown key data.limt; accepted in [data]: day_count, rates, dividends, dividend_model, spot, ",
+            "unknown key data.limt; accepted in [data]: day_count, date, rates, dividends, dividend_model, ",
         ),
         ({"loss": {"c": -1.0}}, "loss.c = -1.0: Input should be greater than 0"),
         ({"loss": {"c": float("nan")}}, "loss.c = nan: Input should be a finite number"),
