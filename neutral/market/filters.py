@@ -17,6 +17,7 @@ NON_STANDARD = "the contract is not standard"
 EXPIRED = "the option expired before the quote date"
 EXPIRES_TODAY = "the option expires on the quote date"
 REPEATED = "the row repeats the option of an earlier row"
+CONTRADICTED = "another row quotes the same option at other prices, and nothing tells which one is right"
 
 # The beginnings of the reasons that refuse a quote although nothing is wrong with it.
 _CHOICES = (
@@ -123,7 +124,10 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
         *_liquidity_rules(frame, filters),
     ]
     reasons = first_reason(rules, len(frame))
-    reasons[_repeats(frame, np.flatnonzero(reasons == ""))] = REPEATED
+    passed = np.flatnonzero(reasons == "")
+    repeated, contradicted = _repeats(frame, passed)
+    reasons[repeated] = REPEATED
+    reasons[contradicted] = CONTRADICTED
     return reasons
 
 
@@ -253,12 +257,24 @@ def first_reason(rules: list[Rule], rows: int) -> np.ndarray:
     return reasons
 
 
-def _repeats(frame: pd.DataFrame, passed: np.ndarray) -> np.ndarray:
-    """Return the positions among `passed` that repeat expiry, strike and type of an earlier one."""
+def _repeats(frame: pd.DataFrame, passed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions that repeat expiry, strike and type of an earlier one, and those that contradict.
+
+    Args:
+        frame: `Quotes.frame`.
+        passed: The positions that count.
+
+    Returns:
+        Positions with the bid and ask of an earlier one, and positions of options with several bids or asks.
+    """
     order = sorted_rows(frame, passed)
     keys = [key[order] for key in _option_keys(frame)]
-    same = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
-    return order[1:][same]  # the sort is stable: of equal options the one earlier in the file comes first
+    repeats = np.append(False, np.logical_and.reduce([key[1:] == key[:-1] for key in keys]))
+    option = np.cumsum(~repeats)
+    prices = frame[["bid_price", "ask_price"]].to_numpy(float)[order]
+    changed = np.append(False, ((prices[1:] != prices[:-1]) & ~np.isnan(prices[1:] + prices[:-1])).any(-1))
+    contradicted = np.isin(option, option[repeats & changed])
+    return order[repeats & ~contradicted], order[contradicted]
 
 
 def sorted_rows(frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:

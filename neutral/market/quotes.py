@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .loaders.rates import Rates
     from .loaders.sources import Source
 
+LONGEST_COLLECTION = pd.Timedelta(hours=1)
+"""The times of the rows of one snapshot are at most so far apart."""
+
 Exercise = Literal["european", "american"]
 
 UNKNOWN_DATE = datetime(1970, 1, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pandas as pd
 from ...errors import ArgumentError, DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..clock import VarianceClock
-from ..quotes import Quotes, column
+from ..quotes import LONGEST_COLLECTION, Quotes, column
 from ..variance_time import in_clock
 from .column_map import Columns
 from .crypto_names import deribit_underlyings, settlement_of
@@ -73,7 +73,6 @@ REQUIRED = (
 )
 NAMES = {name: (name,) for name in COLUMNS}
 FILE = "file"  # the day count that keeps the maturities that the file states
-LONGEST_COLLECTION = pd.Timedelta(hours=1)  # the times of one snapshot are at most so far apart
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 NAME = re.compile(r"deribit_options_snapshot_(\d{8}T\d{6})Z\.(?:csv|csv\.gz|parquet)")
 NAME_PATTERN = "deribit_options_snapshot_YYYYMMDDTHHMMSSZ.csv, .csv.gz or .parquet"

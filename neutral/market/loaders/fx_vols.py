@@ -15,7 +15,7 @@ from ..clock import VarianceClock
 from ..fx import FxConventions, pair_name
 from ..fx.conventions import check_conventions
 from ..fx.pairs import is_usual, pair_in
-from ..quotes import UNKNOWN_DATE, Quotes, column
+from ..quotes import LONGEST_COLLECTION, UNKNOWN_DATE, Quotes, column
 from ..variance_time import in_clock
 from .column_map import Columns
 from .file_content import MarketData, read_content
@@ -36,8 +36,6 @@ from .sources import SourceKind
 from .table import read_table
 from .tenors import expiries
 from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, check_spread
-
-ONE_TIME = pd.Timedelta(hours=1)  # rows of a day may be this far apart and still belong together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,7 +246,7 @@ def _snapshot(
     """
     rows, name, day = vols.pick("pair", pair and (pair_in(pair) or pair), date)
     times = column(rows, "date").dropna()
-    if len(times) and times.max() - times.min() > ONE_TIME:
+    if len(times) and times.max() - times.min() > LONGEST_COLLECTION:
         raise DataError(
             f"{vols.path}: the rows of {name} on {day:%Y-%m-%d} are of several times, from "
             f"{times.min():%H:%M} to {times.max():%H:%M}. Keep the rows of one time of a day."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ...errors import DataError
-from ..quotes import column
+from ..quotes import LONGEST_COLLECTION, column
 from .column_names import MEANINGLESS, squeezed
 from .csv_table import numbers, texts
 from .table import Names, Table
@@ -14,6 +14,7 @@ CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "matu
 """Columns that, with the kind, tell contracts of one snapshot apart."""
 QUOTED = ("bid", "ask", "price", "bid_vol", "ask_vol", "vol", "vol_percent")
 HOURS_A_DAY = 24
+ROWS_OF_A_TIME = 8  # least number of rows at each time, on average, where times are those of snapshots
 
 
 def time_of_day(table: Table, values: pd.Series, name: str) -> pd.Series:
@@ -49,7 +50,8 @@ def time_of_day(table: Table, values: pd.Series, name: str) -> pd.Series:
 def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFrame:
     """Add the column `snapshot`: the time that all rows of a day share, or else the day.
 
-    The time of each row counts if contracts repeat during the day with other quotes.
+    The time of each row counts if a day has a few times with many rows each, hours apart, or if contracts
+    repeat during the day with other quotes.
 
     Args:
         table: The parsed file.
@@ -57,7 +59,7 @@ def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFr
         names: The accepted names of each column.
 
     Raises:
-        DataError: A column of times of day cannot be read.
+        DataError: A column of times of day cannot be read, and contracts repeat.
     """
     if "date" not in frame:
         return frame
@@ -66,17 +68,31 @@ def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFr
     # one time of day for all rows is that of the snapshot; many times are those of single quotes
     is_common = times.groupby(days).transform("nunique") == 1
     marked = frame.assign(snapshot=times.where(is_common, days))
-    if not _conflicts(marked).any():
-        return marked
+    if _are_snapshots(times, days):
+        marked = marked.assign(snapshot=times)
+    conflicts = _conflicts(marked).sum()
     by_time = marked.assign(snapshot=times)
-    if _conflicts(by_time).sum() < _conflicts(marked).sum():
+    if _conflicts(by_time).sum() < conflicts:
         marked = by_time
-    if "time" in frame and _conflicts(marked).any():
+    if "time" not in frame:
+        return marked
+    try:
         name = table.name_of("time", names) or "time"
         timed = days + time_of_day(table, column(table.frame, name), name).set_axis(frame.index)
-        if _conflicts(marked.assign(snapshot=timed)).sum() < _conflicts(marked).sum():
-            marked = marked.assign(snapshot=timed, date=timed)
-    return marked
+    except DataError:
+        if conflicts:
+            raise
+        return marked
+    by_time = marked.assign(snapshot=timed, date=timed)
+    better = _conflicts(by_time).sum() < _conflicts(marked).sum()
+    return by_time if better or _are_snapshots(timed, days) else marked
+
+
+def _are_snapshots(times: pd.Series, days: pd.Series) -> bool:
+    """Whether some day has several times hours apart, and all times have many rows each."""
+    by_day = times.groupby(days)
+    apart = ((by_day.max() - by_day.min() > LONGEST_COLLECTION) & (by_day.nunique() > 1)).any()
+    return bool(apart) and len(times) >= ROWS_OF_A_TIME * times.nunique()
 
 
 def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
