@@ -92,7 +92,8 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
         liquid = quoted[passed[quoted]]
         prices = futures[liquid if len(liquid) else quoted]
         if len(prices):
-            rows.append((float(np.median(prices)), float(np.std(prices)), "futures", 0))
+            with np.errstate(over="ignore"):  # impossible forwards, whose rows are refused
+                rows.append((float(np.median(prices)), float(np.std(prices)), "futures", 0))
         else:
             parity = parity_forward(*call_put_pairs(frame.iloc[members]))
             rows.append((parity.forward, parity.sd, "parity" if parity.forward > 0 else "", parity.pairs))

@@ -149,7 +149,8 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
 def _underlying(currency: str, start: str) -> str | None:
     """Return the underlying of options whose names begin with `start` ("" if unnamed); None if unknown."""
     if "_" in start:
-        return start if currency.upper() in (start, *start.split("_")) else None
+        stated = currency.upper()
+        return currency if stated == start else start if stated in start.split("_") else None
     if currency in IN_COIN or currency == start:
         return currency
     return currency if "_" in currency and not start else None

@@ -267,5 +267,6 @@ def _bid_ask(
     )
     unit = terms.forward if settlement == "coin" else np.ones(len(rows))
     vols = [_stated(rows, key) for key in ("bid_vol", "ask_vol")]
-    bid, ask = (cash_price(np.where(vol > 0, vol, np.nan), terms) / unit for vol in vols)
+    with np.errstate(all="ignore"):  # impossible forwards, whose rows are refused
+        bid, ask = (cash_price(np.where(vol > 0, vol, np.nan), terms) / unit for vol in vols)
     return bid, ask

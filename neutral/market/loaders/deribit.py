@@ -218,11 +218,10 @@ def read_snapshot(data: MarketData) -> Snapshot:
         snapshot_ts = snapshot_time(path)
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
-    underlyings = deribit_underlyings(path, frame)
-    _refuse_mixed(path, frame, underlyings)
+    _refuse_mixed(path, column(frame, "timestamp"))
     return Snapshot(
         frame=frame,
-        underlyings=underlyings,
+        underlyings=deribit_underlyings(path, frame),
         path=path,
         snapshot_ts=snapshot_ts,
         sha256=table.sha256,
@@ -294,13 +293,9 @@ def _dates(values: pd.Series) -> pd.Series:
     return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
 
-def _refuse_mixed(path: Path, frame: pd.DataFrame, underlyings: pd.Series) -> None:
-    """Refuse a file of several snapshots: times that lie far apart, or options that come again later."""
-    times = column(frame, "timestamp")
-    option = frame[["expiry_datetime", "strike", "option_type", "timestamp"]].assign(underlying=underlyings)
-    distinct = option.dropna().drop_duplicates()
-    again = distinct.duplicated(["expiry_datetime", "strike", "option_type", "underlying"]).any()
-    if again or times.max() - times.min() > LONGEST_COLLECTION:
+def _refuse_mixed(path: Path, times: pd.Series) -> None:
+    """Refuse a file whose rows are of times that lie far apart."""
+    if times.max() - times.min() > LONGEST_COLLECTION:
         raise DataError(
             f"{path}: the rows are of several times, from {times.min()} to {times.max()}, so the file holds "
             f"several snapshots. Divide it into a file for each time, named {NAME_PATTERN}."

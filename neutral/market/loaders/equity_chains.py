@@ -44,6 +44,7 @@ from .units import from_percent, refuse_percent, refuse_scaled
 from .unknown_columns import refuse_unknown
 
 # A volatility that so many rows share to the last digit was filled in, not computed.
+FIRST_SECONDS = 1e9  # numbers of dates, such as 20240304, are smaller
 PLACEHOLDER_ROWS = 20
 PLACEHOLDER_SHARE = 0.05
 REPORTED_SHARE = 0.05  # share of rows with open interest below which the column was not filled in
@@ -174,7 +175,15 @@ def read_chain(data: MarketData) -> Listing:
     frame = mark_snapshots(table, frame, CHAIN_NAMES)
     refuse_conflicts(table, frame, CHAIN_NAMES)
     chain = listing(table, frame, CHAIN_NAMES)
-    return chain if layout is None else dataclasses.replace(chain, timezone=layout.timezone)
+    counted = table.name_of("date", CHAIN_NAMES)
+    if layout is None or (counted and _are_seconds(column(table.frame, counted))):
+        return chain
+    return dataclasses.replace(chain, timezone=layout.timezone)
+
+
+def _are_seconds(values: pd.Series) -> bool:
+    """Whether times are counted since 1970, which is in UTC whatever the zone of the layout."""
+    return pd.api.types.is_numeric_dtype(values.dtype) and bool(values.min() > FIRST_SECONDS)
 
 
 def _set_date(frame: pd.DataFrame) -> None:

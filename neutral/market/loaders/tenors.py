@@ -8,7 +8,7 @@ import pandas as pd
 
 from ...errors import ArgumentError
 from ..quotes import column
-from .dates import fitting_forms, parse_dates
+from .dates import FORMS, ISO, parse_dates
 
 BUSINESS_DAYS = {  # expiries in business days after the quote date; spot is two days after it
     "on": 1,
@@ -125,10 +125,9 @@ def _counted(plain: str, start: pd.Timestamp, dated: bool) -> pd.Timestamp | Non
 def _on_calendar(tenor: str, plain: str, start: pd.Timestamp, dated: bool) -> pd.Timestamp:
     """Return the day of a date or of an IMM date."""
     imm = _IMM.fullmatch(plain)
-    text = pd.Series([tenor], dtype="str")
-    forms = fitting_forms(text)
-    if imm is None and not forms:
-        raise ArgumentError(f"tenor {tenor!r} is unknown, or no day of the calendar; expected {ACCEPTED}.")
+    form = next((name for name in (ISO, "YYYYMMDD") if re.fullmatch(FORMS[name].pattern, tenor)), None)
+    if imm is None and form is None:
+        raise ArgumentError(f"tenor {tenor!r} is unknown; expected {ACCEPTED}.")
     if not dated:
         raise ArgumentError(
             f"tenor {tenor!r} needs the quote date, which the file does not state; pass date=, or add a "
@@ -136,9 +135,9 @@ def _on_calendar(tenor: str, plain: str, start: pd.Timestamp, dated: bool) -> pd
         )
     if imm is not None:
         return _imm_date(start, int(imm[1]))
-    if len(forms) > 1:
-        raise ArgumentError(f"tenor {tenor!r} can be read as {' and as '.join(forms)}; write YYYY-MM-DD.")
-    day = cast(pd.Timestamp, parse_dates(text, forms[0]).iloc[0])
+    day = cast(pd.Timestamp, parse_dates(pd.Series([tenor], dtype="str"), str(form)).iloc[0])
+    if day is pd.NaT:
+        raise ArgumentError(f"tenor {tenor!r} is no day of the calendar; expected {ACCEPTED}.")
     return day.normalize().as_unit("us")
 
 

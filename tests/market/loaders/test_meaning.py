@@ -35,11 +35,14 @@ def base(**columns: Any) -> pd.DataFrame:
     return table.assign(**columns)
 
 
-def check(quotes: Quotes, vol: float = 0.2) -> None:
-    """Maturities, forwards and prices near the money are those from which the cases were made."""
+def check(quotes: Quotes, vol: float = 0.2, hours: float = 0.0) -> None:
+    """Maturities, forwards and prices near the money are those from which the cases were made.
+
+    Quotes with a time of day live some hours longer than from date to date: until 16:00 in New York.
+    """
     kept, _ = prepare(quotes, LOOSE)
     expiries = kept.groupby("expiry_datetime")
-    np.testing.assert_allclose(expiries["maturity"].first(), T, rtol=1e-12)
+    np.testing.assert_allclose(expiries["maturity"].first(), T + hours / (24 * 365), rtol=1e-12)
     np.testing.assert_allclose(expiries["forward"].first(), list(NEAR.values()), atol=2e-3)
     put = kept[~kept["kind"]].sort_values("log_moneyness", key=abs).groupby("expiry_datetime").first()
     width = vol * np.sqrt(T)
@@ -51,7 +54,7 @@ def check(quotes: Quotes, vol: float = 0.2) -> None:
 @pytest.mark.parametrize("name", ["interval", "adjusted_first", "caret"])
 def test_cases_of_chains(name):
     quotes = load_equity_chain(CASES / f"{name}.csv", rates=0.03, exercise="european")
-    check(quotes)
+    check(quotes, hours=5.0 if name == "interval" else 0.0)  # from 10:00 in winter to 16:00 in summer
     assert quotes.currency == ("SPX" if name == "caret" else "XYZ")
 
 
@@ -150,19 +153,12 @@ def test_every_loader_takes_a_map(tmp_path):
 
 
 def test_forms_of_dates(tmp_path):
-    for form, style in {
-        "%m/%d/%Y": None,
-        "%d-%b-%Y": None,
-        "%Y%m%d": None,
-        "%Y-%m-%d 16:00": None,
-        "%m/%d/%Y %I:%M:%S %p": None,
-        "%d.%m.%Y": None,
-    }.items():
+    for form in ("%m/%d/%Y", "%d-%b-%Y", "%Y%m%d", "%Y-%m-%d 16:00", "%m/%d/%Y %I:%M:%S %p", "%d.%m.%Y"):
         table = base()
         for name in ("date", "expiration"):
             table[name] = pd.to_datetime(table[name]).dt.strftime(form)
-        assert style is None
-        check(Quotes.from_frame(table, rates=0.03, exercise="european"))
+        hours = 4.0 if "16:00" in form else 0.0  # 16:00 UTC to 20:00 UTC, which is 16:00 in New York
+        check(Quotes.from_frame(table, rates=0.03, exercise="european"), hours=hours)
 
 
 def test_dates_that_can_be_read_in_two_ways_are_declared():
@@ -183,7 +179,8 @@ def test_times_of_day_are_snapshots():
     for table in (stamped, split):
         source = open_source(table)
         assert [f"{time:%H:%M}" for _, time in source.snapshots] == ["10:00", "11:00"]
-        check(source.quotes(date="2024-03-04T10:00", rates=0.03, exercise="european"))
+        quotes = source.quotes(date="2024-03-04T10:00", rates=0.03, exercise="european")
+        check(quotes, hours=10.0)  # from 10:00 UTC to 16:00 in New York, which is 20:00 UTC
         with pytest.raises(ArgumentError, match="2024-03-04T10:00:00, 2024-03-04T11:00:00; say which"):
             source.quotes(date="2024-03-04")
     with pytest.raises(DataError, match="a contract that another row lists with other .*'hour'.*time"):

@@ -55,7 +55,7 @@ def read(path: Path, text: str) -> list | None:
         return [source.quotes(asset, when) for asset, when in source.snapshots if when is not None]
     except NeutralError as error:
         message = str(error)
-        assert str(path) in message and "\n" not in message and len(message) < 1000
+        assert str(path) in message and "\n" not in message and len(message) < 1500
         return None
 
 

@@ -1,5 +1,6 @@
 import gzip
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -183,11 +184,12 @@ def test_another_configuration_is_refused_or_begins_afresh(archive, tmp_path):
 
 
 def test_no_name_of_an_underlying_leaves_the_folder_or_ends_the_run(tmp_path):
-    names = ["../../ESCAPED", "BRK/B", "BTC", str(tmp_path / "absolute")]
+    names = ["../../ESCAPED", "BRK/B", "BTC", "/absolute"]
     (tmp_path / "in").mkdir()
     fakes.write_snapshot(tmp_path / "in", 0, names)
     calibrate(tmp_path / "in", tmp_path / "out", fakes.fake_config(data={"currencies": names}))
     fits = fakes.read(tmp_path / "out", "fits")
     assert set(fits["currency"]) == set(names) and fits["converged"].all()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+    assert not list(Path("/").glob("absolute*"))
     assert len(list((tmp_path / "out" / "parts").iterdir())) == 2 * len(names)

@@ -45,8 +45,11 @@ def test_what_cannot_be_read_is_1_with_a_line_and_a_page(neutral, tmp_path, caps
         (["--config", "heston_index", "nowhere"], "nowhere"),
         (["--config", "heston_index", "--model", "sabr"], "sabr"),
         (["--config", "heston_index", "--application", "fun"], "market_making"),
-        (["--config", "heston_index", "empty"], "expected files named *.csv or *.csv.gz"),
-        (["--config", "mine.toml"], "unknown key speed; accepted in the file: data, filters, application"),
+        (["--config", "heston_index", "empty"], "expected files named *.csv, *.csv.gz"),
+        (
+            ["--config", "mine.toml"],
+            "unknown key speed; accepted in the file: data, filters, columns",
+        ),
     ],
 )
 def test_wrong_use_is_2_and_leaves_nothing(neutral, tmp_path, capsys, arguments, message):

@@ -118,7 +118,10 @@ def test_a_record_from_the_future_or_without_fields_is_told(tmp_path):
         ({"prior": {"weights": {"xi": 1.0}}}, "unknown parameter xi"),
         ({"validation": {"folds": 1}}, "expected 0, or at least 2 folds"),
         ({"gates": {"playbooks": ["heston"], "fie": "x"}}, r"unknown key gates\.fie; accepted in \[gates\]"),
-        ({"speed": 1}, "unknown key speed; accepted in the file: data, filters, application"),
+        (
+            {"speed": 1},
+            "unknown key speed; accepted in the file: data, filters, columns",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_one_clear_error(change, message):
@@ -154,7 +157,8 @@ def test_the_shipped_configuration_states_every_key():
     shown = {key for key, value in content.items() if not isinstance(value, dict)}
     plain = PipelineConfig()
     tables = {key: set(value) for key, value in content.items() if isinstance(value, dict)}
-    assert shown | set(tables) | {"breakpoints"} == set(PipelineConfig.model_fields)
+    optional = {"breakpoints", "columns", "clock", "fx"}
+    assert shown | set(tables) | optional == set(PipelineConfig.model_fields)
     assert set(plain.loss.model_dump()) == tables["loss"]
     assert set(plain.search.model_dump()) == tables["search"]
 
