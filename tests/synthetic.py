@@ -59,7 +59,7 @@ def smile_quotes(t: Any, k: Any, s: Any, half_spread: float, mask: Any = True) -
     call = np.asarray(black.price(k, s))
     prices = np.stack([call, call + np.expm1(k)])
     half = half_spread * np.asarray(black.vega(k, s)) * np.sqrt(t)[:, None]
-    return QuoteSurface.from_arrays(t, k, prices, prices - half, prices + half, mask=mask)
+    return QuoteSurface.from_arrays(t, k, prices, prices - half, prices + half, mask=mask, warn=False)
 
 
 def surface_quotes(

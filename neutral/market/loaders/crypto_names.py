@@ -148,11 +148,11 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
 
 def _underlying(currency: str, start: str) -> str | None:
     """Return the underlying of options whose names begin with `start` ("" if unnamed); None if unknown."""
-    if "_" in start:
-        stated = currency.upper()
-        return currency if stated == start else start if stated in start.split("_") else None
-    if currency in IN_COIN or currency == start:
+    stated = currency.upper()
+    if currency in IN_COIN and "_" not in start or stated == start:
         return currency
+    if "_" in start:
+        return start if stated in start.split("_") else None
     return currency if "_" in currency and not start else None
 
 
