@@ -14,7 +14,7 @@ from .dividends import Dividends, as_schedule
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
-from .reading import check_reading
+from .reading import IMPOSSIBLE, check_reading, impossible_rows
 from .split import Split
 from .staleness import stale_reasons
 
@@ -156,10 +156,14 @@ def prepare(
     _refuse(reason, outside_reasons(frame, quotes.settlement))
     passed = np.flatnonzero(reason == "")
     reason[passed] = guard_reasons(frame, passed, filters)
-    kept = frame.iloc[sorted_rows(frame, np.flatnonzero(reason == ""))].reset_index(drop=True)
+    positions = sorted_rows(frame, np.flatnonzero(reason == ""))
+    kept = frame.iloc[positions].reset_index(drop=True)
+    kept["maturity"] = kept.groupby("expiry_datetime")["maturity"].transform("median")
+    impossible = impossible_rows(kept)
+    reason[positions[impossible]] = IMPOSSIBLE
+    kept = kept.loc[~impossible].reset_index(drop=True)
     if len(kept) < filters.min_quotes:
         raise DataError(_too_few(quotes, reason, filters.min_quotes))
-    kept["maturity"] = kept.groupby("expiry_datetime")["maturity"].transform("median")
     kept["split"] = split.labels(kept) if split else "train"
     refused = frame.iloc[np.flatnonzero(reason)].reset_index(drop=True)
     refused["reason"] = reason[np.flatnonzero(reason)]

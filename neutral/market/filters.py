@@ -268,6 +268,8 @@ def _repeats(frame: pd.DataFrame, passed: np.ndarray) -> tuple[np.ndarray, np.nd
         Positions with the bid and ask of an earlier one, and positions of options with several bids or asks.
     """
     order = sorted_rows(frame, passed)
+    if not len(order):
+        return order, order
     keys = [key[order] for key in _option_keys(frame)]
     repeats = np.append(False, np.logical_and.reduce([key[1:] == key[:-1] for key in keys]))
     option = np.cumsum(~repeats)

@@ -11,6 +11,10 @@ from ..quotes.table import LARGEST_VOL, LEAST_VOL
 from .filters import is_choice
 from .quotes import column
 
+IMPOSSIBLE = (
+    f"the volatility at the money of the expiry is outside {LEAST_VOL:.0%} to {LARGEST_VOL:.0%}: the unit of "
+    "prices, strikes, volatilities or maturities is wrong"
+)
 LARGEST_PARITY_ERROR = 0.01  # of the forward
 LARGEST_SHARE_REFUSED = 0.5
 # A forward may differ from that of the expiry before by this much, and by this much more per year between
@@ -83,6 +87,20 @@ def check_reading(kept: pd.DataFrame, rejected: pd.DataFrame) -> ReadingCheck:
     steep = jumps > FORWARD_JUMP + FORWARD_DRIFT * np.diff(t)
     fall = calendar_fall(t[known], stdev[known] ** 2)
     return dataclasses.replace(check, doubts=tuple(_doubts(check, bool(steep.any()), fall)))
+
+
+def impossible_rows(kept: pd.DataFrame) -> np.ndarray:
+    """Mark the quotes of expiries whose volatility at the money no market has, bool, shape (rows,).
+
+    Args:
+        kept: As for `check_reading`.
+    """
+    if kept.empty:
+        return np.zeros(0, bool)
+    maturity = column(kept, "maturity").to_numpy(float)
+    t = np.unique(maturity)
+    vol = _at_the_money(kept, _normalised(kept), t) / np.sqrt(t)
+    return np.isin(maturity, t[(vol < LEAST_VOL) | (vol > LARGEST_VOL)])
 
 
 def _doubts(check: ReadingCheck, steep: bool, fall: str) -> list[str]:

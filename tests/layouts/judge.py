@@ -146,7 +146,7 @@ def _problems(case: Case, data: object, told: dict[str, object]) -> list[str]:
         except NeutralError as error:
             refusals.append(error)
             continue
-        truths = _truths(case, quotes.currency, quotes.snapshot_ts)
+        truths = _truths(case, quotes.currency, day or quotes.snapshot_ts)
         seen.extend(truths)
         problems.extend(f"{asset} {day}: {text}" for text in _faults(quotes, kept, rejected, truths))
     if not problems and refusals:
@@ -229,7 +229,8 @@ def _expiry_faults(day: date, group: Table, truth: Truth) -> Iterator[str]:
         return  # every quote near the money was refused, with reasons
     if truth.straddle and np.abs(k - at_strike).min() > QUARTER * vols[day] * np.sqrt(maturity):
         return  # the file has no volatility at the money, only those of other deltas
-    found = float(np.interp(at_strike, k, vol))
+    # the truth counts whole days, quotes with a time of day the hours to settlement
+    found = float(np.interp(at_strike, k, vol)) * np.sqrt(group["maturity"].iloc[0] / maturity)
     if not abs(found - vols[day]) < TOLERANCE:
         yield f"{day}: volatility {found:.4f}, not {vols[day]:.4f}"
     if truth.straddle and np.abs(k - at_strike).min() > 0.3 * abs(at_strike):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...options.kinds import Settlement
+from ...quotes.table import LARGEST_VOL, LEAST_VOL
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..filters import first_reason
 from ..quotes import Quotes, column
@@ -19,6 +20,7 @@ from .crypto_names import Exchange, options_of, settlement_of
 from .option_table import WHERE_PRESENT, Value, choose, option_table, option_types, rows_where
 from .quote_times import as_time, choose_time, instants, time_in
 from .rates import Rates, discount_factors
+from .repeats import refuse_times
 from .snapshot_times import snapshot_times
 from .table import Names, Table
 from .vol_quotes import OptionTerms, cash_price
@@ -129,6 +131,7 @@ def crypto_listing(table: Table, frame: pd.DataFrame, names: Names, exchange: Ex
     disagrees = is_option & _disagrees(table, frame, titles, options)
     reason = first_reason([(NOT_AN_OPTION, ~is_option), (DISAGREES, disagrees)], len(name))
     frame = frame.drop(columns=["expiry", "strike", "option_type"], errors="ignore").join(options)
+    refuse_times(table, table.unused(names), column(frame, "expiry"))
     frame["underlying"] = _underlyings(name, column(options, "underlying"))
     frame["time"] = _times(table, frame, titles["time"])
     frame["snapshot"] = frame["time"]
@@ -172,7 +175,7 @@ def crypto_quotes(
         "implied_volatility": _stated(rows, "vol"),
         "underlying_name": rows["underlying_name"] if "underlying_name" in rows else name,
     }
-    columns["bid_price"], columns["ask_price"] = _bid_ask(rows, columns, settlement)
+    columns["bid_price"], columns["ask_price"] = _bid_ask(listing.path, rows, columns, settlement)
     columns |= {key: column(rows, key) for key in WHERE_PRESENT if np.isfinite(_stated(rows, key)).any()}
     frame = option_table(columns, len(rows))
     frame["refused"] = column(rows, "refused").where(rows["refused"] != "", frame["refused"])
@@ -252,8 +255,22 @@ def _stated(rows: pd.DataFrame, key: str) -> np.ndarray:
     return rows[key].to_numpy(float) if key in rows else np.full(len(rows), np.nan)
 
 
+def _check_unit(path: Path, vols: np.ndarray) -> None:
+    """Refuse volatilities whose median no market has.
+
+    Raises:
+        DataError: They are percent, or in another unit.
+    """
+    middle = float(np.median(vols[vols > 0])) if (vols > 0).any() else LEAST_VOL
+    if not LEAST_VOL <= middle <= LARGEST_VOL:
+        raise DataError(
+            f"{path}: the ask volatilities are {middle:.4g} in the median, outside {LEAST_VOL:g} to "
+            f"{LARGEST_VOL:g}; expected decimals, such as 0.6 for 60 %. Multiply or divide them by 100."
+        )
+
+
 def _bid_ask(
-    rows: pd.DataFrame, columns: Mapping[str, Value], settlement: Settlement
+    path: Path, rows: pd.DataFrame, columns: Mapping[str, Value], settlement: Settlement
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bid and ask prices, of the file or of its volatilities, shape (rows,) each."""
     if "bid" in rows:
@@ -267,6 +284,7 @@ def _bid_ask(
     )
     unit = terms.forward if settlement == "coin" else np.ones(len(rows))
     vols = [_stated(rows, key) for key in ("bid_vol", "ask_vol")]
+    _check_unit(path, vols[1])
     with np.errstate(all="ignore"):  # impossible forwards, whose rows are refused
         bid, ask = (cash_price(np.where(vol > 0, vol, np.nan), terms) / unit for vol in vols)
     return bid, ask

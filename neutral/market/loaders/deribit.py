@@ -23,6 +23,7 @@ from .csv_table import numbers, texts
 from .file_content import MarketData, read_content
 from .option_table import as_date, choose, midnight, rows_where
 from .quote_times import FIRST, LAST
+from .repeats import refuse_times
 from .sources import SourceKind
 from .table import Table, read_table
 
@@ -219,6 +220,9 @@ def read_snapshot(data: MarketData) -> Snapshot:
     except DataError:
         snapshot_ts = _earliest(path, column(frame, "timestamp"))
     _refuse_mixed(path, column(frame, "timestamp"))
+    refuse_times(
+        table, [name for name in table.frame if name not in COLUMNS], column(frame, "expiry_datetime")
+    )
     return Snapshot(
         frame=frame,
         underlyings=deribit_underlyings(path, frame),

@@ -31,11 +31,12 @@ from .option_table import (
     option_table,
     parse_date_columns,
     quote_times,
+    rows_where,
     spot_of,
     timestamp_of,
 )
 from .rates import Rates, discount_factors
-from .repeats import exact_repeats, mark_snapshots, refuse_conflicts
+from .repeats import are_snapshots, exact_repeats, mark_snapshots, refuse_conflicts, refuse_times
 from .roots import choose_root
 from .sources import SourceKind
 from .symbols import exercise_of, is_crypto
@@ -173,6 +174,7 @@ def read_chain(data: MarketData) -> Listing:
     if layout is not None and layout.exercise is not None and "exercise_style" not in frame:
         frame["exercise_style"] = layout.exercise
     frame = mark_snapshots(table, frame, CHAIN_NAMES)
+    refuse_times(table, table.unused(CHAIN_NAMES), column(frame, "expiry"))
     refuse_conflicts(table, frame, CHAIN_NAMES)
     chain = listing(table, frame, CHAIN_NAMES)
     counted = table.name_of("date", CHAIN_NAMES)
@@ -192,7 +194,8 @@ def _set_date(frame: pd.DataFrame) -> None:
         return
     milliseconds = numbers(column(frame, "quoted_at"))
     times = pd.to_datetime(milliseconds, unit="ms", utc=True)
-    frame["date"] = times.max().normalize()
+    several = are_snapshots(times, times.dt.normalize())
+    frame["date"] = times if several else times.max().normalize()
 
 
 def chain_quotes(
@@ -214,8 +217,9 @@ def chain_quotes(
     rows, name, day = chain.pick("symbol", symbol, date)
     exercise, settlement = _terms(chain, rows, name, options)
     rows = choose_root(chain.path, rows, options.root)
+    spot = spot_of(rows_where(rows, ~column(rows, "non_standard").to_numpy(bool)), name)
     if settlement == "cash":
-        refuse_scaled(chain.path, rows, spot_of(rows, name))
+        refuse_scaled(chain.path, rows, spot)
     quote_date = utc_time(_stated_day(chain.path, day), options.timezone or chain.timezone)
     roots = column(rows, "root").fillna(name) if "root" in rows else name
     stated = column(rows, "settlement_time") if "settlement_time" in rows else None
@@ -248,7 +252,7 @@ def chain_quotes(
         sha256=chain.sha256,
         settlement=settlement,
         exercise=exercise,
-        spot=spot_of(rows, name),
+        spot=spot,
     )
 
 

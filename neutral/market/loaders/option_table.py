@@ -39,6 +39,12 @@ DATES = ("date", "expiry")  # columns of dates
 SHOWN = 10  # largest number of values that a message lists
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
 
+VENDORS = frozenset(
+    "CBOE DOLTHUB NSE OPENBB OPRA OPTIONMETRICS OPTIONSDX ORATS POLYGON THETA THETADATA TRADIER YAHOO "
+    "YFINANCE".split()
+)
+"""Names of files that are not those of underlyings."""
+
 Value = pd.Series | np.ndarray | str | float | pd.Timestamp | pd.api.typing.NaTType
 """A column of a table: one value for each row, or one value for all rows."""
 Choice = TypeVar("Choice", str, datetime)
@@ -129,7 +135,7 @@ def listing(table: Table, frame: pd.DataFrame, names: Names) -> Listing:
         frame["snapshot"] = column(frame, "date").dt.normalize()
     named = "underlying" in frame and bool(frame["underlying"].notna().any())
     if not named:
-        frame["underlying"] = table.symbol or ("" if table.path == IN_MEMORY else name_in(table.path))
+        frame["underlying"] = table.symbol or name_in(table.path)
     frame["stated_underlying"] = frame["underlying"]
     frame["underlying"] = column(frame, "underlying").map(plain_symbol)
     return Listing(frame, table.path, table.sha256, named)
@@ -297,8 +303,12 @@ def midnight(when: str | Date) -> datetime:
 
 
 def name_in(path: Path) -> str:
-    """Return the underlying in a file name: the part before the first `_` or dot, in upper case."""
-    return re.split(r"[_.]", path.name, maxsplit=1)[0].upper()
+    """Return the underlying in a file name: the part before the first `_` or dot, in upper case.
+
+    It is "" for a table in memory, and for a file that is named after a vendor.
+    """
+    name = re.split(r"[_.]", path.name, maxsplit=1)[0].upper()
+    return "" if path == IN_MEMORY or name in VENDORS else name
 
 
 def date_in(path: Path) -> datetime | None:

@@ -1,5 +1,6 @@
 """Finds contracts that a file lists several times: at several times of day, or for an unknown reason."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -8,8 +9,11 @@ from ...errors import DataError
 from ..quotes import LONGEST_COLLECTION, column
 from .column_names import MEANINGLESS, squeezed
 from .csv_table import numbers, texts
+from .dates import distinct_texts, fitting_forms, parse_dates
 from .table import Names, Table
 
+OTHER_TIMES = re.compile("last|trade|expir|exp_|matur|list|divid|earn|settle", re.IGNORECASE)
+"""Parts of names of times that are not those of the quotes."""
 CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "maturity", "days", "strike")
 """Columns that, with the kind, tell contracts of one snapshot apart."""
 QUOTED = ("bid", "ask", "price", "bid_vol", "ask_vol", "vol", "vol_percent")
@@ -68,7 +72,7 @@ def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFr
     # one time of day for all rows is that of the snapshot; many times are those of single quotes
     is_common = times.groupby(days).transform("nunique") == 1
     marked = frame.assign(snapshot=times.where(is_common, days))
-    if _are_snapshots(times, days):
+    if are_snapshots(times, days):
         marked = marked.assign(snapshot=times)
     conflicts = _conflicts(marked).sum()
     by_time = marked.assign(snapshot=times)
@@ -85,14 +89,44 @@ def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFr
         return marked
     by_time = marked.assign(snapshot=timed, date=timed)
     better = _conflicts(by_time).sum() < _conflicts(marked).sum()
-    return by_time if better or _are_snapshots(timed, days) else marked
+    return by_time if better or are_snapshots(timed, days) else marked
 
 
-def _are_snapshots(times: pd.Series, days: pd.Series) -> bool:
+def are_snapshots(times: pd.Series, days: pd.Series) -> bool:
     """Whether some day has several times hours apart, and all times have many rows each."""
     by_day = times.groupby(days)
     apart = ((by_day.max() - by_day.min() > LONGEST_COLLECTION) & (by_day.nunique() > 1)).any()
     return bool(apart) and len(times) >= ROWS_OF_A_TIME * times.nunique()
+
+
+def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None:
+    """Refuse a file with a column of an unknown name whose values are several times hours apart.
+
+    A column of dates that follow from the expiry means something else.
+
+    Args:
+        table: The parsed file.
+        unused: Its columns that no accepted name stands for.
+        expiry: The expiry of each row.
+
+    Raises:
+        DataError: There is such a column.
+    """
+    for name in unused:
+        values = texts(column(table.frame, name)).str.strip()
+        few = values.nunique() * ROWS_OF_A_TIME <= len(values) == len(expiry)
+        forms = fitting_forms(distinct_texts(values)) if few and not OTHER_TIMES.search(name) else []
+        if not forms:
+            continue
+        times = parse_dates(values.str.removesuffix(".0"), forms[0])
+        spread = times.groupby(expiry.to_numpy()).agg(lambda x: x.max() - x.min()).max()
+        if isinstance(spread, pd.Timedelta) and spread > LONGEST_COLLECTION:
+            raise DataError(
+                f"{table.path}: the column {name!r} has several times, from {times.min()} to {times.max()}, "
+                "so the file may hold several snapshots. Say what it means: "
+                f'columns={{"date": "{name}"}} or --columns date={name}; or that it means nothing: '
+                f'columns={{"ignore": ["{name}"]}} or --columns ignore={name}.'
+            )
 
 
 def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
