@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import cast
 
 import pandas as pd
 
@@ -94,9 +95,14 @@ def mark_snapshots(table: Table, frame: pd.DataFrame, names: Names) -> pd.DataFr
 
 def are_snapshots(times: pd.Series, days: pd.Series) -> bool:
     """Whether some day has several times hours apart, and all times have many rows each."""
-    by_day = times.groupby(days)
-    apart = ((by_day.max() - by_day.min() > LONGEST_COLLECTION) & (by_day.nunique() > 1)).any()
-    return bool(apart) and len(times) >= ROWS_OF_A_TIME * times.nunique()
+    return _spread(times, days) > LONGEST_COLLECTION and len(times) >= ROWS_OF_A_TIME * times.nunique()
+
+
+def _spread(times: pd.Series, groups: pd.Series) -> pd.Timedelta:
+    """Return the longest span of the times of a group; zero where there is none."""
+    by_group = times.groupby(groups.to_numpy())
+    spans = cast(pd.Series, by_group.max()) - cast(pd.Series, by_group.min())
+    return cast(pd.Timedelta, spans.fillna(pd.Timedelta(0)).max()) if len(spans) else pd.Timedelta(0)
 
 
 def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None:
@@ -119,8 +125,7 @@ def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None
         if not forms:
             continue
         times = parse_dates(values.str.removesuffix(".0"), forms[0])
-        spread = times.groupby(expiry.to_numpy()).agg(lambda x: x.max() - x.min()).max()
-        if isinstance(spread, pd.Timedelta) and spread > LONGEST_COLLECTION:
+        if _spread(times, expiry) > LONGEST_COLLECTION:
             raise DataError(
                 f"{table.path}: the column {name!r} has several times, from {times.min()} to {times.max()}, "
                 "so the file may hold several snapshots. Say what it means: "
