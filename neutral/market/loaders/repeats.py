@@ -13,7 +13,9 @@ from .csv_table import numbers, texts
 from .dates import distinct_texts, fitting_forms, parse_dates
 from .table import Names, Table
 
-OTHER_TIMES = re.compile("last|trade|expir|exp_|matur|list|divid|earn|settle", re.IGNORECASE)
+OTHER_TIMES = re.compile(
+    "last|trade|expir|exp_|matur|list|divid|earn|settle|local|receiv|updat", re.IGNORECASE
+)
 """Parts of names of times that are not those of the quotes."""
 CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "maturity", "days", "strike")
 """Columns that, with the kind, tell contracts of one snapshot apart."""
@@ -102,7 +104,7 @@ def _spread(times: pd.Series, groups: pd.Series) -> pd.Timedelta:
     """Return the longest span of the times of a group; zero where there is none."""
     by_group = times.groupby(groups.to_numpy())
     spans = cast(pd.Series, by_group.max()) - cast(pd.Series, by_group.min())
-    return cast(pd.Timedelta, spans.fillna(pd.Timedelta(0)).max()) if len(spans) else pd.Timedelta(0)
+    return max(spans.dropna().tolist(), default=pd.Timedelta(0))
 
 
 def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None:
