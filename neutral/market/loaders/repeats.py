@@ -104,7 +104,7 @@ def _spread(times: pd.Series, groups: pd.Series) -> pd.Timedelta:
     """Return the longest span of the times of a group; zero where there is none."""
     by_group = times.groupby(groups.to_numpy())
     spans = cast(pd.Series, by_group.max()) - cast(pd.Series, by_group.min())
-    return max(spans.dropna().tolist(), default=pd.Timedelta(0))
+    return cast(pd.Timedelta, max(spans.dropna().tolist(), default=pd.Timedelta(0)))
 
 
 def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None:
