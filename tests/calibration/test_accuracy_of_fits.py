@@ -17,6 +17,7 @@ def surface(**fields):
     return nt.QuoteSurface.from_arrays(T, k, np.stack([prices, prices + np.expm1(k)]), **fields)
 
 
+@pytest.mark.slow
 def test_weights_of_any_size_are_relative():
     """Their sum overflows, which once left nothing to fit."""
     fit = nt.calibrate(nt.Black, surface(weight=1e306))
@@ -32,6 +33,7 @@ def test_an_exact_fit_has_no_gradient():
     assert float(fit.gradient_norm) <= 1e-6
 
 
+@pytest.mark.slow
 def test_prices_off_by_more_than_the_fit_resolves_are_refused():
     """Eight nodes are far too few for a variance this rough, which is fixed: only its level is fitted."""
     rough = {"kappa": 0.5, "theta": 0.04, "sigma_v": 2.0, "rho": -0.95}

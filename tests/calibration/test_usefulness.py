@@ -24,7 +24,7 @@ def noise(ordinary):
     return nt.QuoteSurface.from_arrays(ordinary.t, ordinary.k, prices, warn=False)
 
 
-@pytest.mark.parametrize("recipe", [nt.Black, nt.Heston])
+@pytest.mark.parametrize("recipe", [nt.Black, pytest.param(nt.Heston, marks=pytest.mark.slow)])
 def test_random_prices_give_a_fit_of_no_use(ordinary, noise, recipe):
     useless = nt.calibrate(recipe, noise)
     assert useless.status == nt.CalibrationStatus.useless and not useless.converged

@@ -12,6 +12,7 @@ import pytest
 from neutral.errors import ArgumentError, DataError
 from neutral.market import Filters, Quotes, Split, build_surface, list_snapshots, load_deribit, prepare
 from neutral.market.build import NO_FORWARD, surface_table
+from neutral.market.filters import CONTRADICTED, REPEATED
 from neutral.market.loaders.deribit import COLUMNS
 from neutral.shipped import sample_folder
 
@@ -102,7 +103,6 @@ BROKEN = {
     "wide": (LOOSE, {"bid_price": 0.1, "ask_price": 0.2}, "the spread is above 0.5 of the mid price"),
     "moneyness": (LOOSE, {"strike": 40_000.0}, "strike / forward is outside 0.5 to 2"),
     "synthetic": (NO_SYNTHETIC, {"underlying_name": "SYN.BTC-30JAN26"}, "the underlying is synthetic"),
-    "repeated": (LOOSE, {"option_type": "put"}, "the row repeats the option of an earlier row"),
 }
 
 
@@ -112,6 +112,14 @@ def test_each_rule_has_its_reason(filters, values, reason):
     kept, rejected = prepare(given, filters)
     assert rejected["reason"].tolist() == [reason]
     assert len(kept) == len(given) - 1
+
+
+def test_rows_of_one_option_are_repeats_or_contradict_each_other():
+    given = quotes(pd.concat([table(), table().iloc[:1]], ignore_index=True))
+    kept, rejected = prepare(given, LOOSE)
+    assert rejected["reason"].tolist() == [REPEATED] and len(kept) == len(table())
+    kept, rejected = prepare(changed(option_type="put"), LOOSE)
+    assert rejected["reason"].tolist() == [CONTRADICTED] * 2 and len(kept) == len(table()) - 2
 
 
 HARMLESS = {

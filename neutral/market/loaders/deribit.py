@@ -276,7 +276,7 @@ def list_snapshots(source: str | Path | Iterable[str | Path]) -> list[Path]:
 
 def _typed(table: Table) -> pd.DataFrame:
     """Return the rows with all `COLUMNS`, each as text or float64."""
-    table.select(NAMES, REQUIRED, ())
+    table.require(NAMES, REQUIRED)
     frame = table.frame
     for name in COLUMNS:
         if name not in frame:  # the required columns have been checked, so this is an optional one

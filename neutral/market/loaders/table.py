@@ -49,11 +49,7 @@ class Table:
         Raises:
             DataError: A required column is missing, or the caller's map has a key that is not in `names`.
         """
-        self.check_map(names)
-        missing = [key for key in required if self.name_of(key, names) is None]
-        if missing:
-            raise DataError(self._missing(missing, names))
-        check_rows(self.path, self.frame)
+        self.require(names, required)
         columns = {}
         for key in names:
             name = self.name_of(key, names)
@@ -61,6 +57,18 @@ class Table:
                 values = column(self.frame, name)
                 columns[key] = texts(values) if key in text else _finite(values)
         return pd.DataFrame(columns)
+
+    def require(self, names: Names, required: tuple[str, ...]) -> None:
+        """Refuse a table without rows, or without one of the required columns; arguments as for `select`.
+
+        Raises:
+            DataError: As for `select`, or there is no row.
+        """
+        self.check_map(names)
+        missing = [key for key in required if self.name_of(key, names) is None]
+        if missing:
+            raise DataError(self._missing(missing, names))
+        check_rows(self.path, self.frame)
 
     def check_map(self, names: Names) -> None:
         """Refuse a name in the caller's map of columns that is no key of `names`.

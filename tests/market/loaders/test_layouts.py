@@ -84,6 +84,7 @@ def test_settlement_prices_of_the_nse_are_mids(make, tmp_path):
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.slow
 def test_unknown_names_are_refused_with_the_map_to_write_or_read_with_it(vendor, tmp_path):
     """Each column of a role is renamed in turn: the file is refused with a reason, or read right."""
     table = VENDORS[vendor](ROWS)

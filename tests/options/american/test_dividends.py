@@ -49,6 +49,7 @@ def test_prices_against_quantlib(expected):
     assert np.max(np.abs(priced(schedule(model)) - prices)) <= 3e-5 * SPOT
 
 
+@pytest.mark.slow
 def test_the_volatility_behind_prices_of_quantlib(expected):
     model, prices = expected
     terms = {name: column for name, column in TERMS.items() if name != "vol"}

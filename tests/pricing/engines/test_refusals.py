@@ -116,6 +116,7 @@ def wrong_prices(model, t, strike, engines):
 
 @pytest.mark.heavy
 @pytest.mark.xdist_group("merton")
+@pytest.mark.slow
 def test_no_wrong_price_is_called_accurate():
     """Merton: narrow jumps bring the characteristic function back after it has vanished."""
     rng = np.random.default_rng(20260115)
