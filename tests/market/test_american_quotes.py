@@ -83,6 +83,7 @@ def test_a_rate_is_needed(american):
     )
 
 
+@pytest.mark.slow
 def test_without_a_spot_the_first_forward_stands_for_it(american):
     american = american[american["day"] < DAYS[-1]].reset_index(drop=True)
     _, table = european_quotes(american)

@@ -113,6 +113,7 @@ def test_dividends_in_proportion_against_a_tree():
         assert np.max(np.abs(found - tree_price(shares))) <= 5e-5 * SPOT
 
 
+@pytest.mark.slow
 def test_a_call_before_one_dividend_against_the_formula_of_roll_geske_and_whaley():
     """Haug (2007), table 2-1: S 80, K 82, one dividend of 4 in 3 months, 4 months, r 6 %, vol 30 %."""
     dividends = Dividends([0.25], 4.0, model="escrowed")
@@ -173,6 +174,7 @@ def test_implied_volatilities_have_the_derivatives_of_the_implicit_function():
     assert float(in_spot) == pytest.approx(-float(greeks.delta) / vega, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_without_volatility_a_call_is_exercised_before_a_dividend():
     dividends = Dividends([0.1, 0.2], [1.0, 5.0])
     call = american.price(100.0, 95.0, 0.25, 0.0, 0.05, dividends=dividends)

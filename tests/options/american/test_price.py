@@ -118,6 +118,7 @@ def test_where_exercise_never_pays_the_price_is_european():
         assert american_price(options) == pytest.approx(black_price(**options), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_two_exercise_boundaries_against_quantlib():
     axes = {"strike": [90.0, 120.0], "maturity": [91 / 365, 2.0], "vol": [0.1, 0.4]}
     put = grid(**axes, rate=[-0.01], dividend=[-0.04], is_call=[0])
@@ -226,6 +227,7 @@ def test_a_price_above_the_spot_where_the_asset_pays_to_be_held():
     assert american.implied_vol(price, 100.0, 100.0, 5.0, 0.0, -0.02) == pytest.approx(2.0, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_greeks_of_a_call_that_is_never_exercised_early_are_those_of_black():
     strike, t, vol, rate = np.array([90.0, 100.0, 120.0]), 0.5, 0.3, 0.04
     found = american.AmericanGreeks(*map(np.asarray, american.greeks(SPOT, strike, t, vol, rate)))
