@@ -14,7 +14,7 @@ from .dividends import Dividends, as_schedule
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
-from .reading import IMPOSSIBLE, check_reading, impossible_rows
+from .reading import IMPOSSIBLE, MIXED_QUOTES, check_reading, impossible_rows, mixed_rows
 from .split import Split
 from .staleness import stale_reasons
 
@@ -159,9 +159,10 @@ def prepare(
     positions = sorted_rows(frame, np.flatnonzero(reason == ""))
     kept = frame.iloc[positions].reset_index(drop=True)
     kept["maturity"] = kept.groupby("expiry_datetime")["maturity"].transform("median")
-    impossible = impossible_rows(kept)
+    impossible, mixed = impossible_rows(kept), mixed_rows(kept)
+    reason[positions[mixed]] = MIXED_QUOTES
     reason[positions[impossible]] = IMPOSSIBLE
-    kept = kept.loc[~impossible].reset_index(drop=True)
+    kept = kept.loc[~(impossible | mixed)].reset_index(drop=True)
     if len(kept) < filters.min_quotes:
         raise DataError(_too_few(quotes, reason, filters.min_quotes))
     kept["split"] = split.labels(kept) if split else "train"
@@ -204,7 +205,10 @@ def _with_forwards(
         frame = frame.assign(discount=frame["discount"].fillna(flat) if "discount" in frame else flat)
     if quotes.exercise == "american":
         upcoming = None if dividends is None else as_schedule(dividends).upcoming(quotes)
-        return european_quotes(frame, quotes.spot, upcoming)
+        try:
+            return european_quotes(frame, quotes.spot, upcoming)
+        except DataError as error:
+            raise DataError(f"{quotes.path}: {error}") from error
     agreement = max(filters.forward_agreement, quotes.forward_agreement)
     return frame, implied_forwards(frame, quotes.spot, agreement).table
 

@@ -15,6 +15,12 @@ IMPOSSIBLE = (
     f"the volatility at the money of the expiry is outside {LEAST_VOL:.0%} to {LARGEST_VOL:.0%}: the unit of "
     "prices, strikes, volatilities or maturities is wrong"
 )
+MIXED_QUOTES = (
+    "in the expiry many options are bid above what better ones are offered at: quotes of several times, "
+    "underlyings or series are mixed"
+)
+LEAST_PAIRS = 8  # of neighbouring strikes of an expiry
+LARGEST_SHARE_WRONG = 0.25  # of these pairs
 LARGEST_PARITY_ERROR = 0.01  # of the forward
 LARGEST_SHARE_REFUSED = 0.5
 # A forward may differ from that of the expiry before by this much, and by this much more per year between
@@ -101,6 +107,28 @@ def impossible_rows(kept: pd.DataFrame) -> np.ndarray:
     t = np.unique(maturity)
     vol = _at_the_money(kept, _normalised(kept), t) / np.sqrt(t)
     return np.isin(maturity, t[(vol < LEAST_VOL) | (vol > LARGEST_VOL)])
+
+
+def mixed_rows(kept: pd.DataFrame) -> np.ndarray:
+    """Mark the quotes of expiries in which many prices go the wrong way in the strike, bool, shape (rows,).
+
+    A call that is bid above what one of the next lower strike is offered at is arbitrage, and so is a put the
+    other way round. Single ones are stale quotes; where they are many, quotes of several times or underlyings
+    are mixed.
+
+    Args:
+        kept: As for `check_reading`.
+    """
+    names = ("maturity", "kind", "bid_price", "ask_price")
+    order = np.lexsort([column(kept, name).to_numpy() for name in ("strike", "kind", "maturity")])
+    maturity, is_call, bid, ask = (column(kept, name).to_numpy()[order] for name in names)
+    pair = (maturity[1:] == maturity[:-1]) & (is_call[1:] == is_call[:-1])
+    wrong = pair & np.where(is_call[1:], bid[1:] > ask[:-1], bid[:-1] > ask[1:])
+    t, index = np.unique(maturity[1:][pair], return_inverse=True)
+    pairs = np.bincount(index, minlength=len(t))
+    share = np.bincount(index, wrong[pair], minlength=len(t)) / np.maximum(pairs, 1)
+    mixed = t[(pairs >= LEAST_PAIRS) & (share > LARGEST_SHARE_WRONG)]
+    return np.isin(column(kept, "maturity").to_numpy(), mixed)
 
 
 def _doubts(check: ReadingCheck, steep: bool, fall: str) -> list[str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+LONGEST_VALUE = 100  # characters of a value that a message shows
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -40,7 +41,9 @@ def explained(document: type[Section], error: "ErrorDetails") -> str:
         return f"unknown key {'.'.join([*table, key])}; accepted in {_named(table)}: {accepted}"
     cause = error.get("ctx", {}).get("error") or error["msg"]
     name = ".".join([*table, key])
-    return f"{name} = {error['input']!r}: {cause}" if name else str(cause)
+    value = repr(error["input"])
+    shown = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}..."
+    return f"{name} = {shown}: {cause}" if name else str(cause)
 
 
 def _steps(section: object, where: Sequence[str]) -> Iterator[tuple[str, object]]:

@@ -227,7 +227,7 @@ def _record_seeds(folder: Path) -> tuple[tuple[str, bytes], ...]:
 
 def _saved_seeds(folder: Path) -> tuple[tuple[str, bytes], ...]:
     arrays = np.array([0.1, 0.5]), np.array([[-0.1, 0.0, 0.1]] * 2), np.full((2, 2, 3), 0.05)
-    surface = nt.QuoteSurface.from_arrays(*arrays)
+    surface = nt.QuoteSurface.from_arrays(*arrays, warn=False)
     svi = nt.ESSVI(*np.array([[0.1, 1.0], [0.004, 0.04], [0.04, 0.2], [-0.5, -0.5]]))
     models = (
         nt.Heston(0.04, 1.5, 0.05, 0.6, -0.7),

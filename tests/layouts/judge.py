@@ -229,9 +229,10 @@ def _expiry_faults(day: date, group: Table, truth: Truth) -> Iterator[str]:
         return  # every quote near the money was refused, with reasons
     if truth.straddle and np.abs(k - at_strike).min() > QUARTER * vols[day] * np.sqrt(maturity):
         return  # the file has no volatility at the money, only those of other deltas
+    found = float(np.interp(at_strike, k, vol))
     # the truth counts whole days, quotes with a time of day the hours to settlement
-    found = float(np.interp(at_strike, k, vol)) * np.sqrt(group["maturity"].iloc[0] / maturity)
-    if not abs(found - vols[day]) < TOLERANCE:
+    by_hours = found * np.sqrt(group["maturity"].iloc[0] / maturity)
+    if not min(abs(found - vols[day]), abs(by_hours - vols[day])) < TOLERANCE:
         yield f"{day}: volatility {found:.4f}, not {vols[day]:.4f}"
     if truth.straddle and np.abs(k - at_strike).min() > 0.3 * abs(at_strike):
         yield f"{day}: no strike at the money in the convention of the pair"

@@ -194,7 +194,8 @@ def fx_quotes(vols: Listing, pair: str | None, date: str | Date | None, options:
     vol = np.concatenate([tenor.smile.vol for tenor in tenors])
     if not np.isfinite(vol).any():
         raise DataError(
-            f"{vols.path}: no tenor can be used. Row {rows['line'].iloc[0]}: {tenors[0].reason[0]}"
+            f"{vols.path}: no tenor can be used, so correct the first one at least. Row "
+            f"{rows['line'].iloc[0]}: {tenors[0].reason[0]}"
         )
     own = np.concatenate([tenor.spread for tenor in tenors])
     terms = OptionTerms(

@@ -46,7 +46,10 @@ def json_frame(path: Path, text: str) -> pd.DataFrame:
         answers = list(_documents(text))
         records = [record for answer in answers for record in _records(answer, {})]
     except RecursionError as error:
-        raise DataError(f"{path}: the JSON text is nested too deeply to be records of options.") from error
+        raise DataError(
+            f"{path}: the JSON text is nested too deeply to be records of options; expected a list of "
+            "objects, one for each option."
+        ) from error
     except ValueError as error:
         raise DataError(
             f"{path}: this is not readable JSON: {error}. The file may have been cut off; save the answer "

@@ -1,6 +1,6 @@
 """Merton (1976): lognormal forward with compensated lognormal jumps."""
 
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from .black import gaussian_log_cf
 _LARGEST = 80.0  # cap on the log of a moment: its exponential is finite, also in single precision
 
 
+@runtime_checkable
 class HasJumps(Protocol):
     """A model with normal log jumps."""
 
