@@ -164,7 +164,7 @@ def normal(x: ArrayLike) -> Decimals:
 def _possible(size: ArrayLike, is_call: ArrayLike, conventions: FxConventions) -> np.ndarray:
     """Whether a forward delta of this size may have a strike: 0 to 1, for adjusted puts any above 0."""
     below = np.where(is_call, 1.0, math.inf if conventions.premium_adjusted else 1.0)
-    return (np.asarray(size) > 0) & (np.asarray(size) < below)
+    return np.asarray((np.asarray(size) > 0) & (np.asarray(size) < below))
 
 
 def _adjusted_k(log_size: Decimals, sign: Decimals, stdev: Decimals, k: Decimals) -> Decimals:
