@@ -183,7 +183,7 @@ def local_times(times: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
         index = pd.DatetimeIndex((times - far).ravel(), tz="UTC").tz_convert(zone).tz_localize(None)
         times = index.to_numpy().reshape(times.shape) + far
     days = times.astype("datetime64[D]")
-    return days.astype(np.int64), (times - days) / np.timedelta64(1, "s")
+    return np.asarray(days.astype(np.int64)), np.asarray((times - days) / np.timedelta64(1, "s"))
 
 
 def local_midnights(numbers: np.ndarray, zone: str) -> np.ndarray:
@@ -204,7 +204,7 @@ def _cycles(times: np.ndarray) -> np.ndarray:
     The calendar repeats after 400 years, or 146,097 days, with its days of the week.
     """
     cycle = np.timedelta64(146_097, "D")
-    return (times.astype("datetime64[D]") - np.datetime64("1900-01-01")) // cycle * cycle
+    return np.asarray((times.astype("datetime64[D]") - np.datetime64("1900-01-01")) // cycle * cycle)
 
 
 def day_bounds(numbers: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:

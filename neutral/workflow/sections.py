@@ -1,9 +1,9 @@
 """Defines how sections of configuration files are checked, and explains their errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, Tag, model_serializer
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -24,7 +24,7 @@ class Section(BaseModel):
     their defaults, so that the hash of an older configuration stays."""
 
     @model_serializer(mode="wrap")
-    def _stated(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _stated(self, serialise: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         content = serialise(self)
         fields = type(self).model_fields
         unchanged = {key for key in self.LATER if getattr(self, key) == fields[key].default}
