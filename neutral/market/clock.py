@@ -218,7 +218,7 @@ class VarianceClock:
         numbers = np.where(missing, 0, numbers)
         self._check_covered(numbers[~missing])
         events = self._event_sizes[np.searchsorted(self._event_days, numbers, side="right")]
-        return np.where(missing, np.nan, self._table.before(numbers + 1) + events)
+        return np.where(missing, np.nan, self._table.before(np.asarray(numbers + 1)) + events)
 
     def _accrued(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the days of variance from a fixed day to midnight, and from there on; nan for no time."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from ...typing import Real, Values
+from ...typing import Flags, Real, Values
 from .. import black
 from ..kinds import Kind
 from .backward import grid_price
@@ -184,7 +184,7 @@ def may_have_two_boundaries(option: Option) -> bool:
     return traced or bool(np.any(has_two_boundaries(option)))
 
 
-def _is_live(option: Option, vol: Real) -> Real:
+def _is_live(option: Option, vol: Real) -> Flags:
     return vol * jnp.sqrt(option.t) > LEAST_STDEV
 
 
