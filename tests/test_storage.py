@@ -139,6 +139,22 @@ def test_damaged_files_are_refused(tmp_path, text):
         nt.load(path)
 
 
+def test_content_at_the_depth_that_can_just_be_read_is_refused(tmp_path):
+    path = tmp_path / "result"
+    for depth in range(600, 1001):
+        nested = "[" * depth + "]" * depth
+        path.write_text(f'{{"format": 2, "digest": "0", "object": {nested}}}')
+        with pytest.raises(nt.DataError, match="damaged"):
+            nt.load(path)
+
+
+def test_a_digest_of_none_is_no_digest(tmp_path):
+    path = tmp_path / "result"
+    path.write_text('{"format": 2, "digest": null, "object": {"none": true}}')
+    with pytest.raises(nt.DataError, match="is not that of its SHA-256"):
+        nt.load(path)
+
+
 def test_any_byte_that_changes_is_noticed(tmp_path):
     path = tmp_path / "model"
     model = nt.Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.4, rho=-0.6)

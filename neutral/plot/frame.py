@@ -11,6 +11,7 @@ from ..errors import NeutralError
 from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
 from ..pricing import Lewis, price_info
+from ..times import DAYS_A_YEAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,8 @@ def light_grid(axes: Axes) -> None:
 
 def days(t: float) -> str:
     """Write a maturity in years as a number of days, without the unit."""
-    return f"{365 * t:.3g}" if 365 * t < 999.5 else f"{365 * t:.0f}"
+    count = DAYS_A_YEAR * t
+    return f"{count:.3g}" if count < 999.5 else f"{count:.0f}"
 
 
 def panels(
