@@ -35,7 +35,7 @@ def write_snapshot(
             for strike in strikes:
                 for kind in ("call", "put"):
                     intrinsic = max(0.0, (1 - strike / 90_000) * (1 if kind == "call" else -1))
-                    bid = round(intrinsic + 0.01 + 0.02 * maturity + abs(strike - 90_000) / 2e6 + 1e-5 * i, 6)
+                    bid = round(intrinsic + 0.01 + 0.02 * maturity - abs(strike - 90_000) / 2e6 + 1e-5 * i, 6)
                     name = f"{currency}-{day}-{strike}-{kind[0].upper()}"
                     lines.append(
                         f"2026-01-01T00:00:00.5+00:00,{name},90000,F-{day},{kind},{strike},{day}T08:00:00+00:00,"

@@ -16,7 +16,7 @@ from .clock_times import (
     Day,
     Instant,
     Instants,
-    check_broadcast,
+    broadcast_shape,
     checked_zone,
     day_bounds,
     day_numbers,
@@ -61,7 +61,7 @@ class VarianceClock:
     """Dates on which the exchange is closed; those on a weekend count as weekend."""
     holiday: float = 0.0
     """Days of variance of a holiday, >= 0."""
-    session: tuple[str, str] | None = None
+    session: Sequence[str] | None = None
     """Opening and close of the exchange, such as ("09:30", "16:00"), in `timezone`; None: no session."""
     night: float = 0.0
     """Share of an ordinary day's variance outside the session, 0 to 1; only with a session."""
@@ -143,12 +143,13 @@ class VarianceClock:
         Raises:
             ArgumentError: A value is no time, or is outside of `covers`.
         """
-        later = self._accrued(instants("end", end))
-        earlier = self._accrued(instants("start", start))
-        check_broadcast(start=earlier[0], end=later[0])
+        first, last = instants("start", start), instants("end", end)
+        shape = broadcast_shape(start=first, end=last)
+        # of arrays without axes numpy makes scalars
+        later, earlier = (self._accrued(np.atleast_1d(times)) for times in (last, first))
         # part by part, so that an interval of seconds is as exact as one of years
         whole, since_midnight = (after - before for after, before in zip(later, earlier, strict=True))
-        return (whole + since_midnight) / self.year
+        return ((whole + since_midnight) / self.year).reshape(shape)
 
     def years_of_days(self, start: Instants, end: Instants) -> np.ndarray:
         """Compute the variance time of the whole days after start up to and including end.
@@ -167,8 +168,9 @@ class VarianceClock:
             ArgumentError: A value is no date, or is outside of `covers`.
         """
         first, last = (day_numbers(name, days) for name, days in (("start", start), ("end", end)))
-        check_broadcast(start=first, end=last)
-        return (self._accrued_days(last) - self._accrued_days(first)) / self.year
+        shape = broadcast_shape(start=first, end=last)
+        later, earlier = (self._accrued_days(np.atleast_1d(days)) for days in (last, first))
+        return ((later - earlier) / self.year).reshape(shape)
 
     def time_map(self, start: Instant, years: float = 10.0) -> TimeMap:
         """Tabulate variance time against calendar time (years of 365 days) from a start on.
@@ -185,11 +187,13 @@ class VarianceClock:
             ArgumentError: An argument is out of its range.
         """
         read_weight("years", years, high=LONGEST_MAP, above=True)
-        when = instants("start", start).reshape(())
+        when = instants("start", start).reshape(1)
         days = np.arange(int(np.ceil(years * DAYS_A_YEAR)) + 1)
         if is_whole_days(when):
             first = when.astype("datetime64[D]")
-            return _never_back(days / DAYS_A_YEAR, self.years_of_days(first, first + days))
+            return _never_back(
+                days / DAYS_A_YEAR, self.years_of_days(first, first + days.astype("timedelta64[D]"))
+            )
         knots = self._knots(when, days)
         return _never_back(_seconds(knots - when) / (SECONDS_A_DAY * DAYS_A_YEAR), self.years(when, knots))
 
@@ -198,7 +202,7 @@ class VarianceClock:
         first, _ = local_times(when, self.timezone)
         numbers = first + days
         midnights = local_midnights(numbers, self.timezone)
-        knots = [when[None], midnights, self._event_times, self._event_times - np.timedelta64(1, "us")]
+        knots = [when, midnights, self._event_times, self._event_times - np.timedelta64(1, "us")]
         if self.session is not None:
             seconds = [np.full(len(numbers), self._table.opening), self._table.of(numbers).close]
             # offsets from midnight in wall-clock time; sessions do not hold changes of the offset from UTC

@@ -19,7 +19,7 @@ Day = Date | str
 """A date, or its text such as "2024-03-29"."""
 Instant = Date | datetime | str
 """A date or a time, or its text; a time without a zone is in UTC."""
-Instants = Instant | Sequence[Instant] | np.ndarray | pd.Series | pd.DatetimeIndex
+Instants = Instant | np.datetime64 | Sequence[Instant] | np.ndarray | pd.Series | pd.DatetimeIndex
 """One date or time, or an array of them."""
 
 
@@ -123,14 +123,14 @@ def checked_zone(name: object) -> str:
         ) from error
 
 
-def check_broadcast(**arrays: np.ndarray) -> None:
-    """Refuse arrays, by name, whose shapes do not broadcast.
+def broadcast_shape(**arrays: np.ndarray) -> tuple[int, ...]:
+    """Return the shape to which arrays, given by name, broadcast.
 
     Raises:
         ArgumentError: The message names the arrays and their shapes.
     """
     try:
-        np.broadcast_shapes(*(array.shape for array in arrays.values()))
+        return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError as error:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise ArgumentError(f"the shapes do not broadcast: {shapes}.") from error

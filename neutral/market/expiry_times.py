@@ -120,15 +120,13 @@ def expiry_times(
             raise ArgumentError(f"{name} must be one text or as many as dates, got {values.shape}.")
     columns = [np.broadcast_to(x, len(days)) for x in each]
     codes, distinct = pd.MultiIndex.from_arrays([days, *columns]).factorize()
-    times = [_expiry_time(*option) for option in distinct]
+    times = [pd.NaT if option[0] is pd.NaT else _expiry_time(*option) for option in distinct]
     result = pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("us")
     return pd.Series(result.take(codes) if len(times) else result, index=dates.index)
 
 
 def _expiry_time(date: pd.Timestamp, root: object, settlement_time: object) -> datetime:
     """Return the UTC time of expiry of one root on one date."""
-    if date is pd.NaT:
-        return date
     name = str(root).strip().lstrip("^$.").upper()
     told = settlement_time is not None and settlement_time == settlement_time  # nan is not equal to itself
     rule = read_settlement_time(settlement_time) if told else _rule(name, date)

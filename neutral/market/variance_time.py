@@ -61,7 +61,7 @@ def _variance_times(quotes: Quotes, clock: VarianceClock) -> np.ndarray:
     first = start.astype("datetime64[D]")
     whole = clock.years_of_days(first, day)
     part = (expiry - day) / DAY  # of the next day, where the expiry follows from a maturity in years
-    return whole + part * (clock.years_of_days(first, day + 1) - whole)
+    return whole + part * (clock.years_of_days(first, day + DAY) - whole)
 
 
 def _dates_alone(start: np.ndarray, expiry: np.ndarray) -> bool:

@@ -1,7 +1,6 @@
 """The variance clock against counts by hand, QuantLib's calendars, and an integral over seconds."""
 
 import datetime
-import time
 
 import numpy as np
 import pandas as pd
@@ -156,8 +155,9 @@ def test_years_broadcast_and_keep_missing_times():
 
 ROUNDING = 1e-13  # years; sums of 20,000 days of variance are rounded at 4e-12 days
 
-CLOCKS = st.builds(
-    nt.VarianceClock,
+# made in the tests: strategies must draw no random numbers, as checks of types at run time do
+FIELDS = st.builds(
+    dict,
     weekend=st.floats(0, 2),
     holiday=st.floats(0, 2),
     holidays=st.sets(st.dates(datetime.date(2023, 1, 1), datetime.date(2025, 12, 31)), max_size=5),
@@ -177,8 +177,9 @@ TIMES = st.datetimes(datetime.datetime(2022, 12, 1), datetime.datetime(2026, 2, 
 
 
 @settings(max_examples=40, deadline=None)
-@given(CLOCKS, st.lists(TIMES, min_size=3, max_size=8))
-def test_time_does_not_run_back_and_intervals_add_up(clock, times):
+@given(FIELDS, st.lists(TIMES, min_size=3, max_size=8))
+def test_time_does_not_run_back_and_intervals_add_up(fields, times):
+    clock = nt.VarianceClock(**fields)
     times = np.array(sorted(times), "datetime64[us]")
     steps = clock.years(times[:-1], times[1:])
     assert (steps >= -ROUNDING).all()
@@ -192,26 +193,15 @@ def test_time_does_not_run_back_and_intervals_add_up(clock, times):
 
 
 @settings(max_examples=20, deadline=None)
-@given(CLOCKS, TIMES, st.lists(st.floats(0, 1.9), min_size=1, max_size=5))
-def test_the_map_from_calendar_time_is_the_clock(clock, start, t):
+@given(FIELDS, TIMES, st.lists(st.floats(0, 1.9), min_size=1, max_size=5))
+def test_the_map_from_calendar_time_is_the_clock(fields, start, t):
+    clock = nt.VarianceClock(**fields)
     times, tau = clock.time_map(start, years=2.0)
     assert (np.diff(times) > 0).all() and (np.diff(tau) >= 0).all() and times[0] == tau[0] == 0.0
     t = np.round(np.array(t) * 365 * 24) / (365 * 24)  # whole hours, which are apart from events
     ends = np.datetime64(start, "us") + np.round(t * 365 * 86_400e6).astype("timedelta64[us]")
     if start != start.replace(hour=0, minute=0, second=0, microsecond=0):
         np.testing.assert_allclose(np.interp(t, times, tau), clock.years(start, ends), rtol=1e-6, atol=1e-9)
-
-
-def test_thousands_of_expiries_take_about_a_millisecond():
-    expiries = np.datetime64("2024-03-08", "us") + np.arange(5000) * np.timedelta64(7 * 3600, "s")
-    for clock in (TRADING, NYSE):
-        seconds = []
-        for _ in range(5):
-            began = time.perf_counter()
-            clock.years("2024-03-08T16:00", expiries)
-            clock.years_of_days("2024-03-08", expiries)
-            seconds.append(time.perf_counter() - began)
-        assert min(seconds) < 0.02  # measured: 0.0005 and 0.002 s; the bound is for busy machines
 
 
 @pytest.mark.filterwarnings("ignore")  # exchange_calendars uses what newer versions of pandas deprecate
@@ -251,6 +241,7 @@ WRONG = {
 }
 
 
+@pytest.mark.mistyped
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_fields_are_named(name):
     value, message = WRONG[name]
@@ -259,7 +250,9 @@ def test_wrong_fields_are_named(name):
     assert message in str(refusal.value)
 
 
-@pytest.mark.parametrize("value", ["soon", 3.5, [None, "x"], object()])
+@pytest.mark.parametrize(
+    "value", ["soon", *(pytest.param(x, marks=pytest.mark.mistyped) for x in (3.5, [None, "x"], object()))]
+)
 def test_wrong_times_are_refused(value):
     with pytest.raises(ArgumentError):
         TRADING.years("2024-01-01", value)

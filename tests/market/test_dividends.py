@@ -116,6 +116,7 @@ def test_a_faulty_file_is_refused(tmp_path, text, message):
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.mistyped
 def test_what_is_no_dividend_is_refused():
     for wrong in (1.5, {"soon": 1.0}, {"2024-05-03": "much"}, {"2024-05-03": -1.0}):
         with pytest.raises(ArgumentError, match="dividend"):

@@ -1,6 +1,5 @@
 """Times of expiry against the calendar of the exchange, and options on their last day."""
 
-import dataclasses
 import math
 import warnings
 from datetime import UTC, date, datetime
@@ -15,7 +14,7 @@ from neutral.errors import ArgumentError
 from neutral.market import Filters, prepare
 from neutral.market.expiry_times import closes_early, lifetimes, third_friday, trading_day, utc_time
 from neutral.market.filters import EXPIRED
-from neutral.market.loaders.equity_chains import ChainOptions, chain_quotes, read_chain
+from neutral.market.loaders.equity_chains import ChainOptions
 
 
 def utc(root: str, day: str | None, settlement_time: str | None = None) -> str:
@@ -55,7 +54,7 @@ def test_a_stated_time_goes_first():
     assert utc("SPX", None) == "NaT"
 
 
-@pytest.mark.parametrize("text", ["noon", "08:00", "25:00 UTC", "08:00 Atlantis", "08:00 UTC daily", 8])
+@pytest.mark.parametrize("text", ["noon", "08:00", "25:00 UTC", "08:00 Atlantis", "08:00 UTC daily"])
 def test_other_texts_are_refused(text):
     with pytest.raises(ArgumentError, match="'am', 'pm', or a time of day"):
         utc("SPX", "2024-03-15", text)
@@ -69,8 +68,14 @@ def test_days_without_options_are_no_errors(day):
     assert len(nt.expiry_times(dates, "SPX")) == 1
     with pytest.raises(ArgumentError, match="roots"):
         nt.expiry_times(dates, pd.Series(["SPX", "SPXW"]))
+
+
+@pytest.mark.mistyped
+def test_other_types_are_refused():
     with pytest.raises(ArgumentError, match="pandas Series"):
-        nt.expiry_times([day], "SPX")  # pyright: ignore[reportArgumentType]
+        nt.expiry_times(["2024-03-15"], "SPX")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ArgumentError, match="'am', 'pm', or a time of day"):
+        utc("SPX", "2024-03-15", 8)  # pyright: ignore[reportArgumentType]
 
 
 def test_roots_of_one_date_are_apart():
@@ -128,7 +133,7 @@ def black(strike: float, stdev: float, kind: str) -> float:
 
 
 ROWS = [
-    f"XYZ,2024-03-08,{expiry},{kind},{strike},{price - 0.01:.4f},{price + 0.01:.4f}"
+    f"XYZ,{{time}},{expiry},{kind},{strike},{price - 0.01:.4f},{price + 0.01:.4f}"
     for expiry, t in (("2024-03-08", 5.5 / 24 / 365), ("2024-03-15", (7 + 4.5 / 24) / 365))
     for kind in ("call", "put")
     for strike in (99.0, 99.5, 100.0, 100.5, 101.0)
@@ -136,28 +141,19 @@ ROWS = [
 ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Timed:
-    """A chain whose rows were quoted at a time of day."""
-
-    chain: object
-    quoted: datetime
-
-    def __getattr__(self, name):
-        return getattr(self.chain, name)
-
-    def pick(self, word, name, date):
-        rows, name, _ = self.chain.pick(word, name, date)  # pyright: ignore[reportAttributeAccessIssue]
-        return rows, name, self.quoted
-
-
 def test_an_option_of_today_keeps_its_hours(tmp_path):
     """Quoted at 20 % volatility 5.5 hours before the close: read so, and gone after the close."""
-    path = tmp_path / "chain.csv"
-    path.write_text("\n".join(["symbol_,quote_date,expiration,type,strike,bid,ask", *ROWS]))
-    chain = read_chain(path)
-    options = ChainOptions(rates=0.0, exercise="european")
-    live = chain_quotes(Timed(chain, datetime(2024, 3, 8, 15, 30, tzinfo=UTC)), "XYZ", None, options)
+
+    def read(time: str, **options):
+        path = tmp_path / "chain.csv"
+        lines = [
+            "symbol,quote_datetime,expiration,type,strike,bid,ask",
+            *(row.format(time=time) for row in ROWS),
+        ]
+        path.write_text("\n".join(lines))
+        return nt.load_equity_chain(path, rates=0.0, exercise="european", **options)
+
+    live = read("2024-03-08T15:30:00")
     assert set(live.frame["refused"]) == {""}
     kept, _ = prepare(live, Filters(min_quotes=1, min_maturity=0.0, max_relative_spread=9.0))
     assert sorted(set(kept["maturity"] * 365 * 24)) == pytest.approx([5.5, 7 * 24 + 4.5])
@@ -169,11 +165,10 @@ def test_an_option_of_today_keeps_its_hours(tmp_path):
         kind=kept["kind"].to_numpy(),
     )
     assert np.nanmedian(vols) == pytest.approx(0.2, abs=1e-4)  # prices have four decimals
-    local = ChainOptions(rates=0.0, exercise="european", timezone="America/New_York")
-    same = chain_quotes(Timed(chain, datetime(2024, 3, 8, 10, 30, tzinfo=UTC)), "XYZ", None, local)
+    same = read("2024-03-08T10:30:00", timezone="America/New_York")
     assert same.snapshot_ts == live.snapshot_ts
     np.testing.assert_array_equal(same.frame["maturity"], live.frame["maturity"])
-    late = chain_quotes(Timed(chain, datetime(2024, 3, 8, 21, 30, tzinfo=UTC)), "XYZ", None, options)
+    late = read("2024-03-08T21:30:00")
     live_rows = late.frame["refused"].to_numpy() == ""
     assert (late.frame["refused"].to_numpy() == EXPIRED).sum() == 10
     assert np.min(late.frame["maturity"].to_numpy()[live_rows]) > 0

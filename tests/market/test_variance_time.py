@@ -17,6 +17,7 @@ EXPIRIES = ("2024-03-11", "2024-03-15", "2024-06-21")
 RATE = 0.05
 VOL = 0.2
 TRADING = nt.VarianceClock(weekend=0.0)
+DAY = np.timedelta64(1, "D")
 LOOSE = Filters(min_quotes=1, max_relative_spread=9.0, min_maturity=0.0)
 
 
@@ -35,7 +36,7 @@ def chain(tmp_path):
     for expiry in EXPIRIES:
         days = (pd.Timestamp(expiry) - pd.Timestamp(FRIDAY)).days
         # weekdays after Friday, counted by numpy, in years of 365 x 5 / 7 weekdays
-        tau = np.busday_count(np.datetime64(FRIDAY) + 1, np.datetime64(expiry) + 1) / (365 * 5 / 7)
+        tau = np.busday_count(np.datetime64(FRIDAY) + DAY, np.datetime64(expiry) + DAY) / (365 * 5 / 7)
         discount = np.exp(-RATE * days / 365)
         for strike in (97.0, 99.0, 100.0, 101.0, 103.0):
             for kind in ("call", "put"):
@@ -124,10 +125,13 @@ def test_expiries_without_variance_of_their_own_are_refused(tmp_path):
     assert (half["refused"].iloc[:5] == "").all()
 
 
-def test_what_is_no_clock_or_has_no_date_is_refused(chain, tmp_path):
-    quotes = nt.load_equity_chain(chain)
+@pytest.mark.mistyped
+def test_what_is_no_clock_is_refused(chain):
     with pytest.raises(ArgumentError, match="clock='XNYS' is not accepted"):
-        in_clock(quotes, "XNYS")  # pyright: ignore[reportArgumentType]
+        in_clock(nt.load_equity_chain(chain), "XNYS")  # pyright: ignore[reportArgumentType]
+
+
+def test_quotes_without_a_date_are_refused(tmp_path):
     undated = tmp_path / "undated.csv"
     undated.write_text("spot,T,strike,iv\n100,0.5,100,0.2\n")
     with pytest.raises(DataError, match="needs the date of the quotes; pass date="):
