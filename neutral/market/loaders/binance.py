@@ -62,7 +62,7 @@ def read_summaries(data: MarketData) -> CryptoListing:
 BINANCE_SUMMARIES = SourceKind(
     name="binance",
     description="end-of-hour summaries of Binance (hour, symbol, best_bid_price, best_ask_price)",
-    columns=(NAMES["name"], NAMES["hour"], NAMES["bid"], NAMES["ask"]),
+    columns={role: NAMES[role] for role in ("name", "hour", "bid", "ask")},
     read=read_summaries,
     quotes=crypto_quotes,
     options=CryptoOptions,

@@ -40,7 +40,7 @@ def read_tickers(data: MarketData) -> CryptoListing:
 BYBIT_TICKERS = SourceKind(
     name="bybit",
     description="Bybit tickers (symbol, bid1Price, ask1Price)",
-    columns=(NAMES["name"], NAMES["bid"], NAMES["ask"]),
+    columns={role: NAMES[role] for role in ("name", "bid", "ask")},
     read=read_tickers,
     quotes=crypto_quotes,
     options=CryptoOptions,

@@ -1,6 +1,7 @@
 """Parses CSV files; every fault of a file is an error that names the place."""
 
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import cast
@@ -11,6 +12,9 @@ import pandas as pd
 from ...errors import DataError
 
 MARKED = r"[-+]?\s*\$?\s*(\d{1,3}(,\d{3})+|\d+)(\.\d*)?"  # a number as people write it
+# fields between semicolons: a comma that separates no thousands, and a decimal point
+DECIMAL_COMMA = re.compile(rb'[;\n]"?[-+]?(0\d*,\d+|\d+,\d{1,2}|\d+,\d{4,}|\d{4,},\d+)"?(?=[;\r\n]|\Z)')
+DECIMAL_POINT = re.compile(rb'[;\n]"?[-+]?[\d,]*\.\d+"?(?=[;\r\n]|\Z)')
 
 
 def header_of(data: bytes) -> str:
@@ -72,6 +76,15 @@ def parse(path: Path, data: bytes, separator: str = ",", decimal: str = ".") -> 
             f"{path}: line 2 has more fields than the header has columns; name every column in the header."
         )
     return frame
+
+
+def decimal_mark(data: bytes) -> str:
+    """Return the decimal mark of a file separated by semicolons: a comma if numbers show it, else a point.
+
+    Commas separate thousands as well: 1,250 shows nothing, while 12,5 or 0,125 shows a decimal comma, unless
+    other numbers have a decimal point.
+    """
+    return "," if DECIMAL_COMMA.search(data) and not DECIMAL_POINT.search(data) else "."
 
 
 def texts(values: pd.Series) -> pd.Series:

@@ -54,7 +54,11 @@ def with_deribit_units(frame: pd.DataFrame) -> pd.DataFrame:
 DERIBIT_SUMMARIES = SourceKind(
     name="deribit summaries",
     description="Deribit book summaries (instrument_name, bid_price and mark_iv or underlying_price)",
-    columns=(NAMES["name"], NAMES["bid"], (*NAMES["vol"], *NAMES["forward"], *NAMES["time"])),
+    columns={
+        "name": NAMES["name"],
+        "bid": NAMES["bid"],
+        "forward": (*NAMES["forward"], *NAMES["vol"], *NAMES["time"]),
+    },
     read=read_summaries,
     quotes=crypto_quotes,
     options=CryptoOptions,

@@ -319,11 +319,11 @@ def _vendor_vols(rows: pd.DataFrame) -> pd.Series | float:
 EQUITY_CHAIN = SourceKind(
     name="equity chain",
     description="option chains (strike, expiry, and bid or [C_BID])",
-    columns=(
-        (*CHAIN_NAMES["strike"], "strike_x1000", *layout_columns("strike")),
-        (*CHAIN_NAMES["expiry"], *CHAIN_NAMES["contract"], *layout_columns("expiry")),
-        (*CHAIN_NAMES["bid"], *CHAIN_NAMES["price"], *sided_names("bid"), *layout_columns("price")),
-    ),
+    columns={
+        "strike": (*CHAIN_NAMES["strike"], "strike_x1000", *layout_columns("strike")),
+        "expiry": (*CHAIN_NAMES["expiry"], *CHAIN_NAMES["contract"], *layout_columns("expiry")),
+        "bid": (*CHAIN_NAMES["bid"], *CHAIN_NAMES["price"], *sided_names("bid"), *layout_columns("price")),
+    },
     read=read_chain,
     quotes=chain_quotes,
     options=ChainOptions,

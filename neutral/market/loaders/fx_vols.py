@@ -19,7 +19,7 @@ from ..quotes import LONGEST_COLLECTION, UNKNOWN_DATE, Quotes, column
 from ..variance_time import in_clock
 from .column_map import Columns
 from .file_content import MarketData, read_content
-from .fx_layout import fits, fx_rows, quoted_deltas
+from .fx_layout import NAMES, fits, fx_rows, quoted_deltas
 from .fx_market import (
     Market,
     check_rate,
@@ -309,7 +309,7 @@ def _tenors(
 FX_VOLS = SourceKind(
     name="fx",
     description="volatilities by delta (tenor and atm, with rr25 and bf25, or 25p and 25c)",
-    columns=(),
+    columns={"tenor": (*NAMES["tenor"], *NAMES["ends"]), "atm": ("atm", "atm_bid")},
     recognises=fits,
     read=read_fx_vols,
     quotes=fx_quotes,

@@ -53,7 +53,7 @@ def read_tickers(data: MarketData) -> CryptoListing:
 OKX_TICKERS = SourceKind(
     name="okx",
     description="OKX tickers or option summaries (instId, and bidPx or bidVol)",
-    columns=(NAMES["name"], (*NAMES["bid"], *NAMES["bid_vol"])),
+    columns={"name": NAMES["name"], "bid": (*NAMES["bid"], *NAMES["bid_vol"])},
     read=read_tickers,
     quotes=crypto_quotes,
     options=CryptoOptions,

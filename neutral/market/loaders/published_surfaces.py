@@ -316,7 +316,10 @@ def _days(maturity: np.ndarray) -> pd.Series:
 SURFACE = SourceKind(
     name="surface",
     description="surfaces (strike, and T, expiry_years or days)",
-    columns=(NAMES["strike"], (*NAMES["maturity"], "days")),  # option chains may have days_to_expiry
+    columns={
+        "strike": NAMES["strike"],
+        "maturity": (*NAMES["maturity"], "days"),
+    },  # option chains may have days_to_expiry
     read=read_surface,
     quotes=surface_quotes,
     options=SurfaceOptions,

@@ -82,7 +82,7 @@ def load_rates(path: MarketData) -> Rates:
         DataError: The file cannot be read, a column is missing, a date is wrong or occurs twice, or a rate is
             not a number. The message names the file, and the line or column.
     """
-    table = read_table(path, decimal_comma=True)
+    table = read_table(path, decimal=",")
     frame = table.select(NAMES, required=("date", "percent"), text=("date",))
     dates = table.dates(column(frame, "date"), "date")
     _check_complete(table, dates, column(frame, "percent"))

@@ -5,7 +5,7 @@ A loader is a module that defines one `SourceKind`. It is registered by one line
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date as Date
 from datetime import datetime
 from functools import cache
@@ -20,8 +20,9 @@ from ..variance_time import in_clock
 from .column_map import EXAMPLE, ColumnMap, Columns
 from .column_names import squeezed
 from .file_content import FileContent, MarketData, read_content
+from .nearest_kind import lacking_column
 from .option_table import SHOWN
-from .table import header_of_table
+from .table import header_of_table, read_table
 
 LOADERS = (
     "neutral.market.loaders.deribit:DERIBIT",
@@ -59,8 +60,8 @@ class SourceKind:
     name: str
     description: str
     """The kind and its columns in words, for the error message about a file that fits no kind."""
-    columns: tuple[tuple[str, ...], ...]
-    """Groups of column names in lower case; a header fits if it has at least one name of every group."""
+    columns: Mapping[str, tuple[str, ...]]
+    """The columns that a header must have, by the names of a column map, each with its accepted names."""
     read: Callable[[FileContent], Content]
     """Parses the content of a file; it is called once per file."""
     quotes: Callable[..., Quotes]
@@ -71,13 +72,13 @@ class SourceKind:
     file_name: re.Pattern[str] | None = None
     """A file whose whole name matches this pattern is of this kind, whatever its header."""
     recognises: Callable[[set[str]], bool] | None = None
-    """Says of a header whether it fits, where groups of names cannot; it takes the place of `columns`."""
+    """Says of a header whether it fits, where names alone cannot; `columns` then is for messages."""
 
     def fits(self, header: set[str]) -> bool:
         """Whether the column names of a file, as `squeezed` gives them, are those of this kind."""
         if self.recognises is not None:
             return self.recognises(header)
-        return all(header & set(map(squeezed, group)) for group in self.columns)
+        return all(header & set(map(squeezed, names)) for names in self.columns.values())
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -173,8 +174,9 @@ def _kind_of(content: FileContent) -> SourceKind:
     for kind in kinds:
         if kind.fits(set(map(squeezed, header))):
             return kind
+    lacking = lacking_column(read_table(content), {kind.description: kind.columns for kind in kinds})
     raise DataError(
-        f"{content.path}: the header ({', '.join(header[:SHOWN])}) fits no kind of file. The accepted kinds "
-        f"are: {', '.join(kind.description for kind in kinds)}. Rename the columns to those of one kind, or "
-        f"map them, such as {EXAMPLE}."
+        f"{content.path}: the header ({', '.join(header[:SHOWN])}) fits no kind of file. "
+        f"{lacking or f'Rename the columns, or map them, such as {EXAMPLE}.'} The accepted kinds are: "
+        f"{', '.join(kind.description for kind in kinds)}."
     )

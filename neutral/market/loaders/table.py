@@ -13,7 +13,7 @@ from ...errors import DataError
 from ..quotes import column
 from .column_map import ColumnMap
 from .column_names import squeezed
-from .csv_table import check_rows, check_unique, header_names, numbers, parse, plain_name, texts
+from .csv_table import check_rows, check_unique, decimal_mark, header_names, numbers, parse, plain_name, texts
 from .dates import FORMS, choose_form, distinct_texts, fitting_forms, form_of_first, parse_dates
 from .file_content import FileContent, MarketData, read_content
 
@@ -172,13 +172,14 @@ class Table:
             )
 
 
-def read_table(data: MarketData, decimal_comma: bool = False) -> Table:
+def read_table(data: MarketData, decimal: str | None = None) -> Table:
     """Read a table: a CSV or JSON file, plain or gzip, a Parquet file, or a table in memory.
 
     Args:
         data: The file, a table of any library, or content that has been read already. The separator of a CSV
             file is `;` if the header has one, a tab if the header has one, else a comma.
-        decimal_comma: Whether numbers have a decimal comma where the separator is `;`.
+        decimal: The decimal mark, "." or ",", where the separator is `;`. None takes the one that the numbers
+            show.
 
     Raises:
         DataError: The file cannot be read, is damaged, is empty, is no table, or names a column twice; or the
@@ -194,7 +195,8 @@ def read_table(data: MarketData, decimal_comma: bool = False) -> Table:
         text = content.text
         separator, names = header_names(text)
         check_unique(path, [name for name in names if name])
-        frame = parse(path, text, separator, "," if decimal_comma and separator == ";" else ".")
+        mark = (decimal or decimal_mark(text)) if separator == ";" else "."
+        frame = parse(path, text, separator, mark)
         sha256 = hashlib.sha256(text).hexdigest()
     frame = frame.set_axis([plain_name(str(name)) for name in frame.columns], axis="columns")
     return Table(_mapped(path, frame, content.columns), path, sha256, content.columns, content.symbol)

@@ -62,7 +62,7 @@ def read_chain(data: MarketData) -> CryptoListing:
 TARDIS = SourceKind(
     name="tardis",
     description="option chains of Tardis (exchange, symbol, strike_price, expiration)",
-    columns=(NAMES["exchange"], NAMES["name"], NAMES["strike"], NAMES["expiry"], NAMES["bid"]),
+    columns={role: NAMES[role] for role in ("exchange", "name", "strike", "expiry", "bid")},
     read=read_chain,
     quotes=crypto_quotes,
     options=CryptoOptions,

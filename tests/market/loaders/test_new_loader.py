@@ -67,7 +67,7 @@ def toy_quotes(toys, asset, date, options):
 TOY = SourceKind(
     name="toy",
     description="toy files (toy_strike and toy_price)",
-    columns=(("toy_strike",), ("toy_price",)),
+    columns={"strike": ("toy_strike",), "price": ("toy_price",)},
     read=read_toy,
     quotes=toy_quotes,
     options=ToyOptions,

@@ -157,3 +157,43 @@ def test_options_of_a_kind_are_those_of_its_loader(home):
         name: default for name, default in parameters.items() if name not in choices
     }
     assert choices < set(parameters)
+
+
+LACKING = {
+    "strike": (
+        "quote_date,underlying,expiration,type,strk,bid,ask\n2024-03-04,SPX,2024-06-21,call,{n},5,5.1\n",
+        "strk",
+    ),
+    "bid": (
+        "quote_date,underlying,expiration,type,strike,bd,ask\n2024-03-04,SPX,2024-06-21,call,10{n},{n},9\n",
+        "bd",
+    ),
+    "expiry": (
+        "date,underlying,ends,type,strike,bid,ask\n2024-03-04,SPX,2024-06-21,call,{n},5,5.1\n",
+        "ends",
+    ),
+    "maturity": ("date,underlying,lifetime,strike,forward,iv\n2024-03-04,SPX,.{n},100,100,0.2\n", "lifetime"),
+    "tenor": ("date,pair,spot,months,atm,rr25,bf25\n2024-03-04,EURUSD,1.1,{n}m,8,.1,.2\n", "months"),
+}
+
+
+@pytest.mark.parametrize("role", LACKING)
+def test_one_unknown_column_is_told_with_the_map_to_write(tmp_path, role):
+    text, name = LACKING[role]
+    header, row = text.splitlines()
+    path = tmp_path / "quotes.csv"
+    path.write_text("\n".join([header, *(row.format(n=n) for n in (1, 1, 2, 2))]))
+    with pytest.raises(DataError, match="fits no kind of file") as refusal:
+        open_source(path)
+    assert f'columns={{"{role}": "{name}"}} or --columns {role}={name}.' in str(refusal.value)
+    assert len(open_source(path, columns={role: name}).snapshots) == 1
+
+
+def test_of_several_unknown_columns_the_fitting_ones_are_listed(tmp_path):
+    path = tmp_path / "quotes.csv"
+    path.write_text(
+        "date,underlying,expiration,type,k,other,bid,ask\n"
+        + "".join(f"2024-03-04,SPX,2024-06-21,call,{k},{k},5,5.1\n" for k in (90, 90, 100, 100))
+    )
+    with pytest.raises(DataError, match=r"perhaps k or other: columns=\{\"strike\": \"...\"\}"):
+        open_source(path)
