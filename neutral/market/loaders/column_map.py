@@ -82,6 +82,16 @@ def parse_columns(texts: Sequence[str]) -> dict[str, str | list[str]]:
     return columns | ({IGNORE: ignored} if ignored else {})
 
 
+def how_to_map(role: str, column: str) -> str:
+    """Say how a map tells what a column means, for messages."""
+    return f'columns={{"{role}": "{column}"}} or --columns {role}={column}'
+
+
+def how_to_ignore(column: str) -> str:
+    """Say how a map tells that a column means nothing, for messages."""
+    return f'columns={{"ignore": ["{column}"]}} or --columns ignore={column}'
+
+
 def _ignored(columns: object) -> tuple[str, ...]:
     listed = [columns] if isinstance(columns, str) else columns
     if not isinstance(listed, Sequence) or not all(isinstance(name, str) for name in listed):

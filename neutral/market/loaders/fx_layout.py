@@ -11,6 +11,7 @@ import pandas as pd
 from ...errors import DataError
 from ..fx.pairs import is_usual
 from ..quotes import column
+from .column_map import how_to_ignore, how_to_map
 from .csv_table import numbers, texts
 from .dates import FORMS
 from .fx_headers import ACCEPTED, QuoteName, quote_name
@@ -148,10 +149,11 @@ def _check_meaning(table: Table, names: Names, quotes: Mapping[str, QuoteName]) 
         dates = "date" not in names and len(values) > 0 and all(map(_is_date, values))
         pairs = "underlying" not in names and len(values) > 0 and all(map(is_usual, values))
         if dates or pairs:
-            key = "date" if dates else "pair"
+            key, role = ("date", "date") if dates else ("pair", "underlying")
             raise DataError(
                 f"{table.path}: the column {name!r} looks like the {key} of the rows, and its name is not "
-                f"known. Rename it {key}, or remove it. The file has the columns {', '.join(table.frame)}."
+                f"known. Say what it means: {how_to_map(role, name)}; or that it means nothing: "
+                f"{how_to_ignore(name)}. The file has the columns {table.listed}."
             )
 
 

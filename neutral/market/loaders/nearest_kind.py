@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from ..quotes import column
+from .column_map import how_to_map
 from .column_names import CHAIN_NAMES, MEANINGLESS, SIDED_NAMES, sided_names, squeezed
 from .csv_table import numbers, texts
 from .table import Names, Table
@@ -34,7 +35,8 @@ def lacking_column(table: Table, kinds: Mapping[str, Names]) -> str | None:
     near = [kind for kind, roles in lacking.items() if len(roles) == 1 < len(kinds[kind])]
     if not near:
         return None
-    kind = max(near, key=lambda kind: len(kinds[kind]))
+    # of several the last, which needs the commonest names
+    kind = max(reversed(near), key=lambda kind: len(kinds[kind]))
     (role,) = lacking[kind]
     meant = [name for name in _unknown(table, kinds.values()) if _may_be(role, column(table.frame, name))]
     perhaps = f", perhaps {' or '.join(meant[:SHOWN])}" if meant else ""
@@ -42,7 +44,7 @@ def lacking_column(table: Table, kinds: Mapping[str, Names]) -> str | None:
     return (
         f"It is nearest to {kind}, and lacks a column with one of the names "
         f"{', '.join(kinds[kind][role][:SHOWN])}. Say which column holds these values{perhaps}: "
-        f'columns={{"{role}": "{name}"}} or --columns {role}={name}.'
+        f"{how_to_map(role, name)}."
     )
 
 

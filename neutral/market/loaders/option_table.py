@@ -15,6 +15,7 @@ from ...errors import ArgumentError, DataError
 from ...options.kinds import KINDS
 from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, REPEATED, first_reason
 from ..quotes import column
+from .column_map import how_to_ignore, how_to_map
 from .file_content import IN_MEMORY
 from .symbols import plain_symbol
 from .table import Names, Table
@@ -37,6 +38,7 @@ WHERE_PRESENT = ("open_interest", "volume", "vega", "quote_time", "root", "settl
 DAY = pd.Timedelta(days=1)
 DATES = ("date", "expiry")  # columns of dates
 SHOWN = 10  # largest number of values that a message lists
+LEAST_ROWS = 4  # of a file that can be said to have another underlying in every row
 ON_FUTURES = ("VIX", "VIXW", "VSTOXX", "V2X")  # indices that are not traded; forwards do not follow from them
 
 VENDORS = frozenset(
@@ -134,11 +136,29 @@ def listing(table: Table, frame: pd.DataFrame, names: Names) -> Listing:
     if "snapshot" not in frame:
         frame["snapshot"] = column(frame, "date").dt.normalize()
     named = "underlying" in frame and bool(frame["underlying"].notna().any())
-    if not named:
+    if named:
+        _refuse_contracts(table, column(frame, "underlying"), table.name_of("underlying", names))
+    else:
         frame["underlying"] = table.symbol or name_in(table.path)
     frame["stated_underlying"] = frame["underlying"]
     frame["underlying"] = column(frame, "underlying").map(plain_symbol)
     return Listing(frame, table.path, table.sha256, named)
+
+
+def _refuse_contracts(table: Table, values: pd.Series, name: str | None) -> None:
+    """Refuse a column of underlyings with another value in every row, which are names of contracts.
+
+    Raises:
+        DataError: There are such values.
+    """
+    if len(values) < LEAST_ROWS or not values.is_unique:
+        return
+    raise DataError(
+        f"{table.path}: the column {name!r} has another value in every row, such as {values.iloc[0]!r}, so "
+        "it names contracts in an unknown form, and no underlyings. Say which column names the underlying: "
+        f"{how_to_map('underlying', '...')}; or that the file has only one: {how_to_ignore(str(name))}. The "
+        f"file has the columns {table.listed}."
+    )
 
 
 def parse_date_columns(table: Table, frame: pd.DataFrame, names: Names) -> None:

@@ -13,7 +13,7 @@ from ...times import DAYS_A_YEAR, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
 from ..variance_time import in_clock
-from .column_map import Columns
+from .column_map import Columns, how_to_map
 from .column_names import CHAIN_NAMES
 from .file_content import MarketData, read_content
 from .option_table import (
@@ -160,7 +160,9 @@ def read_surface(data: MarketData) -> Listing:
     if _quoted(frame) is None:
         raise DataError(
             f"{table.path}: the file has no quotes that can be used; expected the columns bid and ask, or a "
-            "column forward or spot together with bid_iv and ask_iv, with price, or with iv."
+            "column forward or spot together with bid_iv and ask_iv, with price, or with iv. Say which "
+            f"columns of other names hold them: {how_to_map('bid', '...')}. The file has the columns "
+            f"{table.listed}."
         )
     if "option_type" in frame:
         frame["option_type"] = option_types(column(frame, "option_type"))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import LONGEST_COLLECTION, column
+from .column_map import how_to_ignore, how_to_map
 from .column_names import MEANINGLESS, squeezed
 from .csv_table import numbers, texts
 from .dates import distinct_texts, fitting_forms, parse_dates
@@ -131,8 +132,7 @@ def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None
             raise DataError(
                 f"{table.path}: the column {name!r} has several times, from {times.min()} to {times.max()}, "
                 "so the file may hold several snapshots. Say what it means: "
-                f'columns={{"date": "{name}"}} or --columns date={name}; or that it means nothing: '
-                f'columns={{"ignore": ["{name}"]}} or --columns ignore={name}.'
+                f"{how_to_map('date', name)}; or that it means nothing: {how_to_ignore(name)}."
             )
 
 

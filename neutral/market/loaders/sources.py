@@ -5,7 +5,7 @@ A loader is a module that defines one `SourceKind`. It is registered by one line
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date as Date
 from datetime import datetime
 from functools import cache
@@ -74,11 +74,18 @@ class SourceKind:
     recognises: Callable[[set[str]], bool] | None = None
     """Says of a header whether it fits, where names alone cannot; `columns` then is for messages."""
 
-    def fits(self, header: set[str]) -> bool:
-        """Whether the column names of a file, as `squeezed` gives them, are those of this kind."""
+    def fits(self, header: set[str], mapped: Collection[str] = ()) -> bool:
+        """Whether the columns of a file are those of this kind.
+
+        Args:
+            header: Their names, as `squeezed` gives them.
+            mapped: The names to which the caller's map gives columns.
+        """
         if self.recognises is not None:
             return self.recognises(header)
-        return all(header & set(map(squeezed, names)) for names in self.columns.values())
+        return all(
+            role in mapped or header & set(map(squeezed, names)) for role, names in self.columns.items()
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,7 +179,7 @@ def _kind_of(content: FileContent) -> SourceKind:
             return kind
     header = header_of_table(content)
     for kind in kinds:
-        if kind.fits(set(map(squeezed, header))):
+        if kind.fits(set(map(squeezed, header)), content.columns.mapped):
             return kind
     lacking = lacking_column(read_table(content), {kind.description: kind.columns for kind in kinds})
     raise DataError(

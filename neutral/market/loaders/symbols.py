@@ -30,9 +30,12 @@ ROOTS = {"SPXW": "SPX", "SPXPM": "SPX", "NDXP": "NDX", "RUTW": "RUT", "VIXW": "V
 """The underlying of option roots that have another name than it."""
 AM_ROOTS = frozenset(["SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"])
 PM_ROOTS = frozenset(["SPXW", "SPXPM", "NDXP", "RUTW", "DJXW", "XSP", "XEO", "MRUT", "XND"])
-# root of an option, date of expiry YYMMDD, C or P, and 1000 times the strike in eight digits
+# root of an option, date of expiry YYMMDD, C or P, and 1000 times the strike: eight digits, or, after a
+# blank, as many as it has (OptionMetrics)
 OCC = re.compile(
-    r"(?:O:)?(?P<root>[A-Z][A-Z0-9.]{0,5}?)\s*(?P<expiry>\d{6})(?P<type>[CP])(?P<strike>\d{8})", re.IGNORECASE
+    r"(?:O:)?(?P<root>[A-Z][A-Z0-9.]{0,5}?)(?:\s+|(?=\d{6}[CP]\d{8}$))"
+    r"(?P<expiry>\d{6})(?P<type>[CP])(?P<strike>\d{3,8})",
+    re.IGNORECASE,
 )
 
 

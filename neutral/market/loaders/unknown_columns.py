@@ -8,6 +8,7 @@ import pandas as pd
 from ...errors import DataError
 from ...options.kinds import KINDS
 from ..quotes import column
+from .column_map import how_to_ignore, how_to_map
 from .column_names import MEANINGLESS, squeezed
 from .csv_table import texts
 from .dates import fitting_forms, parse_dates
@@ -48,9 +49,8 @@ def refuse_unknown(table: Table, frame: pd.DataFrame, names: Names) -> None:
             raise DataError(
                 f"{table.path}: the column {name!r} looks like the {role} ({shown}), but its name is "
                 f"unknown; accepted names are {', '.join(names[role])}. Say what it means: "
-                f'columns={{"{role}": "{name}"}} or --columns {role}={name}; or that it means nothing: '
-                f'columns={{"ignore": ["{name}"]}} or --columns ignore={name}. The file has the columns '
-                f"{table.listed}."
+                f"{how_to_map(role, name)}; or that it means nothing: {how_to_ignore(name)}. "
+                f"The file has the columns {table.listed}."
             )
 
 

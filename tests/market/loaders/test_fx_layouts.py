@@ -192,7 +192,7 @@ FAULTS = {
     "date": (
         wide("tenor,atm", "1m,5\n", start=START.replace("date", "stamp")),
         {},
-        "'stamp' looks like the date of the rows.*Rename it date",
+        '.stamp. looks like the date of the rows.*columns=."date": "stamp"',
     ),
     "pair": (
         wide("tenor,atm", "1m,5\n", start=START.replace("pair", "ccy")),

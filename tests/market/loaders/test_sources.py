@@ -197,3 +197,26 @@ def test_of_several_unknown_columns_the_fitting_ones_are_listed(tmp_path):
     )
     with pytest.raises(DataError, match=r"perhaps k or other: columns=\{\"strike\": \"...\"\}"):
         open_source(path)
+
+
+def test_contracts_of_an_unknown_form_are_no_underlyings(tmp_path):
+    path = tmp_path / "quotes.csv"
+    rows = [f"2024-03-04,Z-21JUN24-{k}-C,2024-06-21,call,{k},5,5.1" for k in range(90, 100)]
+    path.write_text("\n".join(["date,symbol,expiration,type,strike,bid,ask", *rows]))
+    with pytest.raises(DataError, match=r"'symbol' has another value in every row.*ignore=symbol"):
+        open_source(path)
+    assert open_source(path, columns={"ignore": "symbol"}, symbol="Z").snapshots[0][0] == "Z"
+
+
+@pytest.mark.parametrize("contract", ["SPX 240621C90000", "SPX   240621C00090000", "SPX240621C00090000"])
+def test_symbols_of_contracts_name_root_and_expiry(tmp_path, contract):
+    path = tmp_path / "quotes.csv"
+    path.write_text(
+        f"date,symbol,strike,bid,ask\n2024-03-04,{contract},90,15,15.1\n"
+        + f"2024-03-04,{contract.replace('C', 'P')},90,5,5.1\n"
+    )
+    quotes = load_equity_chain(path)
+    assert (quotes.currency, set(quotes.frame["expiry_datetime"].dt.strftime("%Y-%m-%d"))) == (
+        "SPX",
+        {"2024-06-21"},
+    )
