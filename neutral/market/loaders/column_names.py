@@ -60,7 +60,7 @@ CHAIN_NAMES: Mapping[str, tuple[str, ...]] = {
     "spot_ask": tuple(ask for _, ask in SPOT_PAIRS),
     "expiry": (
         *("expiration", "expiry", "expire_date", "expiry_date", "expiration_date", "exdate", "expir_date"),
-        *("exp_date", "maturity_date", "expiration_datetime", "exp"),
+        *("exp_date", "maturity_date", "expiration_datetime", "expiry_datetime", "exp"),
     ),
     "option_type": (
         *(

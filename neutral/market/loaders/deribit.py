@@ -328,8 +328,8 @@ def _maturity(frame: pd.DataFrame, snapshot_ts: datetime, day_count: str) -> pd.
 
 DERIBIT = SourceKind(
     name="deribit",
-    description="Deribit snapshots (a column expiry_datetime)",
-    columns={"expiry_datetime": ("expiry_datetime",)},
+    description="Deribit snapshots (instrument_name and expiry_datetime)",
+    columns={name: (name,) for name in ("instrument_name", "expiry_datetime")},
     file_name=NAME,
     read=read_snapshot,
     quotes=deribit_quotes,

@@ -59,7 +59,7 @@ TICKER_KINDS = {"V": "atm", "R": "rr", "B": "bf"}
 def fits(header: Iterable[str]) -> bool:
     """Whether the column names of a file are those of foreign-exchange volatilities."""
     names = {squeezed(name) for name in header}
-    if "strike" in names:
+    if any(name.startswith("strike") for name in names):
         return False
     dated = names & {*NAMES["tenor"], *NAMES["ends"]}
     valued = any(names & set(group) for group in VALUES.values())

@@ -161,8 +161,8 @@ def read_surface(data: MarketData) -> Listing:
         raise DataError(
             f"{table.path}: the file has no quotes that can be used; expected the columns bid and ask, or a "
             "column forward or spot together with bid_iv and ask_iv, with price, or with iv. Say which "
-            f"columns of other names hold them: {how_to_map('bid', '...')}. The file has the columns "
-            f"{table.listed}."
+            f"columns of other names hold them: {how_to_map('vol', '...')}, or bid and ask. "
+            f"The file has the columns {table.listed}."
         )
     if "option_type" in frame:
         frame["option_type"] = option_types(column(frame, "option_type"))
