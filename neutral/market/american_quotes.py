@@ -85,8 +85,8 @@ def _check_discounts(frame: pd.DataFrame) -> None:
         first = frame["expiry_datetime"][missing].min()
         raise DataError(
             "American quotes need a discount factor for every expiry, and the expiry of "
-            f"{first:%Y-%m-%d} has none: fill the column discount, or pass rate= (continuously compounded, "
-            "1/yr)."
+            f"{first:%Y-%m-%d} has none: fill the column discount, or state a rate, "
+            "continuously compounded in 1/yr: rates= of the loader, or rate= of the preparation."
         )
 
 

@@ -76,7 +76,7 @@ def test_prepared_quotes_keep_the_american_ones(american):
 def test_a_rate_is_needed(american):
     near = american[american["day"] == DAYS[0]]
     given = quotes(near.assign(discount=np.nan), SPOT, exercise="american")
-    with pytest.raises(DataError, match=r"2026-02-01 has none: fill the column discount, or pass rate="):
+    with pytest.raises(DataError, match=r"2026-02-01 has none: fill the column discount, or state a rate"):
         prepare(given, LOOSE)
     assert prepare(given, LOOSE, rate=RATE)[0].equals(
         prepare(quotes(near, SPOT, exercise="american"), LOOSE)[0]
