@@ -45,9 +45,15 @@ def test_there_are_two_solvers_and_three_engines():
     assert kinds(Engine) == ["lewis", "carr_madan", "cos"]
 
 
+PAIRS = [(solver, engine) for solver in kinds(Solver) for engine in kinds(Engine)]
+# each engine with the standard solver, and the other solver with the standard engine
+QUICK = [pair for pair in PAIRS if pair[0] == kinds(Solver)[0] or pair[1] == kinds(Engine)[0]]
+
+
 @pytest.mark.heavy
-@pytest.mark.parametrize("engine", kinds(Engine))
-@pytest.mark.parametrize("solver", kinds(Solver))
+@pytest.mark.parametrize(
+    ("solver", "engine"), [pytest.param(*x, marks=[pytest.mark.slow] * (x not in QUICK)) for x in PAIRS]
+)
 def test_every_solver_and_engine_fits_a_snapshot(snapshot, standard, tmp_path, solver, engine):
     fit, quotes = fitted(snapshot, tmp_path, {"kind": solver}, {"kind": engine})
     expected, priced = standard
