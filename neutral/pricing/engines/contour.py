@@ -52,14 +52,9 @@ class Contour(AbstractEngine):
         """See `AbstractEngine.otm`; works through the options chunk by chunk."""
         path = self.plan(model, k, t) if plan is None else plan
         t = _per_option(t, k)
-        if path.counts is None:
-            return map_options(lambda *x: one_line(model, *x, nodes=self.nodes), (k, t, path), _CHUNK)
         limit = self.tolerance * self.unit(k)
-        return map_options(
-            lambda k, t, path, limit: many_lines(model, k, t, path, nodes=self.nodes, limit=limit),
-            (k, t, path, limit),
-            _CHUNK,
-        )
+        rule = one_line if path.counts is None else many_lines
+        return map_options(lambda *x: rule(model, *x, nodes=self.nodes), (k, t, path, limit), _CHUNK)
 
 
 def _per_option(t: Real, k: Real) -> Real:
