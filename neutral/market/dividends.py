@@ -11,9 +11,9 @@ import pandas as pd
 
 from ..errors import ArgumentError, DataError
 from ..times import DAY_COUNTS, DAYS_A_YEAR, SECONDS_A_DAY
+from .loaders.choices import midnight
 from .loaders.column_map import Columns
 from .loaders.file_content import MarketData, read_content
-from .loaders.option_table import midnight
 from .loaders.table import Table, read_table
 from .quotes import UNKNOWN_DATE, Quotes, column
 

@@ -51,7 +51,7 @@ def wild(rng):
     k = np.clip(stdev[:, None] * np.linspace(-2.0, 2.0, 9), -3.0, 3.0)
     out = np.asarray(nt.price(model, 1.0, np.exp(k), t[:, None], k >= 0))
     call = out * (1.0 + 0.02 * rng.standard_normal(k.shape)) + np.maximum(-np.expm1(k), 0.0)
-    return nt.QuoteSurface.from_arrays(t, k, np.stack([call, call + np.expm1(k)]))
+    return nt.QuoteSurface.from_arrays(t, k, np.stack([call, call + np.expm1(k)]), warn=False)
 
 
 @pytest.mark.slow

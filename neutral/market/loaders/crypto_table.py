@@ -16,8 +16,9 @@ from ...quotes.table import LARGEST_VOL, LEAST_VOL
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..filters import first_reason
 from ..quotes import Quotes, column
+from .choices import choose
 from .crypto_names import Exchange, options_of, settlement_of
-from .option_table import WHERE_PRESENT, Value, choose, option_table, option_types, rows_where
+from .option_table import WHERE_PRESENT, Value, option_table, option_types, rows_where
 from .quote_times import as_time, choose_time, instants, time_in
 from .rates import Rates, discount_factors
 from .repeats import refuse_times

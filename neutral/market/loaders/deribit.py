@@ -16,12 +16,13 @@ from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import LONGEST_COLLECTION, Quotes, column
 from ..variance_time import in_clock
+from .choices import as_date, choose, midnight
 from .column_map import Columns
 from .crypto_names import deribit_underlyings, settlement_of
 from .crypto_table import FORWARD_AGREEMENT, check_coin_prices
 from .csv_table import numbers, texts
 from .file_content import MarketData, read_content
-from .option_table import as_date, choose, midnight, rows_where
+from .option_table import rows_where
 from .quote_times import FIRST, LAST
 from .repeats import refuse_times
 from .sources import SourceKind

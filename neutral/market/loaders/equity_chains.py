@@ -18,23 +18,14 @@ from ..expiry_times import check_settlement_time, lifetimes, utc_time
 from ..quotes import Exercise, Quotes, column
 from ..variance_time import in_clock
 from .chain_columns import chain_columns, non_standard
+from .choices import timestamp_of
 from .column_map import Columns
 from .column_names import CHAIN_NAMES, sided_names
 from .csv_table import numbers
 from .file_content import MarketData, read_content
 from .layouts import layout_columns
-from .option_table import (
-    WHERE_PRESENT,
-    Listing,
-    check_exercise,
-    listing,
-    option_table,
-    parse_date_columns,
-    quote_times,
-    rows_where,
-    spot_of,
-    timestamp_of,
-)
+from .listing import Listing, listing, parse_date_columns
+from .option_table import WHERE_PRESENT, check_exercise, option_table, quote_times, rows_where, spot_of
 from .rates import Rates, discount_factors
 from .repeats import are_snapshots, exact_repeats, mark_snapshots, refuse_conflicts, refuse_times
 from .roots import choose_root

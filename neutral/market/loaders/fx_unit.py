@@ -9,7 +9,7 @@ import pandas as pd
 
 from ...errors import ArgumentError
 from ..fx.pairs import is_pegged
-from .option_table import Listing
+from .listing import Listing
 
 Unit = Literal["percent", "decimal"]
 SCALES: Mapping[str, float] = {"percent": 0.01, "decimal": 1.0}

@@ -17,6 +17,7 @@ from ..fx.conventions import check_conventions
 from ..fx.pairs import is_usual, pair_in
 from ..quotes import LONGEST_COLLECTION, UNKNOWN_DATE, Quotes, column
 from ..variance_time import in_clock
+from .choices import timestamp_of
 from .column_map import Columns
 from .file_content import MarketData, read_content
 from .fx_layout import NAMES, fits, fx_rows, quoted_deltas
@@ -31,7 +32,8 @@ from .fx_market import (
 )
 from .fx_tenor import TenorMarket, TenorOptions, tenor_options
 from .fx_unit import SCALES, Unit, scale_of, typical_level
-from .option_table import DAY, Listing, listing, option_table, timestamp_of
+from .listing import Listing, listing
+from .option_table import DAY, option_table
 from .sources import SourceKind
 from .table import read_table
 from .tenors import expiries

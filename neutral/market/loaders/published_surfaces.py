@@ -13,19 +13,12 @@ from ...times import DAYS_A_YEAR, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
 from ..variance_time import in_clock
+from .choices import timestamp_of
 from .column_map import Columns, how_to_map
 from .column_names import CHAIN_NAMES
 from .file_content import MarketData, read_content
-from .option_table import (
-    Listing,
-    check_exercise,
-    listing,
-    option_table,
-    option_types,
-    parse_date_columns,
-    spot_of,
-    timestamp_of,
-)
+from .listing import Listing, listing, parse_date_columns
+from .option_table import check_exercise, option_table, option_types, spot_of
 from .rates import Rates, discount_factors
 from .repeats import mark_snapshots, refuse_conflicts
 from .sources import SourceKind

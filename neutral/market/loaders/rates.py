@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike
 from ...errors import ArgumentError, DataError
 from ...times import DAYS_A_MONEY_MARKET_YEAR, DAYS_A_YEAR, SECONDS_A_DAY
 from ..quotes import column
+from .choices import midnight
 from .file_content import MarketData
-from .option_table import midnight
 from .table import Table, read_table
 
 LARGEST_RATE = 1.0  # decimal; larger flat rates are taken to be in percent

@@ -6,7 +6,8 @@ import pandas as pd
 
 from ...errors import ArgumentError
 from ..quotes import column
-from .option_table import choose, rows_where
+from .choices import choose
+from .option_table import rows_where
 from .symbols import plain_symbol, settlement_time_of
 
 CONTRACT = ["expiry", "strike", "option_type"]

@@ -17,11 +17,11 @@ from ...errors import ArgumentError, DataError
 from ..clock import VarianceClock
 from ..quotes import Quotes
 from ..variance_time import in_clock
+from .choices import SHOWN
 from .column_map import EXAMPLE, ColumnMap, Columns
 from .column_names import squeezed
 from .file_content import FileContent, MarketData, read_content
 from .nearest_kind import lacking_column
-from .option_table import SHOWN
 from .table import header_of_table, read_table
 
 LOADERS = (

@@ -21,7 +21,9 @@ import dataclasses
 
 from neutral.market import Quotes
 from neutral.market.loaders.table import read_table
-from neutral.market.loaders.option_table import listing, option_table, timestamp_of
+from neutral.market.loaders.option_table import option_table
+from neutral.market.loaders.listing import listing
+from neutral.market.loaders.choices import timestamp_of
 from neutral.market.loaders.sources import SourceKind
 
 NAMES = {name: (name,) for name in ("date", "underlying", "years", "toy_strike", "toy_price", "forward")}

@@ -1,0 +1,98 @@
+"""The caller's choice of an underlying or a date among those of a file, and dates as midnights in UTC."""
+
+from collections.abc import Sequence
+from datetime import date as Date
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar, cast
+
+import pandas as pd
+
+from ...errors import ArgumentError, DataError
+
+SHOWN = 10  # largest number of values that a message lists
+Choice = TypeVar("Choice", str, datetime)
+
+
+def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Choice]) -> Choice:
+    """Return the value that the caller wants, or the only one in the file.
+
+    Args:
+        path: The file, for messages.
+        name: The argument by which the caller chooses, for messages.
+        choice: The caller's choice; None takes the only value.
+        available: The values in the file.
+
+    Raises:
+        ArgumentError: There are several values and `choice` is None.
+        DataError: The value is not in the file, or the file has no value.
+    """
+    if not available:
+        raise DataError(f"{path}: no row has a {name}; fill the column, or remove it.")
+    if choice is None and len(available) > 1:
+        raise ArgumentError(
+            f"{path}: the file holds {_listed(available)}; say which one, for example "
+            f"{name}={_shown(available[0])!r}."
+        )
+    if choice is None:
+        return available[0]
+    if choice not in available:
+        raise DataError(
+            f"{path}: there are no rows for {name}={_shown(choice)!r}; the file has {_listed(available)}."
+        )
+    return choice
+
+
+def as_moment(value: str | Date | None) -> datetime | None:
+    """Return a date or time as a time in UTC, in any form that pandas reads; None if the value is None.
+
+    Raises:
+        ArgumentError: The value is not a date.
+    """
+    day = as_date(value)
+    if day is None or value is None:
+        return None
+    time = timestamp_of(value)
+    utc = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
+    return cast(pd.Timestamp, utc).to_pydatetime()
+
+
+def as_date(value: str | Date | None) -> datetime | None:
+    """Return midnight UTC of a date in any form that pandas reads; None if the value is None.
+
+    Raises:
+        ArgumentError: The value is not a date.
+    """
+    if value is None:
+        return None
+    try:
+        when = pd.Timestamp(value)
+    except ValueError:
+        when = pd.NaT
+    if not isinstance(when, pd.Timestamp):
+        raise ArgumentError(f"date={value!r} is not a date; expected one such as '2021-03-12'.")
+    return midnight(when)
+
+
+def timestamp_of(when: str | Date) -> pd.Timestamp:
+    """Convert a date or time to pandas; the type of `pd.Timestamp(when)` would allow a missing time."""
+    return cast(pd.Timestamp, pd.Timestamp(when))
+
+
+def midnight(when: str | Date) -> datetime:
+    """Return midnight UTC of a date or time; a time without a time zone is in UTC."""
+    time = timestamp_of(when)
+    utc = cast(pd.Timestamp, time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC"))
+    return utc.normalize().to_pydatetime()
+
+
+def _shown(value: str | datetime) -> str:
+    if not isinstance(value, datetime):
+        return str(value)
+    return f"{value:%Y-%m-%d}" if value == midnight(value) else f"{value:%Y-%m-%dT%H:%M:%S}"
+
+
+def _listed(values: Sequence[str | datetime]) -> str:
+    if len(values) > SHOWN:
+        return f"{_shown(values[0])} to {_shown(values[-1])}, {len(values)} in all"
+    return ", ".join(map(_shown, values)) or "none"
