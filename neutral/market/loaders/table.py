@@ -218,6 +218,8 @@ def _mapped(path: Path, frame: pd.DataFrame, columns: ColumnMap) -> pd.DataFrame
         DataError: The table has no such column.
     """
     wanted = [*(name for _, name in columns.names), *columns.ignored]
+    if not wanted:
+        return frame
     absent = [name for name in wanted if plain_name(name) not in frame]
     if absent:
         raise DataError(
