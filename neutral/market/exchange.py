@@ -35,7 +35,7 @@ def exchange_fields(name: str, first: Date, last: Date) -> dict[str, Any]:
             "and weights of your own."
         )
     trades = [flag == "1" for flag in calendar.weekmask]
-    days = np.arange(np.datetime64(first), np.datetime64(last) + 1)
+    days = np.arange(np.datetime64(first), np.datetime64(last) + np.timedelta64(1, "D"))
     ordinary = days[np.is_busday(days, weekmask=trades)]
     open_days = calendar.sessions.to_numpy().astype("datetime64[D]")
     return {

@@ -2,6 +2,7 @@
 
 import datetime
 
+import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
@@ -206,13 +207,13 @@ def test_the_map_from_calendar_time_is_the_clock(fields, start, t):
 
 @pytest.mark.filterwarnings("ignore")  # exchange_calendars uses what newer versions of pandas deprecate
 def test_a_clock_of_an_exchange():
-    calendars = pytest.importorskip("exchange_calendars")
+
     clock = nt.VarianceClock.from_exchange("XNYS", "2024-01-01", "2025-12-31")
     assert (clock.session, clock.timezone) == (("09:30", "16:00"), "America/New_York")
     # 252 sessions in 2024; three of them close at 13:00
     days = clock.years_of_days("2024-01-01", "2024-12-31") * clock.year
     assert days == pytest.approx(252 - 3 * 3 / 6.5, rel=1e-12)
-    assert len(calendars.get_calendar("XNYS", start="2024-01-01", end="2024-12-31").sessions) == 252
+    assert len(exchange_calendars.get_calendar("XNYS", start="2024-01-01", end="2024-12-31").sessions) == 252
     with pytest.raises(ArgumentError, match="no holidays for 2026-01-02"):
         clock.years("2025-12-01", "2026-01-02T15:00Z")
     with pytest.raises(ArgumentError, match="'XXXX' is unknown"):

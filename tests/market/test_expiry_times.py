@@ -5,6 +5,7 @@ import warnings
 from datetime import UTC, date, datetime
 from statistics import NormalDist
 
+import exchange_calendars
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,10 +89,9 @@ def test_roots_of_one_date_are_apart():
 
 
 def test_days_of_the_exchange():
-    calendars = pytest.importorskip("exchange_calendars")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it uses what newer versions of pandas deprecate
-        calendar = calendars.get_calendar("XNYS", start="2010-01-01", end="2035-12-31")
+        calendar = exchange_calendars.get_calendar("XNYS", start="2010-01-01", end="2035-12-31")
         closes = calendar.closes.dt.tz_convert(calendar.tz)
     sessions = [day.date() for day in calendar.sessions]
     early = [day for day, close in zip(sessions, closes, strict=True) if close.hour < 16]

@@ -78,7 +78,6 @@ def test_every_field_can_be_set():
 
 
 def test_an_exchange_by_name():
-    pytest.importorskip("exchange_calendars")
     clock = Config().replaced(clock={"exchange": "XNYS", "night": 0.2}).clock.build()
     assert clock == nt.VarianceClock.from_exchange("XNYS", night=0.2)
 
