@@ -62,7 +62,7 @@ def test_another_number_of_surfaces_compiles_nothing(surfaces, fits):
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     "recipe",
-    [pytest.param(nt.SVCJ, marks=pytest.mark.slow), nt.Shifted(nt.SVCJ)],
+    [nt.SVCJ, pytest.param(nt.Shifted(nt.SVCJ), marks=pytest.mark.slow)],
     ids=["svcj", "svcj++"],
 )
 def test_a_richer_model_is_never_worse_than_the_nested_one(surfaces, fits, recipe):

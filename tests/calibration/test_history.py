@@ -60,6 +60,7 @@ def test_a_run_out_of_steps_fills_its_history(surface):
     assert np.all(np.isfinite(history.loss)) and history.loss.shape == (3,)
 
 
+@pytest.mark.slow
 def test_a_batch_has_a_history_of_each_fit(surface, solver):
     stack = nt.stack([surface, heston_surface(noise=0.01, seed=1)])
     results = nt.calibrate_batch(nt.Black, stack, engine=nt.Lewis(16), solver=solver, history=True)

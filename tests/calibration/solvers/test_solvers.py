@@ -176,7 +176,7 @@ def test_heston_comes_back_from_the_prices_of_another_library(solver):
         assert getattr(result.model, name) == pytest.approx(value, rel=1e-4), name
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_solvers_agree_on_a_robust_loss_with_a_bound():
     surface = heston_surface(noise=0.02)
     bounds = {"sigma_v": (0.1, 0.5)}  # the truth is 0.7

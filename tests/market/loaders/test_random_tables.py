@@ -179,7 +179,7 @@ def test_a_plausible_table_loads(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_row_comes_back_in_any_order(tmp_path, name, data):
     case = CASES[name]
@@ -200,7 +200,7 @@ def test_every_row_comes_back_in_any_order(tmp_path, name, data):
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_kept_and_rejected_are_all_rows(tmp_path, name, data):
     case = CASES[name]
@@ -216,7 +216,7 @@ def test_kept_and_rejected_are_all_rows(tmp_path, name, data):
     assert all(rejected["reason"].tolist())
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     percent=st.lists(st.sampled_from(["1.5", "-0.5", "1e-320", "1e15", *WILD]), min_size=1, max_size=5),
     data=st.data(),

@@ -100,6 +100,7 @@ def test_a_damping_outside_the_strip_is_refused_with_an_infinite_error():
         assert np.array_equal(np.isinf(judged.error), flags)
 
 
+@pytest.mark.slow
 def test_a_range_and_a_grid_that_are_too_short_are_refused():
     model = jax.tree.map(lambda x: np.asarray(x)[None], nt.Black(0.2))
     t, stdev = np.array([[0.01, 1.0]]), np.array([[0.02, 0.2]])

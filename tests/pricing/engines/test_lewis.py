@@ -27,7 +27,7 @@ def problem(name, batch=BATCH, maturities=T, strikes=STRIKES):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] * (name in ("bates", "double_heston")))
+        pytest.param(name, marks=[pytest.mark.slow] * (name in ("bates", "svcj", "double_heston")))
         for name in HAND_DIFFERENTIATED
     ],
 )

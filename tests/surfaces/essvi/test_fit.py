@@ -54,6 +54,7 @@ def test_the_fit_is_a_surface(truth):
     assert "free of static arbitrage" in str(fit.certificate)
 
 
+@pytest.mark.slow
 def test_noise_is_not_fitted_better_than_by_free_smiles(truth, monkeypatch):
     # three chunks of one shape are one program
     monkeypatch.setattr(essvi_fit, "_solve", chex.assert_max_traces(essvi_fit._solve, n=1))

@@ -128,7 +128,7 @@ def test_one_component_stays_where_two_are_not_asked_for(mixture, tmp_path):
     chex.assert_trees_all_equal(again, single)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_bounds_that_meet_do_not_hold_a_fit_up():
     quotes = nt.stack([shaken(0.03, seed) for seed in (0, 6, 12, 13)])
     fits = nt.fit_surface_batch(quotes, ROBUST, components="two", workers=1)

@@ -46,8 +46,7 @@ def test_there_are_two_solvers_and_three_engines():
 
 
 PAIRS = [(solver, engine) for solver in kinds(Solver) for engine in kinds(Engine)]
-# each engine with the standard solver, and the other solver with the standard engine
-QUICK = [pair for pair in PAIRS if pair[0] == kinds(Solver)[0] or pair[1] == kinds(Engine)[0]]
+QUICK = [PAIRS[0], PAIRS[2], PAIRS[3]]  # the standard pair, another engine, and another solver
 
 
 @pytest.mark.heavy
