@@ -16,6 +16,7 @@ from fuzz.toy_targets import WORDS, toy_targets
 
 SEED = 20240304
 INPUTS = 1500
+CHOICE = st.integers(0, 999)  # of one of a few, by the remainder
 EXAMPLES = 500  # by Hypothesis, which makes a fault small
 
 
@@ -44,14 +45,16 @@ def targets(tmp_path_factory) -> tuple[Target, ...]:
 
 @pytest.mark.slow
 @settings(max_examples=EXAMPLES)
-@given(data=st.data())
-def test_a_damaged_file_is_read_or_refused(targets, data):
-    target = data.draw(st.sampled_from(targets), "target")
-    name, content = data.draw(st.sampled_from(target.seeds), "file")
-    count = data.draw(st.integers(1, 3), "mutations")
-    for _ in range(count):
-        mutation = data.draw(st.sampled_from(target.mutations), "mutation")
-        content = mutation(content, random.Random(data.draw(st.integers(0, 1 << 30), "seed")))
+@given(
+    target=CHOICE,
+    file=CHOICE,
+    mutations=st.lists(st.tuples(CHOICE, st.integers(0, 1 << 30)), min_size=1, max_size=3),
+)
+def test_a_damaged_file_is_read_or_refused(targets, target, file, mutations):
+    target = targets[target % len(targets)]
+    name, content = target.seeds[file % len(target.seeds)]
+    for mutation, seed in mutations:
+        content = target.mutations[mutation % len(target.mutations)](content, random.Random(seed))
     note(content[:2000].decode(errors="replace"))
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         outcome = outcome_of(target, name, content, random.Random(0), 0, Path(folder) / "input")

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from datetime import date as Date
+from datetime import datetime
 from typing import cast
 
 import numpy as np
@@ -13,12 +14,12 @@ from ...times import DAYS_A_YEAR, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
 from ..variance_time import in_clock
-from .choices import timestamp_of
+from .choices import midnight, timestamp_of
 from .column_map import Columns, how_to_map
 from .column_names import CHAIN_NAMES
 from .file_content import MarketData, read_content
 from .listing import Listing, listing, parse_date_columns
-from .option_table import check_exercise, option_table, option_types, spot_of
+from .option_table import DAY, check_exercise, option_table, option_types, spot_of
 from .rates import Rates, discount_factors
 from .repeats import mark_snapshots, refuse_conflicts
 from .sources import SourceKind
@@ -57,6 +58,8 @@ VOL_SIDES = ("bid_vol", "ask_vol")
 CASH_MID = ("price",)
 VOL_MID = ("vol",)
 QUOTED = (CASH_SIDES, VOL_SIDES, CASH_MID, VOL_MID)  # the first group that a file has is used
+CALENDARS_DIFFER = 6 / 365  # years between counts of business days and of calendar days
+CONTRADICTS = "the maturity disagrees with the dates of quote and expiry"
 LONGEST = 200.0  # years; longer maturities have no expiry, because pandas limits the length of time spans
 
 
@@ -187,7 +190,8 @@ def surface_quotes(
     snapshot_ts = quote_date or UNKNOWN_DATE
     start = timestamp_of(snapshot_ts)
     years = column(rows, "maturity") if "maturity" in rows else column(rows, "days") / DAYS_A_YEAR
-    maturity = years.to_numpy()
+    by_date = _years_by_date(rows, quote_date)
+    maturity = np.where(by_date < 0, by_date, years)  # the options have expired
     forward, discount = _forward_discount(rows, maturity, discount_factors(options.rates, start, maturity))
     kind = _kinds(rows, forward)
     strike = column(rows, "strike")
@@ -214,8 +218,11 @@ def surface_quotes(
     }
     if "open_interest" in rows:
         columns["open_interest"] = column(rows, "open_interest")
+    frame = option_table(columns, len(rows))
+    contradicts = np.abs(by_date - maturity) > CALENDARS_DIFFER + 0.1 * np.abs(maturity)
+    frame["refused"] = frame["refused"].mask(contradicts & (frame["refused"] == ""), CONTRADICTS)
     return Quotes(
-        frame=option_table(columns, len(rows)),
+        frame=frame,
         currency=name,
         snapshot_ts=snapshot_ts,
         path=surface.path,
@@ -226,6 +233,13 @@ def surface_quotes(
         spot=spot_of(rows, name),
         assumed_spread=options.spread if _quoted(rows) in (CASH_MID, VOL_MID) else np.nan,
     )
+
+
+def _years_by_date(rows: pd.DataFrame, quote_date: datetime | None) -> np.ndarray:
+    """Return the calendar years from the quote date to the expiries, nan where they are unknown, (rows,)."""
+    if quote_date is None or "expiry" not in rows:
+        return np.full(len(rows), np.nan)
+    return ((column(rows, "expiry") - midnight(quote_date)) / DAY).to_numpy(float) / DAYS_A_YEAR
 
 
 def _exercise(surface: Listing, rows: pd.DataFrame) -> Exercise:

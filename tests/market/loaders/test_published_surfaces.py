@@ -183,3 +183,12 @@ def test_prices_of_spx_2022_are_those_of_its_volatilities(market_data):
     middle = 0.5 * (frame["bid_price"] + frame["ask_price"])
     error = (black_price(frame, frame["implied_volatility"]) - middle).abs()
     assert round(error.median(), 2) <= 0.05
+
+
+def test_a_maturity_that_disagrees_with_the_dates_is_refused(tmp_path):
+    path = tmp_path / "SPX_surface.csv"
+    rows = [("2024-06-04", 0.252), ("2024-06-04", 63 / 252), ("2024-02-16", 0.1), ("2024-06-04", 0.5)]
+    lines = [f"2024-03-04,{expiry},{t},{k},100,0.2" for k, (expiry, t) in enumerate(rows, start=99)]
+    path.write_text("\n".join(["date,expiry,T,strike,forward,iv", *lines]))
+    refused = load_surface(path).frame["refused"].tolist()
+    assert refused[:2] == ["", ""] and "expired" in refused[2] and "disagrees with the dates" in refused[3]
