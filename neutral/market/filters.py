@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..times import DAYS_A_YEAR
-from .quotes import column
+from .quotes import column, refusals
 
 SYNTHETIC = "SYN."  # with which names of synthetic forwards begin
 
@@ -133,9 +133,7 @@ def quote_reasons(frame: pd.DataFrame, filters: Filters) -> np.ndarray:
 
 def _loader_rules(frame: pd.DataFrame) -> list[Rule]:
     """Return one rule for each reason that the loader gave."""
-    if "refused" not in frame:
-        return []
-    reasons = frame["refused"].fillna("").to_numpy(object)
+    reasons = refusals(frame).to_numpy(object)
     return [(reason, reasons == reason) for reason in pd.unique(reasons) if reason]
 
 

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .quotes import refusals
+
 MIN_PAIRS = 2
 HALF_TICK = 5e-5  # coin; the half-spread assumed where bid and ask agree, for the rounding of prices
 # Standard deviation of C - P, in half-spreads of the pair. Measured against the futures prices of real
@@ -103,9 +105,7 @@ def forward_table(frame: pd.DataFrame, passed: np.ndarray) -> pd.DataFrame:
 
 def not_refused(frame: pd.DataFrame) -> np.ndarray:
     """Whether each row may take part in forwards, bool, shape (rows,): the loader has not refused it."""
-    if "refused" not in frame:
-        return np.ones(len(frame), bool)
-    return (frame["refused"].fillna("") == "").to_numpy(bool)
+    return (refusals(frame) == "").to_numpy(bool)
 
 
 def has_futures(frame: pd.DataFrame) -> np.ndarray:

@@ -117,3 +117,8 @@ class Quotes:
 def column(frame: pd.DataFrame, name: str) -> pd.Series:
     """Return one column of a table; to type checkers `frame[name]` might also be a table."""
     return cast(pd.Series, frame[name])
+
+
+def refusals(frame: pd.DataFrame) -> pd.Series:
+    """Return why the loader refused each row, "" where it did not; shape (rows,)."""
+    return column(frame, "refused").fillna("") if "refused" in frame else pd.Series("", index=frame.index)

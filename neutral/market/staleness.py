@@ -11,7 +11,7 @@ from ..times import SECONDS_A_DAY, time_text
 from .clock import is_whole_days
 from .clock_times import instants
 from .filters import Filters, sorted_rows
-from .quotes import Quotes, column
+from .quotes import Quotes, column, refusals
 
 MIN_MOVE = 0.002  # relative; quotes far from the money may rightly stay while the underlying moves less
 NO_TIME = "the time of the quote is missing"
@@ -107,7 +107,7 @@ def refuse_stale(quotes: Quotes, earlier: Sequence[Quotes], min_move: float = MI
         return quotes
     same = np.logical_and.reduce([_unchanged(quotes.frame, snapshot.frame) for snapshot in earlier])
     frame = quotes.frame
-    refused = frame["refused"].fillna("") if "refused" in frame else pd.Series("", index=frame.index)
+    refused = refusals(frame)
     reason = f"stale: bid and ask unchanged since {time_text(earlier[0].snapshot_ts)}"
     marked = refused.mask((refused == "").to_numpy() & same, reason).astype(object)
     return dataclasses.replace(quotes, frame=frame.assign(refused=marked))

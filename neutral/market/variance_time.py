@@ -8,7 +8,7 @@ import pandas as pd
 from ..errors import ArgumentError, DataError
 from .clock import VarianceClock, is_whole_days
 from .clock_times import instants
-from .quotes import UNKNOWN_DATE, Quotes, column
+from .quotes import UNKNOWN_DATE, Quotes, column, refusals
 
 NO_VARIANCE = "the clock has no variance before the expiry"
 SAME_VARIANCE = "the clock has no variance between an earlier expiry and this one"
@@ -43,7 +43,7 @@ def in_clock(quotes: Quotes, clock: VarianceClock | None) -> Quotes:
         raise DataError(f"{quotes.path}: a variance clock needs the date of the quotes; pass date=.")
     frame = quotes.frame
     tau = _variance_times(quotes, clock)
-    refused = frame["refused"].fillna("") if "refused" in frame else pd.Series("", index=frame.index)
+    refused = refusals(frame)
     live = (refused == "").to_numpy() & (frame["maturity"].to_numpy() > 0)
     reasons = refused.mask(live & (tau < LEAST), NO_VARIANCE).mask(live & _repeats(frame, tau), SAME_VARIANCE)
     return dataclasses.replace(

@@ -43,6 +43,18 @@ def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Cho
     return choice
 
 
+def snapshots_in(frame: pd.DataFrame) -> tuple[tuple[str, datetime | None], ...]:
+    """Return each underlying with each of its times, in time order; the time is None where it is unknown.
+
+    Args:
+        frame: Rows with the columns `underlying` and `snapshot` (UTC or NaT).
+    """
+    pairs = pd.DataFrame({"time": frame["snapshot"], "name": frame["underlying"]})
+    pairs = pairs.drop_duplicates().sort_values(["time", "name"])
+    times = [None if time is pd.NaT else time.to_pydatetime() for time in pairs["time"]]
+    return tuple(zip(pairs["name"], times, strict=True))
+
+
 def as_moment(value: str | Date | None) -> datetime | None:
     """Return a date or time as a time in UTC, in any form that pandas reads; None if the value is None.
 

@@ -16,9 +16,9 @@ from ...quotes.table import LARGEST_VOL, LEAST_VOL
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..filters import first_reason
 from ..quotes import Quotes, column
-from .choices import choose
+from .choices import choose, snapshots_in
 from .crypto_names import Exchange, options_of, settlement_of
-from .option_table import WHERE_PRESENT, Value, option_table, option_types, rows_where
+from .option_table import WHERE_PRESENT, Value, check_day_count, option_table, option_types, rows_where
 from .quote_times import as_time, choose_time, instants, time_in
 from .rates import Rates, discount_factors
 from .repeats import refuse_times
@@ -48,11 +48,7 @@ class CryptoOptions:
     """Days per year of the maturities, "365" or "365.25"; the exchanges use 365."""
 
     def __post_init__(self) -> None:
-        if self.day_count not in DAY_COUNTS:
-            raise ArgumentError(
-                f"day_count={self.day_count!r} is unknown; expected one of "
-                f"{', '.join(map(repr, DAY_COUNTS))}."
-            )
+        check_day_count(self.day_count)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,10 +64,7 @@ class CryptoListing:
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
         """Each underlying with each of its times, in time order; the time is None where it is unknown."""
-        pairs = self.frame[["snapshot", "underlying"]].drop_duplicates()
-        pairs = pd.DataFrame(pairs).sort_values(["snapshot", "underlying"])
-        times = [None if time is pd.NaT else time.to_pydatetime() for time in pairs["snapshot"]]
-        return tuple(zip(pairs["underlying"], times, strict=True))
+        return snapshots_in(self.frame)
 
     def pick(self, asset: str | None, date: str | Date | None) -> tuple[pd.DataFrame, str, datetime]:
         """Select the rows of one underlying at one time.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ...errors import ArgumentError, DataError
+from ...errors import DataError
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import LONGEST_COLLECTION, Quotes, column
@@ -22,7 +22,7 @@ from .crypto_names import deribit_underlyings, settlement_of
 from .crypto_table import FORWARD_AGREEMENT, check_coin_prices
 from .csv_table import numbers, texts
 from .file_content import MarketData, read_content
-from .option_table import rows_where
+from .option_table import check_day_count, rows_where
 from .quote_times import FIRST, LAST
 from .repeats import refuse_times
 from .sources import SourceKind
@@ -112,11 +112,7 @@ class DeribitOptions:
     day_count: str = FILE
 
     def __post_init__(self) -> None:
-        accepted = (FILE, *DAY_COUNTS)
-        if self.day_count not in accepted:
-            raise ArgumentError(
-                f"day_count={self.day_count!r} is unknown; expected one of {', '.join(map(repr, accepted))}."
-            )
+        check_day_count(self.day_count, accepted=(FILE, *DAY_COUNTS))
 
 
 def load_deribit(

@@ -25,7 +25,15 @@ from .csv_table import numbers
 from .file_content import MarketData, read_content
 from .layouts import layout_columns
 from .listing import Listing, listing, parse_date_columns
-from .option_table import WHERE_PRESENT, check_exercise, option_table, quote_times, rows_where, spot_of
+from .option_table import (
+    WHERE_PRESENT,
+    check_day_count,
+    check_exercise,
+    option_table,
+    quote_times,
+    rows_where,
+    spot_of,
+)
 from .rates import Rates, discount_factors
 from .repeats import are_snapshots, exact_repeats, mark_snapshots, refuse_conflicts, refuse_times
 from .roots import choose_root
@@ -62,11 +70,7 @@ class ChainOptions:
         check_settlement_time(self.settlement_time)
         if self.timezone is not None:
             checked_zone(self.timezone)
-        if self.day_count not in DAY_COUNTS:
-            raise ArgumentError(
-                f"day_count={self.day_count!r} is unknown; expected one of "
-                f"{', '.join(map(repr, DAY_COUNTS))}."
-            )
+        check_day_count(self.day_count)
         check_exercise(self.exercise)
         if self.settlement not in (None, "cash", "coin"):
             raise ArgumentError(

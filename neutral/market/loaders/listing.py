@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..quotes import column
-from .choices import as_moment, choose, midnight
+from .choices import as_moment, choose, midnight, snapshots_in
 from .column_map import how_to_ignore, how_to_map
 from .file_content import IN_MEMORY
 from .option_table import rows_where
@@ -44,10 +44,7 @@ class Listing:
 
         The time is midnight of the day, unless the file has several snapshots of a day.
         """
-        pairs = pd.DataFrame({"time": self.frame["snapshot"], "name": self.frame["underlying"]})
-        pairs = pairs.drop_duplicates().sort_values(["time", "name"])
-        times = [None if time is pd.NaT else time.to_pydatetime() for time in pairs["time"]]
-        return tuple(zip(pairs["name"], times, strict=True))
+        return snapshots_in(self.frame)
 
     def pick(
         self, word: str, name: str | None, date: str | Date | None

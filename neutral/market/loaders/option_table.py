@@ -1,6 +1,6 @@
 """Builds the common table of options from files of any layout: its columns and refused rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import cast
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...errors import ArgumentError
 from ...options.kinds import KINDS
+from ...times import DAY_COUNTS
 from ..filters import EXPIRED, EXPIRES_TODAY, NON_STANDARD, REPEATED, first_reason
 
 ALWAYS = (
@@ -58,6 +59,18 @@ def option_table(
         rows,
     )
     return frame
+
+
+def check_day_count(day_count: str, accepted: Collection[str] = tuple(DAY_COUNTS)) -> None:
+    """Refuse an unknown day count.
+
+    Raises:
+        ArgumentError: The day count is none of those accepted.
+    """
+    if day_count not in accepted:
+        raise ArgumentError(
+            f"day_count={day_count!r} is unknown; expected one of {', '.join(map(repr, accepted))}."
+        )
 
 
 def check_exercise(exercise: str | None) -> None:

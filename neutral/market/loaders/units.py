@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import column
+from .column_map import how_to_map
 from .table import Names, Table
 
 LARGEST_VOL = 3.0  # the median of volatilities above which they are in percent, decimal
@@ -66,8 +67,8 @@ def refuse_percent(table: Table, frame: pd.DataFrame, names: Names) -> None:
             raise DataError(
                 f"{table.path}: the column {name!r} has the median {median:g}, which is {100 * median:.0f} "
                 f"%: its numbers seem to be in percent, 100 times the decimals that are expected. Write "
-                f'columns={{"{percent}": "{name}"}} or --columns {percent}={name} to divide them by 100, or '
-                f'columns={{"{role}": "{name}"}} if they are decimals.'
+                f"{how_to_map(percent, name)} to divide them by 100, or {how_to_map(role, name)} if they are "
+                "decimals."
             )
 
 
