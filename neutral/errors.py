@@ -1,8 +1,16 @@
 """Defines the errors that the package raises on purpose, subclasses of `NeutralError`, and its warning."""
 
+import re
+
+LONGEST_WORD = 200  # characters of a message without a blank
+
 
 class NeutralError(Exception):
     """The base class of the package's errors. The message says what is wrong, and how to fix it."""
+
+    def __init__(self, message: str = ""):
+        # a damaged file may hold a name or a value of any length, which nobody reads to its end
+        super().__init__(re.sub(rf"(\S{{{LONGEST_WORD // 2}}})\S{{{LONGEST_WORD // 2},}}", r"\1...", message))
 
 
 class ArgumentError(NeutralError, ValueError):

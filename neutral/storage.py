@@ -137,7 +137,8 @@ def _damage(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
     except durable.DAMAGE as error:
-        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {error}") from error
+        said = " ".join(str(error).split())  # JAX's own messages have several lines
+        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {said}") from error
 
 
 def _encode(x: Any) -> Any:

@@ -65,7 +65,9 @@ def fitting_forms(text: pd.Series) -> list[str]:
     filled = cast(pd.Series, text[text.notna() & (text != "")])
     if filled.empty:
         return []
-    matching = (name for name, form in FORMS.items() if filled.str.fullmatch(form.pattern).all())
+    # in pure Python it ends at the first text of another form
+    patterns = {name: re.compile(form.pattern, re.ASCII) for name, form in FORMS.items()}
+    matching = [name for name, pattern in patterns.items() if all(map(pattern.fullmatch, filled))]
     return [name for name in matching if bool(parse_dates(filled, name).notna().all())]
 
 
