@@ -1,6 +1,7 @@
 """Gates, which decide whether a calibration may be used: limits from a file, compared with measurements."""
 
 import math
+import sys
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -219,5 +220,6 @@ def _is_limit(rule: str, value: object) -> bool:
     ends = value if rule == "between" else [value]
     if not isinstance(ends, list) or len(ends) != (2 if rule == "between" else 1):
         return False
-    numbers = [x for x in ends if isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x)]
-    return numbers == ends == sorted(numbers)
+    numbers = [x for x in ends if isinstance(x, int | float) and not isinstance(x, bool)]
+    # an int of a file can be larger than every float
+    return numbers == ends == sorted(numbers) and all(abs(x) <= sys.float_info.max for x in numbers)

@@ -16,7 +16,7 @@ from .targets import Target, placed, weighted
 LONGEST = 3000  # characters of a message
 REMEDY = re.compile(
     r"expected|accepted|need|must|\b(add|fill|remove|rename|copy|move|save|say|write|correct|loosen|lower|pass|"
-    r"divide|complete|map|use|run|restore|choose|state|name|give|set|declare|convert|replace|delete|shorten)\b|"
+    r"divide|multiply|complete|map|use|run|restore|choose|state|name|give|set|declare|convert|replace|delete|shorten)\b|"
     r"the file has|should|(line|char|position|column) \d|end of document",
     re.IGNORECASE,
 )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...errors import DataError
 
+LARGEST_NUMBER = 1e100  # no market has a larger one, and sums of a few larger ones overflow
 MARKED = r"[-+]?\s*\$?\s*(\d{1,3}(,\d{3})+|\d+)(\.\d*)?"  # a number as people write it
 # fields between semicolons: a comma that separates no thousands, and a decimal point
 DECIMAL_COMMA = re.compile(rb'[;\n]"?[-+]?(0\d*,\d+|\d+,\d{1,2}|\d+,\d{4,}|\d{4,},\d+)"?(?=[;\r\n]|\Z)')
@@ -93,7 +94,13 @@ def texts(values: pd.Series) -> pd.Series:
 
 
 def numbers(values: pd.Series) -> pd.Series:
-    """Convert a column to float64, nan where it has no number; a float64 column is returned unchanged."""
+    """Convert a column to float64, nan where it has no number or one beyond `LARGEST_NUMBER`."""
+    parsed = _parsed(values)
+    too_large = parsed.abs() > LARGEST_NUMBER
+    return parsed.mask(too_large) if too_large.any() else parsed
+
+
+def _parsed(values: pd.Series) -> pd.Series:
     if values.dtype == np.float64:
         return values
     if pd.api.types.is_bool_dtype(values):

@@ -189,6 +189,8 @@ def _set_date(frame: pd.DataFrame) -> None:
         return
     milliseconds = numbers(column(frame, "quoted_at"))
     times = pd.to_datetime(milliseconds, unit="ms", utc=True)
+    if times.isna().all():
+        return
     several = are_snapshots(times, times.dt.normalize())
     frame["date"] = times if several else times.max().normalize()
 

@@ -11,11 +11,11 @@ import pandas as pd
 from ...errors import DataError
 from ..fx.pairs import is_usual
 from ..quotes import column
-from .column_map import how_to_ignore, how_to_map
+from .column_map import how_to_map
 from .csv_table import numbers, texts
-from .dates import FORMS
 from .fx_headers import ACCEPTED, QuoteName, quote_name
 from .table import Names, Table
+from .unknown_columns import are_dates, refuse_unknown
 
 NAMES: Names = {  # without blanks and underscores
     "date": (
@@ -30,7 +30,7 @@ NAMES: Names = {  # without blanks and underscores
     ),
     "underlying": ("pair", "currencypair", "ccypair", "fxpair", "cross", "underlying", "symbol"),
     "tenor": ("tenor", "term", "pillar"),
-    "ends": ("expiry", "expiration", "expirydate", "expirationdate", "maturitydate", "maturity"),
+    "expiry": ("expiry", "expiration", "expirydate", "expirationdate", "maturitydate", "maturity"),
     "spot": ("spot", "spotrate", "spotmid", "s0"),
     "domestic": ("rdomestic", "domesticrate", "ratedomestic", "domestic", "rd"),
     "foreign": ("rforeign", "foreignrate", "rateforeign", "foreign", "rf"),
@@ -41,7 +41,7 @@ NAMES: Names = {  # without blanks and underscores
     "premium_adjusted": ("premiumadjusted", "premiumincluded"),
     "butterfly": ("butterflyconvention", "butterflytype", "strangleconvention"),
 }
-TEXTS = ("date", "underlying", "tenor", "ends", "atm_convention", "delta", "premium_adjusted", "butterfly")
+TEXTS = ("date", "underlying", "tenor", "expiry", "atm_convention", "delta", "premium_adjusted", "butterfly")
 RATES = ("domestic", "foreign")
 UNIT_ENDS = ("pct", "percent", "%")  # of the names of rates in percent
 LABELS = ("quotetype", "quote", "type", "instrument", "strategy", "point", "optiontype", "putcall", "delta")
@@ -61,7 +61,7 @@ def fits(header: Iterable[str]) -> bool:
     names = {squeezed(name) for name in header}
     if any(name.startswith("strike") for name in names):
         return False
-    dated = names & {*NAMES["tenor"], *NAMES["ends"]}
+    dated = names & {*NAMES["tenor"], *NAMES["expiry"]}
     valued = any(names & set(group) for group in VALUES.values())
     long = bool(names & set(NAMES["tenor"])) and bool(names & set(LABELS)) and valued
     wide = dated and any(quote_name(name) for name in header)
@@ -88,11 +88,12 @@ def fx_rows(table: Table) -> tuple[Table, pd.DataFrame, Names]:
     table = _without_tickers(table)
     quotes = {name: quote for name in table.frame if (quote := quote_name(str(name)))}
     names = _known(table, () if quotes else ("delta",))
-    _check_meaning(table, names, quotes)
-    table.check_map({**NAMES, **{name: (name,) for name in quotes}})
+    accepted = {**NAMES, **names, **{name: (name,) for name in quotes}}
+    table.check_map(accepted)
     # its names have been given to the columns, and the quotes among them are no keys of `names`
     table = dataclasses.replace(table, columns=dataclasses.replace(table.columns, names=()))
-    rows = table.select(names, (), TEXTS)
+    rows = table.select(names, (), TEXTS).rename(columns={"expiry": "ends"})  # which may be a tenor
+    refuse_unknown(table, rows, accepted, ROLES)
     if "ends" not in rows:
         rows["ends"] = rows["tenor"]
     rows["tenor"] = rows["tenor"].fillna(rows["ends"]) if "tenor" in rows else rows["ends"]
@@ -123,13 +124,13 @@ def _known(table: Table, without: tuple[str, ...]) -> dict[str, tuple[str, ...]]
     names: dict[str, tuple[str, ...]] = {}
     plain = {_rate_name(str(name)): str(name) for name in reversed(list(table.frame))}
     for key, accepted in NAMES.items():
-        found = next((plain[name] for name in accepted if name in plain), None)
+        found = next((plain[name] for name in (key, *accepted) if name in plain), None)
         if found is not None and key not in without:
             names[key] = (found,)
-    if not {"tenor", "ends"} & set(names):
+    if not {"tenor", "expiry"} & set(names):
         raise DataError(
-            f"{table.path}: the file has no tenors. It has the columns {', '.join(table.frame)}; name the "
-            "column of tenors such as 3m, or of days of expiry, tenor."
+            f"{table.path}: the file has no tenors. It has the columns {table.listed}. Say which one holds "
+            f"tenors such as 3m, or days of expiry: {how_to_map('tenor', '...')}."
         )
     return names
 
@@ -141,24 +142,11 @@ def _rate_name(name: str) -> str:
     return plain.removesuffix(ends[0]).rstrip("(") if ends else plain
 
 
-def _check_meaning(table: Table, names: Names, quotes: Mapping[str, QuoteName]) -> None:
-    """Refuse a column of dates or of pairs under a name that is not known, where none is known."""
-    known = {name for group in names.values() for name in group} | set(quotes)
-    for name in (str(name) for name in table.frame if name not in known):
-        values = texts(column(table.frame, name)).dropna().head(20)
-        dates = "date" not in names and len(values) > 0 and all(map(_is_date, values))
-        pairs = "underlying" not in names and len(values) > 0 and all(map(is_usual, values))
-        if dates or pairs:
-            key, role = ("date", "date") if dates else ("pair", "underlying")
-            raise DataError(
-                f"{table.path}: the column {name!r} looks like the {key} of the rows, and its name is not "
-                f"known. Say what it means: {how_to_map(role, name)}; or that it means nothing: "
-                f"{how_to_ignore(name)}. The file has the columns {table.listed}."
-            )
+def _are_pairs(distinct: pd.Series, rows: int) -> bool:
+    return len(distinct) > 0 and all(map(is_usual, distinct))
 
 
-def _is_date(text: str) -> bool:
-    return any(re.fullmatch(pattern, text.strip()) for pattern, _ in FORMS.values())
+ROLES = {"date": are_dates, "underlying": _are_pairs}
 
 
 def _wide(table: Table, rows: pd.DataFrame, quotes: Mapping[str, QuoteName]) -> pd.DataFrame:

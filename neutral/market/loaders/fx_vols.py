@@ -311,7 +311,7 @@ def _tenors(
 FX_VOLS = SourceKind(
     name="fx",
     description="volatilities by delta (tenor and atm, with rr25 and bf25, or 25p and 25c)",
-    columns={"tenor": (*NAMES["tenor"], *NAMES["ends"]), "atm": ("atm", "atm_bid")},
+    columns={"tenor": (*NAMES["tenor"], *NAMES["expiry"]), "atm": ("atm", "atm_bid")},
     recognises=fits,
     read=read_fx_vols,
     quotes=fx_quotes,

@@ -14,6 +14,8 @@ from .choices import midnight
 from .file_content import MarketData
 from .table import Table, read_table
 
+LARGEST_EXPONENT = 700.0  # exp overflows at 709.8
+LARGEST_PERCENT = 1e4  # of a history, in which hyperinflations occur
 LARGEST_RATE = 1.0  # decimal; larger flat rates are taken to be in percent
 LONGEST_SINGLE_PAYMENT = 1.01  # years; a tenor of one year may be a day longer
 NAMES = {
@@ -42,8 +44,12 @@ class Rates:
         return DAYS_A_YEAR * float(np.log1p(percent / 100 / DAYS_A_MONEY_MARKET_YEAR))
 
     def discount(self, date: str | Date | pd.Timestamp, maturity: ArrayLike) -> np.ndarray:
-        """Return discount factors exp(-rate(date) t) for maturities t of any shape, in years of 365 days."""
-        return np.exp(-self.rate(date) * np.asarray(maturity, float))
+        """Return discount factors exp(-rate(date) t) for maturities t of any shape, in years of 365 days.
+
+        They are nan where they overflow, as at a negative rate over the years to a mistyped date.
+        """
+        exponent = -self.rate(date) * np.asarray(maturity, float)
+        return np.exp(np.where(exponent < LARGEST_EXPONENT, exponent, np.nan))
 
     def covers(self, date: str | Date | pd.Timestamp) -> bool:
         """Whether the date lies between the first and the last date of the history."""
@@ -103,6 +109,13 @@ def _check_complete(table: Table, dates: pd.Series, percent: pd.Series) -> None:
         raise DataError(
             f"{table.path}: line {int(incomplete.argmax()) + 2} has no date, or a rate that is not a number; "
             "complete or remove the line."
+        )
+    beyond = (percent.abs() > LARGEST_PERCENT).to_numpy()
+    if beyond.any():
+        line = int(beyond.argmax())
+        raise DataError(
+            f"{table.path}: line {line + 2} has the rate {percent.iloc[line]:g} %, more than any market's; "
+            "correct or remove the line."
         )
 
 

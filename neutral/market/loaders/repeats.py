@@ -21,7 +21,7 @@ OTHER_TIMES = re.compile(
 CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "maturity", "days", "strike")
 """Columns that, with the kind, tell contracts of one snapshot apart."""
 QUOTED = ("bid", "ask", "price", "bid_vol", "ask_vol", "vol", "vol_percent")
-HOURS_A_DAY = 24
+A_DAY = {"h": 24, "ms": 86_400_000}
 ROWS_OF_A_TIME = 8  # least number of rows at each time, on average, where times are those of snapshots
 
 
@@ -40,11 +40,11 @@ def time_of_day(table: Table, values: pd.Series, name: str) -> pd.Series:
     as_numbers = numbers(values)
     if as_numbers.notna().any():
         unit = "ms" if squeezed(name).startswith("ms") else "h"
-        if unit == "h" and not (as_numbers.max() <= HOURS_A_DAY):
+        if not as_numbers.dropna().between(0, A_DAY[unit]).all():
             raise DataError(
-                f"{table.path}: the column {name!r} has numbers above {HOURS_A_DAY}, so it is no column of "
-                "hours; write times of day such as 10:30, or map the column that has them: "
-                'columns={"time": "..."}.'
+                f"{table.path}: the column {name!r} has numbers that are not between 0 and {A_DAY[unit]}, so "
+                f"they are no times of day in {unit}; write times of day such as 10:30, or map the column "
+                f"that has them: {how_to_map('time', '...')}."
             )
         return pd.to_timedelta(as_numbers, unit=unit)
     text = texts(values).str.strip()

@@ -190,7 +190,6 @@ def read_table(data: MarketData, decimal: str | None = None) -> Table:
     if content.frame is not None:
         frame = content.frame
         sha256 = hashlib.sha256(content.text).hexdigest() if content.is_json else content.sha256
-        check_unique(path, [plain_name(str(name)) for name in frame.columns])
     else:
         text = content.text
         separator, names = header_names(text)
@@ -198,7 +197,9 @@ def read_table(data: MarketData, decimal: str | None = None) -> Table:
         mark = (decimal or decimal_mark(text)) if separator == ";" else "."
         frame = parse(path, text, separator, mark)
         sha256 = hashlib.sha256(text).hexdigest()
-    frame = frame.set_axis([plain_name(str(name)) for name in frame.columns], axis="columns")
+    names = [plain_name(str(name)) or f"unnamed: {i}" for i, name in enumerate(frame.columns)]
+    check_unique(path, names)
+    frame = frame.set_axis(names, axis="columns")
     return Table(_mapped(path, frame, content.columns), path, sha256, content.columns, content.symbol)
 
 

@@ -1,7 +1,8 @@
 """Refuses files in which a column that means something has an unknown name, by looking at its values."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -21,29 +22,33 @@ YEARS = (1970, 2100)  # of dates; numbers that are dates beyond them are no date
 LARGEST_DATE = 9e18  # numbers of nanoseconds since 1970 are smaller
 SHOWN_VALUES = 3
 
+Role: TypeAlias = Callable[[pd.Series, int], bool]
+"""Whether the distinct texts of a column, whose number of rows follows, are those of a role."""
 
-def refuse_unknown(table: Table, frame: pd.DataFrame, names: Names) -> None:
+
+def refuse_unknown(
+    table: Table, frame: pd.DataFrame, names: Names, roles: Mapping[str, Role] | None = None
+) -> None:
     """Refuse a file if a role is not filled, and a column of an unknown name has values of that role.
-
-    The roles are the underlying, the date, the kind and the time of settlement of the options, so far as
-    `names` has them.
 
     Args:
         table: The parsed file.
         frame: Its typed columns, by role.
         names: The accepted names of each column.
+        roles: The roles, of which those count that `names` has. None takes `ROLES`.
 
     Raises:
         DataError: There is such a column; the message says which names are accepted and how to map it.
     """
-    open_roles = [role for role in ROLES if role in names and not _is_filled(frame, role)]
+    tests = ROLES if roles is None else roles
+    open_roles = [role for role in tests if role in names and not _is_filled(frame, role)]
     if not open_roles:
         return
     for name in table.unused(names):
         if squeezed(name) in MEANINGLESS:
             continue
         distinct = _distinct(column(table.frame, name))
-        role = next((role for role in open_roles if ROLES[role](distinct, len(frame))), None)
+        role = next((role for role in open_roles if tests[role](distinct, len(frame))), None)
         if role is not None:
             shown = ", ".join(distinct.head(SHOWN_VALUES))
             raise DataError(
@@ -81,7 +86,8 @@ def _are_underlyings(distinct: pd.Series, rows: int) -> bool:
     return len(distinct) <= max(2, MOST_UNDERLYINGS * rows)
 
 
-def _are_dates(distinct: pd.Series, rows: int) -> bool:
+def are_dates(distinct: pd.Series, rows: int) -> bool:
+    """Whether texts are dates of one form, in the years in which there are markets."""
     for form in fitting_forms(distinct):
         years = parse_dates(distinct, form).dt.year
         if bool(years.between(*YEARS).all()):
@@ -98,10 +104,10 @@ def _are_halves(distinct: pd.Series, rows: int) -> bool:
     return set(distinct.str.upper().str.replace(".", "", regex=False)) == {"AM", "PM"}
 
 
-ROLES: dict[str, Callable[[pd.Series, int], bool]] = {
+ROLES: dict[str, Role] = {
     "option_type": _are_kinds,
     "settlement_time": _are_halves,
-    "date": _are_dates,
+    "date": are_dates,
     "underlying": _are_underlyings,
 }
-"""For each role the test of the distinct texts of a column, and the number of rows."""
+"""The roles of options: their kind and time of settlement, and the date and the underlying."""

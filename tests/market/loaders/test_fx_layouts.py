@@ -192,12 +192,12 @@ FAULTS = {
     "date": (
         wide("tenor,atm", "1m,5\n", start=START.replace("date", "stamp")),
         {},
-        '.stamp. looks like the date of the rows.*columns=."date": "stamp"',
+        '.stamp. looks like the date .*columns=."date": "stamp"',
     ),
     "pair": (
         wide("tenor,atm", "1m,5\n", start=START.replace("pair", "ccy")),
         {},
-        "'ccy' looks like the pair",
+        "'ccy' looks like the underlying .*accepted names are pair",
     ),
     "no pair": ("tenor,atm\n1m,5.6\n", {}, "the file states no pair; pass pair=, or add a column pair"),
     "odd pair": (
