@@ -154,6 +154,7 @@ def test_limits_of_one_s_own(tmp_path):
         (GATE + 'otherwise = "pass"\nat_most = 1\n', "otherwise must be 'warn' or 'fail'"),
         (GATE + 'otherwise = "warn"\nat_most = "1"\n', "at_most must be a finite number"),
         (GATE + 'otherwise = "warn"\nat_most = nan\n', "at_most must be a finite number"),
+        (GATE + 'otherwise = "warn"\nat_most = 1' + "0" * 400, "at_most must be a finite number"),
         (GATE + 'otherwise = "warn"\nbetween = [2, 1]\n', "between: two, in order"),
         (
             GATE + 'otherwise = "warn"\nbelow = { exotics = 1 }\n',

@@ -148,6 +148,11 @@ def test_every_loader_takes_a_map(tmp_path):
     path = tmp_path / "fx.csv"
     path.write_text(FX)
     assert load_fx_vols(path, columns={"date": "datum"}).snapshot_ts == datetime(2009, 1, 20, tzinfo=UTC)
+    path.write_text(FX.replace("tenor", "end of it").replace("1m", "2009-02-20"))
+    mapped = load_fx_vols(path, columns={"date": "datum", "expiry": "end of it"})
+    assert f"{mapped.frame['expiry_datetime'].iloc[0]:%Y-%m-%d}" == "2009-02-20"
+    with pytest.raises(DataError, match="no tenors.*--columns tenor="):
+        load_fx_vols(path, columns={"date": "datum"})
     surface = pd.read_csv(CASES / "surface_type.csv").rename(columns={"T": "x", "type": "y"})
     check(load_surface(surface, "XYZ", columns={"maturity": "x", "option_type": "y"}))
 
@@ -280,6 +285,24 @@ def test_numbers_as_people_write_them(tmp_path):
     frame = load_equity_chain(path).frame
     np.testing.assert_array_equal(frame["strike"], 1000 + rows["strike"])
     np.testing.assert_array_equal(frame["bid_price"], rows["bid"])
+
+
+def test_numbers_beyond_any_market_are_missing():
+    rows = base()
+    quotes = Quotes.from_frame(base(iv=-1e308), rates=0.03, exercise="european")
+    assert quotes.frame["implied_volatility"].isna().all()
+    check(quotes)
+    ask = rows["ask"].where(rows.index != 3, 1e308)
+    quotes = Quotes.from_frame(base(ask=ask), rates=0.03, exercise="european")
+    assert np.flatnonzero(quotes.frame["ask_price"].isna()).tolist() == [3]
+    with pytest.raises(DataError, match="'ms_of_day' has numbers that are not between 0 and 86400000"):
+        open_source(pd.concat([rows, rows.assign(bid=rows["bid"] + 1)]).assign(ms_of_day=10**17))
+
+
+def test_columns_without_a_name_are_no_column_twice(tmp_path):
+    path = tmp_path / "xyz.csv"
+    base(x="", y="").rename(columns={"x": " ", "y": '"'}).to_csv(path, index=False)
+    check(load_equity_chain(path, rates=0.03, exercise="european"))
 
 
 def test_the_same_table_of_any_library_has_one_digest():

@@ -55,6 +55,7 @@ def test_dates_outside_take_the_nearest_rate_and_say_so(write):
 def test_discount_factors():
     rates = flat_rate(0.03)
     np.testing.assert_allclose(rates.discount("2020-02-03", [0.0, 2.0]), [1.0, np.exp(-0.06)], rtol=1e-15)
+    np.testing.assert_array_equal(flat_rate(-0.5).discount("2020-02-03", [0.0, 8000.0]), [1.0, np.nan])
     maturity = np.array([0.5, np.nan])
     assert np.isnan(discount_factors(None, "2020-02-03", maturity)).all()
     np.testing.assert_array_equal(
@@ -72,6 +73,8 @@ FAULTS = {
         "date,rate\n01/02/2020,1\n",
         "'01/02/2020' can be read as MM/DD/YYYY and as DD/MM/YYYY",
     ),
+    "beyond any market's": ("date,rate\n2020-01-01,1\n2020-01-02,-2e4\n", "line 3 has the rate -20000 %"),
+    "damaged": ("date,rate\n2020-01-01,1\n2020-01-02,-1e308\n", "line 3"),
     "twice": ("date,rate\n2020-01-01,1\n2020-01-01,2\n", "2020-01-01 occurs twice"),
 }
 
