@@ -10,7 +10,7 @@ from .crypto_names import BINANCE
 from .crypto_table import TEXTS, CryptoListing, CryptoOptions, crypto_listing, crypto_quotes
 from .csv_table import numbers
 from .file_content import MarketData
-from .quote_times import instants
+from .quote_times import parse_times
 from .sources import SourceKind
 from .table import read_table
 
@@ -52,7 +52,7 @@ def read_summaries(data: MarketData) -> CryptoListing:
             f"{table.path}: row {int(wrong.argmax()) + 1}: hour {hour[int(wrong.argmax())]:g} is no "
             "hour; expected a whole number from 0 to 23."
         )
-    days = instants(table, column(frame, "day"), "date")
+    days = parse_times(table, column(frame, "day"), "date")
     frame["time"] = days + pd.to_timedelta(hour.astype("int64"), unit="h")
     if "stated_strike" in frame:
         frame["strike"] = numbers(column(frame, "stated_strike").str.replace(".*-", "", regex=True))

@@ -9,6 +9,7 @@ import pandas as pd
 from ...errors import DataError
 from ...options.kinds import KINDS
 from ..quotes import column
+from .column_map import how_to_map
 from .column_names import CHAIN_NAMES, QUOTE_PAIRS, SIDED_NAMES, SIDES, SPOT_PAIRS, squeezed
 from .csv_table import numbers, texts
 from .layouts import Layout, with_layout
@@ -70,9 +71,8 @@ def _one_row_per_option(table: Table) -> Table:
     if absent:
         raise DataError(
             f"{table.path}: the file has one row per strike, and these columns are missing: "
-            f"{', '.join(absent)}. Say which columns have their values: "
-            f'columns={{"{absent[0]}": "..."}}, or --columns {absent[0]}=... The file has the columns '
-            f"{table.listed}."
+            f"{', '.join(absent)}. Say which columns have their values: {how_to_map(absent[0], '...')}. The "
+            f"file has the columns {table.listed}."
         )
     taken = {name for names in sided.values() for name in names.values()}
     keys = {key for names in sided.values() for key in names}

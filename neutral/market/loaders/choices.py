@@ -43,6 +43,36 @@ def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Cho
     return choice
 
 
+def choose_time(path: Path, moment: datetime | None, times: pd.Series) -> datetime:
+    """Return the time that the caller wants, the only one of the day that the caller wants, or the only one.
+
+    Args:
+        path: The file, for messages.
+        moment: The caller's time, UTC; midnight stands for the day unless it is a time of the file. None
+            takes the only time.
+        times: The times in the file, UTC.
+
+    Raises:
+        ArgumentError: There are several such times.
+        DataError: There is none.
+    """
+    available = [time.to_pydatetime() for time in sorted(times.unique())]
+    return choose(path, "date", _of_the_day(moment, available), available)
+
+
+def _of_the_day(moment: datetime | None, available: Sequence[datetime]) -> datetime | None:
+    """Return the only snapshot on the day of a time; the time itself if it is one, or there is no such day.
+
+    Several snapshots on that day leave the choice to the caller, so the result is then None.
+    """
+    if moment is None or moment in available:
+        return moment
+    same = [time for time in available if time.date() == moment.date()]
+    if moment == midnight(moment) and len(same) > 1:
+        return None
+    return same[0] if len(same) == 1 and midnight(same[0]) in (same[0], moment) else moment
+
+
 def snapshots_in(frame: pd.DataFrame) -> tuple[tuple[str, datetime | None], ...]:
     """Return each underlying with each of its times, in time order; the time is None where it is unknown.
 

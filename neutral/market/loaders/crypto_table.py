@@ -16,10 +16,10 @@ from ...quotes.table import LARGEST_VOL, LEAST_VOL
 from ...times import DAY_COUNTS, SECONDS_A_DAY
 from ..filters import first_reason
 from ..quotes import Quotes, column
-from .choices import choose, snapshots_in
+from .choices import as_moment, choose, choose_time, snapshots_in
 from .crypto_names import Exchange, options_of, settlement_of
 from .option_table import WHERE_PRESENT, Value, check_day_count, option_table, option_types, rows_where
-from .quote_times import as_time, choose_time, instants, time_in
+from .quote_times import parse_times, time_in
 from .rates import Rates, discount_factors
 from .repeats import refuse_times
 from .snapshot_times import snapshot_times
@@ -79,7 +79,7 @@ class CryptoListing:
                 None or the day of several; `date` is no time; or neither file nor caller state a time.
             DataError: There are no such rows.
         """
-        when = as_time(date)
+        when = as_moment(date)
         name = choose(self.path, "asset", asset, sorted(column(self.frame, "underlying").unique()))
         rows = rows_where(self.frame, column(self.frame, "underlying") == name)
         taken = column(rows, "snapshot")
@@ -90,9 +90,9 @@ class CryptoListing:
                     "Pass date='2024-04-01T12:00', add a column timestamp, or write the time into the name "
                     "of the file, such as btc_20240401T120000.csv."
                 )
-            return rows, name, when.to_pydatetime()
-        time = choose_time(self.path, when, sorted(taken.unique()))
-        return rows_where(rows, taken == time), name, time.to_pydatetime()
+            return rows, name, when
+        time = choose_time(self.path, when, taken)
+        return rows_where(rows, taken == time), name, time
 
 
 def crypto_listing(table: Table, frame: pd.DataFrame, names: Names, exchange: Exchange) -> CryptoListing:
@@ -230,7 +230,7 @@ def _disagrees(
         kind = option_types(column(frame, "option_type"))
         wrong |= (kind.notna() & (kind != options["option_type"])).to_numpy(bool)
     if "expiry" in frame:
-        expiry = instants(table, column(frame, "expiry"), titles["expiry"])
+        expiry = parse_times(table, column(frame, "expiry"), titles["expiry"])
         wrong |= (expiry.notna() & (expiry != options["expiry"])).to_numpy(bool)
     return wrong
 
@@ -241,7 +241,7 @@ def _times(table: Table, frame: pd.DataFrame, title: str) -> pd.Series:
         return pd.Series(time_in(table.path), index=frame.index, dtype="datetime64[us, UTC]")
     stated = column(frame, "time")
     table.refuse_blanks(stated, title)
-    return stated if isinstance(stated.dtype, pd.DatetimeTZDtype) else instants(table, stated, title)
+    return stated if isinstance(stated.dtype, pd.DatetimeTZDtype) else parse_times(table, stated, title)
 
 
 def _stated(rows: pd.DataFrame, key: str) -> np.ndarray:

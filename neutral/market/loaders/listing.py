@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from datetime import date as Date
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ..quotes import column
-from .choices import as_moment, choose, midnight, snapshots_in
+from .choices import as_moment, choose, choose_time, midnight, snapshots_in
 from .column_map import how_to_ignore, how_to_map
 from .file_content import IN_MEMORY
 from .option_table import rows_where
@@ -73,16 +72,14 @@ class Listing:
             names = sorted(column(rows, "underlying").unique())
             if names == [""]:
                 raise ArgumentError(
-                    f"{self.path}: the table states no underlying; pass {word}=, such as "
-                    f"{word}='SPX', or map "
-                    'the column that has it: columns={"underlying": "..."}.'
+                    f"{self.path}: the table states no underlying; pass {word}=, such as {word}='SPX', or "
+                    f"map the column that has it: {how_to_map('underlying', '...')}."
                 )
             wanted = str(choose(self.path, word, wanted, names))
             rows = rows_where(rows, column(rows, "underlying") == wanted)
         times = column(rows, "snapshot")
         if times.notna().any():
-            available = [time.to_pydatetime() for time in sorted(times.unique())]
-            chosen = choose(self.path, "date", _of_the_day(moment, available), available)
+            chosen = choose_time(self.path, moment, times)
             rows = rows_where(rows, times == chosen)
             return rows, wanted, chosen
         return rows, wanted, None if moment is None else midnight(moment)
@@ -144,19 +141,6 @@ def parse_date_columns(table: Table, frame: pd.DataFrame, names: Names) -> None:
     for key, values in stated.items():
         others = [other for name, other in stated.items() if name != key]
         frame[key] = table.dates(values, table.name_of(key, names) or key, others)
-
-
-def _of_the_day(moment: datetime | None, available: Sequence[datetime]) -> datetime | None:
-    """Return the only snapshot on the day of a time; the time itself if it is one, or there is no such day.
-
-    Several snapshots on that day leave the choice to the caller, so the result is then None.
-    """
-    if moment is None or moment in available:
-        return moment
-    same = [time for time in available if time.date() == moment.date()]
-    if moment == midnight(moment) and len(same) > 1:
-        return None
-    return same[0] if len(same) == 1 and midnight(same[0]) in (same[0], moment) else moment
 
 
 def name_in(path: Path) -> str:

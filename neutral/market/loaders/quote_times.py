@@ -1,26 +1,23 @@
-"""Reads times of the day: in columns, in names of files, and from callers; all in UTC."""
+"""Reads times of the day in columns and in names of files, in UTC."""
 
 import re
 import reprlib
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from datetime import date as Date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ...errors import ArgumentError, DataError
+from ...errors import DataError
 from .csv_table import numbers
 from .table import Table
 
 SECONDS = 1e9  # from 1970 to 2001; the same in ms, us and ns is 10^3, 10^6 and 10^9 times as large
 FIRST = pd.Timestamp("2001-01-01", tz="UTC")
 LAST = pd.Timestamp("2200-01-01", tz="UTC")
-SHOWN = 6  # largest number of times that a message lists
 
 
-def instants(table: Table, values: pd.Series, name: str) -> pd.Series:
+def parse_times(table: Table, values: pd.Series, name: str) -> pd.Series:
     """Parse a column of times: numbers since 1970, whose size tells the unit, or text.
 
     Args:
@@ -66,60 +63,3 @@ def time_in(path: Path) -> datetime | None:
         except ValueError:  # the digits are no time
             continue
     return None
-
-
-def as_time(date: str | Date | None) -> pd.Timestamp | None:
-    """Convert a time that the caller gives; one without a time zone is in UTC.
-
-    Raises:
-        ArgumentError: It is no time.
-    """
-    if date is None:
-        return None
-    try:
-        when = pd.Timestamp(date)
-    except ValueError:
-        when = pd.NaT
-    if not isinstance(when, pd.Timestamp):
-        raise ArgumentError(f"date={date!r} is no time; expected one such as '2024-04-01T12:00' (UTC).")
-    return when.tz_localize("UTC") if when.tzinfo is None else when.tz_convert("UTC")
-
-
-def choose_time(path: Path, when: pd.Timestamp | None, available: Sequence[pd.Timestamp]) -> pd.Timestamp:
-    """Return the time that the caller wants, the only one of the day that the caller wants, or the only one.
-
-    Args:
-        path: The file, for messages.
-        when: The caller's time; midnight stands for the day unless it is a time of the file; None takes the
-            only time.
-        available: The times in the file.
-
-    Raises:
-        ArgumentError: There are several such times.
-        DataError: There is none.
-    """
-    if when is None:
-        chosen = list(available)
-    elif when in available:
-        chosen = [when]
-    else:
-        chosen = [time for time in available if time.normalize() == when]
-    if not chosen:
-        raise DataError(
-            f"{path}: there are no rows for date={_text(when)!r}; the file has {_listed(available)}."
-        )
-    if len(chosen) > 1:
-        raise ArgumentError(
-            f"{path}: the file holds {_listed(chosen)}; say which one, for example date={_text(chosen[0])!r}."
-        )
-    return chosen[0]
-
-
-def _text(time: pd.Timestamp | None) -> str:
-    return "" if time is None else time.tz_localize(None).isoformat()
-
-
-def _listed(times: Sequence[pd.Timestamp]) -> str:
-    if len(times) > SHOWN:
-        return f"{_text(times[0])} to {_text(times[-1])}, {len(times)} times in all"
-    return ", ".join(map(_text, times))

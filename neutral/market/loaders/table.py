@@ -11,7 +11,7 @@ import pandas as pd
 
 from ...errors import DataError
 from ..quotes import column
-from .column_map import ColumnMap
+from .column_map import ColumnMap, how_to_map
 from .column_names import squeezed
 from .csv_table import check_rows, check_unique, decimal_mark, header_names, numbers, parse, plain_name, texts
 from .dates import FORMS, choose_form, distinct_texts, fitting_forms, form_of_first, parse_dates
@@ -90,11 +90,10 @@ class Table:
 
     def _missing(self, missing: Sequence[str], names: Names) -> str:
         wanted = "; ".join(" or ".join(map(repr, names[key])) for key in missing)
-        example = ", ".join(f'"{key}": "..."' for key in missing)
         return (
             f"{self.path}: required column{'s' if len(missing) > 1 else ''} missing: {wanted}. The file has "
             f"the columns {self.listed}. Add the column, or say which column holds its values: "
-            f"columns={{{example}}}, or --columns {missing[0]}=..."
+            f"{'; '.join(how_to_map(key, '...') for key in missing)}."
         )
 
     def name_of(self, key: str, names: Names) -> str | None:
