@@ -57,20 +57,14 @@ def choose_time(path: Path, moment: datetime | None, times: pd.Series) -> dateti
         DataError: There is none.
     """
     available = [time.to_pydatetime() for time in sorted(times.unique())]
-    return choose(path, "date", _of_the_day(moment, available), available)
-
-
-def _of_the_day(moment: datetime | None, available: Sequence[datetime]) -> datetime | None:
-    """Return the only snapshot on the day of a time; the time itself if it is one, or there is no such day.
-
-    Several snapshots on that day leave the choice to the caller, so the result is then None.
-    """
     if moment is None or moment in available:
-        return moment
+        return choose(path, "date", moment, available)
     same = [time for time in available if time.date() == moment.date()]
-    if moment == midnight(moment) and len(same) > 1:
-        return None
-    return same[0] if len(same) == 1 and midnight(same[0]) in (same[0], moment) else moment
+    if same and moment == midnight(moment):
+        return choose(path, "date", None, same)
+    if len(same) == 1 and same[0] == midnight(same[0]):  # the snapshot is of the whole day
+        return same[0]
+    return choose(path, "date", moment, available)
 
 
 def snapshots_in(frame: pd.DataFrame) -> tuple[tuple[str, datetime | None], ...]:
