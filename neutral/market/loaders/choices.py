@@ -106,7 +106,10 @@ def as_date(value: str | Date | None) -> datetime | None:
     except ValueError:
         when = pd.NaT
     if not isinstance(when, pd.Timestamp):
-        raise ArgumentError(f"date={value!r} is not a date; expected one such as '2021-03-12'.")
+        raise ArgumentError(
+            f"date={value!r} is not a date or time; expected one such as '2021-03-12' or '2021-03-12T16:00' "
+            "(UTC)."
+        )
     return midnight(when)
 
 

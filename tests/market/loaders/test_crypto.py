@@ -183,7 +183,7 @@ def test_times_are_chosen_by_time_or_day(opened):
         source.quotes(date="2024-04-01")
     with pytest.raises(DataError, match="no rows for date='2024-04-01T13:00:00'"):
         source.quotes(date="2024-04-01T13:00")
-    with pytest.raises(ArgumentError, match="date='noon' is no time"):
+    with pytest.raises(ArgumentError, match="date='noon' is not a date or time"):
         source.quotes(date="noon")
 
 
