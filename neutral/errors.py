@@ -3,14 +3,19 @@
 import re
 
 LONGEST_WORD = 200  # characters of a message without a blank
+LONGEST = 2400  # characters of a message
 
 
 class NeutralError(Exception):
     """The base class of the package's errors. The message says what is wrong, and how to fix it."""
 
     def __init__(self, message: str = ""):
-        # a damaged file may hold a name or a value of any length, which nobody reads to its end
-        super().__init__(re.sub(rf"(\S{{{LONGEST_WORD // 2}}})\S{{{LONGEST_WORD // 2},}}", r"\1...", message))
+        # a damaged file may hold names and values of any length, which nobody reads to their end
+        half = LONGEST_WORD // 2
+        message = re.sub(rf"(\S{{{half}}})\S{{{half},}}", r"\1...", message)
+        if len(message) > LONGEST:
+            message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"  # what to do is at the end
+        super().__init__(message)
 
 
 class ArgumentError(NeutralError, ValueError):

@@ -131,6 +131,7 @@ def test_files_of_no_or_another_format_are_refused(tmp_path):
         '{"format": 2, "object": {"data": [1], "dtype": "int64", "shape": [1e99]}}',
         '{"format": 2, "object": {"data": [1], "dtype": "a b", "shape": [1]}}',
         '{"format": 2, "object": {"type": "%s", "fields": {}}}' % ("a" * 10**6),
+        '{"format": 2, "object": {"type": "%s", "fields": {}}}' % ("a b " * 10**5),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, text):

@@ -124,7 +124,9 @@ class PipelineConfig(Document[FileRules]):
         unknown = sorted({*self.bounds.intervals, *(self.prior.weights or {})} - parameters)
         if unknown:
             listed = ", ".join(sorted(parameters))
-            raise ValueError(f"unknown parameter {', '.join(unknown)}; the models have {listed}")
+            raise ValueError(
+                f"unknown parameter {', '.join(unknown)}; expected parameters of the models: {listed}"
+            )
         return self
 
     def _check_breakpoints(self) -> None:

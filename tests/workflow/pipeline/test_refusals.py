@@ -114,7 +114,10 @@ def test_a_record_from_the_future_or_without_fields_is_told(tmp_path):
             {"model": "piecewise_heston"},
             r"breakpoints = \[\]: expected times in years for the model piecewise",
         ),
-        ({"bounds": {"intervals": {"xi": (0.1, 1.0)}}}, "unknown parameter xi; the models have kappa"),
+        (
+            {"bounds": {"intervals": {"xi": (0.1, 1.0)}}},
+            "unknown parameter xi; expected parameters of the models: kappa",
+        ),
         ({"prior": {"weights": {"xi": 1.0}}}, "unknown parameter xi"),
         ({"validation": {"folds": 1}}, "expected 0, or at least 2 folds"),
         ({"gates": {"playbooks": ["heston"], "fie": "x"}}, r"unknown key gates\.fie; accepted in \[gates\]"),
