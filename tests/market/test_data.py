@@ -126,7 +126,7 @@ def test_parity_agrees_with_the_quoted_futures_of_the_sample():
     )
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_parity_agrees_with_the_quoted_futures(market_data):
     files = list_snapshots(market_data / "deribit" / "run")
     check_recovered(

@@ -25,7 +25,7 @@ def same(model, simpler, rtol):
 class TestVariants(chex.TestCase):
     """log_cf is the same with and without jit, on arrays of JAX and of numpy, for every model."""
 
-    @chex.variants(with_jit=True, without_jit=True, with_device=True, without_device=True)
+    @chex.variants(with_jit=True, without_jit=True, without_device=True)
     def test_log_cf(self):
         z, t = (np.ravel(x) for x in np.broadcast_arrays(Z, T))
         for model in (make() for make in MODELS.values()):

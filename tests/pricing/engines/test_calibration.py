@@ -44,7 +44,7 @@ def assert_same(fit, reference):
 @pytest.mark.parametrize(
     ("solver", "engine"),
     [
-        ("levenberg_marquardt", "carr_madan"),
+        pytest.param("levenberg_marquardt", "carr_madan", marks=pytest.mark.slow),
         ("levenberg_marquardt", "cos"),
         ("adam_lbfgs", "lewis"),
         pytest.param("adam_lbfgs", "carr_madan", marks=pytest.mark.slow),
