@@ -17,7 +17,9 @@ _BLOCK = 64  # nodes evaluated at once
 _CHUNK = 32  # options refined together, all as often as the slowest of them
 _FIRST = 3  # blocks of nodes in the first rule
 _LEVELS = 8  # largest number of halvings: 49,152 nodes
+_UNSTABLE = 8.0  # factor of the last change of a rule that has not become stable
 _LAST = 64  # the sizes in this share of a line, at its end, bound what lies beyond
+_FEW = 2.0  # as many numbers of jumps are counted even if jumps differ: without jumps the phase may turn fast
 _LUMPY = 1e-17  # jumps of nearly one size of which a rule of few nodes may miss more are counted
 
 
@@ -62,7 +64,7 @@ def _judge(model: AbstractFourierModel, k: Real, t: Real) -> Quadrature:
     counts = path.counts
     omitted = 0.0
     if counts is not None:
-        lumpy = ~(counts.unresolved <= _LUMPY * jnp.minimum(1.0, jnp.exp(k)))
+        lumpy = ~(counts.unresolved <= _LUMPY * jnp.minimum(1.0, jnp.exp(k))) | (counts.blocks <= _FEW)
         path = path._replace(counts=counts._replace(by_jumps=counts.by_jumps & lumpy))
         omitted = jnp.where(lumpy, counts.omitted, 0.0)
     pole = jnp.where(path.inside, 0.0, jnp.where(path.a > 0, 1.0, 0.0))
@@ -133,7 +135,9 @@ def _refine(model: AbstractFourierModel, k: Real, t: Real, path: Line) -> tuple[
         )
 
     s = jax.lax.while_loop(unstable, refine, start)
-    bound = (s.change + (eps * s.rounding + _LAST * s.tail) * s.step) / jnp.pi
+    # a rule that is not stable after the last halving may be off by more than that has changed
+    change = jnp.where(s.change > 2.0 * eps * s.rounding * s.step, _UNSTABLE, 1.0) * s.change
+    bound = (change + (eps * s.rounding + _LAST * s.tail) * s.step) / jnp.pi
     return offset(path, k) - s.total * s.step / jnp.pi, bound
 
 
