@@ -31,7 +31,7 @@ class _Sums(NamedTuple):
         fine, half, quarter = (n * step * jnp.sum(f[..., ::n], -1) for n in (1, 2, 4))
         return cls(fine, half, quarter, step * jnp.sum(jnp.abs(f), -1))
 
-    def error(self, limit: Real | float) -> Real:
+    def error(self, limit: Real) -> Real:
         """Estimated error of the integral over pi.
 
         Halving the step squares the relative error of a geometrically convergent rule; where the gap to the
@@ -48,17 +48,18 @@ class _Sums(NamedTuple):
         error = (10.0 * gap * share + 10.0 * jnp.finfo(gap.dtype).eps * self.size) / jnp.pi
         return jnp.maximum(error, jnp.minimum(gap / jnp.pi, 0.25 * limit))
 
-    def cautious_error(self) -> Real:
+    def cautious_error(self, limit: Real) -> Real:
         """Estimated error of an integral over pi of which a small part may converge slowly.
 
-        The whole gap is left. Where it is not the square of the wider one, it may be small by chance, and a
-        sixteenth of the wider one, from steps four times as long, is left too.
+        It is twice `error`. Where the gap is not the square of the wider one, it may be small by chance, so
+        that it is at least a sixteenth of the wider one, up to a quarter of `limit`.
         """
         wider = jnp.abs(self.half - self.quarter)
         gap = jnp.abs(self.fine - self.half)
         squared = wider**2 / jnp.where(self.size > 0, self.size, 1.0)
         is_square = gap <= _SQUARE * (squared + jnp.finfo(gap.dtype).eps * self.size)
-        return jnp.maximum(self.error(jnp.inf), jnp.where(is_square, 0.0, wider / 16.0 / jnp.pi))
+        slow = jnp.where(is_square, 0.0, wider / 16.0 / jnp.pi)
+        return jnp.maximum(2.0 * self.error(limit), jnp.minimum(slow, 0.25 * limit))
 
 
 def one_line(
@@ -196,7 +197,7 @@ def _block(
     sizes = jnp.sum(jnp.abs(f) * (4.0 + jnp.abs(e)), axis=-1, where=f != 0.0)
     rounding = 10.0 * jnp.finfo(k.dtype).eps * step * sizes
     missed = jnp.where(first, counts.unresolved, rounding)
-    error = jnp.where(first, sums.error(limit), sums.cautious_error())
+    error = jnp.where(first, sums.error(limit), sums.cautious_error(limit))
     return sums, cut + missed + jnp.where(whole, error, 0.0)
 
 
