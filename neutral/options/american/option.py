@@ -77,7 +77,7 @@ def checked(
     if not isinstance(given, str | Tracer) and np.asarray(given).dtype.kind in "iuf":
         numbers = np.asarray(given)
         given = numbers != 0 if np.isin(numbers, (0, 1)).all() else given
-    plain = terms(None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend)
+    plain = terms(None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend, missing=False)
     numbers = as_numbers(name, value)
     if name == "vol" and not isinstance(numbers, Tracer):
         wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
