@@ -1,4 +1,4 @@
-"""The terms of options in every form: tables, columns, spot and rate, dates, kinds, missing and small numbers."""
+"""The terms of options in every form: tables, columns, spot and rate, dates, kinds, missing numbers."""
 
 import datetime as dt
 from functools import partial
@@ -117,11 +117,8 @@ def test_missing_numbers_elsewhere():
 def test_single_numbers_of_numpy_are_exact_numbers():
     price = nt.price(nt.Black(np.float32(0.25)), np.float32(100.0), 96.0, np.float16(0.5))
     assert price == nt.price(nt.Black(0.25), 100.0, 96.0, 0.5)
-    for lost in (
-        np.array([96.0], np.float32),
-        pl.Series([96.0], dtype=pl.Float32),
-        pa.array([96.0], pa.float32()),
-    ):
+    single = np.array([96.0], np.float32)
+    for lost in (single, pl.Series(single), pa.array(single), pd.Series(single, dtype="float[pyarrow]")):
         with pytest.raises(nt.PrecisionError, match="strike is .* and has already lost digits"):
             nt.price(MODEL, 100.0, lost, 0.5)
 

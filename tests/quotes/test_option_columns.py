@@ -1,4 +1,4 @@
-"""Tables of every library as quotes: their columns by many names, dates, and one clear error for each fault."""
+"""Tables of every library as quotes: columns by many names, dates, and one clear error for each fault."""
 
 import chex
 import numpy as np

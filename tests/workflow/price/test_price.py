@@ -70,7 +70,7 @@ def results(tmp_path_factory):
     """Results of four snapshots from 2026-01-01 on, six hours apart, without any fit."""
     folder = tmp_path_factory.mktemp("price")
     archive = fakes.write_archive(folder / "archive", 4)
-    run(archive, folder / "out", fakes.fake_config(), fit=fakes.fake_fit)
+    run(archive, folder / "out", fakes.fake_config(models=["black"]), fit=fakes.fake_fit)
     return folder / "out"
 
 
@@ -86,7 +86,6 @@ def test_the_latest_fit_at_or_before_the_quote_date_counts(results):
         out = nt.price_table(results, TABLE, date=asked, underlying="ETH")
         expected = nt.price(nt.Black(sigma(results, fitted)), 100.0, STRIKE, 0.5, kind=TABLE["kind"])
         np.testing.assert_allclose(out["price_black"], expected, rtol=1e-15)
-        assert "price_svcj++" in out
     with pytest.raises(
         nt.DataError, match="no converged fit of ETH at or before 2025-.*first is of 2026-01-01"
     ):
