@@ -17,7 +17,7 @@ TABLE = pd.DataFrame(
     {"forward": 100.0, "strike": STRIKE, "maturity": 0.5, "kind": ["P", "C", "C"]}, index=[30, 10, 20]
 )
 MODEL = nt.Black(0.2)
-SURFACE = nt.SSVI(expiries=[0.5, 1.0], theta=[0.02, 0.04], rho=-0.4, eta=1.0, gamma=0.4)
+SURFACE = nt.SSVI(expiries=np.array([0.5, 1.0]), theta=np.array([0.02, 0.04]), rho=-0.4, eta=1.0, gamma=0.4)
 PRICES = nt.price(MODEL, 100.0, STRIKE, 0.5, kind=["P", "C", "C"])
 
 
@@ -116,7 +116,7 @@ def test_the_command_prices_every_row_of_a_file(monkeypatch, capsys, results, tm
         expected = nt.price(model, **terms, kind=eth["option_type"], settlement="coin")
         np.testing.assert_allclose(eth["price_black"], expected, rtol=1e-12)
     printed = capsys.readouterr().out
-    assert "ETH 2026-01-03 06:00  black 2026-01-01 18:00" in printed and "RMSE to mid unit" in printed
+    assert "ETH 2026-01-03 06:00 black 2026-01-01 18:00" in printed and "RMSE to mid unit" in printed
     assert "112 rows with prices in" in printed
 
 
