@@ -18,7 +18,7 @@ from jax.core import Tracer
 from ..errors import ArgumentError
 from ..precision import Precision, require_precision
 from ..times import years_to
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 from ..typing import Flags, Numbers, Real, Scalar, Values
 from .kinds import Kind, Settlement, call_flags
 
@@ -40,7 +40,7 @@ class Terms(NamedTuple):
 def terms(
     forward: Values | None,
     strike: Values | None,
-    maturity: Values | Instants | None,
+    maturity: Ends | None,
     kind: Kind = "call",
     discount: Values = 1.0,
     settlement: Settlement = "cash",

@@ -9,8 +9,10 @@ from ..errors import ArgumentError
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, terms
 from ..precision import Precision
+from ..quotes.option_columns import mid_prices, option_columns, terms_of
+from ..quotes.table import settlement_of
 from ..quotes.tables import AnyTable, is_frame
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 
 FirstTerm: TypeAlias = ArrayLike | AnyTable | None
 """The first term of options, the forward or the price; or a table that has all terms."""
@@ -22,7 +24,7 @@ def option_terms(
     settlement: Settlement = "cash",
     date: Instants | None = None,
     precision: Precision = "float64",
-    **given: ArrayLike | Instants | None,
+    **given: Ends | None,
 ) -> Terms:
     """Check and convert the terms of options, as `options.terms.terms` does; or read them from a table.
 
@@ -39,34 +41,33 @@ def option_terms(
         PrecisionError: As for `terms`.
     """
     if is_frame(forward):
-        arguments = table_arguments(cast(AnyTable, forward), date, kind=kind, **given)
-        return terms(**arguments, settlement=settlement, precision=precision)
+        arguments = table_arguments(cast(AnyTable, forward), settlement, date, kind=kind, **given)
+        return terms(**arguments, precision=precision)
     arguments = cast(dict[str, Any], given)
     numbers = cast(ArrayLike, forward)
     return terms(numbers, kind=kind, settlement=settlement, date=date, precision=precision, **arguments)
 
 
 def table_arguments(
-    table: AnyTable, date: Instants | None = None, **given: ArrayLike | Instants | None
+    table: AnyTable, settlement: Settlement, date: Instants | None = None, **given: Ends | None
 ) -> dict[str, Any]:
     """Read the arguments of a function of options from a table.
 
     Args:
         table: A table with the columns that `QuoteSurface.from_quotes` reads, of which prices and
             volatilities are not needed.
+        settlement: "coin", or "cash" to take the column settlement, and "cash" where there is none.
         date: The quote date; None takes the column date.
         given: Arguments beside the table, which are refused unless they are None or the default of kind and
             discount.
 
     Returns:
-        Arrays of shape (rows,): strike, maturity in years, kind, and either forward and discount, or spot,
-        rate and dividend where the table states these.
+        The settlement; and arrays of shape (rows,): strike, maturity in years, kind, and either forward and
+        discount, or spot, rate and dividend where the table states these.
 
     Raises:
         ArgumentError: The table lacks a column, or comes with an argument that it states.
     """
-    from ..quotes.option_columns import option_columns, terms_of
-
     stated = [f"{name}=" for name, value in given.items() if not _is_default(name, value)]
     if stated:
         raise ArgumentError(
@@ -75,7 +76,9 @@ def table_arguments(
         )
     columns = option_columns(table)
     column = terms_of(columns, date)
-    arguments = {"strike": column["strike"], "maturity": column["maturity"], "kind": column["is_call"]}
+    arguments: dict[str, Any] = {"strike": column["strike"], "maturity": column["maturity"]}
+    arguments |= {"kind": column["is_call"]}
+    arguments["settlement"] = settlement_of(columns, None if settlement == "cash" else settlement)
     if {"forward", "discount"} & set(columns):
         return arguments | {"forward": column["forward"], "discount": column["discount"]}
     names = {"spot", "rate", "dividend"} & set(columns)
@@ -88,8 +91,6 @@ def table_prices(table: AnyTable) -> np.ndarray:
     Raises:
         ArgumentError: The table has neither.
     """
-    from ..quotes.option_columns import mid_prices, option_columns
-
     prices = mid_prices(option_columns(table))
     if prices is None:
         raise ArgumentError("the table lacks the column price, or bid and ask; rename or add it.")

@@ -10,7 +10,7 @@ from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
 from ..options.kinds import Kind
 from ..options.terms import Terms
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 from ..typing import Flags, Real
 from .arguments import FirstTerm, option_terms
 from .engines.contour import Contour
@@ -21,7 +21,7 @@ def digital(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     *,
@@ -71,7 +71,7 @@ def distribution(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     *,
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,
@@ -116,7 +116,7 @@ def density(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     *,
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,

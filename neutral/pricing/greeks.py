@@ -16,7 +16,7 @@ from ..options.inversion import implied_stdev
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, settled, terms
 from ..quotes.tables import AnyTable, is_frame
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Numbers, Real
 from .arguments import FirstTerm, table_arguments
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus
@@ -54,7 +54,7 @@ def greeks(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -99,8 +99,8 @@ def greeks(
     if is_frame(forward):
         given = {"kind": kind, "discount": discount, "strike": strike, "maturity": maturity}
         given |= {"spot": spot, "rate": rate, "dividend": dividend}
-        arguments = table_arguments(cast(AnyTable, forward), date, **given)
-        return greeks(model, **arguments, settlement=settlement, engine=engine, order=order)
+        arguments = table_arguments(cast(AnyTable, forward), settlement, date, **given)
+        return greeks(model, **arguments, engine=engine, order=order)
     option = terms(
         forward=cast(ArrayLike | None, forward),
         strike=strike,

@@ -15,7 +15,7 @@ from ..numerics.buckets import call_on_grid
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, from_out_of_the_money, moneyness, settled
 from ..precision import Precision, require_precision
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Real
 from .arguments import FirstTerm, option_terms
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
@@ -34,7 +34,7 @@ def price(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -65,7 +65,8 @@ def price(
             with `date`, or spans of time; they become years by act/365, see `year_fraction`.
         kind: "call", "put", "C", "P", booleans (True = call), or an array of these.
         discount: Discount factors, > 0.
-        settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
+        settlement: "cash", or "coin": an inverse option, paid and priced in the underlying. A table may state
+            it in a column settlement.
         engine: Any engine; where None `Contour()`, whose error is below 1e-9 of the smaller of forward and
             strike (about 1e-16 for usual models), and far out of the money small relative to the price.
         spot: Spot, > 0; with `rate` and `dividend` it replaces forward and discount.
@@ -108,7 +109,7 @@ def price_info(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -158,7 +159,7 @@ def certify(
     model: AbstractFourierModel,
     forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",

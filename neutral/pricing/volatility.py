@@ -15,7 +15,7 @@ from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_i
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, check_aligned, moneyness, settled, terms
 from ..quotes.tables import AnyTable, is_frame
-from ..times.instants import Instants
+from ..times.instants import Ends, Instants
 from ..typing import Codes, Real
 from .arguments import FirstTerm, option_terms, table_arguments, table_prices
 
@@ -33,7 +33,7 @@ def implied_vol(
     price: FirstTerm,
     forward: ArrayLike | None = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -93,7 +93,7 @@ def implied_vol_info(
     price: FirstTerm,
     forward: ArrayLike | None = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -134,7 +134,7 @@ def implied_normal_vol(
     price: ArrayLike,
     forward: ArrayLike | None = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | Instants | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     *,
@@ -196,8 +196,8 @@ def _priced_options(
         check_aligned({"price": prices, **given})
         return prices, option_terms(kind=kind, settlement=settlement, date=date, **given)
     table = cast(AnyTable, price)
-    arguments = table_arguments(table, date, kind=kind, **given)
-    return table_prices(table), terms(**arguments, settlement=settlement)
+    arguments = table_arguments(table, settlement, date, kind=kind, **given)
+    return table_prices(table), terms(**arguments)
 
 
 def _invert(function: Callable[[Real, Terms], Tree], price: ArrayLike, option: Terms) -> Tree:

@@ -25,4 +25,4 @@ AnyTable: TypeAlias = Frame | Mapping[str, object]
 
 def is_frame(data: object) -> bool:
     """Whether an argument is a table or a mapping; unlike `frames.is_table` it loads no library."""
-    return isinstance(data, Mapping | Frame)
+    return isinstance(data, Mapping) or (hasattr(data, "filter") and hasattr(data, "join"))

@@ -18,6 +18,8 @@ EXPECTED = (
 Instants: TypeAlias = Values | Date | np.datetime64
 """A date or a time: text such as "2026-03-27" or "2026-03-27T08:00Z", an object of datetime, numpy or pandas;
 or an array or column of them. A time without a zone is in UTC; a date is midnight."""
+Ends: TypeAlias = Instants | timedelta | np.timedelta64
+"""Ends of periods: dates or times; spans of time; or texts such as "3m". Maturities may be numbers too."""
 
 
 def as_instants(name: str, values: Instants) -> np.ndarray:
@@ -39,7 +41,7 @@ def as_instants(name: str, values: Instants) -> np.ndarray:
     return np.array(instants, INSTANT).reshape(raw.shape)
 
 
-def ends_of(name: str, values: Instants, start: np.ndarray) -> np.ndarray:
+def ends_of(name: str, values: Ends, start: np.ndarray) -> np.ndarray:
     """Convert expiries to instants: dates and times, spans of time, and tenors, which count from the start.
 
     Args:

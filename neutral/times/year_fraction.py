@@ -10,14 +10,14 @@ from ..errors import ArgumentError
 from ..typing import Values
 from .calendars import Calendar, business_days
 from .day_counts import BUSINESS_DAYS_A_YEAR, DAYS_A_YEAR, DayCount, day_count_named
-from .instants import Instants, as_instants, ends_of, has_time, is_missing
+from .instants import Ends, Instants, as_instants, ends_of, has_time, is_missing
 
 _NUMBERS = "biufc"  # kinds of numpy dtypes
 
 
 def year_fraction(
     start: Instants,
-    end: Instants,
+    end: Ends,
     day_count: str = "ACT/365F",
     *,
     calendar: Calendar | None = None,
@@ -56,7 +56,7 @@ def year_fraction(
     return _years(first, last, rule, calendar)
 
 
-def years_to(maturity: Values | Instants, date: Instants | None = None, name: str = "maturity") -> Values:
+def years_to(maturity: Ends, date: Instants | None = None, name: str = "maturity") -> Values:
     """Return maturities as years, act/365; numbers stay as they are.
 
     Args:

@@ -62,6 +62,14 @@ def test_a_table_has_all_terms(library):
     np.testing.assert_allclose(info.price, nt.price(MODEL, FORWARD, STRIKE, T, **arguments), rtol=1e-13)
 
 
+def test_the_settlement_of_a_table_counts():
+    coin = TABLE.assign(settlement="coin")
+    expected = nt.price(MODEL, FORWARD, STRIKE, T, KIND, DISCOUNT, "coin")
+    np.testing.assert_allclose(nt.price(MODEL, coin), expected, rtol=1e-13)
+    np.testing.assert_allclose(nt.price(MODEL, TABLE, settlement="coin"), expected, rtol=1e-13)
+    np.testing.assert_allclose(nt.implied_vol(coin.assign(price=expected)), 0.2, rtol=1e-12)
+
+
 def test_greeks_of_a_table_of_spots_are_in_the_spot():
     greeks = nt.greeks(MODEL, TABLE)
     expected = nt.greeks(MODEL, strike=STRIKE, maturity=T, kind=KIND, **CARRY)
