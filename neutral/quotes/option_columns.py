@@ -169,8 +169,8 @@ def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.nd
         )
     if date is None and values.dtype.kind in "OTM":
         raise ArgumentError(
-            f"the column {name} has dates or tenors, and the quote date is missing; add a column date, as with "
-            "table.assign(date='2026-01-14'), or pass date=."
+            f"the column {name} has dates or tenors, and the quote date is missing; add a column date, as "
+            "with table.assign(date='2026-01-14'), or pass date=."
         )
     return np.asarray(years_to(values, date, name), float)
 

@@ -86,7 +86,8 @@ def checked(
             raise ArgumentError(
                 f"vol must be finite and >= 0 (0.2 for 20 %), got {first} ({wrong.sum()} such values)."
             )
-    columns = (numbers, spot, strike, maturity, rate, dividend, plain.is_call)
+    carry = [as_numbers(n, x) for n, x in (("spot", spot), ("rate", rate), ("dividend", dividend))]
+    columns = (numbers, carry[0], plain.strike, plain.maturity, *carry[1:], plain.is_call)
     try:
         first, *arrays, flags = as_float64(*columns)
     except ValueError as error:
