@@ -84,8 +84,8 @@ def terms(
     if settlement not in ("cash", "coin"):
         raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
     if strike is None or maturity is None:
-        missing = "strike" if strike is None else "maturity"
-        raise ArgumentError(f"{missing} is missing, or is None; pass numbers.")
+        absent = "strike" if strike is None else "maturity"
+        raise ArgumentError(f"{absent} is missing, or is None; pass numbers.")
     values = {"forward": forward, "strike": strike, "maturity": maturity, "discount": discount}
     values |= {"spot": spot, "rate": rate, "dividend": dividend}
     values = {name: value for name, value in values.items() if value is not None}
@@ -185,7 +185,7 @@ def check_aligned(columns: Mapping[str, object]) -> None:
         ArgumentError: Two columns of one length have different indexes; the message names them.
     """
     indexes: dict[str, Any] = {
-        name: column.index
+        name: getattr(column, "index")  # noqa: B009 - of pandas, which this module does not import
         for name, column in columns.items()
         if hasattr(column, "iloc") and hasattr(column, "index")
     }

@@ -166,8 +166,8 @@ def implied_normal_vol(
         PrecisionError: double precision is off.
     """
     if strike is None or (forward is None and spot is None):
-        missing = "strike" if strike is None else "forward"
-        raise ArgumentError(f"{missing} is missing, or is None; pass numbers.")
+        absent = "strike" if strike is None else "forward"
+        raise ArgumentError(f"{absent} is missing, or is None; pass numbers.")
     check_aligned({"price": price, "forward": forward, "strike": strike, "maturity": maturity})
     # the formula admits any sign, which `terms` does not
     option = terms(

@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -83,23 +83,23 @@ def tables_by_surface(table: AnyTable) -> dict[object, AnyTable]:
         ArgumentError: A row has no surface.
     """
     names = [str(name) for name in (table if isinstance(table, Mapping) else getattr(table, "columns", []))]
-    if SURFACE not in names and hasattr(table, "column_names"):
-        names = list(table.column_names)  # pyarrow
+    if SURFACE not in names:
+        names = list(getattr(table, "column_names", []))  # pyarrow
     if SURFACE not in names:
         return {"": table}
     from .frames import pandas_frame  # loads pandas
 
     frame = pandas_frame(table)
-    if frame[SURFACE].isna().any():
+    if bool(frame[SURFACE].isna().any()):
         raise ArgumentError(f"the column {SURFACE} must name the surface of every row; fill what is missing.")
     return {name: part for name, part in frame.groupby(SURFACE, sort=False)}
 
 
-def _named(quotes: ManySurfaces, caller: str) -> Mapping[object, OneSurface]:
+def _named(quotes: ManySurfaces, caller: str) -> Mapping[Any, OneSurface]:
     """Return the surfaces or tables with the name or number of each."""
     by_name = isinstance(quotes, Mapping)
     if by_name and all(isinstance(x, QuoteSurface) or is_frame(x) for x in quotes.values()):
-        return cast(Mapping[object, OneSurface], quotes)
+        return cast(Mapping[Any, OneSurface], quotes)
     if is_frame(quotes):
         parts = tables_by_surface(cast(AnyTable, quotes))
         if "" in parts:
@@ -110,7 +110,7 @@ def _named(quotes: ManySurfaces, caller: str) -> Mapping[object, OneSurface]:
         return parts
     if not isinstance(quotes, Iterable) or isinstance(quotes, str):
         raise ArgumentError(_no_surface(caller, quotes))
-    return dict(enumerate(quotes))
+    return dict(enumerate(cast(Iterable[OneSurface], quotes)))
 
 
 def _surface(name: object, quotes: OneSurface, caller: str) -> QuoteSurface:

@@ -37,7 +37,7 @@ def business_days(first: np.ndarray, last: np.ndarray, calendar: Calendar) -> np
     begin = np.where(known, first, today).astype("datetime64[D]")
     end = np.where(known, last, today).astype("datetime64[D]")
     if not isinstance(calendar, str):
-        holidays = as_instants("calendar", list(calendar)).astype("datetime64[D]")
+        holidays = as_instants("calendar", np.array(calendar, object)).astype("datetime64[D]")
         earlier = np.minimum(begin, end)
         return np.sign((end - begin).astype(int)) * np.busday_count(
             earlier, np.maximum(begin, end), holidays=holidays

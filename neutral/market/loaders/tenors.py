@@ -1,5 +1,7 @@
 """Reads the tenors of a file of foreign-exchange volatilities as dates of expiry."""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,8 @@ def expiry_of(tenor: str, start: pd.Timestamp, dated: bool = True) -> pd.Timesta
     Raises:
         ArgumentError: As for `end_of_tenor`.
     """
-    return pd.Timestamp(end_of_tenor(tenor, start.to_pydatetime(warn=False), dated)).as_unit("us")
+    end = pd.Timestamp(end_of_tenor(tenor, start.to_pydatetime(warn=False), dated))
+    return cast(pd.Timestamp, end).as_unit("us")
 
 
 def expiries(rows: pd.DataFrame, start: pd.Timestamp, dated: bool) -> tuple[pd.Series, np.ndarray]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ... import durable
 from ...errors import ArgumentError, DataError, NeutralError
+from ...market.quotes import column
 from ...times import minute_text
 from ..calibrate.config import Config, shipped_config
 from ..config import Document, validated
@@ -86,7 +87,7 @@ def _priced(market: Market, models: dict[str, FittedModel]) -> PricedMarket:
     frame = frame.sort_values(["expiry_datetime", "strike", "option_type"], kind="stable", ignore_index=True)
     settlement = market.frame["settlement"].iloc[0]
     unit = market.underlying if settlement == "coin" else CASH
-    numbers = {name: _positive(frame[name]) for name in ("strike", "forward", "discount")}
+    numbers = {name: _positive(column(frame, name)) for name in ("strike", "forward", "discount")}
     time = "variance_time" if "variance_time" in frame else "maturity"  # by which the models were fitted
     terms = numbers | {"maturity": frame[time].to_numpy(float), "is_call": frame["kind"].to_numpy(bool)}
     kept = frame[[name for name in COLUMNS if name in frame]].assign(unit=unit, refused=frame["refused"])
@@ -143,7 +144,7 @@ def summary(priced: list[PricedMarket]) -> str:
         for name, fit in market.models.items():
             lines.append({"market": title, "model": name} | _line(market, name, fit))
     frame = pd.DataFrame(lines, columns=pd.Index(["market", "model", *_HEADINGS, "reason"]))
-    if not frame["reason"].notna().any():
+    if bool(frame["reason"].isna().all()):
         frame = frame.drop(columns="reason")
     return frame.to_string(index=False, na_rep="-", max_colwidth=80)
 
@@ -155,7 +156,7 @@ def _line(market: PricedMarket, name: str, fit: FittedModel) -> dict[str, Any]:
     """Return the measurements of one model on one market; inside and RMSE are over quotes not refused."""
     rows = market.rows
     prices = rows[f"price_{name}"].to_numpy(float)
-    bid, ask = (rows[column].to_numpy(float) for column in ("bid_price", "ask_price"))
+    bid, ask = (column(rows, side).to_numpy(float) for side in ("bid_price", "ask_price"))
     used = np.isfinite(prices) & (rows["refused"].to_numpy(object) == "")
     error = (prices - 0.5 * (bid + ask))[used]
     inside = ((bid <= prices) & (prices <= ask))[used]

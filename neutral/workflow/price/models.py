@@ -12,6 +12,8 @@ import pandas as pd
 
 from ...calibration import CalibrationResult
 from ...errors import ArgumentError, DataError
+from ...market.loaders.option_table import rows_where
+from ...market.quotes import column
 from ...models import AbstractFourierModel
 from ...surfaces import VolSurface
 from ...times import time_text
@@ -70,17 +72,16 @@ class StoredFits:
         names = sorted(self.fits["currency"].unique())
         if underlying is None and len(names) != 1:
             raise ArgumentError(f"{self.folder} has fits of {', '.join(names)}; choose one with underlying=.")
-        chosen = self.fits[self.fits["currency"] == (underlying or names[0])]
-        if chosen.empty:
+        chosen = rows_where(self.fits, self.fits["currency"] == (underlying or names[0]))
+        if not len(chosen):
             raise DataError(f"{self.folder} has no converged fit of {underlying}; it has {', '.join(names)}.")
-        earlier = chosen if time is None else chosen[chosen["time"] <= pd.Timestamp(time)]
-        if earlier.empty:
-            first = time_text(chosen["time"].min())
+        earlier = chosen if time is None else rows_where(chosen, chosen["time"] <= pd.Timestamp(time))
+        if time is not None and not len(earlier):
             raise DataError(
-                f"{self.folder} has no converged fit of {underlying} at or before {time_text(time)}; the "
-                f"first is of {first}."
+                f"{self.folder} has no converged fit of {underlying or names[0]} at or before "
+                f"{time_text(time)}; the first is of {time_text(column(chosen, 'time').min())}."
             )
-        latest = earlier.sort_values("time", kind="stable").groupby("model").tail(1)
+        latest = earlier.sort_values(by="time", kind="stable").groupby("model").tail(1)
         rows = cast(list[dict[str, Any]], latest.to_dict("records"))
         found = {row["model"]: FittedModel(model_of(row["model"], _filled(row)), row["time"]) for row in rows}
         return {name: found[name] for name in RECIPES if name in found}

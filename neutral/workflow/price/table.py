@@ -1,9 +1,9 @@
 """`price_table`: adds to a table of options a column of prices for each model."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ...models import AbstractFourierModel
 from ...options import black
@@ -54,10 +54,15 @@ def price_table(
     columns = option_columns(table)
     terms = terms_of(columns, date)
     in_unit = settlement_of(columns, settlement)
-    quoted = columns.get("date") if date is None else date
-    days = np.array([]) if quoted is None else np.ravel(as_instants("date", quoted))
-    last = None if days.size == 0 else pd.Timestamp(days.max(), tz="UTC")
+    last = _last_date(columns.get("date") if date is None else date)
     return with_columns(table, price_columns(model_source(models).at(underlying, last), terms, in_unit))
+
+
+def _last_date(dates: Instants | None) -> datetime | None:
+    """Return the last quote date, UTC; None where there is none."""
+    times = np.array([], "datetime64[us]") if dates is None else np.ravel(as_instants("date", dates))
+    known = times[~np.isnat(times)]
+    return known.max().item().replace(tzinfo=UTC) if known.size else None
 
 
 def price_columns(
@@ -82,7 +87,7 @@ def prices(
     model: AbstractFourierModel | VolSurface, terms: dict[str, np.ndarray], settlement: Settlement
 ) -> np.ndarray:
     """Return the prices of a model or surface, shape (rows,); the arguments are those of `price_columns`."""
-    arguments = {name: terms[name] for name in ("forward", "strike", "maturity", "discount")}
+    arguments: dict[str, Any] = {name: terms[name] for name in ("forward", "strike", "maturity", "discount")}
     if not isinstance(model, VolSurface):
         return np.asarray(price(model, **arguments, kind=terms["is_call"], settlement=settlement))
     option = checked_terms(**arguments, kind=terms["is_call"], settlement=settlement)

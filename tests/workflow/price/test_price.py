@@ -100,7 +100,7 @@ def command(monkeypatch, *arguments: object) -> int:
     monkeypatch.setattr(sys, "argv", ["neutral", "price", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
         cli.main()
-    return stop.value.code or 0
+    return int(stop.value.code or 0)
 
 
 def test_the_command_prices_every_row_of_a_file(monkeypatch, capsys, results, tmp_path):
