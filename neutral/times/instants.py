@@ -3,7 +3,7 @@
 import reprlib
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
@@ -56,7 +56,7 @@ def ends_of(name: str, values: Ends, start: np.ndarray) -> np.ndarray:
     if raw.dtype.kind == "m":
         return start + raw.astype("timedelta64[us]")
     if raw.dtype.kind not in "OUT":
-        return as_instants(name, values)
+        return as_instants(name, cast(Instants, values))
     try:
         pairs = np.broadcast(raw, start)
     except ValueError:

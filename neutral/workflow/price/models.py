@@ -72,10 +72,10 @@ class StoredFits:
         names = sorted(self.fits["currency"].unique())
         if underlying is None and len(names) != 1:
             raise ArgumentError(f"{self.folder} has fits of {', '.join(names)}; choose one with underlying=.")
-        chosen = rows_where(self.fits, self.fits["currency"] == (underlying or names[0]))
+        chosen = rows_where(self.fits, column(self.fits, "currency") == (underlying or names[0]))
         if not len(chosen):
             raise DataError(f"{self.folder} has no converged fit of {underlying}; it has {', '.join(names)}.")
-        earlier = chosen if time is None else rows_where(chosen, chosen["time"] <= pd.Timestamp(time))
+        earlier = chosen if time is None else rows_where(chosen, column(chosen, "time") <= pd.Timestamp(time))
         if time is not None and not len(earlier):
             raise DataError(
                 f"{self.folder} has no converged fit of {underlying or names[0]} at or before "
