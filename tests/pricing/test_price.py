@@ -108,7 +108,7 @@ def test_settlements_and_spot_agree():
         ({"rate": 0.1}, "need spot="),
         ({"model": Heston}, "a model with its parameters"),
         ({"precision": "half"}, "'float64' or 'float32'"),
-        ({"maturity": np.float32(1.0)}, "maturity is float32"),
+        ({"maturity": np.array([1.0], np.float32)}, "maturity is float32"),
     ],
 )
 @pytest.mark.mistyped
