@@ -56,6 +56,7 @@ from .market import load_surface as load_surface
 from .market import open_source as open_source
 from .market import prepare as prepare
 from .market import strike_from_delta as strike_from_delta
+from .ml.synthetic_quotes import synthetic_quotes as synthetic_quotes
 from .models import NIG as NIG
 from .models import SVCJ as SVCJ
 from .models import AbstractFourierModel as AbstractFourierModel
@@ -114,6 +115,8 @@ from .surfaces import fit_surface as fit_surface
 from .surfaces import fit_surface_batch as fit_surface_batch
 from .surfaces import strike_at_delta as strike_at_delta
 from .surfaces import variance_swap as variance_swap
+from .times.year_fraction import year_fraction as year_fraction
+from .workflow.price.table import price_table as price_table
 
 __all__: list[str]
 __version__: str

@@ -31,7 +31,8 @@ def require_precision(precision: Precision, **arrays: object) -> type:
 
     Args:
         precision: "float64", or "float32" where its error of about 1e-6 of the forward is acceptable.
-        arrays: Inputs by name. Arrays of float32 or float16 are refused in double precision.
+        arrays: Inputs by name. Arrays and columns of float32 or float16 are refused in double precision;
+            single numbers of NumPy are accepted.
 
     Returns:
         `numpy.float64` or `numpy.float32`.
@@ -53,8 +54,10 @@ def require_precision(precision: Precision, **arrays: object) -> type:
             "Prices in float32 lose about 10 of 16 digits; precision='float32' accepts that."
         )
     for name, value in arrays.items():
-        dtype = getattr(value, "dtype", None)
-        if str(dtype).lower() in ("float32", "float16"):  # those of pandas have capitals
+        dtype = getattr(value, "dtype", getattr(value, "type", None))  # columns of Arrow have a type
+        # those of pandas have capitals, and the pyarrow columns of pandas a suffix
+        lost = str(dtype).lower().split("[")[0] in ("float32", "float16", "float", "halffloat")
+        if lost and not isinstance(value, np.generic):
             raise PrecisionError(
                 f"{name} is {dtype} and has already lost digits. Pass float64 "
                 "(after neutral.enable_x64()), or set precision='float32'."

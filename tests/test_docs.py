@@ -17,6 +17,7 @@ PAGES = [
     "README.md",
     "docs/index.md",
     pytest.param("docs/guide.md", marks=pytest.mark.slow),
+    pytest.param("docs/tables.md", marks=pytest.mark.slow),
     "docs/models.md",
     "docs/market_data.md",
     pytest.param("docs/time.md", marks=pytest.mark.slow),

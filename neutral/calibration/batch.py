@@ -9,11 +9,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..pricing import AbstractGridEngine
-from ..quotes.stack import stack
-from ..quotes.surface import QuoteSurface
+from ..quotes.given_surfaces import ManySurfaces, quote_surfaces
 from ..typing import Numbers
 from .coordinates import Bounds
 from .losses import Loss
@@ -31,7 +29,7 @@ PROGRAMS = Programs()  # the programs of all callers that pass none
 
 def calibrate_batch(
     recipe: Recipe,
-    surfaces: QuoteSurface | Sequence[QuoteSurface],
+    surfaces: ManySurfaces,
     engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Prior | None = None,
@@ -52,7 +50,9 @@ def calibrate_batch(
 
     Args:
         recipe: A model class, `Shifted` of one, or a model, from which the fits then start.
-        surfaces: A stack of surfaces, or a sequence of them, padded to a common bucket.
+        surfaces: A stack of surfaces; a sequence or a mapping of surfaces or tables, which are padded to a
+            common bucket; or one table with the column `surface`, whose distinct values name the surfaces in
+            the order in which they first occur. Tables are those of `QuoteSurface.from_quotes`.
         engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list; a `center` may have a leading axis of surfaces.
@@ -79,7 +79,7 @@ def calibrate_batch(
         ArgumentError: an argument is wrong; a problem with one surface is the status of its fit instead.
         PrecisionError: double precision is off.
     """
-    surfaces = _stacked(surfaces)
+    surfaces = quote_surfaces(surfaces, "calibrate_batch")
     request = Request.of(
         recipe,
         surfaces,
@@ -99,7 +99,7 @@ def calibrate_batch(
 
 def prepare_batch(
     recipe: Recipe,
-    surfaces: QuoteSurface | Sequence[QuoteSurface],
+    surfaces: ManySurfaces,
     *,
     starts: Sequence[AbstractFourierModel] | None = None,
     chunk: int | None = None,
@@ -120,7 +120,7 @@ def prepare_batch(
         ArgumentError: an argument is wrong.
         PrecisionError: double precision is off.
     """
-    surfaces = _stacked(surfaces)
+    surfaces = quote_surfaces(surfaces, "prepare_batch")
     request = Request.of(recipe, surfaces, **options)
     first = next(_chunks(request.lanes(surfaces, starts), chunk))
     (PROGRAMS if programs is None else programs).prepare(_on_host(request.shared()), first)
@@ -154,17 +154,6 @@ def solve_batch(
         results = list(pool.map(lambda chunk: jax.device_get(run(shared, chunk)), chunks))
     result = jax.tree.map(lambda *x: np.concatenate(x)[:count], *results)
     return dataclasses.replace(result, request=request.repeated(count))
-
-
-def _stacked(surfaces: QuoteSurface | Sequence[QuoteSurface]) -> QuoteSurface:
-    surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
-    if np.ndim(surfaces.t) != 2:
-        raise ArgumentError(
-            "calibrate_batch takes a stack or a sequence of surfaces, got a single one: use calibrate for it."
-        )
-    if not len(surfaces):
-        raise ArgumentError("calibrate_batch needs at least one surface, got a stack without any.")
-    return surfaces
 
 
 def _on_host(request: Request) -> Request:

@@ -7,12 +7,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from ..errors import ArgumentError, CalibrationError
+from ..errors import CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
 from ..pricing import AbstractGridEngine, price
+from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Real
 from .coordinates import Bounds
@@ -30,7 +30,7 @@ _solve = eqx.filter_jit(solve_lane)
 
 def calibrate(
     recipe: Recipe,
-    surface: QuoteSurface,
+    surface: OneSurface,
     engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Prior | None = None,
@@ -55,7 +55,8 @@ def calibrate(
     Args:
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a
             model, from which the fit then starts.
-        surface: Quotes of one surface.
+        surface: Quotes of one surface: a `QuoteSurface`, or a table of pandas, polars, pyarrow or another
+            library that `QuoteSurface.from_quotes` reads.
         engine: `Lewis`, `CarrMadan` or `COS` with their settings; `Lewis()` where None.
         loss: `Loss()` where None.
         prior: A `Tikhonov` and penalties, alone or in a list.
@@ -79,10 +80,7 @@ def calibrate(
         CalibrationError: `throw` is true and the fit has not converged.
         PrecisionError: double precision is off.
     """
-    if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
-        raise ArgumentError(
-            f"calibrate takes one QuoteSurface, got {surface!r}; use calibrate_batch for several surfaces."
-        )
+    surface = quote_surface(surface, "calibrate")
     request = Request.of(
         recipe,
         surface,

@@ -17,10 +17,13 @@ except ModuleNotFoundError as error:
     print("neutral: the command line needs typer; run pip install 'neutral[cli]'.", file=sys.stderr)
     raise SystemExit(2) from None
 
-from . import calibrate, cube, demo, pipeline, report, surface
+from . import calibrate, cube, demo, pipeline, price, report, surface
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (demo.demo, calibrate.calibrate, surface.surface, cube.cube, pipeline.pipeline, report.report):
+for command in (
+    *(demo.demo, calibrate.calibrate, price.price, surface.surface, cube.cube, pipeline.pipeline),
+    report.report,
+):
     app.command()(command)
 
 

@@ -1,7 +1,7 @@
 """Defines the options that commands share, and reads their values."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -174,6 +174,7 @@ def read_inputs(
     underlyings: list[str] | None,
     limit: int | None,
     changes: Mapping[str, Any],
+    default: "Callable[[str], Document] | None" = None,
 ) -> "Iterator[Market]":
     """Read the markets in files, and count the files on standard error as they are read.
 
@@ -184,6 +185,8 @@ def read_inputs(
         limit: The number of files to read, from the first one; None reads as many as the TOML file says, or
             else all.
         changes: As `reading_changes` returns them.
+        default: Returns the settings for a kind of file if there is no TOML file; None takes the shipped
+            ones.
 
     Returns:
         The markets in order, as `read_markets` gives them.
@@ -199,7 +202,7 @@ def read_inputs(
         underlyings = settings.data.listed
 
     def config_of(kind: str) -> "Document":
-        return (settings or shipped_config(kind)).replaced(**changes)
+        return (settings or (default or shipped_config)(kind)).replaced(**changes)
 
     reading = config_of("equity chain")
     return read_markets(

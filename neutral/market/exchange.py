@@ -1,6 +1,5 @@
 """Reads the days and hours of an exchange for a variance clock, from the package exchange_calendars."""
 
-import warnings
 from datetime import date as Date
 from datetime import time
 from functools import cache
@@ -8,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, NeutralError
+from ..errors import ArgumentError
+from ..times.calendars import exchange_calendar
 from .clock_times import WEEKDAYS
+
+OTHERWISE = "make the clock from holidays and a session of your own"
 
 
 @cache
@@ -26,7 +28,7 @@ def exchange_fields(name: str, first: Date, last: Date) -> dict[str, Any]:
             before.
         NeutralError: exchange_calendars is not installed.
     """
-    calendar = _calendar(name, first, last)
+    calendar = exchange_calendar(name, first, last, argument="exchange", otherwise=OTHERWISE)
     opening = calendar.open_times[-1][1]
     closing = calendar.close_times[-1][1]
     if calendar.open_offset or not opening < closing:
@@ -47,29 +49,6 @@ def exchange_fields(name: str, first: Date, last: Date) -> dict[str, Any]:
         "timezone": calendar.tz.key,
         "covers": (first, last),
     }
-
-
-def _calendar(name: str, first: Date, last: Date) -> Any:
-    """Return the calendar of an exchange."""
-    try:
-        import exchange_calendars
-        from exchange_calendars.errors import InvalidCalendarName
-    except ImportError:
-        raise NeutralError(
-            "calendars of exchanges need exchange_calendars: pip install 'neutral[calendars]'. Or make the "
-            "clock from holidays and a session of your own."
-        ) from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it uses what newer versions of pandas deprecate
-            return exchange_calendars.get_calendar(name, start=str(first), end=str(last))
-    except InvalidCalendarName as error:
-        raise ArgumentError(
-            f"exchange={name!r} is unknown; expected a name such as 'XNYS', of those that "
-            "exchange_calendars.get_calendar_names() lists."
-        ) from error
-    except ValueError as error:
-        raise ArgumentError(f"exchange={name!r}: {error}") from error
 
 
 def _early_closes(calendar: Any, closing: time) -> dict[Date, str]:

@@ -3,6 +3,7 @@
 from .cube_tests import CubeSummary as CubeSummary
 from .cube_tests import summarise_cube as summarise_cube
 from .synthetic_history import synthetic_history as synthetic_history
+from .synthetic_quotes import synthetic_quotes as synthetic_quotes
 from .vol_cube import CHANNELS as CHANNELS
 from .vol_cube import CubeGrid as CubeGrid
 from .vol_cube import Sample as Sample

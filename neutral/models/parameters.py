@@ -87,7 +87,8 @@ def as_parameter(x: object) -> Any:
     numbers = isinstance(x, np.ndarray | np.generic | float | int | list | tuple)
     if not numbers and not hasattr(x, "__array__"):
         return x  # a placeholder that a JAX transformation puts into the pytree
-    x = np.asarray(x, np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64)
+    is_single = isinstance(x, np.ndarray) and x.dtype == np.float32
+    x = np.asarray(x, np.float32 if is_single else np.float64)
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
 

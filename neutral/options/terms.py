@@ -6,7 +6,10 @@ numbers refer to docs/mathematics.md.
 """
 
 import reprlib
-from typing import NamedTuple
+from collections.abc import Mapping
+from datetime import date as Date
+from datetime import timedelta
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +17,8 @@ from jax.core import Tracer
 
 from ..errors import ArgumentError
 from ..precision import Precision, require_precision
+from ..times import years_to
+from ..times.instants import Ends, Instants
 from ..typing import Flags, Numbers, Real, Scalar, Values
 from .kinds import Kind, Settlement, call_flags
 
@@ -35,7 +40,7 @@ class Terms(NamedTuple):
 def terms(
     forward: Values | None,
     strike: Values | None,
-    maturity: Values | None,
+    maturity: Ends | None,
     kind: Kind = "call",
     discount: Values = 1.0,
     settlement: Settlement = "cash",
@@ -43,14 +48,19 @@ def terms(
     spot: Values | None = None,
     rate: Values | None = None,
     dividend: Values | None = None,
+    date: Instants | None = None,
     precision: Precision = "float64",
+    missing: bool = True,
 ) -> Terms:
     """Check and convert the terms of options.
+
+    Arguments are numbers, arrays or columns of pandas, polars or Arrow. A missing number is nan.
 
     Args:
         forward: Forward of each option's expiry, > 0; None to compute it from `spot`, `rate` and `dividend`.
         strike: Strikes in the unit of the forward, > 0.
-        maturity: Years to expiry, >= 0.
+        maturity: Years to expiry, >= 0; or dates, times or tenors such as "3m", with `date`; or spans of time
+            (timedelta). All but numbers become years by act/365; see `neutral.year_fraction`.
         kind: "call", "put", an array of these, or a boolean array that is True for calls.
         discount: Discount factor of the payment currency to the expiry, > 0.
         settlement: "cash", or "coin" for inverse options, whose pay-off and price are in the underlying.
@@ -59,27 +69,32 @@ def terms(
         rate: Continuously compounded rate, 1/yr; 0 if None. It needs `spot`, and excludes `discount`.
         dividend: Continuous dividend or convenience yield, 1/yr; 0 if None. It needs `spot`, and excludes
             `forward`.
+        date: The quote date, from which maturities count that are dates or tenors.
         precision: Floating-point type to compute in.
+        missing: Whether numbers may be nan.
 
     Returns:
         The terms, in arrays of that type.
 
     Raises:
-        ArgumentError: a term is missing, not finite or of the wrong sign, two terms state the same, or the
-            shapes do not broadcast.
+        ArgumentError: a term is missing, infinite or of the wrong sign, two terms state the same, the
+            shapes do not broadcast, or columns of pandas have different indexes.
         PrecisionError: double precision is off.
     """
     if settlement not in ("cash", "coin"):
         raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
     if strike is None or maturity is None:
-        missing = "strike" if strike is None else "maturity"
-        raise ArgumentError(f"{missing} is missing, or is None; pass numbers.")
+        absent = "strike" if strike is None else "maturity"
+        raise ArgumentError(f"{absent} is missing, or is None; pass numbers.")
     values = {"forward": forward, "strike": strike, "maturity": maturity, "discount": discount}
     values |= {"spot": spot, "rate": rate, "dividend": dividend}
     values = {name: value for name, value in values.items() if value is not None}
+    check_aligned({**values, "kind": kind})
+    if not isinstance(maturity, Tracer | float):
+        values["maturity"] = years_to(maturity, date)
     dtype = require_precision(precision, **values)
     arrays = {name: as_numbers(name, value, dtype) for name, value in values.items()}
-    _check_signs(arrays)
+    _check_signs(arrays, missing)
     is_call = call_flags(kind)
     _check_shapes(arrays | {"kind": is_call})
     if spot is not None:
@@ -148,7 +163,7 @@ def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
         if isinstance(value, np.ma.MaskedArray):
             value = np.ma.filled(value.astype(dtype), np.nan)
         raw = np.asarray(value)
-        if raw.dtype.kind in "US" or (raw.dtype == object and any(isinstance(x, str) for x in raw.flat)):
+        if raw.dtype.kind in "USTMm" or (raw.dtype == object and any(map(_is_no_number, raw.flat))):
             raise TypeError
         return raw.astype(dtype, copy=False)
     except (TypeError, ValueError, OverflowError) as error:
@@ -156,15 +171,44 @@ def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
         raise ArgumentError(f"{name} must be numbers, got {type(value).__name__}: {shown}.") from error
 
 
+def _is_no_number(x: object) -> bool:
+    return isinstance(x, str | Date | timedelta)
+
+
+def check_aligned(columns: Mapping[str, object]) -> None:
+    """Refuse columns of pandas whose rows have different labels: they would be combined in the wrong order.
+
+    Args:
+        columns: Arguments by name; those that are no column of pandas do not matter.
+
+    Raises:
+        ArgumentError: Two columns of one length have different indexes; the message names them.
+    """
+    indexes: dict[str, Any] = {
+        name: getattr(column, "index")  # noqa: B009 - of pandas, which this module does not import
+        for name, column in columns.items()
+        if hasattr(column, "iloc") and hasattr(column, "index")
+    }
+    first = next(iter(indexes), "")
+    for name, index in indexes.items():
+        if index is not indexes[first] and len(index) == len(indexes[first]) and len(index) > 1:
+            if not index.equals(indexes[first]):
+                raise ArgumentError(
+                    f"the columns {first} and {name} have different indexes: their rows do not match; "
+                    f"align them, as with {name}.reindex({first}.index), or pass "
+                    f"{name}.to_numpy()."
+                )
+
+
 _SIGNS = {"forward": "> 0", "strike": "> 0", "maturity": ">= 0", "discount": "> 0", "spot": "> 0"}
 
 
-def _check_signs(arrays: dict[str, Numbers]) -> None:
+def _check_signs(arrays: dict[str, Numbers], missing: bool) -> None:
     for name, value in arrays.items():
         if isinstance(value, Tracer):
             continue
         rule = _SIGNS.get(name, "finite")
-        wrong = ~np.isfinite(value)
+        wrong = np.isinf(value) if missing else ~np.isfinite(value)
         if rule != "finite":
             wrong |= value < 0 if rule == ">= 0" else value <= 0
         if np.any(wrong):

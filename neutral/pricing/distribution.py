@@ -3,34 +3,46 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
 from ..options.kinds import Kind
-from ..options.terms import Terms, terms
+from ..options.terms import Terms
+from ..times.instants import Ends, Instants
 from ..typing import Flags, Real
+from .arguments import FirstTerm, option_terms
 from .engines.contour import Contour
 from .price import check_model, coordinates, normalised, plan_for, strikes_axis
 
 
 def digital(
     model: AbstractFourierModel,
-    forward: ArrayLike,
-    strike: ArrayLike,
-    maturity: ArrayLike,
+    forward: FirstTerm = None,
+    strike: ArrayLike | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
+    *,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
+    date: Instants | None = None,
 ) -> Real:
     """Price of a cash-or-nothing option, which pays 1 if F_T > strike (call) or F_T < strike (put).
 
     Args:
         model: Any Fourier model.
-        forward: Forward, > 0; all array arguments broadcast.
+        forward: Forward, > 0, or a table of all terms, as in `price`; array arguments broadcast.
         strike: Strikes, > 0.
-        maturity: Years, > 0.
-        kind: "call", "put" or booleans (True = call).
+        maturity: Years, > 0, or dates or tenors, as in `price`.
+        kind: "call", "put", "C", "P", booleans (True = call), or an array of these.
         discount: Discount factors, > 0.
+        spot: Spot, > 0; with `rate` and `dividend` it replaces forward and discount.
+        rate: Continuous rate, 1/yr, with `spot`.
+        dividend: Continuous dividend yield, 1/yr, with `spot`.
+        date: The quote date, for maturities that are dates or tenors.
 
     Returns:
         Discount factor times the risk-neutral probability, in the broadcast shape. The smaller of the
@@ -40,21 +52,43 @@ def digital(
         ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
         PrecisionError: double precision is off.
     """
-    option = terms(forward, strike, maturity, kind, discount)
+    option = option_terms(
+        forward,
+        strike=strike,
+        maturity=maturity,
+        kind=kind,
+        discount=discount,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+        date=date,
+    )
     model = check_model(model, "float64")
     return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, strikes_axis(option))
 
 
 def distribution(
-    model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, maturity: ArrayLike
+    model: AbstractFourierModel,
+    forward: FirstTerm = None,
+    strike: ArrayLike | None = None,
+    maturity: Ends | None = None,
+    *,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
+    date: Instants | None = None,
 ) -> Real:
     """Risk-neutral probability of F_T <= strike.
 
     Args:
         model: Any Fourier model.
-        forward: Forward, > 0; array arguments broadcast.
+        forward: Forward, > 0, or a table of all terms, as in `price`; array arguments broadcast.
         strike: Strikes, > 0.
-        maturity: Years, > 0.
+        maturity: Years, > 0, or dates or tenors, as in `price`.
+        spot: Spot, > 0; with `rate` and `dividend` it replaces the forward.
+        rate: Continuous rate, 1/yr, with `spot`.
+        dividend: Continuous dividend yield, 1/yr, with `spot`.
+        date: The quote date, for maturities that are dates or tenors.
 
     Returns:
         Probabilities in the broadcast shape. The smaller of the probabilities above and below the strike
@@ -64,17 +98,42 @@ def distribution(
         ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
         PrecisionError: double precision is off.
     """
-    return digital(model, forward, strike, maturity, "put")
+    option = option_terms(
+        forward,
+        strike=strike,
+        maturity=maturity,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+        date=date,
+    )
+    below = option._replace(is_call=np.asarray(False), discount=np.asarray(1.0))
+    model = check_model(model, "float64")
+    return call_on_grid(lambda *x: _digital(model, Terms(*x)), below, strikes_axis(below))
 
 
-def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, maturity: ArrayLike) -> Real:
+def density(
+    model: AbstractFourierModel,
+    forward: FirstTerm = None,
+    strike: ArrayLike | None = None,
+    maturity: Ends | None = None,
+    *,
+    spot: ArrayLike | None = None,
+    rate: ArrayLike | None = None,
+    dividend: ArrayLike | None = None,
+    date: Instants | None = None,
+) -> Real:
     """Risk-neutral density of F_T at `strike`, per unit of the forward (Breeden and Litzenberger 1978).
 
     Args:
         model: Any Fourier model.
-        forward: Forward, > 0; array arguments broadcast.
+        forward: Forward, > 0, or a table of all terms, as in `price`; array arguments broadcast.
         strike: Points at which to evaluate the density, > 0.
-        maturity: Years, > 0.
+        maturity: Years, > 0, or dates or tenors, as in `price`.
+        spot: Spot, > 0; with `rate` and `dividend` it replaces the forward.
+        rate: Continuous rate, 1/yr, with `spot`.
+        dividend: Continuous dividend yield, 1/yr, with `spot`.
+        date: The quote date, for maturities that are dates or tenors.
 
     Returns:
         The second derivative of the undiscounted call in the strike, in the broadcast shape, with relative
@@ -84,7 +143,15 @@ def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, 
         ArgumentError: an argument is outside its domain, or the shapes do not broadcast.
         PrecisionError: double precision is off.
     """
-    option = terms(forward, strike, maturity)
+    option = option_terms(
+        forward,
+        strike=strike,
+        maturity=maturity,
+        spot=spot,
+        rate=rate,
+        dividend=dividend,
+        date=date,
+    )
     model = check_model(model, "float64")
     return call_on_grid(lambda *x: _density(model, Terms(*x)), option, strikes_axis(option))
 

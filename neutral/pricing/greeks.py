@@ -1,7 +1,7 @@
 """Greeks by automatic differentiation through the engine."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -15,7 +15,10 @@ from ..options import black
 from ..options.inversion import implied_stdev
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, settled, terms
+from ..quotes.tables import AnyTable, is_frame
+from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Numbers, Real
+from .arguments import FirstTerm, table_arguments
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus
 from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
 
@@ -49,9 +52,9 @@ class Greeks(eqx.Module):
 
 def greeks(
     model: AbstractFourierModel,
-    forward: ArrayLike | None = None,
+    forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -61,15 +64,18 @@ def greeks(
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,
     dividend: ArrayLike | None = None,
+    date: Instants | None = None,
 ) -> Greeks:
     """Greeks of European options under a model, by automatic differentiation of the price integral.
 
     Args:
         model: Any Fourier model.
-        forward: Forward of each expiry, > 0, as in `price`.
+        forward: Forward of each expiry, > 0, or a table, as in `price`. With a table of spot, rate and
+            dividend the Greeks are those of these arguments.
         strike: Strikes, > 0.
-        maturity: Years to expiry, >= 0; at 0 the Greeks are derivatives of the intrinsic value.
-        kind: "call", "put" or booleans (True = call).
+        maturity: Years to expiry, >= 0, or dates or tenors, as in `price`; at 0 the Greeks are derivatives of
+            the intrinsic value.
+        kind: "call", "put", "C", "P", booleans (True = call), or an array of these.
         discount: Discount factors.
         settlement: "cash", or "coin" for inverse options.
         engine: Any engine; `Contour()` where None.
@@ -77,6 +83,7 @@ def greeks(
         spot: Spot; delta, gamma and speed are then derivatives in the spot, and `forward` may be omitted.
         rate: Continuous rate, 1/yr, with `spot`; theta is then at fixed spot, rate and dividend.
         dividend: Continuous dividend yield, 1/yr, with `spot`.
+        date: The quote date, for maturities that are dates or tenors.
 
     Returns:
         A `Greeks`; `.parameters["kappa"]` is the derivative in the model's parameter kappa. All numbers of an
@@ -89,8 +96,13 @@ def greeks(
     unknown = [name for name in order if name not in ORDERS]
     if unknown:
         raise ArgumentError(f"order accepts {', '.join(ORDERS)}; got {', '.join(map(repr, unknown))}.")
+    if is_frame(forward):
+        given = {"kind": kind, "discount": discount, "strike": strike, "maturity": maturity}
+        given |= {"spot": spot, "rate": rate, "dividend": dividend}
+        arguments = table_arguments(cast(AnyTable, forward), settlement, date, **given)
+        return greeks(model, **arguments, engine=engine, order=order)
     option = terms(
-        forward=forward,
+        forward=cast(ArrayLike | None, forward),
         strike=strike,
         maturity=maturity,
         kind=kind,
@@ -99,6 +111,7 @@ def greeks(
         spot=spot,
         rate=rate,
         dividend=dividend,
+        date=date,
     )
     model = check_model(model, "float64")
     underlying = option.forward if spot is None else as_numbers("spot", spot)

@@ -13,9 +13,11 @@ from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
 from ..numerics.buckets import call_on_grid
 from ..options.kinds import Kind, Settlement
-from ..options.terms import Terms, from_out_of_the_money, moneyness, settled, terms
+from ..options.terms import Terms, from_out_of_the_money, moneyness, settled
 from ..precision import Precision, require_precision
+from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Real
+from .arguments import FirstTerm, option_terms
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
 from .engines.certify import Certify
 from .engines.contour import Contour
@@ -30,9 +32,9 @@ class Certified(NamedTuple):
 
 def price(
     model: AbstractFourierModel,
-    forward: ArrayLike | None = None,
+    forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -41,9 +43,14 @@ def price(
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,
     dividend: ArrayLike | None = None,
+    date: Instants | None = None,
     precision: Precision = "float64",
 ) -> Real:
-    """Price of European options under a model; array arguments broadcast.
+    """Price of European options under a model.
+
+    Arguments are numbers, arrays, or columns of pandas, polars or Arrow, and broadcast. Or a table has all
+    terms: `price(model, table)` has one price per row. Results are arrays, whatever library the columns are
+    of; `price_table` adds prices to a table. A missing number gives nan.
 
     Where the maturity is constant along the last axis (such as maturities of shape (10, 1) and strikes of
     shape (10, 50)), engines that share work between strikes, such as `Lewis`, are faster. Prices are
@@ -51,23 +58,27 @@ def price(
 
     Args:
         model: Any Fourier model, such as `Heston(...)`.
-        forward: Forward of each expiry, > 0. It may be omitted if `spot` is an argument.
+        forward: Forward of each expiry, > 0. It may be omitted if `spot` is an argument. Or a table with the
+            columns that `QuoteSurface.from_quotes` reads, of which prices are not needed.
         strike: Strikes, > 0.
-        maturity: Years to expiry, >= 0; 0 gives the intrinsic value.
-        kind: "call", "put" or booleans (True = call).
+        maturity: Years to expiry, >= 0; 0 gives the intrinsic value. Or dates, times or tenors such as "3m",
+            with `date`, or spans of time; they become years by act/365, see `year_fraction`.
+        kind: "call", "put", "C", "P", booleans (True = call), or an array of these.
         discount: Discount factors, > 0.
-        settlement: "cash", or "coin": an inverse option, paid and priced in the underlying.
+        settlement: "cash", or "coin": an inverse option, paid and priced in the underlying. A table may state
+            it in a column settlement.
         engine: Any engine; where None `Contour()`, whose error is below 1e-9 of the smaller of forward and
             strike (about 1e-16 for usual models), and far out of the money small relative to the price.
         spot: Spot, > 0; with `rate` and `dividend` it replaces forward and discount.
         rate: Continuous rate, 1/yr, with `spot`.
         dividend: Continuous dividend yield, 1/yr, with `spot`.
+        date: The quote date, for maturities that are dates or tenors.
         precision: "float64", or "float32" for single precision.
 
     Returns:
         Prices of the broadcast shape, in the unit of the forward (cash) or in the underlying (coin). A price
-        is nan where an argument inside jit is outside its domain, where the default engine reaches no
-        accurate value, or where the engine refuses the option; `price_info` says which.
+        is nan where an argument is nan or, inside jit, outside its domain, where the default engine reaches
+        no accurate value, and where the engine refuses the option; `price_info` says which.
 
     Raises:
         ArgumentError: an argument is outside its domain, the shapes do not broadcast, or `engine` comes with
@@ -86,6 +97,7 @@ def price(
         spot=spot,
         rate=rate,
         dividend=dividend,
+        date=date,
         precision=precision,
     )
     if engine is not None:
@@ -95,9 +107,9 @@ def price(
 
 def price_info(
     model: AbstractFourierModel,
-    forward: ArrayLike | None = None,
+    forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -106,6 +118,7 @@ def price_info(
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,
     dividend: ArrayLike | None = None,
+    date: Instants | None = None,
     precision: Precision = "float64",
 ) -> PriceInfo:
     """Prices with a status and an estimate of the error of each.
@@ -120,7 +133,7 @@ def price_info(
         ArgumentError: as in `price`.
         PrecisionError: as in `price`.
     """
-    option = terms(
+    option = option_terms(
         forward=forward,
         strike=strike,
         maturity=maturity,
@@ -130,6 +143,7 @@ def price_info(
         spot=spot,
         rate=rate,
         dividend=dividend,
+        date=date,
         precision=precision,
     )
     model = check_model(model, precision)
@@ -143,9 +157,9 @@ def price_info(
 
 def certify(
     model: AbstractFourierModel,
-    forward: ArrayLike | None = None,
+    forward: FirstTerm = None,
     strike: ArrayLike | None = None,
-    maturity: ArrayLike | None = None,
+    maturity: Ends | None = None,
     kind: Kind = "call",
     discount: ArrayLike = 1.0,
     settlement: Settlement = "cash",
@@ -153,6 +167,7 @@ def certify(
     spot: ArrayLike | None = None,
     rate: ArrayLike | None = None,
     dividend: ArrayLike | None = None,
+    date: Instants | None = None,
 ) -> Certified:
     """Prices refined until they are stable, each with an upper bound on its true error.
 
@@ -179,6 +194,7 @@ def certify(
         spot=spot,
         rate=rate,
         dividend=dividend,
+        date=date,
     )
     return Certified(info.price, info.error_estimate)
 
@@ -212,7 +228,8 @@ def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option:
     if engine is None:
         return Contour()
     concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
-    return engine.prepare(model, np.asarray(option.maturity)) if concrete else engine
+    # a missing maturity gets no price; any number stands for it
+    return engine.prepare(model, np.nan_to_num(option.maturity, nan=1.0)) if concrete else engine
 
 
 def strikes_axis(option: Terms) -> int:
@@ -232,7 +249,7 @@ def price_grid(
     """`price_info` of options of shape (maturities, strikes), with one maturity along each row."""
     valid, k, t = coordinates(model, option)
     quadrature = normalised(model, k, t, engine, plan)
-    unit = settled(jnp.ones_like(k), option)
+    unit = jnp.where(valid, settled(jnp.ones_like(k), option), 1.0)
     value = unit * from_out_of_the_money(quadrature.value, k, option.is_call)
     # parity, units and the forward add rounding errors: in the money, on the scale of what parity adds
     added = jnp.where(option.is_call == (k < 0), jnp.maximum(1.0, jnp.exp(k)), 0.0)
@@ -245,7 +262,9 @@ def coordinates(model: AbstractFourierModel, option: Terms) -> tuple[Flags, Real
     """Flags of valid terms, log-forward moneyness k and maturities t; invalid terms get harmless values."""
     k = moneyness(option.forward, option.strike)
     valid = jnp.isfinite(k) & (option.maturity >= 0) & (option.discount > 0) & model.is_admissible()
-    return valid, jnp.where(valid, k, 0.0), jnp.where(jnp.all(valid, axis=-1), option.maturity[:, 0], 1.0)
+    # one valid option suffices: all options of a row have its maturity
+    t = jnp.where(jnp.any(valid, axis=-1), option.maturity[:, 0], 1.0)
+    return valid, jnp.where(valid, k, 0.0), t
 
 
 def quadrature_status(quadrature: Quadrature, k: Real, valid: Flags, engine: AbstractEngine) -> Codes:

@@ -5,34 +5,16 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from datetime import date as Date
-from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, cast
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """What tables of all libraries have in common, by which types tell them from other arguments."""
-
-    @property
-    def filter(self) -> Callable[..., object]:
-        """Select rows."""
-        ...
-
-    @property
-    def join(self) -> Callable[..., object]:
-        """Add the columns of another table."""
-        ...
-
-
-AnyTable: TypeAlias = Frame | Mapping[str, object]
-"""A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns."""
+from .tables import AnyTable as AnyTable
 
 
 def is_table(data: object) -> bool:
@@ -55,19 +37,52 @@ def pandas_frame(data: object) -> pd.DataFrame:
     Raises:
         ArgumentError: The data is no table, columns differ in length, or two columns have one name.
     """
-    native = _from_mapping(data) if isinstance(data, Mapping) else data
-    if isinstance(native, pd.DataFrame):
-        _check_names([str(name) for name in native.columns])
-        native = _with_index_levels(native)
-    table = nw.from_native(native, pass_through=True)
-    if isinstance(table, nw.LazyFrame):
-        table = table.collect()
-    if not isinstance(table, nw.DataFrame):
-        raise ArgumentError(
-            f"expected a table of pandas, polars, pyarrow or a mapping of columns, got {type(data).__name__}."
-        )
+    table = _table(data)
     columns = {str(name): _plain_column(table[name]) for name in table.columns}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(table)))
+
+
+def numpy_columns(data: object) -> dict[str, np.ndarray]:
+    """Convert the columns of a table to arrays of numpy, each of shape (rows,), by name.
+
+    Args:
+        data: As for `pandas_frame`.
+
+    Returns:
+        Numbers, booleans, times (datetime64[us], UTC), spans of time (timedelta64[us]) or objects that are
+        text. A missing value is nan, NaT or, in text, nan or None.
+
+    Raises:
+        ArgumentError: As for `pandas_frame`.
+    """
+    if isinstance(data, Mapping):
+        data = _from_mapping(data)
+    if isinstance(data, pd.DataFrame):  # the most frequent one takes no detour
+        frame = _checked(data)
+        return {str(name): _array(cast(pd.Series, frame[name])) for name in frame.columns}
+    table = _table(data)
+    return {str(name): _array(_plain_column(table[name])) for name in table.columns}
+
+
+def with_columns(data: AnyTable, columns: Mapping[str, np.ndarray]) -> Any:
+    """Return a table of the library of another one, with its index, and with further columns.
+
+    Args:
+        data: A table of pandas, polars, pyarrow or another library, or a mapping of columns.
+        columns: Arrays of shape (rows,), by name; a column that exists is replaced.
+
+    Returns:
+        A table of the same library; pandas for a mapping.
+    """
+    if isinstance(data, Mapping):
+        return _from_mapping(data).assign(**columns)
+    if isinstance(data, pd.DataFrame):
+        return data.assign(**columns)
+    table = nw.from_native(cast(Any, data))
+    if isinstance(table, nw.LazyFrame):
+        table = table.collect()
+    added = [nw.new_series(name, values, backend=table.implementation) for name, values in columns.items()]
+    return table.with_columns(*added).to_native()
 
 
 def table_sha256(frame: pd.DataFrame) -> str:
@@ -89,6 +104,31 @@ def table_sha256(frame: pd.DataFrame) -> str:
     return digest.hexdigest()
 
 
+def _table(data: object) -> "nw.DataFrame[Any]":
+    """Return a table as one of narwhals, with the named levels of a pandas index as columns."""
+    native = _from_mapping(data) if isinstance(data, Mapping) else data
+    if isinstance(native, pd.DataFrame):
+        native = _checked(native)
+    table = nw.from_native(native, pass_through=True)
+    if isinstance(table, nw.LazyFrame):
+        table = table.collect()
+    if not isinstance(table, nw.DataFrame):
+        raise ArgumentError(
+            f"expected a table of pandas, polars, pyarrow or a mapping of columns, got {type(data).__name__}."
+        )
+    return table
+
+
+def _array(values: pd.Series) -> np.ndarray:
+    """Convert a column of pandas to an array."""
+    if isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiubm":
+        return values.to_numpy()
+    plain = values if values.dtype == "str" else _plain_column(nw.from_native(values, series_only=True))
+    if isinstance(plain.dtype, pd.DatetimeTZDtype):
+        return plain.dt.tz_localize(None).to_numpy()
+    return plain.to_numpy(object) if plain.dtype == "str" else plain.to_numpy()
+
+
 def _is_frame(data: object) -> bool:
     return isinstance(data, nw.DataFrame | nw.LazyFrame)
 
@@ -100,13 +140,17 @@ def _from_mapping(columns: Mapping[str, object]) -> pd.DataFrame:
         if arrays:
             index = pd.RangeIndex(len(cast(list[object], next(iter(arrays.values())))))
             plain = {
-                name: list(cast(list[object], values)) if name in arrays else values
-                for name, values in columns.items()
+                name: _unlabelled(values) if name in arrays else values for name, values in columns.items()
             }
             return pd.DataFrame(plain, index=index)
         return pd.DataFrame({name: [value] for name, value in columns.items()})
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"the columns do not make a table: {error}.") from error
+
+
+def _unlabelled(values: object) -> np.ndarray | list[object]:
+    """Return the values of a column without an index, by which pandas would reorder them."""
+    return values if isinstance(values, np.ndarray) and values.ndim == 1 else list(cast(list[object], values))
 
 
 def _has_length(values: object) -> bool:
@@ -122,8 +166,9 @@ def _check_names(names: list[str]) -> None:
         raise ArgumentError(f"the table names a column twice: {', '.join(repeated)}. Rename one of them.")
 
 
-def _with_index_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the named levels of its index as columns."""
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with the named levels of its index as columns, after a check of the names."""
+    _check_names([str(name) for name in frame.columns])
     names = [name for name in frame.index.names if name is not None and name not in frame.columns]
     plain = frame.reset_index(level=names) if names else frame
     return plain.reset_index(drop=True).set_axis([str(name) for name in plain.columns], axis="columns")
@@ -141,8 +186,11 @@ def _plain_column(values: "nw.Series[Any]") -> pd.Series:
     listed = pd.Series(values.to_list(), dtype=object)
     if dtype.is_temporal() and dtype not in (nw.Duration, nw.Time):
         return pd.to_datetime(listed, utc=True).dt.as_unit("us")
+    if dtype == nw.Duration:
+        return listed.astype("timedelta64[us]")
     if dtype == nw.Boolean:
-        return listed.astype("float64" if listed.isna().any() else "bool")
+        filled = listed.where(listed.notna(), np.nan)
+        return filled.astype("float64" if filled.isna().any() else "bool")
     return listed.where(listed.notna(), None).astype("str") if _is_text(listed) else _mixed(listed)
 
 
@@ -165,6 +213,8 @@ def _canonical(values: pd.Series) -> list[bytes]:
     """Return the bytes of a column in the form that is hashed."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return [b"time", values.dt.as_unit("us").astype("int64").to_numpy().astype("<i8").tobytes()]
+    if values.dtype.kind == "m":
+        return [b"span", values.astype("int64").to_numpy().astype("<i8").tobytes()]
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.to_numpy(float).astype("<f8")
         return [b"number", np.where(np.isnan(numbers), np.nan, numbers).tobytes()]

@@ -17,12 +17,14 @@ from ..errors import ArgumentError, QuoteWarning
 from ..options.kinds import Settlement
 from ..options.terms import as_numbers, unit
 from ..precision import require_precision
+from ..times.instants import Instants
 from ..typing import Numbers, Real, Scalar, Values
 from .cells import Cells
 from .notices import notice_of_calendar, notice_of_refusals, refusals
 from .outside import outside_codes
 from .shapes import broadcast, quote_shape
-from .table import Columns, columns_of, normalised_prices
+from .table import columns_of, normalised_prices, settlement_of
+from .tables import AnyTable
 from .vols import market_vols
 
 
@@ -98,18 +100,37 @@ class QuoteSurface(eqx.Module):
     refused: Int[Numbers, "... 2 T K"] | None = None
 
     @classmethod
-    def from_quotes(cls, frame: Columns, settlement: Settlement = "cash", *, warn: bool = True) -> Self:
+    def from_quotes(
+        cls,
+        frame: AnyTable,
+        settlement: Settlement | None = None,
+        *,
+        date: Instants | None = None,
+        warn: bool = True,
+    ) -> Self:
         """Build a surface from a table with one row per listed option.
 
         A quote that no volatility gives is refused: it is not in `mask`, so nothing is fitted to it, and
         `refusals()` lists it with its reason.
 
         Args:
-            frame: DataFrame or mapping with the columns forward, strike, maturity (years), kind ("call",
-                "put" or booleans, True for calls) and either price or vol. Optional columns are discount, bid
-                and ask (volatilities if there is a column vol, else prices), weight (relative, > 0) and train
-                (boolean).
-            settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying).
+            frame: A table of pandas, polars (eager or lazy), pyarrow or another library, or a mapping of
+                columns, with the columns
+
+                - forward; or spot and rate, decimal per year, with an optional dividend (yield);
+                - strike, in the unit of the forward;
+                - maturity: years, > 0, or tenors such as "3m", or dates or times of expiry (also as a column
+                  expiry), which count from `date`, act/365; see `neutral.year_fraction`;
+                - kind (or option_type): "call", "put", "C", "P" or booleans, True for calls;
+                - price, or bid and ask, whose middle then is the price, or vol.
+
+                Optional are discount (1, or e^{-rate maturity} with a rate), bid and ask (volatilities if
+                there is a column vol, else prices), weight (relative, >= 0), train (boolean), date (of the
+                quotes) and settlement. Other names that vendors use are accepted (`mid`, `iv`, `expiration`,
+                `cp_flag`, ...), and other columns do not matter.
+            settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying); where None that
+                of the column settlement, or "cash".
+            date: The quote date; where None the column date.
             warn: Whether a `QuoteWarning` tells of refused quotes and of calendar arbitrage at the money;
                 `warnings.simplefilter("error", neutral.QuoteWarning)` makes it an error.
 
@@ -122,9 +143,8 @@ class QuoteSurface(eqx.Module):
             PrecisionError: double precision is off.
         """
         require_precision("float64")
-        if settlement not in ("cash", "coin"):
-            raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {settlement!r}.")
-        column = columns_of(frame)
+        column = columns_of(frame, date)
+        settlement = settlement_of(column, settlement)
         cells = Cells.of(column)
         k = cells.strikes(np.log(column["strike"] / column["forward"]))
         units = np.asarray(unit(column["discount"], column["forward"], settlement))

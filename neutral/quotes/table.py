@@ -1,15 +1,16 @@
 """Checks of the table that a quote surface is built from."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..errors import ArgumentError
 from ..options import black
-from ..options.kinds import call_flags
-from ..options.terms import as_numbers
+from ..options.kinds import Settlement
+from ..times.instants import Instants
+from .option_columns import mid_prices, option_columns, require, terms_of
+from .tables import AnyTable
 
 LARGEST_VOL = 5.0
 """Volatility at the money above which the unit is in doubt; no market has been quoted at 500 % for long."""
@@ -17,59 +18,97 @@ LEAST_VOL = 0.01
 """Volatility at the money below which the unit is in doubt."""
 
 
-@runtime_checkable
-class Columns(Protocol):
-    """A table by columns: a DataFrame, or a mapping from names to values."""
-
-    def __iter__(self) -> Iterator[Any]:
-        """Iterate over the names of the columns."""
-        ...
-
-    def __getitem__(self, name: str, /) -> Any:
-        """Return one column by its name."""
-        ...
-
-
-def columns_of(frame: Columns) -> dict[str, np.ndarray]:
+def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.ndarray]:
     """Read the columns of a table as arrays, with defaults for optional columns that are absent.
 
     Args:
-        frame: The table; see `QuoteSurface.from_quotes`.
+        table: The table; see `QuoteSurface.from_quotes`.
+        date: The quote date; None takes the column date.
 
     Returns:
-        Arrays with one value per row, by name; `is_call`, True for calls, replaces the column kind.
+        Arrays with one value per row, by name; `is_call` is True for calls. `settlement` is there if the
+        table has that column.
 
     Raises:
         ArgumentError: a column is missing or holds values that are not valid; the message names it and a row.
     """
-    present = {str(name) for name in frame}
-    missing = [name for name in ("forward", "strike", "maturity", "kind") if name not in present]
-    if not {"price", "vol"} & present:
-        missing.append("price (or vol)")
-    if missing:
-        raise ArgumentError(
-            f"from_quotes needs the missing columns {', '.join(missing)}; got {', '.join(sorted(present))}."
-        )
-    names = present & {"forward", "strike", "maturity", "price", "vol", "discount", "bid", "ask", "weight"}
-    column = {name: np.asarray(as_numbers(name, frame[name])) for name in names}
+    given = option_columns(table)
+    values = _value_columns(given)
+    require(given, ("strike", "kind"), () if values else ("price (or vol, or bid and ask)",))
+    column = terms_of(given, date) | values
     rows = column["strike"].size
     if rows == 0:
         raise ArgumentError("from_quotes needs at least one row, got no quotes.")
-    column["is_call"] = np.asarray(call_flags(frame["kind"]))
-    column["train"] = np.asarray(frame["train"], bool) if "train" in present else np.ones(rows, bool)
-    for name, default in (("discount", 1.0), ("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
-        column.setdefault(name, np.full(rows, default))
-    for name in ("forward", "strike", "maturity", "discount", "weight"):
-        _refuse(name, column[name], ~(np.isfinite(column[name]) & (column[name] > 0)), "finite and above 0")
-    value = "vol" if "vol" in column else "price"
-    _refuse(
-        value, column[value], ~(np.isfinite(column[value]) & (column[value] >= 0)), "finite and not negative"
+    for name, default in (("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
+        column[name] = np.asarray(given.get(name, np.full(rows, default)), float)
+    column["train"] = _train_flags(given.get("train", np.ones(rows, bool)))
+    ends = given["maturity" if "maturity" in given else "expiry"]
+    _check_values(column, dated=ends.dtype.kind not in "biuf")
+    return column | {name: given[name] for name in ("settlement",) if name in given}
+
+
+def settlement_of(column: Mapping[str, np.ndarray], settlement: Settlement | None) -> Settlement:
+    """Return the settlement that the caller states, or else the column of the table, or else "cash".
+
+    Raises:
+        ArgumentError: It is neither "cash" nor "coin", or the column has both.
+    """
+    stated = set(column.get("settlement", [])) if settlement is None else {settlement}
+    if len(stated) > 1:
+        raise ArgumentError("the column settlement has both cash and coin; make a surface of each.")
+    chosen = stated.pop() if stated else "cash"
+    if chosen not in ("cash", "coin"):
+        raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {chosen!r}.")
+    return chosen
+
+
+def _value_columns(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the column of prices or volatilities; none if the table has neither.
+
+    A column `vol` counts first. Then come prices, and the middle of bid and ask. Volatilities of another
+    name, which vendors compute, count where a table has nothing else.
+    """
+    if "vol" in given:
+        return {"vol": np.asarray(given["vol"], float)}
+    prices = mid_prices(given)
+    if prices is not None:
+        return {"price": prices}
+    return {"vol": np.asarray(given["vendor_vol"], float)} if "vendor_vol" in given else {}
+
+
+def _train_flags(values: np.ndarray) -> np.ndarray:
+    """Return the flags of quotes that calibration uses.
+
+    Raises:
+        ArgumentError: The column holds neither booleans nor 0 and 1.
+    """
+    if values.dtype == bool:
+        return values
+    if values.dtype.kind in "iuf" and np.isin(values, (0, 1)).all():
+        return values == 1
+    raise ArgumentError(
+        f"train must hold booleans, got {values[0]!r}; convert it, as with table['train'] == 'yes'."
     )
-    if value == "vol":
+
+
+def _check_values(column: dict[str, np.ndarray], dated: bool) -> None:
+    """Refuse a table with values outside their domains; `dated` says that maturities come from dates."""
+    if dated and np.any(column["maturity"] <= 0):
+        rows = np.nonzero(column["maturity"] <= 0)[0]
+        raise ArgumentError(
+            f"the expiry must be after the quote date; {rows.size} of {column['maturity'].size} rows are "
+            f"not, the first is row {rows[0]}. Leave these rows out, or give both times of the day."
+        )
+    for name in ("forward", "strike", "maturity", "discount"):
+        _refuse(name, column[name], ~(np.isfinite(column[name]) & (column[name] > 0)), "finite and above 0")
+    for name in ("vol" if "vol" in column else "price", "weight"):
+        _refuse(
+            name, column[name], ~(np.isfinite(column[name]) & (column[name] >= 0)), "finite and not negative"
+        )
+    if "vol" in column:
         _refuse_percent(column["vol"])
-    crossed = column["ask"] < column["bid"]
-    _refuse("ask", column["ask"], crossed, "at least the bid")
-    return column
+        _refuse_prices(column)
+    _refuse("ask", column["ask"], column["ask"] < column["bid"], "at least the bid")
 
 
 def _refuse_percent(vols: Float[np.ndarray, "n"]) -> None:
@@ -79,6 +118,19 @@ def _refuse_percent(vols: Float[np.ndarray, "n"]) -> None:
         raise ArgumentError(
             f"vol must be decimal (0.2 for 20 %); the median of the column is {middle:.4g}, that is "
             f"{100.0 * middle:,.0f} %. If it is in percent, divide it, and bid and ask, by 100."
+        )
+
+
+def _refuse_prices(column: dict[str, np.ndarray]) -> None:
+    """Refuse prices as bid and ask of volatilities: most of these volatilities are outside."""
+    quoted = np.isfinite(column["bid"]) & np.isfinite(column["ask"])
+    outside = (column["vol"] < column["bid"]) | (column["vol"] > column["ask"])
+    if np.sum(outside & quoted) > 0.5 * np.sum(quoted):
+        row = int(np.nonzero(outside & quoted)[0][0])
+        raise ArgumentError(
+            "bid and ask must be volatilities, as the column vol is, and most volatilities are outside; "
+            f"row {row} has bid {column['bid'][row]:g}, vol {column['vol'][row]:g} and ask "
+            f"{column['ask'][row]:g}. If they are prices, leave the column vol out."
         )
 
 

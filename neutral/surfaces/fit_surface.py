@@ -1,16 +1,13 @@
 """`fit_surface`, `fit_surface_batch`: fits of a mixture of eSSVI surfaces, or of another kind of surface."""
 
-from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ..calibration import Loss
 from ..calibration.solvers import AbstractSolver
 from ..errors import ArgumentError
-from ..quotes.stack import stack
-from ..quotes.surface import QuoteSurface
+from ..quotes.given_surfaces import ManySurfaces, OneSurface, quote_surface, quote_surfaces
 from .essvi.fit import fit_essvi, fit_essvi_batch
 from .essvi.fit_mixture import Components, make_method, make_task, solve_many, solve_one
 from .essvi.global_parametrisation import Cap
@@ -22,7 +19,7 @@ Shape = Literal["mixture", "essvi", "sanos", "sequential"]
 
 
 def fit_surface(
-    surface: QuoteSurface,
+    surface: OneSurface,
     loss: Loss | None = None,
     *,
     method: Shape = "mixture",
@@ -39,7 +36,8 @@ def fit_surface(
     the prior depends on the quotes too.
 
     Args:
-        surface: Quotes of one underlying at one time.
+        surface: Quotes of one underlying at one time: a `QuoteSurface`, or a table of pandas, polars, pyarrow
+            or another library that `QuoteSurface.from_quotes` reads.
         loss: Loss to minimise; `Loss()` if None.
         method: "mixture" for `ESSVIMixture`, "essvi" for `fit_essvi`. For comparison there are "sanos", a
             linear program (`surfaces.fit_sanos`) that uses only the loss and the mask, and "sequential",
@@ -59,8 +57,7 @@ def fit_surface(
         ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
     _check_names(method, components, cap)
-    if not isinstance(surface, QuoteSurface) or np.ndim(surface.t) != 1:
-        raise ArgumentError("fit_surface fits one surface, got several of them; use fit_surface_batch.")
+    surface = quote_surface(surface, "fit_surface")
     if method == "essvi":
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
     if method == "sequential":
@@ -72,7 +69,7 @@ def fit_surface(
 
 
 def fit_surface_batch(
-    surfaces: QuoteSurface | Sequence[QuoteSurface],
+    surfaces: ManySurfaces,
     loss: Loss | None = None,
     *,
     method: Shape = "mixture",
@@ -86,7 +83,8 @@ def fit_surface_batch(
     """Fit a surface to each of many sets of quotes, as `fit_surface` does.
 
     Args:
-        surfaces: A stack of surfaces, or a sequence, which is stacked.
+        surfaces: A stack of surfaces; a sequence or a mapping of surfaces or tables; or one table with the
+            column `surface`, as for `calibrate_batch`.
         loss: As in `fit_surface`.
         method: As in `fit_surface`.
         components: As in `fit_surface`.
@@ -106,15 +104,10 @@ def fit_surface_batch(
         raise ArgumentError(
             f"method={method!r} fits only one surface at a time; call fit_surface for each of them."
         )
+    surfaces = quote_surfaces(surfaces, "fit_surface_batch")
     if method == "essvi":
         return fit_essvi_batch(
             surfaces, loss, cap=cap, mask=mask, solver=solver, workers=workers, chunk=chunk
-        )
-    surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
-    if np.ndim(surfaces.t) != 2 or not len(surfaces):
-        raise ArgumentError(
-            "fit_surface_batch needs a stack or a sequence of one or more surfaces, got one surface or none; "
-            "use fit_surface for one."
         )
     task = make_task(surfaces, mask)
     settings = make_method(loss, components, cap, solver)

@@ -36,8 +36,11 @@ def test_numbers_of_any_type(value):
 )
 def test_what_is_masked_or_missing_is_no_number(value):
     assert np.array_equal(np.isnan(as_numbers("strike", value)), [True, False])
+    assert np.array_equal(np.isnan(terms(100.0, value, 1.0).strike), [True, False])
     with pytest.raises(nt.ArgumentError, match="strike must be finite and > 0, got nan"):
-        terms(100.0, value, 1.0)
+        terms(100.0, value, 1.0, missing=False)
+    with pytest.raises(nt.ArgumentError, match="strike must be finite and > 0, got inf"):
+        terms(100.0, np.inf, 1.0)
 
 
 @pytest.mark.mistyped

@@ -92,7 +92,7 @@ def test_settlements_and_spot_agree():
     [
         ({"maturity": -1.0}, "maturity must be finite and >= 0, got -1"),
         ({"strike": 0.0}, "strike must be finite and > 0, got 0"),
-        ({"strike": [90.0, np.nan]}, "strike must be finite and > 0, got nan"),
+        ({"strike": [90.0, np.inf]}, "strike must be finite and > 0, got inf"),
         ({"forward": -5.0}, "forward must be finite and > 0"),
         ({"forward": np.inf}, "forward must be finite"),
         ({"forward": None}, "forward is missing"),
@@ -108,7 +108,7 @@ def test_settlements_and_spot_agree():
         ({"rate": 0.1}, "need spot="),
         ({"model": Heston}, "a model with its parameters"),
         ({"precision": "half"}, "'float64' or 'float32'"),
-        ({"maturity": np.float32(1.0)}, "maturity is float32"),
+        ({"maturity": np.array([1.0], np.float32)}, "maturity is float32"),
     ],
 )
 @pytest.mark.mistyped

@@ -195,8 +195,8 @@ def changed(name, value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda table: table.pop("strike"), "needs the missing columns strike"),
-        (lambda table: table.pop("price"), r"price \(or vol\)"),
+        (lambda table: table.pop("strike"), "lacks the columns strike; it has ask, bid"),
+        (lambda table: [table.pop(x) for x in ("price", "bid")], r"price \(or vol, or bid and ask\)"),
         (changed("price", np.nan), "price must be finite and not negative; 1 of 64 rows"),
         (changed("maturity", 0.0), "maturity must be finite and above 0"),
         (changed("forward", 101.0), "forward must be one per maturity"),

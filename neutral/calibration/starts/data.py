@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import ArgumentError
 from ...models.parameters import domains
 from ...models.starts import Level, ParameterValues
+from ...quotes.given_surfaces import OneSurface, quote_surface
 from ...quotes.surface import QuoteSurface
 from ...typing import Real
 from ..coordinates import AbstractCoordinates, increment_unit
@@ -28,14 +29,15 @@ def data_starts(coordinates: AbstractCoordinates, surface: QuoteSurface) -> Real
     return jax.lax.stop_gradient(_vectors(coordinates, surface, starts, (_SHIFT,) * len(starts)))
 
 
-def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
+def data_bounds(surface: OneSurface) -> dict[str, tuple[float, float]]:
     """Intervals of stochastic-variance parameters for an equity index, from the variance at the money.
 
     v0 is within a factor 2 of the variance of the shortest expiry, and theta of that of the longest. kappa is
     from 0.01 to 10, sigma_v from 0.01 to 3, and rho from -0.99 to -0.01: a smile that slopes down.
 
     Args:
-        surface: One surface, or a stack of surfaces, for which each interval covers those of all surfaces.
+        surface: One surface or a table of its quotes, or a stack of surfaces, for which each interval covers
+            those of all surfaces.
 
     Returns:
         Intervals by parameter name, as `calibrate` and `calibrate_batch` take them as `bounds`.
@@ -43,7 +45,8 @@ def data_bounds(surface: QuoteSurface) -> dict[str, tuple[float, float]]:
     Raises:
         ArgumentError: no expiry has quotes.
     """
-    many = surface if np.ndim(surface.t) == 2 else jax.tree.map(lambda x: x[None], surface)
+    given = surface if isinstance(surface, QuoteSurface) else quote_surface(surface, "data_bounds")
+    many = given if np.ndim(given.t) == 2 else jax.tree.map(lambda x: x[None], given)
     level = jax.vmap(level_of)(many)
     bounds = {"v0": _around(np.asarray(level.near)), "theta": _around(np.asarray(level.far))}
     return bounds | {"kappa": (0.01, 10.0), "sigma_v": (0.01, 3.0), "rho": (-0.99, -0.01)}

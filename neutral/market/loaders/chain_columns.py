@@ -8,9 +8,9 @@ import pandas as pd
 
 from ...errors import DataError
 from ...options.kinds import KINDS
+from ...quotes.column_names import CHAIN_NAMES, QUOTE_PAIRS, SIDED_NAMES, SIDES, SPOT_PAIRS, squeezed
 from ..quotes import column
 from .column_map import how_to_map
-from .column_names import CHAIN_NAMES, QUOTE_PAIRS, SIDED_NAMES, SIDES, SPOT_PAIRS, squeezed
 from .csv_table import numbers, texts
 from .layouts import Layout, with_layout
 from .option_table import option_types

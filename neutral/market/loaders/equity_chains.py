@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...errors import ArgumentError, DataError
 from ...options.kinds import Settlement
+from ...quotes.column_names import CHAIN_NAMES, sided_names
 from ...times import DAY_COUNTS
 from ..clock import VarianceClock
 from ..clock_times import checked_zone
@@ -20,7 +21,6 @@ from ..variance_time import in_clock
 from .chain_columns import chain_columns, non_standard
 from .choices import timestamp_of
 from .column_map import Columns
-from .column_names import CHAIN_NAMES, sided_names
 from .csv_table import numbers
 from .file_content import MarketData, read_content
 from .layouts import layout_columns

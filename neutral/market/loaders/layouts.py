@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from ...quotes.column_names import squeezed
 from ..quotes import Exercise, column
-from .column_names import squeezed
 from .table import Table
 
 OPTION_TYPES_OF_FUTURES = ("XX", "", "FF")  # in the column of kinds of files that list futures as well

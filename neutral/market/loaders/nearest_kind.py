@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from ...quotes.column_names import CHAIN_NAMES, MEANINGLESS, SIDED_NAMES, sided_names, squeezed
 from ..quotes import column
 from .column_map import how_to_map
-from .column_names import CHAIN_NAMES, MEANINGLESS, SIDED_NAMES, sided_names, squeezed
 from .csv_table import numbers, texts
 from .table import Names, Table
 from .unknown_columns import ROLES

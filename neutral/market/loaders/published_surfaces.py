@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError
+from ...quotes.column_names import CHAIN_NAMES
 from ...times import DAYS_A_YEAR, SECONDS_A_DAY
 from ..clock import VarianceClock
 from ..quotes import UNKNOWN_DATE, Exercise, Quotes, column
 from ..variance_time import in_clock
 from .choices import midnight, timestamp_of
 from .column_map import Columns, how_to_map
-from .column_names import CHAIN_NAMES
 from .file_content import MarketData, read_content
 from .listing import Listing, listing, parse_date_columns
 from .option_table import DAY, check_exercise, option_table, option_types, spot_of

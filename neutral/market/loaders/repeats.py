@@ -7,9 +7,9 @@ from typing import cast
 import pandas as pd
 
 from ...errors import DataError
+from ...quotes.column_names import MEANINGLESS, squeezed
 from ..quotes import LONGEST_COLLECTION, column
 from .column_map import how_to_ignore, how_to_map
-from .column_names import MEANINGLESS, squeezed
 from .csv_table import numbers, texts
 from .dates import distinct_texts, fitting_forms, parse_dates
 from .table import Names, Table

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from ...errors import ArgumentError, DataError
+from ...quotes.column_names import squeezed
 from ..clock import VarianceClock
 from ..quotes import Quotes
 from ..variance_time import in_clock
 from .choices import SHOWN
 from .column_map import EXAMPLE, ColumnMap, Columns
-from .column_names import squeezed
 from .file_content import FileContent, MarketData, read_content
 from .nearest_kind import lacking_column
 from .table import header_of_table, read_table

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ...errors import DataError
+from ...quotes.column_names import squeezed
 from ..quotes import column
 from .column_map import ColumnMap, how_to_map
-from .column_names import squeezed
 from .csv_table import check_rows, check_unique, decimal_mark, header_names, numbers, parse, plain_name, texts
 from .dates import FORMS, choose_form, distinct_texts, fitting_forms, form_of_first, parse_dates
 from .file_content import FileContent, MarketData, read_content

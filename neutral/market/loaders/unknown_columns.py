@@ -8,9 +8,9 @@ import pandas as pd
 
 from ...errors import DataError
 from ...options.kinds import KINDS
+from ...quotes.column_names import MEANINGLESS, squeezed
 from ..quotes import column
 from .column_map import how_to_ignore, how_to_map
-from .column_names import MEANINGLESS, squeezed
 from .csv_table import texts
 from .dates import fitting_forms, parse_dates
 from .symbols import EUROPEAN, bare_symbol

@@ -77,7 +77,7 @@ def checked(
     if not isinstance(given, str | Tracer) and np.asarray(given).dtype.kind in "iuf":
         numbers = np.asarray(given)
         given = numbers != 0 if np.isin(numbers, (0, 1)).all() else given
-    plain = terms(None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend)
+    plain = terms(None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend, missing=False)
     numbers = as_numbers(name, value)
     if name == "vol" and not isinstance(numbers, Tracer):
         wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))
@@ -86,7 +86,8 @@ def checked(
             raise ArgumentError(
                 f"vol must be finite and >= 0 (0.2 for 20 %), got {first} ({wrong.sum()} such values)."
             )
-    columns = (numbers, spot, strike, maturity, rate, dividend, plain.is_call)
+    carry = [as_numbers(n, x) for n, x in (("spot", spot), ("rate", rate), ("dividend", dividend))]
+    columns = (numbers, carry[0], plain.strike, plain.maturity, *carry[1:], plain.is_call)
     try:
         first, *arrays, flags = as_float64(*columns)
     except ValueError as error:

@@ -1,6 +1,5 @@
 """`fit_essvi`, `fit_essvi_batch`: joint fits of all smiles of a surface, without static arbitrage."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, get_args
 
 import equinox as eqx
@@ -14,7 +13,7 @@ from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
 from ...errors import ArgumentError
 from ...precision import require_precision
-from ...quotes.stack import stack
+from ...quotes.given_surfaces import ManySurfaces, OneSurface, quote_surface, quote_surfaces
 from ...quotes.surface import QuoteSurface
 from ...typing import Flags, Numbers, Real
 from ..evidence import SurfaceFit
@@ -43,7 +42,7 @@ class Method(eqx.Module):
 
 
 def fit_essvi(
-    surface: QuoteSurface,
+    surface: OneSurface,
     loss: Loss | None = None,
     *,
     cap: Cap = "sufficient",
@@ -59,7 +58,7 @@ def fit_essvi(
     in the anchor, by the implicit function theorem.
 
     Args:
-        surface: Quotes of one underlying at one time.
+        surface: Quotes of one underlying at one time, or a table of them; see `fit_surface`.
         loss: Loss to minimise; `Loss()` if None. `Loss("spread", "soft_l1", 0.4)` suits quotes with a bid and
             an ask, and `Loss(inside="free")` costs nothing between them.
         cap: Largest psi of a smile: "sufficient" (Gatheral and Jacquier 2014, theorem 4.2), with which a
@@ -77,14 +76,13 @@ def fit_essvi(
     Raises:
         ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
-    if np.ndim(surface.t) != 1:
-        raise ArgumentError("fit_essvi fits one surface, got a stack; use fit_essvi_batch.")
+    surface = quote_surface(surface, "fit_essvi")
     task = _task(surface, anchor, mask)
     return _solve_one(_method(loss, cap, strength, solver), task)
 
 
 def fit_essvi_batch(
-    surfaces: QuoteSurface | Sequence[QuoteSurface],
+    surfaces: ManySurfaces,
     loss: Loss | None = None,
     *,
     cap: Cap = "sufficient",
@@ -98,7 +96,7 @@ def fit_essvi_batch(
     """Fit an eSSVI surface to each of many sets of quotes, independently of each other.
 
     Args:
-        surfaces: A stack of surfaces, or a sequence, which is stacked.
+        surfaces: Surfaces or tables, as for `fit_surface_batch`.
         loss: As in `fit_essvi`.
         cap: As in `fit_essvi`.
         anchor: One anchor for all surfaces, or a batch with one for each.
@@ -114,11 +112,7 @@ def fit_essvi_batch(
     Raises:
         ArgumentError: an argument is not valid. Faults of one surface are reported by its status instead.
     """
-    surfaces = surfaces if isinstance(surfaces, QuoteSurface) else stack(surfaces)
-    if np.ndim(surfaces.t) != 2 or not len(surfaces):
-        raise ArgumentError(
-            "fit_essvi_batch needs a stack or a sequence of surfaces, got one; use fit_essvi."
-        )
+    surfaces = quote_surfaces(surfaces, "fit_essvi_batch")
     task = _task(surfaces, anchor, mask)
     method = _method(loss, cap, strength, solver)
     return solve_in_chunks(lambda task: _solve_many(method, task), task, len(surfaces), chunk, workers)

@@ -129,7 +129,7 @@ def test_what_cannot_be_fitted_says_so(heston):
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.fit_surface_batch([heston], method="sanos")
     for method in ("sanos", "sequential", "essvi"):
-        with pytest.raises(nt.ArgumentError, match="fits one surface"):
+        with pytest.raises(nt.ArgumentError, match="takes one surface, got a stack"):
             nt.fit_surface(nt.stack([heston, heston]), method=method)
 
 

@@ -1,20 +1,9 @@
-"""Formats the times and durations in results, and defines the days per year of each day count."""
+"""Formats the times and durations in results."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 TIME = "%Y-%m-%dT%H:%M:%SZ"
 """Format of UTC times in results; the texts sort in order of time."""
-
-SECONDS_A_DAY = 86_400.0
-DAYS_A_YEAR = 365.0
-"""Days per year of maturities, rates and discount factors, act/365."""
-DAYS_A_JULIAN_YEAR = 365.25
-"""Days per year of the maturities that Deribit states."""
-DAYS_A_MONEY_MARKET_YEAR = 360.0
-"""Days per year over which money-market and swap rates accrue, act/360."""
-DAY_COUNTS: Mapping[str, float] = {"365": DAYS_A_YEAR, "365.25": DAYS_A_JULIAN_YEAR}
-"""Days per year, by the name of the day count in which a loader can state maturities."""
 
 
 def time_text(time: datetime) -> str:

@@ -1,0 +1,188 @@
+"""The columns of a table of options by their accepted names, and the terms of the options in them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..options.kinds import call_flags
+from ..times import years_to
+from ..times.instants import Instants
+from .column_names import CHAIN_NAMES, QUOTE_PAIRS, squeezed
+from .tables import AnyTable
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "forward": ("forward", "forward_price", "futures_price", "future_price", "underlying_forward"),
+    "spot": CHAIN_NAMES["spot"],
+    "strike": CHAIN_NAMES["strike"],
+    "maturity": (
+        *("maturity", "time_to_maturity", "time_to_expiry", "maturity_years", "years_to_maturity"),
+        *("years_to_expiry", "ttm", "tau", "tenor", "t"),
+    ),
+    "expiry": CHAIN_NAMES["expiry"],
+    "date": CHAIN_NAMES["date"],
+    "kind": ("kind", *CHAIN_NAMES["option_type"], "is_call"),
+    "rate": ("rate", "interest_rate", "risk_free_rate"),
+    "dividend": ("dividend", "dividend_yield"),
+    "discount": ("discount", "discount_factor"),
+    "price": ("price", "mid_price_clean", "option_price", *CHAIN_NAMES["price"]),
+    "vol": ("vol", "volatility"),
+    "vendor_vol": CHAIN_NAMES["implied_volatility"],
+    "weight": ("weight",),
+    "train": ("train",),
+    "split": ("split",),
+    "settlement": ("settlement",),
+    "surface": ("surface",),
+}
+"""For each column the names that tables use, compared as `squeezed` gives them; the first present one counts.
+
+Bid and ask are not among them, because their names belong together; see `QUOTE_PAIRS`.
+"""
+NUMBERS = frozenset("forward spot strike rate dividend discount price vol vendor_vol bid ask weight".split())
+NOT_NUMBERS = "OTMm"  # kinds of numpy dtypes: text, times and spans
+LARGEST_RATE = 1.0  # median; a rate above it is in percent
+
+
+def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
+    """Read the columns of a table by the names of `NAMES`, and bid and ask; other columns do not matter.
+
+    Args:
+        table: A table of any library, or a mapping of columns.
+
+    Returns:
+        Arrays of shape (rows,), by the names of this package.
+
+    Raises:
+        ArgumentError: The data is no table, columns differ in length, or a column of numbers holds text.
+    """
+    from .frames import numpy_columns  # loads pandas
+
+    arrays = numpy_columns(table)
+    header = {squeezed(name): name for name in reversed(arrays)}
+    found = {role: _first(header, names) for role, names in NAMES.items()} | _sides(header)
+    columns = {role: arrays[name] for role, name in found.items() if name}
+    for role, values in columns.items():
+        if role in NUMBERS and values.dtype.kind in NOT_NUMBERS:
+            raise ArgumentError(
+                f"the column {found[role]} must hold numbers, got {_sort(values)} such as {values[0]!r}; "
+                f"convert it, as with table[{found[role]!r}].astype(float)."
+            )
+    if "split" in columns and "train" not in columns:
+        columns["train"] = columns["split"] == "train"
+    return columns
+
+
+def terms_of(columns: Mapping[str, np.ndarray], date: Instants | None = None) -> dict[str, np.ndarray]:
+    """Compute the terms of the options of a table.
+
+    Args:
+        columns: As `option_columns` returns them.
+        date: The quote date; None takes the column date.
+
+    Returns:
+        Arrays of shape (rows,): strike; maturity, years; forward, spot e^{(rate - dividend) maturity} where
+        the table states none; discount, e^{-rate maturity} where it states none and a rate; is_call.
+
+    Raises:
+        ArgumentError: A column is missing or has values that are not accepted; the message names it.
+    """
+    require(columns, ("strike", "kind"))
+    maturity = _maturity(columns, columns.get("date") if date is None else date)
+    rate = columns.get("rate")
+    if rate is not None and np.nanmedian(np.abs(rate)) > LARGEST_RATE:
+        raise ArgumentError(
+            f"the rate must be decimal (0.03 for 3 %); the median of the column is {np.nanmedian(rate):g}. "
+            "If it is in percent, divide it by 100."
+        )
+    discount = columns.get("discount")
+    if discount is None:
+        discount = np.ones(maturity.shape) if rate is None else np.exp(-rate * maturity)
+    return {
+        "strike": columns["strike"],
+        "maturity": maturity,
+        "forward": _forward(columns, maturity),
+        "discount": discount,
+        "is_call": np.asarray(call_flags(columns["kind"])),
+    }
+
+
+def mid_prices(columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return the prices of the options of a table, or the middle of bid and ask; None if it has neither."""
+    if "price" in columns:
+        return np.asarray(columns["price"], float)
+    return 0.5 * (columns["bid"] + columns["ask"]) if {"bid", "ask"} <= set(columns) else None
+
+
+def require(columns: Mapping[str, np.ndarray], names: tuple[str, ...], more: tuple[str, ...] = ()) -> None:
+    """Refuse a table that lacks columns.
+
+    Args:
+        columns: The columns that are present.
+        names: Names of columns that must be.
+        more: What is missing besides, in words.
+
+    Raises:
+        ArgumentError: A column is missing; the message lists those that are missing and those that are there.
+    """
+    missing = [name for name in names if name not in columns] + list(more)
+    if not {"maturity", "expiry"} & set(columns):
+        missing.append("maturity (or expiry)")
+    if not {"forward", "spot"} & set(columns):
+        missing.append("forward (or spot)")
+    if missing:
+        chain = {"bid", "ask", "expiry"} <= set(columns) or "forward (or spot)" in missing
+        help_with_chains = (
+            " The forwards of an option chain follow from put-call parity with "
+            "neutral.build_surface(neutral.Quotes.from_frame(table))."
+        )
+        raise ArgumentError(
+            f"the table lacks the columns {', '.join(missing)}; it has "
+            f"{', '.join(sorted(columns)) or 'no column of a known name'}. Rename or add columns."
+            + (help_with_chains if chain else "")
+        )
+
+
+def _first(header: Mapping[str, str], names: tuple[str, ...]) -> str:
+    """Return the first of several names that a table has, as the table writes it; "" if it has none."""
+    return next((header[form] for form in map(squeezed, names) if form in header), "")
+
+
+def _sides(header: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns of bid and ask, which must belong together."""
+    pairs = [tuple(header.get(squeezed(name), "") for name in pair) for pair in QUOTE_PAIRS]
+    bid, ask = max(pairs, key=lambda pair: sum(map(bool, pair)))  # the first of the fullest pairs
+    return {"bid": bid, "ask": ask}
+
+
+def _sort(values: np.ndarray) -> str:
+    return {"M": "times", "m": "spans of time"}.get(values.dtype.kind, "text")
+
+
+def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.ndarray:
+    """Return the years to expiry, from the column maturity or else from the dates of expiry."""
+    name = "maturity" if "maturity" in columns else "expiry"
+    values = columns[name]
+    if name == "expiry" and values.dtype.kind in "biuf":
+        raise ArgumentError(
+            f"the column expiry must hold dates, got numbers such as {values[0]:g}; convert it, as with "
+            "pandas.to_datetime, or name a column of years maturity."
+        )
+    if date is None and values.dtype.kind in "OTM":
+        raise ArgumentError(
+            f"the column {name} has dates or tenors, and the quote date is missing; add a column date, as "
+            "with table.assign(date='2026-01-14'), or pass date=."
+        )
+    return np.asarray(years_to(values, date, name), float)
+
+
+def _forward(columns: Mapping[str, np.ndarray], maturity: np.ndarray) -> np.ndarray:
+    """Return the forwards, which follow from spot, rate and dividend where the table states none."""
+    if "forward" in columns:
+        return columns["forward"]
+    if "rate" not in columns:
+        raise ArgumentError(
+            "the table has a spot but no rate; add a column forward, or the columns rate and dividend, "
+            "decimal and per year (0 where there is none), or let "
+            "neutral.build_surface(neutral.Quotes.from_frame(table)) find the forwards by put-call parity."
+        )
+    return columns["spot"] * np.exp((columns["rate"] - columns.get("dividend", 0.0)) * maturity)

@@ -1,0 +1,186 @@
+"""Tables of every library as quotes: columns by many names, dates, and one clear error for each fault."""
+
+import chex
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from synthetic import frame, heston_surface
+
+import neutral as nt
+from neutral.quotes.given_surfaces import quote_surface, quote_surfaces
+
+QUOTED = pd.Timestamp("2026-01-14")
+
+
+@pytest.fixture(scope="module")
+def table():
+    return frame(heston_surface())
+
+
+@pytest.fixture(scope="module")
+def expected(table):
+    return nt.QuoteSurface.from_quotes(table)
+
+
+LIBRARIES = {
+    "pandas": pd.DataFrame,
+    "pandas on Arrow": lambda table: pd.DataFrame(table).convert_dtypes(dtype_backend="pyarrow"),
+    "pandas by strike": lambda table: pd.DataFrame(table).set_index(["maturity", "strike"]),
+    "polars": pl.DataFrame,
+    "lazy polars": pl.LazyFrame,
+    "arrow": pa.table,
+    "series of polars": lambda table: {name: pl.Series(x) for name, x in table.items()},
+    "series of pandas": lambda table: {name: pd.Series(x, index=-np.arange(64)) for name, x in table.items()},
+    "lists and a number": lambda table: {name: x.tolist() for name, x in table.items()} | {"forward": 100.0},
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_tables_of_every_library_make_one_surface(table, expected, library):
+    chex.assert_trees_all_equal(nt.QuoteSurface.from_quotes(LIBRARIES[library](table)), expected)
+
+
+def renamed(table, drop=(), **columns):
+    return {name: x for name, x in table.items() if name not in (*drop, *columns.values())} | {
+        new: table[old] for new, old in columns.items()
+    }
+
+
+VENDOR = {"Strike Price": "strike", "cp_flag": "kind", "mid": "price", "tau": "maturity"}
+VENDOR |= {"best_bid": "bid", "best_offer": "ask"}
+VARIANTS = {
+    "names of vendors": lambda x: renamed(x, **VENDOR),
+    "letters": lambda x: renamed(x, drop=["kind"]) | {"option_type": np.where(x["kind"] == "call", "C", "P")},
+    "booleans": lambda x: renamed(x, drop=["kind"]) | {"is_call": x["kind"] == "call"},
+    "a spot": lambda x: renamed(x, drop=["forward"]) | {"spot": x["forward"], "rate": np.zeros(64)},
+    "of bid and ask": lambda x: renamed(x, drop=["price"]) | {"iv": np.ones(64)},
+    "settlement": lambda x: x | {"settlement": ["cash"] * 64, "other": [None] * 64},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_columns_by_other_names(table, expected, variant):
+    surface = nt.QuoteSurface.from_quotes(VARIANTS[variant](table))
+    chex.assert_trees_all_close(surface, expected, rtol=1e-13)
+
+
+def test_expiries_are_dates_spans_or_tenors(table, expected):
+    days = np.rint(365 * table["maturity"]).astype(int)
+    spans = pd.to_timedelta(days, unit="D")
+    dates = pd.Series(QUOTED + spans)
+    variants = [
+        {"maturity": spans},
+        {"maturity": [f"{n}d" for n in days], "date": "2026-01-14"},
+        {"expiration": dates, "quote_date": QUOTED},
+        {"expiry": dates.dt.strftime("%Y-%m-%d"), "date": QUOTED},
+        {"expiry": dates + pd.Timedelta(hours=16), "date": QUOTED + pd.Timedelta(hours=16)},
+    ]
+    for columns in variants:
+        surface = nt.QuoteSurface.from_quotes(renamed(table, drop=["maturity"]) | columns)
+        np.testing.assert_allclose(surface.t, expected.t, rtol=1e-15)
+    surface = nt.QuoteSurface.from_quotes(renamed(table, drop=["maturity"]) | {"expiry": dates}, date=QUOTED)
+    np.testing.assert_allclose(surface.t, expected.t, rtol=1e-15)
+
+
+def test_rates_give_forwards_and_discount_factors(table):
+    columns = {"spot": 100.0, "rate": 0.03, "dividend": 0.01}
+    surface = nt.QuoteSurface.from_quotes(renamed(table, drop=["forward"]) | columns, warn=False)
+    t = surface.t[:4]
+    np.testing.assert_allclose(surface.forward[:4], 100.0 * np.exp(0.02 * t), rtol=1e-15)
+    np.testing.assert_allclose(surface.discount[:4], np.exp(-0.03 * t), rtol=1e-15)
+
+
+def test_a_weight_of_0_is_a_weight(table):
+    weight = np.where(np.arange(64) == 5, 0.0, 2.0)
+    surface = nt.QuoteSurface.from_quotes(table | {"weight": weight})
+    np.testing.assert_array_equal(surface.to_rows(surface.weight) / 100.0, weight)
+
+
+def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
+    coin = {name: table[name] / 100.0 for name in ("price", "bid", "ask")}
+    surface = nt.QuoteSurface.from_quotes(table | coin | {"settlement": ["coin"] * 64})
+    assert surface.settlement == "coin"
+    split = np.where(np.arange(64) % 3, "train", "test")
+    assert nt.QuoteSurface.from_quotes(table | {"split": split}).train.sum() == (split == "train").sum()
+
+
+FAULTS = {
+    "text": (
+        {"strike": ["x"] * 64},
+        "column strike must hold numbers, got text such as 'x'; convert it, as with",
+    ),
+    "times": ({"price": [QUOTED] * 64}, "the column price must hold numbers, got times"),
+    "ragged": ({"strike": np.ones(3)}, "the columns do not make a table"),
+    "no quote date": ({"maturity": ["3m"] * 64}, "maturity has dates or tenors, and the quote"),
+    "wrong tenor": ({"maturity": ["3x"] * 64, "date": QUOTED}, "maturity: tenor '3x' is unknown"),
+    "numbers as dates": ({"maturity": None, "expiry": np.ones(64)}, "must hold dates, got numbers such as 1"),
+    "expires today": (
+        {"maturity": [QUOTED] * 64, "date": QUOTED},
+        "must be after the quote date; 64 of 64 rows",
+    ),
+    "spot alone": ({"forward": None, "spot": 100.0}, "has a spot but no rate; add a column forward"),
+    "rate in percent": ({"rate": 4.5}, "rate must be decimal .*the median of the column is 4.5"),
+    "prices beside volatilities": ({"price": None, "vol": 0.2}, "bid and ask must be volatilities.*leave"),
+    "train as text": ({"train": ["yes"] * 64}, "train must hold booleans, got 'yes'; convert it"),
+    "two settlements": (
+        {"settlement": ["cash"] * 32 + ["coin"] * 32},
+        "the column settlement has both cash and coin",
+    ),
+    "negative weight": ({"weight": -1.0}, "weight must be finite and not negative; 64 of 64 rows"),
+    "a chain": (
+        {"forward": None},
+        r"lacks the columns forward \(or spot\).*build_surface\(neutral.Quotes.from_frame",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_of_a_table_are_one_line_that_names_column_and_remedy(table, fault):
+    changes, message = FAULTS[fault]
+    changed = {name: x for name, x in (table | changes).items() if x is not None}
+    with pytest.raises(nt.ArgumentError, match=message) as error:
+        nt.QuoteSurface.from_quotes(changed)
+    assert "\n" not in str(error.value)
+
+
+def test_several_surfaces_as_tables(table, expected):
+    frames = pd.DataFrame(table)
+    both = pd.concat([frames.assign(surface="mon"), frames.assign(surface="tue")])
+    stacked = nt.stack([expected, expected])
+    for given in (
+        both,
+        pl.DataFrame(both),
+        pa.Table.from_pandas(both),
+        [frames, expected],
+        {"a": frames, "b": table},
+    ):
+        chex.assert_trees_all_equal(quote_surfaces(given, "calibrate_batch"), stacked)
+    chex.assert_trees_all_equal(quote_surface(both[both["surface"] == "mon"], "calibrate"), expected)
+    assert quote_surface(expected, "calibrate") is expected and quote_surfaces(stacked, "x") is stacked
+
+
+def test_wrong_surfaces_are_named(table, expected):
+    frames = pd.DataFrame(table)
+    both = pd.concat([frames.assign(surface="mon"), frames.assign(surface="tue")])
+    one = {
+        "calibrate takes one surface, and the column surface names 2; use calibrate_batch": both,
+        "takes one surface, got a stack of them; use calibrate_batch": nt.stack([expected]),
+        "takes a QuoteSurface, or a table.*got int: 3": 3,
+    }
+    for message, given in one.items():
+        with pytest.raises(nt.ArgumentError, match=message):
+            quote_surface(given, "calibrate")
+    many = {
+        "add the column surface, as with table.assign": frames,
+        "the column surface must name the surface of every row": both.replace("mon", None),
+        "surface 1: the table lacks the columns strike": [frames, frames.drop(columns="strike")],
+        "surface 1: fit_batch takes a QuoteSurface": [frames, frames["strike"]],
+        "fit_batch needs at least one surface": [],
+        "got a single one: use fit for it": expected,
+        "got int: 3": 3,
+    }
+    for message, given in many.items():
+        with pytest.raises(nt.ArgumentError, match=message):
+            quote_surfaces(given, "fit_batch")
