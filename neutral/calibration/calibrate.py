@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ..errors import ArgumentError, CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
+from ..numerics.compiled import compiled
 from ..pricing import AbstractGridEngine, price
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Real
@@ -25,7 +25,7 @@ from .result import CalibrationResult, CalibrationStatus
 from .solvers import AbstractSolver
 from .starts.search import Search
 
-_solve = eqx.filter_jit(solve_lane)
+_solve = compiled(solve_lane)
 
 
 def calibrate(

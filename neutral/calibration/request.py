@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import domains
+from ..numerics.compiled import compiled
 from ..precision import require_precision
 from ..pricing import AbstractGridEngine, Lewis
 from ..quotes.surface import QuoteSurface
@@ -279,7 +280,7 @@ def _vectors(coordinates: AbstractCoordinates, model: AbstractFourierModel, surf
     return _vectors_jit(coordinates, model, unit, t=surfaces.t, many=many, count=count)
 
 
-@eqx.filter_jit
+@compiled
 def _vectors_jit(
     coordinates: AbstractCoordinates,
     model: AbstractFourierModel,

@@ -1,17 +1,17 @@
 """Distribution of the forward at expiry, from derivatives of the price integral in the strike."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
+from ..numerics.compiled import compiled
 from ..options.kinds import Kind
 from ..options.terms import Terms, terms
 from ..typing import Flags, Real
 from .engines.contour import Contour
-from .price import check_model, coordinates, normalised, plan_for, strikes_axis
+from .price import check_model, coordinates, normalised, plan_for
 
 
 def digital(
@@ -42,7 +42,7 @@ def digital(
     """
     option = terms(forward, strike, maturity, kind, discount)
     model = check_model(model, "float64")
-    return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, strikes_axis(option))
+    return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, None)
 
 
 def distribution(
@@ -86,7 +86,7 @@ def density(model: AbstractFourierModel, forward: ArrayLike, strike: ArrayLike, 
     """
     option = terms(forward, strike, maturity)
     model = check_model(model, "float64")
-    return call_on_grid(lambda *x: _density(model, Terms(*x)), option, strikes_axis(option))
+    return call_on_grid(lambda *x: _density(model, Terms(*x)), option, None)
 
 
 def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Flags]:
@@ -102,7 +102,7 @@ def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real
     return k, first, second, valid
 
 
-@eqx.filter_jit
+@compiled
 def _digital(model: AbstractFourierModel, option: Terms) -> Real:
     k, first, _, valid = _derivatives(model, option)
     # -c' e^-k is the probability above the strike, p' e^-k the one below; each is the other's complement
@@ -111,7 +111,7 @@ def _digital(model: AbstractFourierModel, option: Terms) -> Real:
     return jnp.where(valid, option.discount * probability, jnp.nan)
 
 
-@eqx.filter_jit
+@compiled
 def _density(model: AbstractFourierModel, option: Terms) -> Real:
     _, first, second, valid = _derivatives(model, option)
     return jnp.where(valid, (second - first) * option.forward / option.strike**2, jnp.nan)

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models.paths.base import AbstractScheme, State
+from ..numerics.compiled import compiled
 from ..numerics.normal import as_float64
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
@@ -122,7 +122,7 @@ class _Options(NamedTuple):
     is_call: Flags
 
 
-@eqx.filter_jit
+@compiled
 def _estimate(
     scheme: AbstractScheme,
     options: _Options,

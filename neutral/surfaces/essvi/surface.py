@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Float
 
 from ...errors import ArgumentError
+from ...numerics.compiled import compiled
 from ...typing import Flags, Numbers, Real
 from ..certificate import ROUNDING, Certificate
 from ..evidence import FittedSurface, SurfaceFit
@@ -110,7 +110,7 @@ class ESSVI(FittedSurface[SurfaceFit]):
         return _certify(self)
 
 
-@eqx.filter_jit
+@compiled
 def _certify(surface: ESSVI) -> Certificate:
     certify = _certify_one
     for _ in range(np.ndim(surface.theta) - 1):

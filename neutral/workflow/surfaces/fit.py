@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ...calibration import CalibrationStatus, Loss
 from ...errors import NeutralError
 from ...market.build import surface_of
+from ...numerics.compiled import compiled
 from ...numerics.root_mean_square import root_mean_square
 from ...quotes.stack import pad, stack
 from ...quotes.surface import QuoteSurface
@@ -128,7 +128,7 @@ def _fit(
         yield surface, vols, _row(grid, surface, prices, vols)
 
 
-@eqx.filter_jit
+@compiled
 def _at_quotes(surface: VolSurface, k: Real, t: Real) -> tuple[Real, Real]:
     """Return normalised prices of call and put, shape (2, T, K), and volatilities, shape (T, K)."""
     call = surface.price(k, t[:, None])
