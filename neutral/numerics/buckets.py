@@ -92,6 +92,7 @@ def _call(
     def restore(x: Numbers) -> jax.Array:
         on_host = concrete and not isinstance(x, Tracer)
         x = (np.asarray(x) if on_host else x)[used]
-        return jnp.asarray(x.reshape((-1, *x.shape[axes:]))[:count].reshape(shape + x.shape[axes:]))
+        x = x.reshape((-1, *x.shape[axes:]))[:count].reshape(shape + x.shape[axes:])
+        return jax.device_put(x) if on_host else jnp.asarray(x)  # which is compiled for each shape
 
     return jax.tree.map(restore, function(*grid))

@@ -1,5 +1,6 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -10,11 +11,12 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models.paths.base import AbstractScheme, State
+from ..numerics.buckets import call_on_row
 from ..numerics.compiled import compiled
-from ..numerics.normal import as_float64
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
-from ..typing import Codes, Flags, Real
+from ..precision import require_precision
+from ..typing import Codes, Flags, Numbers, Real
 
 
 class Estimate(NamedTuple):
@@ -101,17 +103,13 @@ def monte_carlo(
             f"{times.size} times from {times[0]:g} to {times[-1]:g} for maturities {years.tolist()}; "
             "time_grid(t) makes such a grid."
         )
-    (k,) = as_float64(as_numbers("k", k))
-    k, place, is_call = jnp.broadcast_arrays(k, jnp.asarray(place), jnp.asarray(is_call))
-    price, error = _estimate(
-        scheme,
-        options=_Options(jnp.ravel(k), jnp.ravel(place), jnp.ravel(is_call)),
-        grid=jnp.asarray(times),
-        keys=jax.random.split(key, -(-paths // chunk)),
-        chunk=chunk,
-        antithetic=antithetic,
+    require_precision("float64")
+    numbers = as_numbers("k", k)
+    keys = jax.random.split(key, -(-paths // chunk))
+    estimate = partial(_estimate, scheme, grid=times, keys=keys, chunk=chunk, antithetic=antithetic)
+    return call_on_row(
+        lambda *options: Estimate(*estimate(options=_Options(*options))), (numbers, place, is_call)
     )
-    return Estimate(jnp.reshape(price, k.shape), jnp.reshape(error, k.shape))
 
 
 class _Options(NamedTuple):
@@ -126,7 +124,7 @@ class _Options(NamedTuple):
 def _estimate(
     scheme: AbstractScheme,
     options: _Options,
-    grid: Float[Array, " times"],
+    grid: Float[Numbers, " times"],
     keys: Key[Array, " chunks"],
     chunk: int,
     antithetic: bool,

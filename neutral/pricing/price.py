@@ -91,8 +91,10 @@ def price(
     )
     if engine is not None:
         return info.price
-    xp = jnp if isinstance(info.price, Tracer) else np  # on the host nothing is compiled for the shape
-    return jnp.asarray(xp.where(info.status == PriceStatus.accurate, info.price, jnp.nan))
+    if isinstance(info.price, Tracer):
+        return jnp.where(info.status == PriceStatus.accurate, info.price, jnp.nan)
+    accurate = np.asarray(info.status) == PriceStatus.accurate  # on the host, where nothing is compiled
+    return jax.device_put(np.where(accurate, np.asarray(info.price), np.nan).astype(info.price.dtype))
 
 
 def price_info(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import Float
 
 from ...errors import ArgumentError
+from ...models.parameters import as_parameter
 from ...numerics.compiled import compiled
 from ...typing import Flags, Numbers, Real
 from ..certificate import ROUNDING, Certificate
@@ -36,10 +38,10 @@ class ESSVI(FittedSurface[SurfaceFit]):
         fit: Record of the fit; None if the surface was not fitted.
     """
 
-    expiries: Any
-    theta: Any
-    psi: Any
-    rho: Any
+    expiries: Any = eqx.field(converter=as_parameter)
+    theta: Any = eqx.field(converter=as_parameter)
+    psi: Any = eqx.field(converter=as_parameter)
+    rho: Any = eqx.field(converter=as_parameter)
 
     def __check_init__(self) -> None:
         """Raise an error if the fields do not define a surface; traced numbers are not checked."""
