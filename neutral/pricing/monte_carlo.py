@@ -16,7 +16,7 @@ from ..numerics.compiled import compiled
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
 from ..precision import require_precision
-from ..typing import Codes, Flags, Numbers, Real
+from ..typing import Codes, Flags, Real
 
 
 class Estimate(NamedTuple):
@@ -106,9 +106,10 @@ def monte_carlo(
     require_precision("float64")
     numbers = as_numbers("k", k)
     keys = jax.random.split(key, -(-paths // chunk))
-    estimate = partial(_estimate, scheme, grid=times, keys=keys, chunk=chunk, antithetic=antithetic)
+    on_grid = partial(_estimate, scheme, grid=jnp.asarray(times), keys=keys)
     return call_on_row(
-        lambda *options: Estimate(*estimate(options=_Options(*options))), (numbers, place, is_call)
+        lambda *x: Estimate(*on_grid(options=_Options(*x), chunk=chunk, antithetic=antithetic)),
+        (numbers, place, is_call),
     )
 
 
@@ -124,7 +125,7 @@ class _Options(NamedTuple):
 def _estimate(
     scheme: AbstractScheme,
     options: _Options,
-    grid: Float[Numbers, " times"],
+    grid: Float[Array, " times"],
     keys: Key[Array, " chunks"],
     chunk: int,
     antithetic: bool,
