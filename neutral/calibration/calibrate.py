@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ArgumentError, CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
-from ..numerics.compiled import compiled
+from ..numerics.compiled import compiled_as
 from ..pricing import AbstractGridEngine, price
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Real
@@ -25,7 +25,7 @@ from .result import CalibrationResult, CalibrationStatus
 from .solvers import AbstractSolver
 from .starts.search import Search
 
-_solve = compiled(solve_lane)
+_solve = compiled_as("the calibration")(solve_lane)
 
 
 def calibrate(

@@ -71,14 +71,16 @@ def calibrate(
     and the same command continues the run.
     """
     from ..workflow import make_plan, open_store, run_plan
-    from ..workflow.calibrate.sinks import check_kinds, write_reports
-    from ..workflow.progress import shown
+    from ..workflow.progress import doing, shown
 
-    kinds = report or []
-    check_kinds(kinds)
-    changes = options.reading_changes(locals())
-    changes["data"] |= {"limit": limit, "first_index": first_index}
-    plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
+    with doing("listing the files", long=True):
+        from ..workflow.calibrate.sinks import check_kinds, write_reports
+
+        kinds = report or []
+        check_kinds(kinds)
+        changes = options.reading_changes(locals())
+        changes["data"] |= {"limit": limit, "first_index": first_index}
+        plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
     options.start_jax()
     try:
         with shown() as progress:

@@ -106,9 +106,13 @@ FileLimit = Annotated[
 
 def start_jax() -> None:
     """Switch on double precision, and keep compiled programs in a folder for later commands."""
-    from ..precision import enable_x64
+    from ..workflow.progress import doing, watch_compilations
 
-    enable_x64(cache=True)
+    with doing("loading JAX", long=True):
+        from ..precision import enable_x64
+
+        folder = enable_x64(cache=True)
+        watch_compilations(folder)
 
 
 def number_or_path(text: str | None) -> float | str | None:

@@ -125,9 +125,10 @@ class Call:
 class _Compiled:
     """A function that is compiled for each shape of its arguments."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], what: str) -> None:
         functools.update_wrapper(self, function)
         self._function = function
+        self._what = what
         self._signature = inspect.signature(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -136,7 +137,10 @@ class _Compiled:
             args = bound.args
             kwargs = bound.kwargs
         call = Call(args, kwargs)
-        program, _ = PROGRAMS.get((self, call.key), lambda: call.program(self._function))
+        program, is_new = PROGRAMS.get((self, call.key), lambda: call.program(self._function))
+        if is_new and self._what:
+            with compiling(self._what):
+                return program(call.numbers)
         return program(call.numbers)
 
     def __get__(self, instance: object, owner: type | None = None) -> Callable[..., Any]:
@@ -155,7 +159,12 @@ def compiled(function: Callable[P, Result]) -> Callable[P, Result]:
         The function, which may be used under `jit`, `vmap` and `grad` too. Its programs share `PROGRAMS` with
         those of all other such functions.
     """
-    return _Compiled(function)
+    return _Compiled(function, what="")
+
+
+def compiled_as(what: str) -> Callable[[Callable[P, Result]], Callable[P, Result]]:
+    """As `compiled`, for a function that takes seconds to compile; observers get the name `what`."""
+    return lambda function: _Compiled(function, what)
 
 
 def programs_of(function: Callable[..., Any]) -> int:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
 from ...errors import ArgumentError
-from ...numerics.compiled import compiled
+from ...numerics.compiled import compiled, compiled_as
 from ...precision import require_precision
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
@@ -160,12 +160,12 @@ def _anchor_smiles(anchor: ESSVI, t: Real) -> Real:
     return jax.vmap(one_surface, in_axes=(0 if jnp.ndim(anchor.theta) == 2 else None, 0))(anchor, t)
 
 
-@compiled
+@compiled_as("the fit of eSSVI surfaces")
 def _solve_many(method: Method, task: Task) -> ESSVI:
     return jax.lax.map(lambda one_surface: _solve(method, one_surface), task)
 
 
-@compiled
+@compiled_as("the fit of eSSVI surfaces")
 def _solve_one(method: Method, task: Task) -> ESSVI:
     return _solve(method, task)
 
