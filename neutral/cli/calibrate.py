@@ -70,10 +70,10 @@ def calibrate(
     wrong or its input cannot be read, and 130 if the run was interrupted. Finished blocks are then stored,
     and the same command continues the run.
     """
-    from ..workflow import make_plan, open_store, run_plan
     from ..workflow.progress import doing, shown
 
     with doing("listing the files", long=True):
+        from ..workflow import make_plan, open_store, run_plan
         from ..workflow.calibrate.sinks import check_kinds, write_reports
 
         kinds = report or []

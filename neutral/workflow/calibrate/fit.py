@@ -92,7 +92,7 @@ def _fit(
                     previous=previous.get(name),
                     config=config,
                 )
-                with doing(f"fitting {name} to {len(block)} snapshots", long=True):
+                with doing(f"fitting {name}: {len(block)} snapshots", long=True):
                     result = calibrate_batch(model, block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # the cause, such as a wrong setting or too little memory, concerns all surfaces
