@@ -1,22 +1,80 @@
 """Switches on double precision; refuses to compute in single precision unasked, or in a forked process."""
 
 import os
+import warnings
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from .errors import ForkError, PrecisionError
+from .errors import ArgumentError, ForkError, PrecisionError
 
 _first_process: int | None = None  # the process that computed first, or one that it was forked from
 
 Precision = Literal["float64", "float32"]
 
 
-def enable_x64() -> None:
-    """Switch JAX to double precision for the whole process. Call it before creating any array."""
+def enable_x64(cache: bool | str | os.PathLike[str] = False) -> str | None:
+    """Switch JAX to double precision for the whole process. Call it before creating any array.
+
+    Args:
+        cache: True also keeps compiled programs on the disk, so that later processes read them instead of
+            compiling them again. The folder is that of the environment variable `JAX_COMPILATION_CACHE_DIR`
+            or of the JAX setting of this name, or else `neutral/jax` in the user's folder of caches
+            (`XDG_CACHE_HOME`, or `~/.cache`). A path names another folder. Nobody else should be able to
+            write to it, because the programs in it are run.
+
+    Returns:
+        The folder of compiled programs, or None if they are not kept.
+
+    Raises:
+        ArgumentError: Nothing can be written to the folder that `cache` names. If it is the user's folder of
+            caches, there is a warning instead.
+    """
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    if cache is False:
+        return None
+    if cache is True:
+        return _keep_programs(None)
+    if not isinstance(cache, str | os.PathLike) or not os.fspath(cache):
+        raise ArgumentError(f"cache must be True, False or the path of a folder, got {cache!r}.")
+    return _keep_programs(os.path.expanduser(cache))
+
+
+def _keep_programs(named: str | None) -> str | None:
+    """Let JAX keep compiled programs in a folder, and return it; None if nothing can be written to it."""
+    import jax
+    from jax.experimental.compilation_cache import compilation_cache
+
+    setting: str | None = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    chosen = setting or os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    folder = named or chosen or str(caches / "neutral" / "jax")
+    fault = "" if "://" in folder else _fault_of(Path(folder))  # JAX opens addresses such as gs://bucket
+    if fault:
+        remedy = "set JAX_COMPILATION_CACHE_DIR, or cache=, to a folder that can be written to"
+        message = f"Compiled programs cannot be kept in {folder}: {fault}; {remedy}."
+        if named:
+            raise ArgumentError(message)
+        warnings.warn(message, stacklevel=3)
+        return None
+    if setting and setting != folder:
+        compilation_cache.reset_cache()  # JAX opens a folder once, and stays with it
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    return folder
+
+
+def _fault_of(folder: Path) -> str:
+    """Make a folder, private if it is new, and return why nothing can be written to it; "" if it can be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        return error.strerror or str(error)
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "no permission to write"
 
 
 def is_double() -> bool:

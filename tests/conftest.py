@@ -12,6 +12,7 @@ import pytest
 from references import load_reference
 
 from neutral.calibration import batch
+from neutral.numerics.compiled import PROGRAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 FAST_COMPILATION = (
@@ -28,6 +29,8 @@ jax.config.update(
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+PROGRAMS.most = 256  # modules share programs, and `few_maps` drops them in time
 
 hypothesis.settings.register_profile(
     "neutral", deadline=None, derandomize="CI" in os.environ, print_blob=True
@@ -67,6 +70,7 @@ def few_maps() -> Iterator[None]:
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
         batch.PROGRAMS.clear()
+        PROGRAMS.clear()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every model and engine that the contract tests run over: a new one adds one line."""
+"""Every model, engine and surface that the contract tests run over: a new one adds one line."""
 
 import equinox as eqx
 import jax
@@ -19,6 +19,7 @@ from neutral.models import (
     VarianceGamma,
 )
 from neutral.pricing import COS, AbstractGridEngine, CarrMadan, Contour, Lewis
+from neutral.surfaces import ESSVI, SANOS, SSVI, ESSVIMixture, TimeChangedSurface
 
 MODELS = {
     "black": Black.typical,
@@ -41,6 +42,32 @@ ENGINES = {
     "cos": lambda: COS(512),
 }
 GRID_ENGINES = {name: make for name, make in ENGINES.items() if isinstance(make(), AbstractGridEngine)}
+_EXPIRIES = [0.25, 1.0]
+SURFACES = {
+    "essvi": lambda: ESSVI(_EXPIRIES, theta=[0.01, 0.045], psi=[0.08, 0.16], rho=[-0.5, -0.4]),
+    "ssvi": lambda: SSVI(_EXPIRIES, theta=[0.01, 0.045], rho=-0.4, eta=1.2, gamma=0.4),
+    "mixture": lambda: ESSVIMixture(
+        weights=[0.6, 0.4],
+        multipliers=[1.1, 0.85],
+        components=jax.tree.map(
+            lambda *x: np.stack([np.asarray(y, float) for y in x]),
+            *[
+                ESSVI(_EXPIRIES, theta=[level, 4.0 * level], psi=[0.08, 0.16], rho=[-0.5, -0.4])
+                for level in (0.01, 0.02)
+            ],
+        ),
+    ),
+    "sanos": lambda: SANOS(
+        _EXPIRIES,
+        nodes=[0.8, 1.0, 1.2],
+        weights=[[0.1, 0.8, 0.1], [0.2, 0.6, 0.2]],
+        variance=[0.005, 0.02],
+        width=0.5,
+    ),
+    "time_changed": lambda: TimeChangedSurface(
+        SURFACES["ssvi"](), times=[0.0, 0.5, 2.0], variance_times=[0.0, 0.45, 2.0]
+    ),
+}
 # models with hand-written parameter derivatives; automatic differentiation is their oracle
 HAND_DIFFERENTIATED = ("heston", "bates", "svcj", "double_heston", "pw_heston")
 # one worker runs all tests of a model, and compiles its programs once

@@ -4,13 +4,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from ..errors import CalibrationError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
+from ..numerics.compiled import compiled_as
 from ..pricing import AbstractGridEngine, price
 from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
@@ -25,7 +25,7 @@ from .result import CalibrationResult, CalibrationStatus
 from .solvers import AbstractSolver
 from .starts.search import Search
 
-_solve = eqx.filter_jit(solve_lane)
+_solve = compiled_as("the calibration")(solve_lane)
 
 
 def calibrate(

@@ -1,21 +1,22 @@
 """Compiled programs of batches: each is compiled once per shape, before its first use if needed."""
 
-import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from typing import Any
 
 import equinox as eqx
 import jax
 from jax.sharding import PartitionSpec as P
 
+from ..numerics.compiled import Call, Recent, compiling
 from .lane import solve_lanes
 from .request import Lane, Request
 from .result import CalibrationResult
 
-Program = Callable[[Request, Lane], CalibrationResult]
+MOST_BATCH_PROGRAMS = 32
+"""The number of programs of batches that a cache keeps by default."""
 
 
-@eqx.filter_jit
 def solve_chunk(request: Request, lanes: Lane) -> CalibrationResult:
     """Run `solve_lanes` on a chunk, which is divided among all devices."""
     devices = jax.device_count()
@@ -38,58 +39,46 @@ class Programs:
     """A cache of compiled programs, by everything fixed at compile time and by the shapes of all arrays.
 
     Threads can share it: one thread compiles a program, and others that need it wait. The programs stay until
-    `clear` is called, independently of JAX's own caches.
+    `clear` is called, independently of JAX's own caches, or until `most` other programs were used later.
     """
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._programs: dict[Hashable, Future[Program]] = {}
+    def __init__(self, most: int = MOST_BATCH_PROGRAMS) -> None:
+        self._programs: Recent[Future[Callable[[list[Any]], CalibrationResult]]] = Recent(most)
 
     def __len__(self) -> int:
         """Number of programs that are compiled or being compiled."""
         return len(self._programs)
 
-    def prepare(self, request: Request, lanes: Lane) -> Program:
-        """Compile the program of a chunk without running it, or take it from the cache.
+    def prepare(self, request: Request, lanes: Lane) -> None:
+        """Compile the program of a chunk without running it, unless it is in the cache.
 
         Args:
             request: The calibration, as `Request.shared` returns it.
             lanes: A chunk of surfaces, on the host; only shapes and types matter.
-
-        Returns:
-            The program.
         """
-        key = _key(request, lanes)
-        with self._lock:
-            future = self._programs.get(key)
-            is_first = future is None
-            if future is None:
-                future = Future()
-                self._programs[key] = future
-        if is_first:
-            self._compile(key, future, request, lanes)
-        return future.result()
+        self._program(Call((request, lanes), {}), request)
 
     def __call__(self, request: Request, lanes: Lane) -> CalibrationResult:
         """Results of a chunk, on the device; the program is compiled first unless it is in the cache."""
-        return self.prepare(request, lanes)(request, lanes)
+        call = Call((request, lanes), {})
+        return self._program(call, request)(call.numbers)
 
     def clear(self) -> None:
         """Remove all programs from the cache, which frees their memory."""
-        with self._lock:
-            self._programs.clear()
+        self._programs.clear()
 
-    def _compile(self, key: Hashable, future: Future[Program], request: Request, lanes: Lane) -> None:
+    def _program(self, call: Call, request: Request) -> Callable[[list[Any]], CalibrationResult]:
+        """Take a program from the cache, or compile it."""
+        key = call.key
+        future, is_new = self._programs.get(key, Future)
+        if is_new:
+            self._compile(key, future, call, request)
+        return future.result()
+
+    def _compile(self, key: Hashable, future: Future[Any], call: Call, request: Request) -> None:
         try:
-            lowered = solve_chunk.lower(request, lanes)  # pyright: ignore[reportFunctionMemberAccess]
-            future.set_result(lowered.compile())
+            with compiling(request.setting.coordinates.label):
+                future.set_result(call.program(solve_chunk).lower(call.numbers).compile())
         except BaseException as error:
-            with self._lock:
-                self._programs.pop(key, None)  # the next call tries again
+            self._programs.drop(key)  # the next call tries again
             future.set_exception(error)
-
-
-def _key(request: Request, lanes: Lane) -> Hashable:
-    """The key of a program in the cache, which is equal for any two chunks that one program serves."""
-    leaves, tree = jax.tree.flatten((request, lanes))
-    return (tree, *((x.shape, x.dtype) if eqx.is_array(x) else x for x in leaves))

@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from ..models.parameters import domains
+from ..models.parameters import domains, is_concrete
+from ..numerics.compiled import compiled
 from ..precision import require_precision
 from ..pricing import AbstractGridEngine, Lewis
 from ..quotes.surface import QuoteSurface
@@ -158,10 +159,11 @@ class Request(eqx.Module):
             center = jnp.broadcast_to(middle, (count, size))
         elif self.damp:
             center = vectors[0] if first else _vectors(coordinates, coordinates.typical(), surfaces)
+        xp = np if all(is_concrete(x) for x in vectors) else jnp  # on the host nothing is compiled
         return Lane(
             surface=surfaces,
             used=surfaces.train if self.mask is None else jnp.broadcast_to(self.mask, surfaces.mask.shape),
-            starts=jnp.stack(vectors, axis=1) if vectors else np.zeros((count, 0, size)),
+            starts=xp.stack(vectors, axis=1) if vectors else np.zeros((count, 0, size)),
             center=center,
             fixed=np.broadcast_to(self.values, (count, size)),
         )
@@ -279,7 +281,7 @@ def _vectors(coordinates: AbstractCoordinates, model: AbstractFourierModel, surf
     return _vectors_jit(coordinates, model, unit, t=surfaces.t, many=many, count=count)
 
 
-@eqx.filter_jit
+@compiled
 def _vectors_jit(
     coordinates: AbstractCoordinates,
     model: AbstractFourierModel,

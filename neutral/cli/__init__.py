@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
     print("neutral: the command line needs typer; run pip install 'neutral[cli]'.", file=sys.stderr)
     raise SystemExit(2) from None
 
+from ..workflow.progress import display
 from . import calibrate, cube, demo, pipeline, price, report, surface
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -30,7 +31,8 @@ for command in (
 def main() -> None:
     """Run the command line. An error of the package is printed in one line, and the exit code is 2."""
     try:
-        app()
+        with display():
+            app()
     except NeutralError as error:
         print(f"neutral: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -70,15 +70,17 @@ def calibrate(
     wrong or its input cannot be read, and 130 if the run was interrupted. Finished blocks are then stored,
     and the same command continues the run.
     """
-    from ..workflow import make_plan, open_store, run_plan
-    from ..workflow.calibrate.sinks import check_kinds, write_reports
-    from ..workflow.progress import shown
+    from ..workflow.progress import doing, shown
 
-    kinds = report or []
-    check_kinds(kinds)
-    changes = options.reading_changes(locals())
-    changes["data"] |= {"limit": limit, "first_index": first_index}
-    plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
+    with doing("listing the files", long=True):
+        from ..workflow import make_plan, open_store, run_plan
+        from ..workflow.calibrate.sinks import check_kinds, write_reports
+
+        kinds = report or []
+        check_kinds(kinds)
+        changes = options.reading_changes(locals())
+        changes["data"] |= {"limit": limit, "first_index": first_index}
+        plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
     options.start_jax()
     try:
         with shown() as progress:

@@ -56,14 +56,18 @@ def cube(
     The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
     is wrong or its input cannot be read.
     """
+    from ..workflow.progress import doing
+
     options.start_jax()
-    from ..workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
+    with doing("loading the rest of the package"):
+        from ..workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
 
     grid = cube_grid(moneyness, days)
     if (synthetic is None) == (not inputs):
         raise ArgumentError("the command takes either files or --synthetic with a number of days; give one.")
     if synthetic:
-        built = synthetic_cube(synthetic, seed, grid)
+        with doing(f"drawing {synthetic} days", long=True):
+            built = synthetic_cube(synthetic, seed, grid)
     else:
         changes = options.reading_changes(locals())
         markets = options.read_inputs(inputs or [], config, underlying, limit, changes)

@@ -10,8 +10,10 @@ from . import options
 def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
     """Calibrate four models to twelve real Deribit snapshots, and write a page of tables and figures."""
     options.start_jax()
-    from ..workflow.demo import demonstrate
-    from ..workflow.progress import shown
+    from ..workflow.progress import doing, shown
+
+    with doing("loading the rest of the package"):
+        from ..workflow.demo import demonstrate
 
     with shown() as progress:
         demonstration = demonstrate(out, progress)

@@ -1,6 +1,5 @@
 """Defines the options that commands share, and reads their values."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,21 +105,14 @@ FileLimit = Annotated[
 
 
 def start_jax() -> None:
-    """Switch on double precision, and cache compiled programs in a folder.
+    """Switch on double precision, and keep compiled programs in a folder for later commands."""
+    from ..workflow.progress import doing, watch_compilations
 
-    The folder is `JAX_COMPILATION_CACHE_DIR`, or `neutral/jax` in the user's cache folder if that environment
-    variable is not set.
-    """
-    import jax
+    with doing("loading JAX", long=True):
+        from ..precision import enable_x64
 
-    from ..precision import enable_x64
-
-    enable_x64()
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(caches / "neutral" / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+        folder = enable_x64(cache=True)
+        watch_compilations(folder)
 
 
 def number_or_path(text: str | None) -> float | str | None:

@@ -67,15 +67,18 @@ def pipeline(
     The exit code is 0 if every market was fitted and fails no gate, 1 if some market fails a gate or was
     refused, 2 if the command is wrong, and 130 if the run was interrupted.
     """
-    from ..workflow.pipeline.config import load_pipeline_config
-    from ..workflow.progress import counted
+    from ..workflow.progress import counted, doing
 
-    changes = options.reading_changes(locals())
-    changes["data"] |= {"assets": underlying, "limit": limit}
-    settings = load_pipeline_config(config).replaced(model=model, application=application, **changes)
+    with doing("reading the settings", long=True):
+        from ..workflow.pipeline.config import load_pipeline_config
+
+        changes = options.reading_changes(locals())
+        changes["data"] |= {"assets": underlying, "limit": limit}
+        settings = load_pipeline_config(config).replaced(model=model, application=application, **changes)
     options.start_jax()
-    from ..workflow.pages.pipeline import write_page
-    from ..workflow.pipeline.run import pipeline_files, run_pipeline
+    with doing("loading the rest of the package"):
+        from ..workflow.pages.pipeline import write_page
+        from ..workflow.pipeline.run import pipeline_files, run_pipeline
 
     files = counted(pipeline_files(inputs or [], settings), "files")
     try:
@@ -83,5 +86,7 @@ def pipeline(
     except KeyboardInterrupt:
         print("neutral: interrupted; the records of finished markets are stored.", file=sys.stderr)
         raise typer.Exit(130) from None
-    print(write_page(result.runs, result.history, out / "report.html", pictures))
+    with doing("drawing the page", long=True):
+        page = write_page(result.runs, result.history, out / "report.html", pictures)
+    print(page)
     raise typer.Exit(1 if any(run.outcome == "fail" for run in result.runs) else 0)

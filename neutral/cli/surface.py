@@ -37,13 +37,18 @@ def surface(
     The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, and 2 if the command
     is wrong or its input cannot be read.
     """
+    from ..workflow.progress import doing
+
     options.start_jax()
-    from ..workflow.pages.surfaces import write_page
-    from ..workflow.surfaces.files import summary, write_surfaces
-    from ..workflow.surfaces.fit import fit_markets
+    with doing("loading the rest of the package"):
+        from ..workflow.pages.surfaces import write_page
+        from ..workflow.surfaces.files import summary, write_surfaces
+        from ..workflow.surfaces.fit import fit_markets
 
     markets = options.read_inputs(inputs, config, underlying, limit, options.reading_changes(locals()))
     results = list(fit_markets(markets, method))
     write_surfaces(results, out)
-    print(f"{summary(results)}\n{write_page(results, out, pictures)}")
+    with doing("drawing the page", long=True):
+        page = write_page(results, out, pictures)
+    print(f"{summary(results)}\n{page}")
     raise typer.Exit(1 if any(result.failed for result in results) else 0)

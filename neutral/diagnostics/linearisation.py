@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar, Unpack
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,7 @@ from ..calibration.solvers import LevenbergMarquardt
 from ..calibration.solvers.base import EXACT, gradient_norm
 from ..calibration.starts.search import Search
 from ..errors import ArgumentError
+from ..numerics.compiled import compiled_as
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Numbers, Real
 from .arguments import CalibrationArguments, check_fit, request_of
@@ -234,7 +234,7 @@ def problem_of(request: Request, lane: Lane, damping: Real | float = 0.0) -> Pro
     return problem._replace(precision=problem.precision + damping)
 
 
-@eqx.filter_jit
+@compiled_as("the diagnosis")
 def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: Real) -> Linearisation:
     setting = request.setting
     problem = problem_of(request, lane)

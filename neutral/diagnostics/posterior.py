@@ -14,6 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from ..calibration.problem import Problem, Setting
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
+from ..numerics.compiled import compiled
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Numbers, Real, Values
 from .arguments import CalibrationArguments
@@ -23,7 +24,7 @@ from .uncertainty import Uncertainty, uncertainty
 State = TypeVar("State")  # of a chain
 _FAR = 40.0  # bound of coordinates without a nearer one, in standard deviations from the fit
 _DISPERSED = 2.0  # spread of the chains' starts over that of the posterior; R-hat needs dispersed starts
-_problem_of = eqx.filter_jit(problem_of)
+_problem_of = compiled(problem_of)
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,7 @@ def _log_density(
     return density, np.log(share / (1.0 - share)), covariance / np.outer(slope, slope)
 
 
-@eqx.filter_jit
+@compiled
 def nuts(
     log_density: Callable[[Real], Real],
     start: Float[Numbers, " n"],

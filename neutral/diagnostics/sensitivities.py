@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +16,7 @@ from ..calibration.request import Lane, Request
 from ..calibration.result import CalibrationResult, CalibrationStatus
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
+from ..numerics.compiled import compiled
 from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
@@ -190,7 +190,7 @@ def _all_nan(
     return _arrange(value, missing, surface, reason)
 
 
-@eqx.filter_jit
+@compiled
 def _reverse_sweep(
     request: Request, lane: Lane, damping: Real | float, y: Real, moving: Flags, slopes: Real
 ) -> Inputs:
@@ -204,7 +204,7 @@ def _reverse_sweep(
     return jax.lax.map(lambda slope: back(slope)[0], slopes)
 
 
-@eqx.filter_jit
+@compiled
 def _center_chain(request: Request, lane: Lane) -> Real:
     """Compute derivatives of the center's natural values in its coordinates, (n, n)."""
     return request.setting.named_chain(problem_of(request, lane), jnp.asarray(lane.center)[None])[0]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from ..calibration.coordinates import AbstractCoordinates
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
+from ..numerics.compiled import compiled
 from ..typing import Real, Values
 from .linearisation import Fit
 
@@ -270,7 +270,7 @@ def value_and_slopes(
     return np.asarray(value), np.asarray(slopes)
 
 
-@eqx.filter_jit
+@compiled
 def _model_and_slopes(
     coordinates: AbstractCoordinates, y: Real, unit: Real, t: Real
 ) -> tuple[AbstractFourierModel, AbstractFourierModel]:

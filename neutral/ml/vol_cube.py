@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 from zipfile import BadZipFile
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from .. import durable
 from ..errors import ArgumentError, DataError
+from ..numerics.compiled import compiled
 from ..precision import require_precision
 from ..surfaces import VolSurface
 from ..times import DAYS_A_YEAR
@@ -271,7 +271,7 @@ def _vols(
     return np.stack([np.asarray(surface.implied_vol(row, t[:, None])) for surface, row in pairs])
 
 
-@eqx.filter_jit
+@compiled
 def _batch_vols(
     surfaces: VolSurface, k: Float[Numbers, "N T M"], t: Float[Numbers, " T"]
 ) -> Float[Numbers, "N T M"]:

@@ -1,6 +1,5 @@
 """Distribution of the forward at expiry, from derivatives of the price integral in the strike."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,13 +7,14 @@ from numpy.typing import ArrayLike
 
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
+from ..numerics.compiled import compiled
 from ..options.kinds import Kind
 from ..options.terms import Terms
 from ..times.instants import Ends, Instants
 from ..typing import Flags, Real
 from .arguments import FirstTerm, option_terms
 from .engines.contour import Contour
-from .price import check_model, coordinates, normalised, plan_for, strikes_axis
+from .price import check_model, coordinates, normalised, plan_for
 
 
 def digital(
@@ -64,7 +64,7 @@ def digital(
         date=date,
     )
     model = check_model(model, "float64")
-    return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, strikes_axis(option))
+    return call_on_grid(lambda *x: _digital(model, Terms(*x)), option, None)
 
 
 def distribution(
@@ -109,7 +109,7 @@ def distribution(
     )
     below = option._replace(is_call=np.asarray(False), discount=np.asarray(1.0))
     model = check_model(model, "float64")
-    return call_on_grid(lambda *x: _digital(model, Terms(*x)), below, strikes_axis(below))
+    return call_on_grid(lambda *x: _digital(model, Terms(*x)), below, None)
 
 
 def density(
@@ -153,7 +153,7 @@ def density(
         date=date,
     )
     model = check_model(model, "float64")
-    return call_on_grid(lambda *x: _density(model, Terms(*x)), option, strikes_axis(option))
+    return call_on_grid(lambda *x: _density(model, Terms(*x)), option, None)
 
 
 def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real, Real, Flags]:
@@ -169,7 +169,7 @@ def _derivatives(model: AbstractFourierModel, option: Terms) -> tuple[Real, Real
     return k, first, second, valid
 
 
-@eqx.filter_jit
+@compiled
 def _digital(model: AbstractFourierModel, option: Terms) -> Real:
     k, first, _, valid = _derivatives(model, option)
     # -c' e^-k is the probability above the strike, p' e^-k the one below; each is the other's complement
@@ -178,7 +178,7 @@ def _digital(model: AbstractFourierModel, option: Terms) -> Real:
     return jnp.where(valid, option.discount * probability, jnp.nan)
 
 
-@eqx.filter_jit
+@compiled
 def _density(model: AbstractFourierModel, option: Terms) -> Real:
     _, first, second, valid = _derivatives(model, option)
     return jnp.where(valid, (second - first) * option.forward / option.strike**2, jnp.nan)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..numerics.buckets import call_on_grid
+from ..numerics.compiled import compiled
 from ..options import black
 from ..options.inversion import implied_stdev
 from ..options.kinds import Kind, Settlement
@@ -20,7 +21,7 @@ from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Numbers, Real
 from .arguments import FirstTerm, table_arguments
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus
-from .price import check_model, coordinates, plan_for, prepared, price_grid, strikes_axis
+from .price import check_model, columns_of, coordinates, plan_for, prepared, price_grid
 
 ORDERS = ("vanna", "volga", "speed")
 
@@ -132,11 +133,11 @@ def greeks(
             order=tuple(order),
         ),
         (underlying, *drift, *option),
-        strikes_axis(option),
+        columns_of(option, engine),
     )
 
 
-@eqx.filter_jit
+@compiled
 def _greeks_grid(
     model: AbstractFourierModel,
     option: Terms,

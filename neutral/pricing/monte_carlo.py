@@ -1,8 +1,8 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
+from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models.paths.base import AbstractScheme, State
-from ..numerics.normal import as_float64
+from ..numerics.buckets import call_on_row
+from ..numerics.compiled import compiled
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
+from ..precision import require_precision
 from ..typing import Codes, Flags, Real
 
 
@@ -101,17 +103,14 @@ def monte_carlo(
             f"{times.size} times from {times[0]:g} to {times[-1]:g} for maturities {years.tolist()}; "
             "time_grid(t) makes such a grid."
         )
-    (k,) = as_float64(as_numbers("k", k))
-    k, place, is_call = jnp.broadcast_arrays(k, jnp.asarray(place), jnp.asarray(is_call))
-    price, error = _estimate(
-        scheme,
-        options=_Options(jnp.ravel(k), jnp.ravel(place), jnp.ravel(is_call)),
-        grid=jnp.asarray(times),
-        keys=jax.random.split(key, -(-paths // chunk)),
-        chunk=chunk,
-        antithetic=antithetic,
+    require_precision("float64")
+    numbers = as_numbers("k", k)
+    keys = jax.random.split(key, -(-paths // chunk))
+    on_grid = partial(_estimate, scheme, grid=jnp.asarray(times), keys=keys)
+    return call_on_row(
+        lambda *x: Estimate(*on_grid(options=_Options(*x), chunk=chunk, antithetic=antithetic)),
+        (numbers, place, is_call),
     )
-    return Estimate(jnp.reshape(price, k.shape), jnp.reshape(error, k.shape))
 
 
 class _Options(NamedTuple):
@@ -122,7 +121,7 @@ class _Options(NamedTuple):
     is_call: Flags
 
 
-@eqx.filter_jit
+@compiled
 def _estimate(
     scheme: AbstractScheme,
     options: _Options,

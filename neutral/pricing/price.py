@@ -2,16 +2,17 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import is_concrete
 from ..numerics.buckets import call_on_grid
+from ..numerics.compiled import compiled
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, from_out_of_the_money, moneyness, settled
 from ..precision import Precision, require_precision
@@ -102,7 +103,10 @@ def price(
     )
     if engine is not None:
         return info.price
-    return jnp.where(info.status == PriceStatus.accurate, info.price, jnp.nan)
+    if isinstance(info.price, Tracer):
+        return jnp.where(info.status == PriceStatus.accurate, info.price, jnp.nan)
+    accurate = np.asarray(info.status) == PriceStatus.accurate  # on the host, where nothing is compiled
+    return jax.device_put(np.where(accurate, np.asarray(info.price), np.nan).astype(info.price.dtype))
 
 
 def price_info(
@@ -152,7 +156,7 @@ def price_info(
             f"precision={precision!r} works with the default engine only, got engine={engine!r}; omit engine."
         )
     engine = prepared(engine, model, option)
-    return call_on_grid(lambda *x: price_grid(model, Terms(*x), engine), option, strikes_axis(option))
+    return call_on_grid(lambda *x: price_grid(model, Terms(*x), engine), option, columns_of(option, engine))
 
 
 def certify(
@@ -232,14 +236,16 @@ def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option:
     return engine.prepare(model, np.nan_to_num(option.maturity, nan=1.0)) if concrete else engine
 
 
-def strikes_axis(option: Terms) -> int:
-    """Length of the last axis where the maturity is constant along it, and 1 otherwise."""
+def columns_of(option: Terms, engine: AbstractEngine) -> int | None:
+    """Number of strikes that share a maturity, on the last axis; None if sharing saves the engine nothing."""
+    if not engine.shares_strikes:
+        return None
     shape = np.broadcast_shapes(*(np.shape(x) for x in option))
     constant = np.ndim(option.maturity) == 0 or np.shape(option.maturity)[-1] == 1
     return shape[-1] if shape and constant else 1
 
 
-@eqx.filter_jit
+@compiled
 def price_grid(
     model: AbstractFourierModel,
     option: Terms,

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar, cast
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
-from ..numerics.buckets import call_on_grid
+from ..numerics.buckets import call_on_row
+from ..numerics.compiled import compiled
 from ..options import bachelier
 from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_info
 from ..options.kinds import Kind, Settlement
@@ -203,8 +202,7 @@ def _priced_options(
 def _invert(function: Callable[[Real, Terms], Tree], price: ArrayLike, option: Terms) -> Tree:
     """Call a compiled function of prices and terms on rows of options, and restore the broadcast shape."""
     arrays = (as_numbers("price", price), *option)
-    shape = np.broadcast_shapes(*(np.shape(x) for x in arrays))
-    return call_on_grid(lambda p, *x: function(p, Terms(*x)), arrays, shape[-1] if shape else 1)
+    return call_on_row(lambda p, *x: function(p, Terms(*x)), arrays)
 
 
 def _normalised(price: Real, option: Terms) -> tuple[Real, Real, Real]:
@@ -216,20 +214,20 @@ def _normalised(price: Real, option: Terms) -> tuple[Real, Real, Real]:
     return price / unit, moneyness(option.forward, option.strike), root
 
 
-@jax.jit
+@compiled
 def _black_vol(price: Real, option: Terms) -> Real:
     c, k, root = _normalised(price, option)
     return implied_stdev(c, k, option.is_call) / root
 
 
-@jax.jit
+@compiled
 def _black_vol_info(price: Real, option: Terms) -> ImpliedVolInfo:
     c, k, root = _normalised(price, option)
     s, status = implied_stdev_info(c, k, option.is_call)
     return ImpliedVolInfo(s / root, jnp.where(root > 0, status, ImpliedVolStatus.nonfinite))
 
 
-@jax.jit
+@compiled
 def _normal_vol(price: Real, option: Terms) -> Real:
     s = bachelier.implied_stdev(price / option.discount, option.forward - option.strike, option.is_call)
     return s / jnp.where(option.maturity > 0, jnp.sqrt(option.maturity), jnp.nan)

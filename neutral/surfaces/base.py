@@ -1,19 +1,28 @@
 """Base class of volatility surfaces: total variance at any moneyness and maturity, and functions of it."""
 
 import abc
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from numpy.typing import ArrayLike
 
-from ..numerics.normal import as_float64, pdf
+from ..errors import ArgumentError
+from ..numerics.buckets import call_on_row
+from ..numerics.compiled import compiled
+from ..numerics.normal import pdf
 from ..options import black
 from ..options.arbitrage import durrleman
 from ..options.inversion import implied_stdev
+from ..options.terms import as_numbers
+from ..precision import require_precision
 from ..pricing import LocalVolatility
-from ..typing import Flags, Real
+from ..typing import Real
+
+Tree = TypeVar("Tree")
 
 
 class Jet(NamedTuple):
@@ -71,7 +80,6 @@ class VolSurface(eqx.Module):
         """Return the local-volatility model with these prices (Dupire 1994), for `neutral.monte_carlo`."""
         return LocalVolatility(self.local_variance_at)
 
-    @eqx.filter_jit
     def total_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Compute total implied variance, vol^2 t.
 
@@ -82,41 +90,39 @@ class VolSurface(eqx.Module):
         Returns:
             Total variance, in the broadcast shape; nan where t is not positive or k is not finite.
         """
-        k, t, valid = _points(k, t)
-        return jnp.where(valid, self.variance_at(k, t), jnp.nan)
+        return self._evaluated("variance_at", k, t)
 
-    @eqx.filter_jit
     def implied_vol(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Compute the annualised Black volatility. Arguments and shape are those of `total_variance`."""
-        k, t, valid = _points(k, t)
-        return jnp.where(valid, jnp.sqrt(self.variance_at(k, t) / t), jnp.nan)
+        return self._evaluated("_vol_at", k, t)
 
-    @eqx.filter_jit
     def price(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Compute the normalised undiscounted price of the call. The put is worth 1 - e^k less.
 
         Arguments and shape are those of `total_variance`.
         """
-        k, t, valid = _points(k, t)
-        return jnp.where(valid, self.price_at(k, t), jnp.nan)
+        return self._evaluated("price_at", k, t)
 
-    @eqx.filter_jit
     def density(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Compute the risk-neutral density of log(F_T / F) at k.
 
         Arguments and shape are those of `total_variance`.
         """
-        k, t, valid = _points(k, t)
-        return jnp.where(valid, self.density_at(k, t), jnp.nan)
+        return self._evaluated("density_at", k, t)
 
-    @eqx.filter_jit
     def local_variance(self, k: ArrayLike, t: ArrayLike) -> Real:
         """Compute Dupire's local variance, 1/yr. Arguments and shape are those of `total_variance`.
 
         At an expiry where the surface has a kink in time, the result is the value just after the expiry.
         """
-        k, t, valid = _points(k, t)
-        return jnp.where(valid, self.local_variance_at(k, t), jnp.nan)
+        return self._evaluated("local_variance_at", k, t)
+
+    def _vol_at(self, k: Real, t: Real) -> Real:
+        return jnp.sqrt(self.variance_at(k, t) / t)
+
+    def _evaluated(self, method: str, k: ArrayLike, t: ArrayLike) -> Real:
+        """Call a method whose name ends in `_at` where the points are valid; elsewhere the result is nan."""
+        return call_on_points(lambda k, t: _at_points(self, method, k, t), k=k, t=t)
 
 
 class PricedSurface(VolSurface):
@@ -136,8 +142,32 @@ class PricedSurface(VolSurface):
         return self.out_of_the_money_price(k, t) + jnp.maximum(-jnp.expm1(k), 0.0)
 
 
-def _points(k: ArrayLike, t: ArrayLike) -> tuple[Real, Real, Flags]:
-    """Broadcast k and t and flag valid points; others become k = 0, t = 1, so that derivatives are finite."""
-    k, t = as_float64(k, t)
-    valid = (t > 0.0) & jnp.isfinite(k)
-    return jnp.where(valid, k, 0.0), jnp.where(valid, t, 1.0), valid
+def call_on_points(function: Callable[..., Tree], **arguments: ArrayLike) -> Tree:
+    """Call a compiled function on arguments that broadcast, and restore their shape.
+
+    Args:
+        function: Takes arrays of one shape, in the order of the arguments, and returns a pytree of arrays
+            whose first axes are these.
+        arguments: Numbers by name.
+
+    Raises:
+        ArgumentError: an argument does not hold numbers, or the shapes do not broadcast.
+        PrecisionError: JAX runs in single precision.
+    """
+    require_precision("float64")
+    arrays = {name: as_numbers(name, x) for name, x in arguments.items()}
+    try:
+        np.broadcast_shapes(*(np.shape(x) for x in arrays.values()))
+    except ValueError as error:
+        shapes = ", ".join(f"{name} {np.shape(x)}" for name, x in arrays.items())
+        raise ArgumentError(
+            f"Shapes do not broadcast: {shapes}. For a grid of maturities and strikes, pass t[:, None]."
+        ) from error
+    return call_on_row(function, list(arrays.values()))
+
+
+@compiled
+def _at_points(surface: VolSurface, method: str, k: Real, t: Real) -> Real:
+    valid = (t > 0.0) & jnp.isfinite(k)  # others become k = 0, t = 1, so that derivatives are finite
+    value = getattr(surface, method)(jnp.where(valid, k, 0.0), jnp.where(valid, t, 1.0))
+    return jnp.where(valid, value, jnp.nan)

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
-from ..numerics.normal import INV_SQRT_2PI, as_float64, mills, quantile
+from ..numerics.compiled import compiled
+from ..numerics.normal import INV_SQRT_2PI, mills, quantile
 from ..typing import Codes, Flags, Real
-from .base import VolSurface
+from .base import VolSurface, call_on_points
 
 _STEPS = 100  # limit of steps of the bracketed Newton method, which usually needs five or six
 _FARTHEST = 1e6  # standard deviations from the forward within which strikes are searched
@@ -30,7 +30,6 @@ class Search(NamedTuple):
     steps: Codes
 
 
-@eqx.filter_jit
 def strike_at_delta(
     surface: VolSurface, delta: ArrayLike, t: ArrayLike, *, premium_adjusted: bool = False
 ) -> Real:
@@ -52,7 +51,13 @@ def strike_at_delta(
         k = log(K / F), in the broadcast shape; nan where no strike has the delta. It can be differentiated in
         the surface, delta and t, by the implicit function theorem.
     """
-    delta, t = as_float64(delta, t)
+    return call_on_points(
+        lambda delta, t: _strike_at_delta(surface, delta, t, bool(premium_adjusted)), delta=delta, t=t
+    )
+
+
+@compiled
+def _strike_at_delta(surface: VolSurface, delta: Real, t: Real, premium_adjusted: bool) -> Real:
     lowest = -jnp.inf if premium_adjusted else -1.0
     valid = (t > 0.0) & (delta != 0.0) & (delta < 1.0) & (delta > lowest)
     delta = jnp.where(valid, delta, 0.5)

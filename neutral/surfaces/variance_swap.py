@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
-from ..numerics.normal import as_float64
+from ..numerics.compiled import compiled
 from ..typing import Real
-from .base import VolSurface
+from .base import VolSurface, call_on_points
 
 _REACH = 13.0  # largest |x| of k = s sinh(x): nodes reach e^13 / 2 standard deviations to either side
 _PER_UNIT = 32  # nodes per unit of x
@@ -22,7 +21,6 @@ class VarianceSwap(NamedTuple):
     error_estimate: Real
 
 
-@eqx.filter_jit
 def variance_swap(surface: VolSurface, t: ArrayLike) -> VarianceSwap:
     """Compute the fair strike E[-2 log(F_t / F_0)] / t of a variance swap, for a continuous forward.
 
@@ -40,7 +38,11 @@ def variance_swap(surface: VolSurface, t: ArrayLike) -> VarianceSwap:
         difference to the rule with half as many nodes, which far exceeds the error for a smooth smile, plus
         the size of the truncated left wing.
     """
-    (t,) = as_float64(t)
+    return call_on_points(lambda t: _variance_swap(surface, t), t=t)
+
+
+@compiled
+def _variance_swap(surface: VolSurface, t: Real) -> VarianceSwap:
     valid = t > 0.0
     t = jnp.where(valid, t, 1.0)
     stdev = jnp.sqrt(surface.variance_at(jnp.zeros_like(t), t))

@@ -10,6 +10,7 @@ from .calibrate.run import Progress, run
 from .calibrate.store import open_store
 from .calibrate.summary import Summary
 from .pages.calibrate import write_report
+from .progress import doing
 
 FIRST_INDEX = 55  # position of the first shipped snapshot in its archive, which seeds the split
 
@@ -30,4 +31,5 @@ def demonstrate(out: Path, progress: Callable[[Progress], None] = lambda event: 
     """
     config = load_config().replaced(data={"first_index": FIRST_INDEX})
     summary = run(sample_folder(), out, config, progress=progress)
-    return Demonstration(summary, write_report(open_store(out)))
+    with doing("drawing the page", long=True):
+        return Demonstration(summary, write_report(open_store(out)))

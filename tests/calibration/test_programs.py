@@ -6,11 +6,12 @@ import jax
 import numpy as np
 import pytest
 from synthetic import heston_surface
+from traces import compilations
 
 import neutral as nt
-from neutral.calibration import programs as module
 from neutral.calibration.batch import prepare_batch
-from neutral.calibration.programs import Programs
+from neutral.calibration.programs import Programs, solve_chunk
+from neutral.numerics.compiled import Call
 
 OPTIONS = {"engine": nt.Lewis(16), "chunk": 2}
 
@@ -24,9 +25,9 @@ def test_a_program_prepared_ahead_is_the_one_that_runs(surfaces):
     programs = Programs()
     prepare_batch(nt.Black, surfaces, programs=programs, **OPTIONS)
     assert len(programs) == 1
-    (ahead,) = programs._programs.values()
-    result = nt.calibrate_batch(nt.Black, surfaces, programs=programs, **OPTIONS)
-    assert len(programs) == 1 and ahead is next(iter(programs._programs.values()))
+    with compilations() as names:
+        result = nt.calibrate_batch(nt.Black, surfaces, programs=programs, **OPTIONS)
+    assert len(programs) == 1 and "solve_chunk" not in names
     assert np.all(result.converged)
     elsewhere = nt.calibrate_batch(nt.Black, surfaces, **OPTIONS)
     np.testing.assert_array_equal(result.coordinates, elsewhere.coordinates)
@@ -34,16 +35,15 @@ def test_a_program_prepared_ahead_is_the_one_that_runs(surfaces):
 
 def test_threads_that_need_one_program_compile_it_once(surfaces, monkeypatch):
     programs, compiled, gate = Programs(), [], threading.Event()
-    lower = module.solve_chunk.lower
+    program = Call.program
 
-    class Counted:
-        @staticmethod
-        def lower(*args):
+    def slow(call, function):
+        if function is solve_chunk:
             compiled.append(threading.current_thread())
             gate.wait(60)
-            return lower(*args)
+        return program(call, function)
 
-    monkeypatch.setattr(module, "solve_chunk", Counted)
+    monkeypatch.setattr(Call, "program", slow)
     results = []
     threads = [
         threading.Thread(
@@ -79,14 +79,39 @@ def test_cleared_caches_leave_no_stale_mark(surfaces):
 def test_a_program_that_does_not_compile_is_tried_again(surfaces, monkeypatch):
     programs = Programs()
 
-    class Broken:
-        @staticmethod
-        def lower(*args):
-            raise MemoryError("no memory to compile in")
+    def broken(call, function):
+        raise MemoryError("no memory to compile in")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "solve_chunk", Broken)
+        patch.setattr(Call, "program", broken)
         with pytest.raises(MemoryError, match="no memory to compile in"):
             nt.calibrate_batch(nt.Black, surfaces, programs=programs, **OPTIONS)
     assert len(programs) == 0
     assert np.all(nt.calibrate_batch(nt.Black, surfaces, programs=programs, **OPTIONS).converged)
+
+
+def test_the_number_of_programs_is_limited(surfaces, monkeypatch):
+    programs, compiled = Programs(most=2), []
+    program = Call.program
+
+    def noted(call, function):
+        if function is not solve_chunk:
+            return program(call, function)
+        compiled.append(call.key)
+        return _Nothing()
+
+    monkeypatch.setattr(Call, "program", noted)
+    for size in (1, 2, 3, 1):
+        prepare_batch(nt.Black, surfaces, programs=programs, engine=nt.Lewis(16), chunk=size)
+        assert len(programs) <= 2
+    assert len(compiled) == 4 and compiled[0] == compiled[3]  # the first one was dropped
+
+
+class _Nothing:
+    """A program that takes no time to compile."""
+
+    def lower(self, numbers):
+        return self
+
+    def compile(self):
+        return self

@@ -10,7 +10,6 @@ from traces import programs
 
 import neutral as nt
 from neutral.models import SVCJ, Bates, Black, Heston, Merton, Shifted
-from neutral.numerics.buckets import bucket
 
 HESTON = Heston(v0=0.04, kappa=1.5, theta=0.05, sigma_v=0.6, rho=-0.7)
 STRIKES = np.array([60.0, 80.0, 90.0, 100.0, 110.0, 120.0, 150.0])
@@ -172,7 +171,6 @@ def test_shapes_of_one_bucket_compile_once():
     other = Heston(0.05, 1.0, 0.04, 0.3, 0.1)
     nt.price(other, 100.0, np.linspace(80, 120, 8), 3 * T, "put", settlement="coin")
     assert programs(price_grid) == before
-    assert [bucket(n) for n in (1, 5, 13, 500, 513, 1025)] == [1, 6, 16, 512, 1024, 1536]
 
 
 def test_empty_and_scalar_inputs():

@@ -70,6 +70,11 @@ class AbstractCoordinates(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def label(self) -> str:
+        """The name of the model for people, with ++ for a shift."""
+
+    @property
+    @abc.abstractmethod
     def axes(self) -> tuple[tuple[str, int], ...]:
         """The model's parameters that have an axis, each with its number of entries."""
 

@@ -44,6 +44,11 @@ class ModelCoordinates(AbstractCoordinates):
         return self.cls
 
     @property
+    def label(self) -> str:
+        """See `AbstractCoordinates.label`."""
+        return self.cls.__name__
+
+    @property
     def axes(self) -> tuple[tuple[str, int], ...]:
         """See `AbstractCoordinates.axes`."""
         return self.entries

@@ -52,6 +52,11 @@ class ShiftedCoordinates(AbstractCoordinates):
         return self.inner.model
 
     @property
+    def label(self) -> str:
+        """See `AbstractCoordinates.label`."""
+        return f"{self.inner.label}++"
+
+    @property
     def axes(self) -> tuple[tuple[str, int], ...]:
         """See `AbstractCoordinates.axes`."""
         return self.inner.axes

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from ...numerics.buckets import call_on_row
+from ...numerics.compiled import compiled
 from ...typing import Codes, Flags, Real, Values
 from .. import black
 from ..inversion import implied_stdev
@@ -82,7 +84,10 @@ def european_equivalent(
         is_call=is_call,
     )
     check_total(option, dividends)
-    found = _equivalent(target, option, dividends, may_have_two_boundaries(option))
+    two_boundaries = may_have_two_boundaries(option)
+    found = call_on_row(
+        lambda target, *row: _equivalent(target, Option(*row), dividends, two_boundaries), (target, *option)
+    )
     return Equivalent(*(a.reshape(shape) for a in found))
 
 
@@ -135,7 +140,7 @@ class _Search(NamedTuple):
     steps: Codes
 
 
-@partial(jax.jit, static_argnames="two_boundaries")
+@compiled
 def _equivalent(
     target: Real, option: Option, dividends: Dividends | None, two_boundaries: bool
 ) -> Equivalent:

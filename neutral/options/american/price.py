@@ -1,6 +1,5 @@
 """American options: prices and Greeks, with a continuous yield and with discrete dividends."""
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -8,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from ...numerics.buckets import call_on_row
+from ...numerics.compiled import compiled
 from ...typing import Flags, Real, Values
 from .. import black
 from ..kinds import Kind
@@ -91,7 +92,11 @@ def price(
         is_call=is_call,
     )
     check_total(option, dividends)
-    return _american(option, flat_vol, dividends, may_have_two_boundaries(option)).reshape(shape)
+    two_boundaries = may_have_two_boundaries(option)
+    found = call_on_row(
+        lambda vol, *row: _american(Option(*row), vol, dividends, two_boundaries), (flat_vol, *option)
+    )
+    return found.reshape(shape)
 
 
 def greeks(
@@ -122,7 +127,10 @@ def greeks(
         is_call=None,
     )
     check_total(option, dividends)
-    found = _greeks(option, flat_vol, dividends, may_have_two_boundaries(option))
+    two_boundaries = may_have_two_boundaries(option)
+    found = call_on_row(
+        lambda vol, *row: _greeks(Option(*row), vol, dividends, two_boundaries), (flat_vol, *option)
+    )
     return AmericanGreeks(*(a.reshape(shape) for a in found))
 
 
@@ -175,7 +183,7 @@ def american_price(option: Option, vol: Real, dividends: Dividends | None, two_b
     return value if dividends is None else jnp.where(forward(option, dividends) > 0.0, value, jnp.nan)
 
 
-_american = jax.jit(american_price, static_argnames="two_boundaries")
+_american = compiled(american_price)
 
 
 def may_have_two_boundaries(option: Option) -> bool:
@@ -195,7 +203,7 @@ def _live(option: Option, vol: Real) -> tuple[Option, Real]:
     return option._replace(t=t), jnp.where(live, vol, 0.2)
 
 
-@partial(jax.jit, static_argnames="two_boundaries")
+@compiled
 def _greeks(option: Option, vol: Real, dividends: Dividends | None, two_boundaries: bool) -> AmericanGreeks:
     one = jnp.ones_like(vol)
 

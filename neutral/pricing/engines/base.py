@@ -2,7 +2,7 @@
 
 import abc
 import enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -97,6 +97,8 @@ class AbstractEngine(eqx.Module):
 
     tolerance: eqx.AbstractVar[float]
     """Estimated error of an out-of-the-money price, in units of `unit`, above which it is inaccurate."""
+    shares_strikes: ClassVar[bool] = True
+    """Whether the strikes of one maturity share work, so that options are laid out by maturity."""
 
     def unit(self, k: Real) -> Real:
         """The unit of the tolerance, in forwards: max(1, K/F) for an engine whose accuracy is absolute."""

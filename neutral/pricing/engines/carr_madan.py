@@ -9,7 +9,8 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...models import AbstractFourierModel
-from ...numerics.buckets import call_on_grid
+from ...numerics.buckets import call_on_row
+from ...numerics.compiled import compiled
 from ...numerics.materialise import materialise
 from ...numerics.spline import degree_of, interpolate, interpolation_error, symbol
 from ...options import black
@@ -112,7 +113,7 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         """
         if -1.0 < self.alpha < 0.0:
             return self
-        low, high = (np.asarray(x) for x in call_on_grid(lambda t: _strip(model, t), (t,), 1))
+        low, high = (np.asarray(x) for x in call_on_row(lambda t: _strip(model, t), (t,)))
         order = 1.0 + self.alpha
         bad = np.ravel(~((low < order) & (order < high)))
         if np.any(bad):
@@ -334,6 +335,6 @@ class CarrMadan(AbstractGridEngine[CarrMadanGrid]):
         return self._transform(x * like(signs, plan.eta), v, plan)
 
 
-@eqx.filter_jit
+@compiled
 def _strip(model: AbstractFourierModel, t: Real) -> tuple[Real, Real]:
-    return model.expand(2).strip(t)
+    return model.expand(1).strip(t)

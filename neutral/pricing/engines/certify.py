@@ -1,6 +1,6 @@
 """The engine by which others are judged: it refines a price until it is stable, and bounds its error."""
 
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,6 +32,8 @@ class Certify(AbstractEngine):
     """
 
     tolerance: float = eqx.field(static=True, default=1e-12)
+
+    shares_strikes: ClassVar[bool] = False
 
     def unit(self, k: Real) -> Real:
         """The largest value of an out-of-the-money option."""

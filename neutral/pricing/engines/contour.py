@@ -8,7 +8,7 @@ geometrically.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax
@@ -39,6 +39,8 @@ class Contour(AbstractEngine):
     """Number of steps of the trapezoidal rule."""
     tolerance: float = eqx.field(static=True, default=1e-9)
     """See `AbstractEngine.tolerance`."""
+
+    shares_strikes: ClassVar[bool] = False
 
     def unit(self, k: Real) -> Real:
         """The largest value of an out-of-the-money option."""

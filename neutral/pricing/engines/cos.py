@@ -10,7 +10,8 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ...models import AbstractFourierModel
-from ...numerics.buckets import call_on_grid
+from ...numerics.buckets import call_on_row
+from ...numerics.compiled import compiled
 from ...numerics.materialise import materialise
 from ...typing import Flags, Frequencies, Real
 from .base import AbstractGridEngine, Model, Quadrature, beyond, like, with_refusals
@@ -90,7 +91,7 @@ class COS(AbstractGridEngine[CosGrid]):
         """Choose N: the number of terms that the most demanding maturity needs, up to a power of two."""
         if self.N is not None:
             return self
-        needed = np.max(call_on_grid(lambda t: _needed(self, model, t[:, 0]), (t,), 1), initial=_LEAST_TERMS)
+        needed = np.max(call_on_row(lambda t: _needed(self, model, t), (t,)), initial=_LEAST_TERMS)
         n = int(min(self.most, 2 ** np.ceil(np.log2(needed))))
         return dataclasses.replace(self, N=n)
 
@@ -270,9 +271,9 @@ def _tails(model: AbstractFourierModel, t: Real) -> tuple[tuple[Real, Real], tup
     return tail(low, -1.0), tail(high, 1.0)
 
 
-@eqx.filter_jit
+@compiled
 def _needed(engine: COS, model: AbstractFourierModel, t: Real) -> Real:
-    """Number of terms until |phi|/u is a hundredth of the tolerance, shape (T, 1), for t of shape (T,)."""
+    """Number of terms until |phi|/u is a hundredth of the tolerance, for maturities t; both of shape (T,)."""
     span = _range(engine, model, t)
     stdev = jnp.sqrt(jnp.maximum(model.expand(1).total_variance(t), 1e-300))
     u = like(np.geomspace(0.5, 5e3, 64), t) / stdev[..., None]
@@ -281,4 +282,4 @@ def _needed(engine: COS, model: AbstractFourierModel, t: Real) -> Real:
     last = jnp.max(jnp.where(alive, u, 0.0), axis=-1) * 1e4 ** (1 / 63)
     terms = last * (span.high - span.low) / jnp.pi + 1.0
     alive = (t > 0) & (model.expand(1).total_variance(t) > 0)
-    return jnp.where(alive, terms, 0.0)[:, None]
+    return jnp.where(alive, terms, 0.0)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
 from ...errors import ArgumentError
+from ...numerics.compiled import compiled, compiled_as
 from ...precision import require_precision
 from ...quotes.given_surfaces import ManySurfaces, OneSurface, quote_surface, quote_surfaces
 from ...quotes.surface import QuoteSurface
@@ -140,7 +141,7 @@ def _method(loss: Loss | None, cap: Cap, strength: float, solver: AbstractSolver
     )
 
 
-@eqx.filter_jit
+@compiled
 def _anchor_smiles(anchor: ESSVI, t: Real) -> Real:
     """Evaluate theta, psi, rho of one anchor, or of one per surface, at maturities (..., T): (..., 3, T)."""
 
@@ -153,12 +154,12 @@ def _anchor_smiles(anchor: ESSVI, t: Real) -> Real:
     return jax.vmap(one_surface, in_axes=(0 if jnp.ndim(anchor.theta) == 2 else None, 0))(anchor, t)
 
 
-@eqx.filter_jit
+@compiled_as("the fit of eSSVI surfaces")
 def _solve_many(method: Method, task: Task) -> ESSVI:
     return jax.lax.map(lambda one_surface: _solve(method, one_surface), task)
 
 
-@eqx.filter_jit
+@compiled_as("the fit of eSSVI surfaces")
 def _solve_one(method: Method, task: Task) -> ESSVI:
     return _solve(method, task)
 

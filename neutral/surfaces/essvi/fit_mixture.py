@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from ...calibration import LevenbergMarquardt, Loss
 from ...calibration.solvers import AbstractSolver
+from ...numerics.compiled import compiled_as
 from ...precision import require_precision
 from ...quotes.surface import QuoteSurface
 from ...typing import Flags, Numbers, Real
@@ -74,13 +75,13 @@ def make_method(loss: Loss | None, components: Components, cap: Cap, solver: Abs
     )
 
 
-@eqx.filter_jit
+@compiled_as("the fit of mixtures")
 def solve_many(method: Method, task: Task) -> ESSVIMixture:
     """Fit many surfaces, one after another, in one compiled program."""
     return jax.lax.map(lambda one: _solve(method, one), task)
 
 
-@eqx.filter_jit
+@compiled_as("the fit of mixtures")
 def solve_one(method: Method, task: Task) -> ESSVIMixture:
     """Fit one surface."""
     return _solve(method, task)

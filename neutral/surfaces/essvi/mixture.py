@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...models.parameters import as_parameter
 from ...numerics.normal import pdf
 from ...options import black
 from ...options.arbitrage import durrleman
@@ -81,8 +82,8 @@ class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):
         fit: Record of the fit; None if the surface was not fitted.
     """
 
-    weights: Any
-    multipliers: Any
+    weights: Any = eqx.field(converter=as_parameter)
+    multipliers: Any = eqx.field(converter=as_parameter)
     components: ESSVI
 
     def _of_components(

@@ -10,6 +10,8 @@ from jax.core import Tracer
 from jaxtyping import Float
 
 from ...errors import ArgumentError
+from ...models.parameters import as_parameter
+from ...numerics.compiled import compiled
 from ...typing import Flags, Numbers, Real
 from ..certificate import ROUNDING, Certificate
 from ..evidence import FittedSurface, SurfaceFit
@@ -36,10 +38,10 @@ class ESSVI(FittedSurface[SurfaceFit]):
         fit: Record of the fit; None if the surface was not fitted.
     """
 
-    expiries: Any
-    theta: Any
-    psi: Any
-    rho: Any
+    expiries: Any = eqx.field(converter=as_parameter)
+    theta: Any = eqx.field(converter=as_parameter)
+    psi: Any = eqx.field(converter=as_parameter)
+    rho: Any = eqx.field(converter=as_parameter)
 
     def __check_init__(self) -> None:
         """Raise an error if the fields do not define a surface; traced numbers are not checked."""
@@ -110,7 +112,7 @@ class ESSVI(FittedSurface[SurfaceFit]):
         return _certify(self)
 
 
-@eqx.filter_jit
+@compiled
 def _certify(surface: ESSVI) -> Certificate:
     certify = _certify_one
     for _ in range(np.ndim(surface.theta) - 1):

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ...models.parameters import as_parameter
 from ...numerics.normal import pdf
 from ...options import black
 from ...typing import Codes, Flags, Real
@@ -128,11 +129,11 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
         fit: Record of the fit; None if the surface was not fitted.
     """
 
-    expiries: Any
-    nodes: Any
-    weights: Any
-    variance: Any
-    width: Any
+    expiries: Any = eqx.field(converter=as_parameter)
+    nodes: Any = eqx.field(converter=as_parameter)
+    weights: Any = eqx.field(converter=as_parameter)
+    variance: Any = eqx.field(converter=as_parameter)
+    width: Any = eqx.field(converter=as_parameter)
 
     @property
     def known(self) -> Flags:

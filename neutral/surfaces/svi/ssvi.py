@@ -2,12 +2,13 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
 from ...errors import ArgumentError
-from ...models.parameters import Interval, Positive, param
+from ...models.parameters import Interval, Positive, as_parameter, param
 from ...typing import Real, Scalar
 from ..base import VolSurface
 from ..certificate import Certificate
@@ -28,8 +29,8 @@ class SSVI(VolSurface):
         theta: Total variance at the money at the expiries, > 0, (T,).
     """
 
-    expiries: Any
-    theta: Any
+    expiries: Any = eqx.field(converter=as_parameter)
+    theta: Any = eqx.field(converter=as_parameter)
     rho: Scalar = param(Interval(-1.0, 1.0), "tilt of all smiles")
     eta: Scalar = param(Positive(), "curvature")
     gamma: Scalar = param(Interval(0.0, 1.0), "decay of curvature with total variance")

@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from ...errors import ArgumentError
 from ...models.parameters import Interval, Positive, Unbounded, param
-from ...numerics.normal import as_float64
+from ...numerics.compiled import compiled
 from ...options.arbitrage import durrleman
 from ...typing import Real, Scalar
+from ..base import call_on_points
 
 _MOST_WIDTH = 1e8  # of b sigma over the variance at the money; beyond it, rounding leaves no digit of a
 _HALVINGS = 40  # bisection steps towards the nearest smile free of butterfly arbitrage
@@ -37,6 +38,14 @@ class JumpWings(NamedTuple):
     """Smallest variance of the smile, 1/yr."""
 
 
+@compiled
+def _derivatives(smile: "SVI", k: Real) -> tuple[Real, Real, Real]:
+    x = k - smile.m
+    root = jnp.sqrt(x * x + smile.sigma**2)
+    w = smile.a + smile.b * (smile.rho * x + root)
+    return w, smile.b * (smile.rho + x / root), smile.b * smile.sigma**2 / root**3
+
+
 class SVI(eqx.Module):
     """One smile, w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2)), k the log-forward moneyness.
 
@@ -51,11 +60,7 @@ class SVI(eqx.Module):
 
     def derivatives(self, k: ArrayLike) -> tuple[Real, Real, Real]:
         """Compute w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""
-        (points,) = as_float64(k)
-        x = points - self.m
-        root = jnp.sqrt(x * x + self.sigma**2)
-        w = self.a + self.b * (self.rho * x + root)
-        return w, self.b * (self.rho + x / root), self.b * self.sigma**2 / root**3
+        return call_on_points(lambda k: _derivatives(self, k), k=k)
 
     def total_variance(self, k: ArrayLike) -> Real:
         """Compute total implied variance at log-forward moneyness k, any shape."""

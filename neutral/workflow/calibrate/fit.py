@@ -26,6 +26,7 @@ from ...models import AbstractFourierModel, Shifted
 from ...quotes.stack import stack
 from ...quotes.surface import QuoteSurface
 from ..outcome import status_text
+from ..progress import doing
 from ..recipes import RECIPES, SHIFT, Recipe, model_of, nearest_nested
 from .config import Config
 from .rows import ModelFit, Parameters, lost
@@ -91,7 +92,8 @@ def _fit(
                     previous=previous.get(name),
                     config=config,
                 )
-                result = calibrate_batch(model, block, programs=programs, **options)
+                with doing(f"fitting {name}: {len(block)} snapshots", long=True):
+                    result = calibrate_batch(model, block, programs=programs, **options)
             except (NeutralError, jax.errors.JaxRuntimeError) as error:
                 # the cause, such as a wrong setting or too little memory, concerns all surfaces
                 for by_model, size in zip(fits, sizes, strict=True):

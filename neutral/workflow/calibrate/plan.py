@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..inputs.archive import SnapshotFile, list_archive, market_files, only_deribit, underlyings_of
 from ..inputs.markets import Market, Place, read_snapshot_markets
+from ..progress import doing
 from .config import Config, load_config, shipped_config
 
 KEPT_BLOCKS = 4  # blocks that stay in memory
@@ -140,4 +141,8 @@ class BlockReader:
             return self._futures[block]
 
     def _read(self, block: int) -> list[LoadedSnapshot]:
-        return [self._load(file, self._config) for file in self._blocks[block]]
+        return [self._load_one(file) for file in self._blocks[block]]
+
+    def _load_one(self, file: SnapshotFile) -> LoadedSnapshot:
+        with doing(f"reading {file.path.name}"):
+            return self._load(file, self._config)

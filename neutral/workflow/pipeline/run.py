@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from ...shipped import sample_folder
 from ..inputs.archive import market_files
 from ..inputs.markets import Market, read_markets
+from ..progress import doing
 from .config import PipelineConfig
 from .record import record_of
 from .records import Records, as_plain
@@ -97,7 +98,8 @@ def run_market(market: Market, config: PipelineConfig, records: Records, seconds
     def stage(name: str, work: Callable[[], tuple[Metrics, T]], before: float = 0.0) -> T | None:
         sets = (SETS[name], *config.gates.playbooks)
         limits = [limit for limit in config.limits if limit.set in sets]
-        result, value = run_stage(name, work, limits, config.application, before)
+        with doing(f"{market.title}: {name}"):
+            result, value = run_stage(name, work, limits, config.application, before)
         stages.append(result)
         return value
 

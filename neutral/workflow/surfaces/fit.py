@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from ...calibration import CalibrationStatus, Loss
 from ...errors import NeutralError
 from ...market.build import surface_of
+from ...numerics.compiled import compiled
 from ...numerics.root_mean_square import root_mean_square
 from ...quotes.stack import pad, stack
 from ...quotes.surface import QuoteSurface
@@ -19,6 +19,7 @@ from ...surfaces import VolSurface, fit_surface, fit_surface_batch
 from ...typing import Real
 from ..inputs.markets import Market, check_columns
 from ..outcome import LOST, REFUSED, price_errors
+from ..progress import doing
 
 BLOCK = 64  # number of surfaces that are fitted together
 LOSS = Loss("spread", "soft_l1", 0.4)
@@ -63,7 +64,8 @@ def fit_markets(
         results = [_with_quotes(market) for market in block]
         for (_, shape), places in _groups(results, shapes).items():
             padded = [pad(quotes, *shape) for i in places if (quotes := results[i].quotes) is not None]
-            fits = _fit(padded, method, components, loss)
+            with doing(f"fitting {len(padded)} surfaces", long=True):
+                fits = list(_fit(padded, method, components, loss))
             for i, quotes, (surface, vols, row) in zip(places, padded, fits, strict=True):
                 row = results[i].row | row
                 results[i] = replace(results[i], quotes=quotes, surface=surface, vols=vols, row=row)
@@ -128,7 +130,7 @@ def _fit(
         yield surface, vols, _row(grid, surface, prices, vols)
 
 
-@eqx.filter_jit
+@compiled
 def _at_quotes(surface: VolSurface, k: Real, t: Real) -> tuple[Real, Real]:
     """Return normalised prices of call and put, shape (2, T, K), and volatilities, shape (T, K)."""
     call = surface.price(k, t[:, None])

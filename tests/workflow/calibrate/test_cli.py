@@ -106,7 +106,7 @@ def test_a_report_of_no_results_is_2(neutral, capsys):
 
 def test_bars_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.shown() as show:
+    with progress.shown() as show, progress.doing("fitting"):
         event = {"underlying": "BTC", "block": 0, "snapshots": 3, "done": 3, "total": 4, "seconds": 1.5}
         show(Progress(**event, not_converged=1, refused=2))
     text = capsys.readouterr().err

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from traces import programs
 from worked_example import DAYS, NOISE, PLANTED, VIOLATED, chain
 
 from neutral.calibration.batch import PROGRAMS
@@ -107,12 +108,12 @@ def test_records_are_complete_and_come_back(done):
 def test_a_later_day_is_pulled_to_the_one_before_and_compiles_nothing(done, tmp_path):
     runs, _ = done[0]
     assert runs[0].record["prior_loss"] == 0.0 < runs[1].record["prior_loss"]
-    programs = (_solve, linearisation._linearise)
-    before = [program._cached._cache_size() for program in programs]  # pyright: ignore
+    functions = (_solve, linearisation._linearise)
+    before = [programs(function) for function in functions]
     batches = len(PROGRAMS)
     again = run_pipeline(pipeline_files([], CONFIG), tmp_path, CONFIG)
     assert [run.record["parameters"] for run in again.runs] == [run.record["parameters"] for run in runs]
-    assert [program._cached._cache_size() for program in programs] == before  # pyright: ignore
+    assert [programs(function) for function in functions] == before
     assert len(PROGRAMS) == batches
 
 
