@@ -10,6 +10,7 @@ from ..calibration.coordinates import Bounds
 from ..calibration.losses import Loss
 from ..calibration.priors import Prior
 from ..calibration.result import CalibrationResult
+from ..calibration.status import CalibrationStatus
 from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Values
@@ -107,9 +108,10 @@ def diagnose(
 
 def _diagnosis(fit: Fit, noise: Values | None) -> Diagnosis:
     history = fit.result.history
+    status = CalibrationStatus(int(fit.result.status))
     stationary = max(STATIONARY, fit.request.solver.gtol)
     return Diagnosis(
-        status=fit.result.summary().splitlines()[1],
+        status=f"{status.name}: {status.message}",
         identifiability=identifiability(fit),
         uncertainty=uncertainty(fit, noise),
         residuals=residuals(fit.result, fit.surface),

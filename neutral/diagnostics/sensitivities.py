@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from ..calibration.implicit import follow
 from ..calibration.request import Lane, Request
-from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.result import CalibrationResult
+from ..calibration.status import CalibrationStatus
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..quotes.surface import QuoteSurface
