@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from ..presentation.drawing import draw
+from ..presentation.frame import Labels
 from ..presentation.summary import Summary
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Real
@@ -21,8 +22,6 @@ from .statistics import FitStatistics
 from .status import CalibrationStatus as CalibrationStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -212,7 +211,7 @@ class CalibrationResult(eqx.Module):
     def _estimated(self) -> np.ndarray:
         return np.sum(stats.free_parameters(self), axis=-1) + 1
 
-    def quotes(self, index: Sequence[Any] | None = None) -> pd.DataFrame:
+    def quotes(self, index: Labels | None = None) -> pd.DataFrame:
         """Return the quotes of one fit with the model beside the market, in the order of the caller's table.
 
         Columns: `kind`, `maturity` (years), `strike`, `k` (log of strike over forward), `fitted`,

@@ -25,7 +25,7 @@ def summary_of_fit(result: CalibrationResult, alpha: float) -> Summary:
     complete = result.surface is not None and result.request is not None
     status = CalibrationStatus(int(result.status))
     tables = [_header(result, status), _parameters(result, alpha, complete)]
-    notes = [f"{status.name}: {status.message}"]
+    notes = [repr(result.model), f"{status.name}: {status.message}"]
     if complete:
         tables.append(_errors(result))
         notes += _definitions(result)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 from ..errors import ArgumentError
-from ..presentation.frame import frame_of_arrays
+from ..presentation.frame import Labels, frame_of_arrays
 from ..quotes.outside import REASONS
 from . import statistics as stats
 from .status import CalibrationStatus
@@ -79,7 +78,7 @@ def params_of(result: CalibrationResult) -> Any:
     return pd.DataFrame(values, columns=list(result.names))
 
 
-def quote_table(result: CalibrationResult, index: Sequence[Any] | None) -> pd.DataFrame:
+def quote_table(result: CalibrationResult, index: Labels | None) -> pd.DataFrame:
     """Make one row per quote of one fit; see `CalibrationResult.quotes`.
 
     Raises:
@@ -117,7 +116,7 @@ def quote_table(result: CalibrationResult, index: Sequence[Any] | None) -> pd.Da
     return frame
 
 
-def _row_labels(rows: np.ndarray, index: Sequence[Any] | None) -> Any:
+def _row_labels(rows: np.ndarray, index: Labels | None) -> Any:
     """Labels of rows of the caller's table, by their numbers.
 
     Raises:

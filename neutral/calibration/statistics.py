@@ -106,7 +106,26 @@ def statistics(
         return FitStatistics(*(np.concatenate(x) for x in zip(*parts, strict=True)))
     surface = surface_of(result)
     pick = fitted_quotes(result) if chosen is None else chosen & surface.mask
-    errors = errors_of(result, pick)
+    return statistics_on(surface, np.asarray(result.prices), pick, np.asarray(result.residuals))
+
+
+def statistics_on(
+    surface: QuoteSurface,
+    prices: Float[np.ndarray, "... 2 T K"],
+    pick: Bool[np.ndarray, "... 2 T K"],
+    residuals: Float[np.ndarray, "... 2 T K"] | None = None,
+) -> FitStatistics:
+    """Compute the statistics of normalised prices against the chosen quotes of a surface.
+
+    Args:
+        surface: The quotes, one surface or a stack.
+        prices: Normalised prices of a model.
+        pick: True for the quotes that count.
+        residuals: Prices less those of the market; computed where None.
+    """
+    surface = jax.tree.map(np.asarray, surface)
+    residuals = prices - surface.prices if residuals is None else residuals
+    errors = quote_errors(prices, residuals, surface, pick)
     unit = np.asarray(surface.unit)[..., None, :, None]
     market = np.where(pick, surface.prices, np.nan) * unit
     prices = error_measures(_flat(market + errors.price * unit), _flat(market), _flat(pick))

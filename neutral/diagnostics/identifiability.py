@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..calibration.condition import SCALING, UNDETERMINED
+from ..presentation.frame import Tabular
 from ..typing import Values
 from .linearisation import Fit, parameter_sizes
 
@@ -33,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Identifiability:
+class Identifiability(Tabular):
     """Singular value decomposition of the weighted Jacobian, with columns scaled by the parameters' sizes.
 
     A singular value is the change of the weighted residuals per unit step along its direction.

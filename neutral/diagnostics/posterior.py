@@ -14,6 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from ..calibration.problem import Problem, Setting
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
+from ..presentation.frame import Tabular
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Numbers, Real, Values
 from .arguments import CalibrationArguments
@@ -27,7 +28,7 @@ _problem_of = eqx.filter_jit(problem_of)
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Posterior(Tabular):
     """Draws of a fit's parameters.
 
     Attributes:

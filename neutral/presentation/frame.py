@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,16 +13,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Labels: TypeAlias = Collection[Any]
+"""Labels of the rows of a table, such as the index of a DataFrame."""
+
+
 class Tabular:
     """A result with rows, which `to_frame` turns into a DataFrame."""
 
-    @abstractmethod
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the rows as dictionaries by column."""
+    rows: Callable[..., list[dict[str, Any]]]
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a DataFrame; without rows, its `attrs["reason"]` states why there are none."""
-        return frame_of_rows(self.rows(), getattr(self, "reason", ""))
+    def to_frame(self, **options: Any) -> pd.DataFrame:
+        """Return `rows()` as a DataFrame; without rows, its `attrs["reason"]` states why there are none.
+
+        Args:
+            options: Options of `rows`, such as `level` of intervals.
+        """
+        return frame_of_rows(self.rows(**options), getattr(self, "reason", ""))
 
 
 def frame_of_rows(rows: Sequence[Mapping[str, Any]], reason: str = "") -> pd.DataFrame:
@@ -36,7 +41,7 @@ def frame_of_rows(rows: Sequence[Mapping[str, Any]], reason: str = "") -> pd.Dat
     return frame
 
 
-def frame_of_arrays(columns: Mapping[str, Any], index: Any = None) -> pd.DataFrame:  # noqa: ANN401
+def frame_of_arrays(columns: Mapping[str, Any], index: Labels | None = None) -> pd.DataFrame:
     """Make a DataFrame with one row per entry of arrays that broadcast to one shape.
 
     Args:
@@ -57,10 +62,20 @@ def frame_of_arrays(columns: Mapping[str, Any], index: Any = None) -> pd.DataFra
     size = int(np.prod(shape))
     if index is not None and len(index) != size:
         raise ArgumentError(f"index must have one label per row, {size}, got {len(index)}.")
+    labels = pd.RangeIndex(size) if index is None else pd.Index(index)
     if index is None and len(shape) > 1:
-        index = pd.MultiIndex.from_product([range(n) for n in shape])
+        labels = pd.MultiIndex.from_product([range(n) for n in shape])
     flat = {name: np.broadcast_to(values, shape).ravel() for name, values in arrays.items()}
-    return pd.DataFrame(flat, index=pd.RangeIndex(size) if index is None else index)
+    return pd.DataFrame(flat, index=labels)
+
+
+def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the tables of the components of a result below each other, with a first column `component`."""
+    import pandas as pd
+
+    numbered = [frame.assign(component=i) for i, frame in enumerate(frames)]
+    table = pd.concat(numbered, ignore_index=True)
+    return table[["component", *(name for name in table if name != "component")]]
 
 
 def entries(values: Mapping[str, Any], axes: int) -> dict[str, np.ndarray]:

@@ -46,12 +46,12 @@ class Summary(str):
     """A summary, which is its own text, and which notebooks show as HTML.
 
     Attributes:
-        title: Title of the summary.
+        heading: Title of the summary.
         tables: Its tables.
         notes: Sentences below the tables: how numbers are defined, then warnings with what to do.
     """
 
-    title: str
+    heading: str
     tables: tuple[Table, ...]
     notes: tuple[str, ...]
 
@@ -60,14 +60,14 @@ class Summary(str):
         parts = tuple(tables)
         sentences = tuple(notes)
         self = super().__new__(cls, _text(title, parts, sentences))
-        self.title = title
+        self.heading = title
         self.tables = parts
         self.notes = sentences
         return self
 
-    def __getnewargs__(self) -> tuple[str, tuple[Table, ...], tuple[str, ...]]:
-        """Return the arguments of the constructor, for copies and pickles."""
-        return self.title, self.tables, self.notes
+    def __reduce__(self) -> tuple[type[Summary], tuple[object, ...]]:
+        """Describe how copies and pickles are made."""
+        return Summary, (self.heading, self.tables, self.notes)
 
     def __repr__(self) -> str:
         return str.__str__(self)
@@ -80,15 +80,14 @@ class Summary(str):
         """Return the tables and notes as an HTML fragment."""
         tables = "".join(map(_html_table, self.tables))
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return (
-            f'<div class="neutral-summary"><p><strong>{escape(self.title)}</strong></p>{tables}{notes}</div>'
-        )
+        heading = f"<p><strong>{escape(self.heading)}</strong></p>"
+        return f'<div class="neutral-summary">{heading}{tables}{notes}</div>'
 
     def as_latex(self) -> str:
         """Return the tables as LaTeX `tabular`s with the rules of the package booktabs, notes below."""
         tables = "\n\n".join(map(_latex_table, self.tables))
         notes = "".join(f"\n\n{{\\footnotesize {_latex(note)}}}" for note in self.notes)
-        return f"\\begin{{center}}\n\\textbf{{{_latex(self.title)}}}\n\n{tables}{notes}\n\\end{{center}}\n"
+        return f"\\begin{{center}}\n\\textbf{{{_latex(self.heading)}}}\n\n{tables}{notes}\n\\end{{center}}\n"
 
     def _repr_html_(self) -> str:
         return self.as_html()

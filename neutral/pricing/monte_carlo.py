@@ -1,6 +1,6 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,7 +14,11 @@ from ..models.paths.base import AbstractScheme, State
 from ..numerics.normal import as_float64
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
+from ..presentation.frame import Labels, frame_of_arrays
 from ..typing import Codes, Flags, Real
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Estimate(NamedTuple):
@@ -22,6 +26,14 @@ class Estimate(NamedTuple):
 
     price: Real
     standard_error: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option: columns `price` and `standard_error`, normalised.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def time_grid(stops: ArrayLike, steps: int = 64) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Prices of European options: the functions that users call."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,10 +15,14 @@ from ..numerics.buckets import call_on_grid
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, from_out_of_the_money, moneyness, settled, terms
 from ..precision import Precision, require_precision
+from ..presentation.frame import Labels, frame_of_arrays
 from ..typing import Codes, Flags, Real
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
 from .engines.certify import Certify
 from .engines.contour import Contour
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Certified(NamedTuple):
@@ -26,6 +30,14 @@ class Certified(NamedTuple):
 
     price: Real
     error_bound: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option: columns `price` and `error_bound`.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def price(
