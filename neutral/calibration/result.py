@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import numpy as np
 
+from ..models.parameters import is_concrete
 from ..presentation.drawing import draw
 from ..presentation.frame import Labels
 from ..presentation.summary import Summary
@@ -16,7 +17,7 @@ from ..typing import Codes, Flags, Real
 from . import statistics as stats
 from .history import History
 from .request import Request
-from .result_summary import summary_of_batch, summary_of_fit
+from .result_summary import model_name, summary_of_batch, summary_of_fit
 from .result_tables import fit_table, interval_table, parameter_table, params_of, quote_table
 from .statistics import FitStatistics
 from .status import CalibrationStatus as CalibrationStatus
@@ -107,6 +108,15 @@ class CalibrationResult(eqx.Module):
     def bounds_hit(self) -> tuple[str, ...]:
         """Names of the coordinates of one fit that end on a bound."""
         return tuple(name for name, hit in zip(self.names, np.asarray(self.at_bound), strict=True) if hit)
+
+    def __repr__(self) -> str:
+        if not is_concrete(self.status):
+            return super().__repr__()
+        if np.ndim(self.status):
+            counts = f"{len(self)} fits of {model_name(self)}, {int(np.sum(self.converged))} converged"
+            return f"{type(self).__name__}({counts})"
+        status = CalibrationStatus(int(self.status)).name
+        return f"{type(self).__name__}({self.model!r}, {status}, loss {float(self.loss):.6g})"
 
     def summary(self, alpha: float = 0.05) -> Summary:
         """Summarise the result: a fit with its parameters and the errors of its quotes, or a batch in counts.
@@ -222,8 +232,8 @@ class CalibrationResult(eqx.Module):
 
         Args:
             index: Labels of the rows of the table that the surface was built from, such as its `index`; the
-                numbers of the rows where None, so that `frame.join(result.quotes())` puts the model beside
-                quotes that count from 0.
+                numbers of the rows where None. So `frame.join(result.quotes(frame.index)["model_vol"])` puts
+                the model's volatility beside the caller's columns.
 
         Raises:
             ArgumentError: the result is a batch, the index is too short, or an older version saved the

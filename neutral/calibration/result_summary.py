@@ -34,7 +34,7 @@ def summary_of_fit(result: CalibrationResult, alpha: float) -> Summary:
             "An older version saved this result, without quotes or request; calibrate again for the rest."
         )
     warnings = [f"Warning: {text}" for text in _warnings(result, complete)]
-    return Summary(f"{_name(result)}, calibrated", tables, [*notes, *warnings])
+    return Summary(f"{model_name(result)}, calibrated", tables, [*notes, *warnings])
 
 
 def summary_of_batch(result: CalibrationResult) -> Summary:
@@ -44,7 +44,8 @@ def summary_of_batch(result: CalibrationResult) -> Summary:
     counts = ", ".join(
         f"{np.sum(status == code)} {code.name}" for code in CalibrationStatus if np.any(status == code)
     )
-    title = f"{status.size} fits of {_name(result)}, {len(result.names)} parameters: {counts}"
+    parameters = "1 parameter" if len(result.names) == 1 else f"{len(result.names)} parameters"
+    title = f"{status.size} fits of {model_name(result)}, {parameters}: {counts}"
     if not converged.any():
         return Summary(title, notes=["No fit has converged."])
     rows = dict(zip(result.names, stats.named_values(result)[converged].T, strict=True))
@@ -92,14 +93,14 @@ def engine_text(request: Request) -> str:
     return type(engine).__name__ if nodes is None else f"{type(engine).__name__}({int(nodes)} nodes)"
 
 
-def _name(result: CalibrationResult) -> str:
+def model_name(result: CalibrationResult) -> str:
     """Name of the model, with ++ for a variance shift."""
     model = result.model
     return type(model.base).__name__ + ("++" if model.is_extension else "")
 
 
 def _header(result: CalibrationResult, status: CalibrationStatus) -> Table:
-    items = [("model", _name(result)), ("status", status.name)]
+    items = [("model", model_name(result)), ("status", status.name)]
     if result.surface is not None and result.request is not None:
         fitted = stats.fitted_quotes(result)
         request = result.request

@@ -62,7 +62,7 @@ def frame_of_arrays(columns: Mapping[str, Any], index: Labels | None = None) -> 
     size = int(np.prod(shape))
     if index is not None and len(index) != size:
         raise ArgumentError(f"index must have one label per row, {size}, got {len(index)}.")
-    labels = pd.RangeIndex(size) if index is None else pd.Index(index)
+    labels = index if isinstance(index, pd.Index) else pd.Index(range(size) if index is None else list(index))
     if index is None and len(shape) > 1:
         labels = pd.MultiIndex.from_product([range(n) for n in shape])
     flat = {name: np.broadcast_to(values, shape).ravel() for name, values in arrays.items()}
