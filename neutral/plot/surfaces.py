@@ -37,8 +37,8 @@ def smiles(
 ) -> Figure:
     """Draw smiles of a surface or a model over the market's quotes, one panel per expiry.
 
-    A quote is a bar where both its bid and its ask have a volatility, and a dot at its mid volatility
-    elsewhere.
+    A quote with bid and ask is a bar where both have a volatility; a quote without them is a dot at the
+    volatility of its price.
 
     Args:
         quotes: A single surface of quotes; of call and put of a strike, the one out of the money is drawn.
@@ -176,7 +176,8 @@ def densities(
 def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
     """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
 
-    The quote of a strike is the one out of the money, or the only one.
+    The quote of a strike is the one out of the money, or the only one. Only quotes without bid and ask have a
+    mid, because the middle of a wide spread says little.
     """
     listed = quotes.quotes()
     if not listed.k.size:
@@ -185,7 +186,8 @@ def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
     _, strike = np.unique(np.stack([listed.t, listed.k]), axis=1, return_inverse=True)
     drawn = out | ~np.isin(strike, strike[out])
     k, t, is_call = (x[drawn] for x in (listed.k, listed.t, listed.is_call))
-    prices = [x[drawn] for x in (listed.bid, listed.ask, listed.price)]
+    mid = np.where(np.isfinite(listed.spread), np.nan, listed.price)
+    prices = [x[drawn] for x in (listed.bid, listed.ask, mid)]
     vols = [np.asarray(implied_stdev(x, k, is_call)) / np.sqrt(t) for x in prices]
     return k, t, *(np.where(np.isfinite(x) & (x > 0.0), x, np.nan) for x in vols)
 
