@@ -78,8 +78,9 @@ def _has_vol(prices: Float[np.ndarray, "... 2 T K"], k: Float[np.ndarray, "... T
     """Whether a volatility gives a price: it lies strictly between intrinsic value and its upper bound."""
     is_call = np.arange(2)[:, None, None] == 0
     k = np.expand_dims(k, -3)
-    intrinsic = np.where(is_call == (k < 0.0), np.abs(np.expm1(k)), 0.0)
-    return (prices > intrinsic) & (prices < np.where(is_call, 1.0, np.exp(k)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        intrinsic = np.where(is_call == (k < 0.0), np.abs(np.expm1(k)), 0.0)
+        return (prices > intrinsic) & (prices < np.where(is_call, 1.0, np.exp(k)))
 
 
 def _vols(surface: QuoteSurface, prices: Float[np.ndarray, "... 2 T K"]) -> np.ndarray:

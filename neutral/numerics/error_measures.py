@@ -45,12 +45,13 @@ def error_measures(
     """
     finite = np.isfinite(model) & np.isfinite(market) & chosen
     count = np.sum(finite, axis=-1)
-    error = np.where(finite, model - market, 0.0)
-    price = np.where(finite, market, 0.0)
-    mean = _over(np.sum(price, axis=-1), count)
+    model = np.where(finite, model, 0.0)
+    market = np.where(finite, market, 0.0)
+    error = model - market
+    mean = _over(np.sum(market, axis=-1), count)
     deviation = np.where(finite, market - np.expand_dims(mean, -1), 0.0)
     square = np.sum(error**2, axis=-1)
-    size = np.where(finite, np.abs(model) + np.abs(market), 0.0)
+    size = np.abs(model) + np.abs(market)
     relative = 2.0 * np.abs(error) / np.where(size > 0.0, size, 1.0)
     rmse = np.sqrt(_over(square, count))
     return ErrorMeasures(

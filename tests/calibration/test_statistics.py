@@ -231,3 +231,12 @@ def test_a_useless_fit_says_so(heston):
     )
     fit = nt.calibrate(nt.Black, surface, engine=nt.Lewis(32))
     assert nt.CalibrationStatus(int(fit.status)).name in fit.summary()
+
+
+def test_increments_of_a_shift_are_parameters():
+    fit = nt.calibrate(nt.Shifted(nt.Black), heston_surface(noise=0.01), engine=nt.Lewis(32))
+    rows = fit.parameters()
+    assert list(rows.index) == ["sigma", *(f"increments[{i}]" for i in range(4))]
+    np.testing.assert_array_equal(rows["value"][1:], fit.model.increments)
+    assert "Black++, calibrated" in fit.summary() and fit.aic == pytest.approx(12 - 2 * fit.loglikelihood)
+    assert list(fit.to_frame()["increments"][0]) == list(fit.model.increments)
