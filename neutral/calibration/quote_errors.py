@@ -57,7 +57,8 @@ def quote_errors(
     mask = surface.mask & np.asarray(chosen)
     error = np.where(mask, np.asarray(residuals, float), np.nan)
     model = np.where(mask & np.isfinite(error), np.asarray(prices, float), np.nan)
-    market_vol = np.where(mask & _has_vol(surface.prices, surface.k), surface.vol, np.nan)
+    has_vol = _has_vol(np.asarray(surface.prices), np.asarray(surface.k))
+    market_vol = np.where(mask & has_vol, surface.vol, np.nan)
     model_vol = _vols(surface, model)
     vega = surface.vega
     least = _LEAST_VEGA * np.max(np.where(surface.mask, vega, 0.0), axis=(-3, -1), keepdims=True)

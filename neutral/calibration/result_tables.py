@@ -89,7 +89,7 @@ def quote_table(result: CalibrationResult, index: Labels | None) -> pd.DataFrame
     surface = stats.surface_of(result)
     refused = np.zeros(surface.mask.shape, int) if surface.refused is None else surface.refused
     cells = np.nonzero(surface.mask | (refused > 0))
-    rows = surface.index[cells]
+    rows = np.asarray(surface.index)[cells]
     order = np.argsort(rows, kind="stable")
     kind, maturity, slot = (axis[order] for axis in cells)
     pick = (kind, maturity, slot)

@@ -85,7 +85,7 @@ def fitted_quotes(result: CalibrationResult) -> Bool[np.ndarray, "... 2 T K"]:
     surface = surface_of(result)
     mask = request_of_fit(result).mask
     used = surface.train if mask is None else np.asarray(mask, bool)
-    return used & surface.mask & (surface.weight > 0.0)
+    return np.asarray(used & surface.mask & (surface.weight > 0.0))
 
 
 def errors_of(result: CalibrationResult, chosen: Bool[np.ndarray, "... 2 T K"] | bool = True) -> QuoteErrors:
@@ -128,18 +128,18 @@ def statistics_on(
     errors = quote_errors(prices, residuals, surface, pick)
     unit = np.asarray(surface.unit)[..., None, :, None]
     market = np.where(pick, surface.prices, np.nan) * unit
-    prices = error_measures(_flat(market + errors.price * unit), _flat(market), _flat(pick))
+    measured = error_measures(_flat(market + errors.price * unit), _flat(market), _flat(pick))
     vols = _flat(errors.vol)
     return FitStatistics(
         quotes=np.sum(_flat(pick), axis=-1),
         strikes=_strikes(pick),
         rmse_bp=BP * np.sqrt(_mean(vols**2)),
-        rmse=prices.rmse,
-        mae=prices.mae,
+        rmse=measured.rmse,
+        mae=measured.mae,
         inside=_mean(_flat(errors.inside)),
-        rsquared=prices.rsquared,
-        smape=prices.smape,
-        rmse_over_mean=prices.rmse_over_mean,
+        rsquared=measured.rsquared,
+        smape=measured.smape,
+        rmse_over_mean=measured.rmse_over_mean,
     )
 
 

@@ -75,7 +75,7 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
     numbered = [frame.assign(component=i) for i, frame in enumerate(frames)]
     table = pd.concat(numbered, ignore_index=True)
-    return table[["component", *(name for name in table if name != "component")]]
+    return table.reindex(columns=["component", *(name for name in table if name != "component")])
 
 
 def entries(values: Mapping[str, Any], axes: int) -> dict[str, np.ndarray]:
