@@ -232,9 +232,9 @@ def _warnings_of_quotes(result: CalibrationResult) -> list[str]:
             "add quotes."
         )
     for row in stats.surface_of(result).refusals():
+        quotes = "1 quote" if row["count"] == 1 else f"{row['count']} quotes"
         warnings.append(
-            f"{row['count']} quotes refused: {row['reason']} (the first is row {row['row']}); "
-            "result.quotes() lists them."
+            f"{quotes} refused: {row['reason']} (the first is row {row['row']}); result.quotes() lists them."
         )
     return warnings
 

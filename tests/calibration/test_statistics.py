@@ -177,7 +177,7 @@ def test_a_summary_reads_like_a_papers(heston, black):
     assert "[0.05" in heston.summary(alpha=0.1)
     assert "sigma\\_v & " in text.as_latex() and "<td" in heston._repr_html_()
     warned = black.summary()
-    assert "Warning: 1 quotes refused: the price is not above intrinsic value" in warned
+    assert "Warning: 1 quote refused: the price is not above intrinsic value" in warned
     held = nt.calibrate(nt.Heston, heston.surface, engine=ENGINE, mask=np.arange(8) % 2 == 0)
     assert "held out" in held.summary() and "32 of 64" in held.summary()
 
