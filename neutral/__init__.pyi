@@ -19,6 +19,7 @@ from .diagnostics import CrossValidation as CrossValidation
 from .diagnostics import Diagnosis as Diagnosis
 from .diagnostics import bootstrap as bootstrap
 from .diagnostics import bootstrap_mean as bootstrap_mean
+from .diagnostics import compare as compare
 from .diagnostics import cross_validate as cross_validate
 from .diagnostics import diagnose as diagnose
 from .diagnostics import diebold_mariano as diebold_mariano

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "neutral"
 
 # The rule, as ARCHITECTURE.md states it: a place may import itself and what stands left of it in its chain.
-GROUND = ("__init__", "errors", "typing", "precision", "durable", "shipped", "times")
+GROUND = ("__init__", "errors", "typing", "precision", "durable", "shipped", "times", "presentation")
 DEVICE_CHAIN: tuple[tuple[str, ...], ...] = (
     GROUND,
     ("numerics",),
@@ -36,7 +36,8 @@ HOST_CHAIN: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("service", "cli"), (*DEVICE, "market", "workflow", "governance", "monitoring")),
 )
 PANDAS = {"market", "workflow", "governance", "monitoring", "service", "cli"}
-PANDAS |= {"calibration.result"}  # to_frame, loaded when called
+PANDAS |= {"presentation.frame"}  # tables of results, loaded when called
+PANDAS |= {"calibration.result_tables"}  # the same
 PANDAS |= {"quotes.frames"}  # the border for tables, loaded when called
 
 

@@ -153,7 +153,8 @@ def solve_batch(
     with ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(lambda chunk: jax.device_get(run(shared, chunk)), chunks))
     result = jax.tree.map(lambda *x: np.concatenate(x)[:count], *results)
-    return dataclasses.replace(result, request=request.repeated(count))
+    surfaces = jax.tree.map(np.asarray, lanes.surface)
+    return dataclasses.replace(result, request=request.repeated(count), surface=surfaces)
 
 
 def _on_host(request: Request) -> Request:

@@ -21,9 +21,10 @@ from .losses import Loss
 from .priors import Prior
 from .recipe import Recipe
 from .request import OnDegenerate, Request
-from .result import CalibrationResult, CalibrationStatus
+from .result import CalibrationResult
 from .solvers import AbstractSolver
 from .starts.search import Search
+from .status import CalibrationStatus
 
 _solve = compiled_as("the calibration")(solve_lane)
 
@@ -97,7 +98,7 @@ def calibrate(
     )
     lanes = request.lanes(jax.tree.map(lambda x: x[None], surface), starts)
     result = _solve(request.shared(), jax.tree.map(lambda x: x[0], lanes))
-    result = dataclasses.replace(result, request=request.as_arrays())
+    result = dataclasses.replace(result, request=request.as_arrays(), surface=surface)
     if throw and is_concrete(result.status) and not bool(result.converged):
         raise CalibrationError(CalibrationStatus(int(result.status)).message)
     return result

@@ -1,10 +1,19 @@
 """The course of a fit, step by step."""
 
-import equinox as eqx
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+import equinox as eqx
+import numpy as np
+
+from ..errors import ArgumentError
+from ..presentation.frame import frame_of_arrays
 from ..typing import Real
 from .problem import Problem, Setting
 from .solvers import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class History(eqx.Module):
@@ -26,6 +35,23 @@ class History(eqx.Module):
     gradient_norm: Real
     damping: Real
     parameters: Real
+
+    def to_frame(self, names: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Return a table with one row per evaluated point: loss, gradient norm, damping, parameters.
+
+        Args:
+            names: Columns of the parameters, such as `names` of the result; "0", "1", ... where None.
+
+        Raises:
+            ArgumentError: the history is that of a batch.
+        """
+        if np.ndim(self.loss) != 1:
+            raise ArgumentError("to_frame() needs the history of one fit, such as results[3].history.")
+        parameters = np.asarray(self.parameters)
+        labels = map(str, range(parameters.shape[-1])) if names is None else names
+        columns = {"loss": self.loss, "gradient_norm": self.gradient_norm, "damping": self.damping}
+        columns |= dict(zip(labels, parameters.T, strict=True))
+        return frame_of_arrays(columns).dropna(how="all")
 
 
 def history_of(setting: Setting, problem: Problem, trace: Trace) -> History:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Real
+from .condition import condition_number
 from .coordinates import increment_unit
 from .damping import MOST_LOSS, sloppy_directions
 from .history import history_of
@@ -15,12 +16,13 @@ from .implicit import constant, follow
 from .losses import in_the_money_part
 from .problem import Problem, Setting
 from .request import Lane, Request
-from .result import QUADRATURE_ERROR, QUADRATURE_SHARE, CalibrationResult, CalibrationStatus
+from .result import CalibrationResult
 from .solvers import EXACT, Solution, Stop, gradient_norm, movable, select
 from .standard_errors import standard_errors
 from .starts.data import data_starts, search_box
 from .starts.global_search import relative_spread
 from .starts.search import SearchResult, search, search_together
+from .status import QUADRATURE_ERROR, QUADRATURE_SHARE, CalibrationStatus
 from .usefulness import is_useless
 
 Tree = TypeVar("Tree")
@@ -114,7 +116,8 @@ def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
         residuals=jnp.where(mask, _scaled(both - lanes.surface.prices, one), 0.0),
         prices=jnp.where(mask, _scaled(both, one), 0.0),
         gradient_norm=jnp.where(at.error <= EXACT, 0.0, gradient_norm(objective, best.solution.y, at)) * one,
-        condition_number=jax.vmap(_condition)(at.curvature, moving) * one,
+        condition_number=_condition_numbers(frozen_request.setting, frozen_problem, best.solution, moving)
+        * one,
         at_bound=at_bound & jnp.expand_dims(jnp.isfinite(one), -1),
         agreement=best.agreement,
         spread=_spread(frozen_request.setting, frozen_problem, best) * one,
@@ -304,13 +307,11 @@ def _misled(problem: Problem, quadrature: Real, error: Real) -> Flags:
     return ~(jax.lax.stop_gradient(size) <= jnp.maximum(QUADRATURE_ERROR, QUADRATURE_SHARE * error))
 
 
-def _condition(curvature: Real, moving: Flags) -> Real:
-    """Condition number of one curvature on the moving coordinates, after scaling to a unit diagonal."""
-    diagonal = jnp.diagonal(curvature)
-    active = moving & (diagonal > 0.0)
-    scale = jax.lax.rsqrt(jnp.where(active, diagonal, 1.0))
-    both = active[:, None] & active[None, :]
-    scaled = jnp.where(both, curvature * scale[:, None] * scale[None, :], jnp.eye(diagonal.size))
-    values = jnp.linalg.eigvalsh(jnp.where(jnp.isfinite(scaled), scaled, 0.0))
-    singular = jnp.any(moving & (diagonal <= 0.0)) | (values[0] <= 0.0)
-    return jnp.where(singular, jnp.inf, values[-1] / jnp.where(singular, 1.0, values[0]))
+def _condition_numbers(setting: Setting, problem: Problem, solution: Solution, moving: Flags) -> Real:
+    """Condition numbers of the fits, (S,)."""
+    natural, chain = setting.natural_and_chain(problem, solution.y)
+    coordinates = setting.coordinates
+    values = coordinates.named(natural, solution.y, problem.unit)
+    data = solution.evaluation.curvature - setting.prior_curvature(problem, solution.y)
+    chain = coordinates.named_chain(chain, problem.unit)
+    return jax.vmap(condition_number)(data, chain, coordinates.sizes(values, problem.unit), moving)

@@ -11,13 +11,14 @@ from ..options import black
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Real
 
-Weight = Literal["default", "spread", "vega", "price", "relative"]
+Weight = Literal["default", "spread", "vega", "price", "relative", "log_price"]
 Robust = Literal["none", "soft_l1", "huber", "cauchy"]
 Inside = Literal["mid", "free"]
 
 _LEAST_SPREAD = 1e-6  # addition to the spread, so that a spread of 0 does not divide by 0
 _VOL_TOLERANCE = 0.01  # share of the volatility that is the default scale where the spread is narrower
 _LEAST_VEGA = 0.01  # least vega, as a share of the largest vega of the maturity
+_LOG_BELOW = 1e-3  # share of the market price below which the tangent replaces the logarithm
 
 
 class Targets(NamedTuple):
@@ -25,8 +26,9 @@ class Targets(NamedTuple):
 
     low: Real  # lower end of the interval in which a price has no error
     high: Real  # upper end of that interval
-    scale: Real  # the number that errors are divided by
+    scale: Real  # the number that errors are divided by; of log-price errors, small ones to first order
     share: Real  # weight of a quote in the loss; the sum over quotes is 1
+    parity: Real  # price of the quote less the out-of-the-money price of its strike
 
 
 class Loss(eqx.Module):
@@ -35,7 +37,9 @@ class Loss(eqx.Module):
     Attributes:
         weight: The scale: "spread" (ask - bid + 1e-6), "vega" (implied-volatility errors, to first order),
             "price" (1, errors in normalised price), "relative" (the market price), or "default": the larger
-            of spread and 1 % of volatility times vega.
+            of spread and 1 % of volatility times vega. "log_price" takes e = log(model / market) instead;
+            where the model price is below a thousandth of the market price, the tangent of the logarithm at
+            that point replaces it, so that e is finite for every model.
         robust: rho(e) is e^2 for "none"; 2 c^2 (sqrt(1 + e^2/c^2) - 1) for "soft_l1"; e^2 up to |e| = c and
             2 c |e| - c^2 beyond for "huber"; c^2 log(1 + e^2/c^2) for "cauchy".
         c: Error at which a robust rho stops being quadratic, in units of e.
@@ -114,13 +118,40 @@ class Loss(eqx.Module):
             high=jnp.where(used, high, 0.0),
             scale=scale,
             share=weight / jnp.where(total > 0.0, total, 1.0),
+            parity=jnp.where(used, parity, 1.0),
         )
+
+    def errors(self, targets: Targets, price: Real) -> Real:
+        """Scaled errors of the quotes, (..., 2, T, K), for out-of-the-money prices of shape (..., T, K)."""
+        price = jnp.expand_dims(price, -3)
+        if self.weight != "log_price":
+            above = jnp.maximum(price - targets.high, 0.0)
+            return (above + jnp.minimum(price - targets.low, 0.0)) / targets.scale
+        model, low, high = (_log_ratio(x, targets)[0] for x in (price, targets.low, targets.high))
+        return jnp.maximum(model - high, 0.0) + jnp.minimum(model - low, 0.0)
+
+    def slopes(self, targets: Targets, price: Real, e: Real) -> Real:
+        """Derivatives of `errors` in the out-of-the-money prices; 0 for a price between bid and ask.
+
+        Args:
+            targets: The targets.
+            price: Out-of-the-money prices, (..., T, K).
+            e: The errors at these prices, (..., 2, T, K).
+
+        Returns:
+            Shape (..., 2, T, K).
+        """
+        active = (e != 0.0) | (targets.low == targets.high)
+        slope = 1.0 / targets.scale
+        if self.weight == "log_price":
+            _, slope = _log_ratio(jnp.expand_dims(price, -3), targets)
+        return jnp.where(active, slope, 0.0)
 
     def _scale(self, surface: QuoteSurface, spread: Real) -> Real:
         """The numbers by which the errors of the quotes are divided."""
         if self.weight == "price":
             return jnp.ones_like(surface.prices)
-        if self.weight == "relative":
+        if self.weight in ("relative", "log_price"):
             return jnp.maximum(market_prices(surface), 1e-12)
         if self.weight == "spread":
             return spread + _LEAST_SPREAD
@@ -152,6 +183,14 @@ class Loss(eqx.Module):
             return value, 1.0 / size, jnp.where(s <= 1.0, 1.0, 0.01 / size)
         first = 1.0 / (1.0 + s)
         return self.c**2 * jnp.log1p(s), first, jnp.maximum((1.0 - s) * first**2, 0.01 * first)
+
+
+def _log_ratio(price: Real, targets: Targets) -> tuple[Real, Real]:
+    """Logarithm of a quote's price over its scale, and its derivative, from out-of-the-money prices."""
+    ratio = (price + targets.parity) / targets.scale
+    inside = jnp.maximum(ratio, _LOG_BELOW)
+    value = jnp.log(inside) + (ratio - inside) / _LOG_BELOW
+    return value, 1.0 / (inside * targets.scale)
 
 
 def market_prices(surface: QuoteSurface) -> Real:

@@ -53,10 +53,7 @@ class Setting(eqx.Module):
 
     def errors(self, problem: Problem, price: Real) -> Real:
         """Scaled errors of the quotes, (B, 2, T, K), for out-of-the-money prices of shape (B, T, K)."""
-        price = jnp.expand_dims(price, -3)
-        target = problem.targets
-        above = jnp.maximum(price - target.high, 0.0)
-        return (above + jnp.minimum(price - target.low, 0.0)) / target.scale
+        return self.loss.errors(problem.targets, price)
 
     def data_loss(self, problem: Problem, price: Real) -> Real:
         """The loss without the prior, (B,), for out-of-the-money prices of shape (B, T, K)."""
@@ -68,6 +65,13 @@ class Setting(eqx.Module):
         away = y - problem.center
         quadratic = jnp.sum(away * _times(problem.precision, away), axis=-1)
         return quadratic + jnp.sum(self._penalties(problem, y) ** 2, axis=-1)
+
+    def prior_curvature(self, problem: Problem, y: Real) -> Real:
+        """Half the Gauss-Newton curvature of the prior and the penalties, (B, n, n), at the points y."""
+        if not self.penalties:
+            return problem.precision
+        slope = self._penalty_slopes(problem, y)
+        return problem.precision + jnp.einsum("bij,bik->bjk", slope, slope)
 
     def cost(self, problem: Problem, y: Real) -> Real:
         """Loss and prior, (B,), at the points y, (B, n); differentiable, also in the problem's targets."""
@@ -107,8 +111,7 @@ class Setting(eqx.Module):
         target = problem.targets
         e = self.errors(problem, price)
         value, first, second = self.loss.rho(e)
-        inside = (e != 0.0) | (target.low == target.high)
-        slope = jnp.where(inside, 1.0 / target.scale, 0.0)
+        slope = self.loss.slopes(target, price, e)
         pull = _cells(target.share * first * e * slope)
         curvature = _cells(target.share * second * slope**2)
         weights = [curvature, pull**2]  # errors of call and put of a strike may be correlated
@@ -148,19 +151,17 @@ class Setting(eqx.Module):
         pull = _times(problem.precision, away)
         size = jnp.sum(pull * away, axis=-1)
         gradient = at.gradient + pull
-        curvature = at.curvature + problem.precision
         norms = at.norms**2 + jnp.diagonal(problem.precision, axis1=-2, axis2=-1)
         if self.penalties:
             extra = self._penalties(problem, y)
             slope = self._penalty_slopes(problem, y)
             size = size + jnp.sum(extra**2, axis=-1)
             gradient = gradient + jnp.einsum("bi,bij->bj", extra, slope)
-            curvature = curvature + jnp.einsum("bij,bik->bjk", slope, slope)
             norms = norms + jnp.sum(slope**2, axis=-2)
         return at._replace(
             cost=at.cost + size,
             gradient=gradient,
-            curvature=curvature,
+            curvature=at.curvature + self.prior_curvature(problem, y),
             norms=jnp.sqrt(norms),
             length=jnp.sqrt(at.length + size),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import equinox as eqx
@@ -264,12 +264,15 @@ def _grid_engine(engine: AbstractGridEngine[Any] | None) -> AbstractGridEngine[A
     return engine
 
 
-def _checked(name: str, value: object, kind: type[Kind], default: Callable[[], Kind]) -> Kind:
+def _checked(name: str, value: object, kind: type[Kind], default: type[Kind]) -> Kind:
     """The value of an argument, or its default where None; a value of another type is refused."""
     if value is None:
         return default()
     if not isinstance(value, kind):
-        raise ArgumentError(f"{name} must be a {kind.__name__}, got {value!r}.")
+        accepted = kind.__name__
+        if accepted.startswith("Abstract"):
+            accepted = f"{accepted.removeprefix('Abstract').lower()}, such as neutral.{default.__name__}()"
+        raise ArgumentError(f"{name} must be a {accepted}, got {value!r}.")
     return value
 
 

@@ -1,87 +1,30 @@
-"""The result of a calibration: model, status, evidence, and the request that led to it."""
+"""The result of a calibration: model, status, evidence, and the request and the quotes that led to it."""
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ..models.parameters import is_concrete
+from ..presentation.drawing import draw
+from ..presentation.frame import Labels
+from ..presentation.summary import Summary
+from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Real
+from . import statistics as stats
 from .history import History
 from .request import Request
-from .solvers import Stop
+from .result_summary import model_name, summary_of_batch, summary_of_fit
+from .result_tables import fit_table, interval_table, parameter_table, params_of, quote_table
+from .statistics import FitStatistics
+from .status import CalibrationStatus as CalibrationStatus
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-QUADRATURE_ERROR = 1e-6  # of the forward; where the fitted prices are off by more, and by more than
-QUADRATURE_SHARE = 0.01  # this share of the fit's errors, in the loss's weights, the engine misprices the fit
-
-
-class CalibrationStatus(enum.IntEnum):
-    """How a fit ended; `CalibrationStatus(code).message` says what it means and what to do."""
-
-    converged = Stop.converged
-    max_steps = Stop.max_steps
-    stalled = Stop.stalled
-    nonfinite = Stop.nonfinite
-    bad_quotes = 4
-    refused = 5
-    useless = 6
-
-    @staticmethod
-    def from_stop(stop: Codes, usable: Flags | np.bool_, refused: Flags | None = None) -> Codes:
-        """Status codes of fits, from why their solver stopped and whether their quotes could be used.
-
-        A fit whose solver still runs has spent all its steps, so it counts as stopped by `max_steps`.
-
-        Args:
-            stop: Codes of `Stop`.
-            usable: Whether there are quotes to fit, and they can be used.
-            refused: Whether the engine refuses to price the fitted model; where None, it refuses none.
-
-        Returns:
-            Codes of `CalibrationStatus`, in the shape of `stop`.
-        """
-        status = jnp.where(stop == Stop.running, int(Stop.max_steps), stop)
-        if refused is not None:
-            status = jnp.where(refused & (status != Stop.nonfinite), int(CalibrationStatus.refused), status)
-        return jnp.where(usable, status, int(CalibrationStatus.bad_quotes))
-
-    @staticmethod
-    def where_useless(status: Codes, useless: Flags) -> Codes:
-        """Replace the status `converged` by `useless` in fits that are of no use."""
-        replaced = useless & (status == CalibrationStatus.converged)
-        return jnp.where(replaced, int(CalibrationStatus.useless), status)
-
-    @property
-    def message(self) -> str:
-        """A sentence that says what the status means, and what to do."""
-        return _MESSAGES[self]
-
-
-_MESSAGES = {
-    CalibrationStatus.converged: "The gradient vanishes on the free parameters.",
-    CalibrationStatus.max_steps: "Stopped at max_steps before the gradient vanished: raise it, or check the "
-    "model's identification on these quotes.",
-    CalibrationStatus.stalled: "No step lowers the loss although the gradient has not vanished: the rounding "
-    "or the quadrature error of the prices is reached; use more nodes.",
-    CalibrationStatus.nonfinite: "A price or a derivative is nan or infinite at the start: check quotes, "
-    "maturities and starting values.",
-    CalibrationStatus.bad_quotes: "There is no quote of any weight to fit, or one of them is not a number, "
-    "or has no maturity: check the surface's prices, weights, spreads and mask.",
-    CalibrationStatus.refused: "The engine cannot price the fitted model (its damping is outside the strip "
-    "of finite moments, a strike is off its grid, its range is too short, or its prices are off by more than "
-    f"{QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the errors of the fit): take the default engine, or "
-    "more nodes, such as Lewis(256).",
-    CalibrationStatus.useless: "The gradient vanishes, but the errors are beyond those of any market: check "
-    "the units of prices, volatilities, strikes and maturities, the forwards, and which quotes are calls.",
-}
+    from matplotlib.figure import Figure
 
 
 class CalibrationResult(eqx.Module):
@@ -98,8 +41,10 @@ class CalibrationResult(eqx.Module):
         prices: Model price of every quote (normalised), calls first, 0 where there is no quote, (2, T, K).
         gradient_norm: Largest cosine between the residuals and the derivative of the prices in a free
             parameter; at most `gtol` of the solver where the fit has converged, and 0 where the fit is exact.
-        condition_number: Condition number of the scaled curvature on the free parameters; inf where a
-            parameter has no effect.
+        condition_number: Condition number of the Jacobian of the weighted residuals in the natural
+            parameters, each column times the size of its parameter, over the parameters that are neither
+            fixed nor on a bound; inf where a combination of them has no effect. Above 200 the quotes do not
+            determine some combination. It is that of `neutral.diagnose(...).identifiability`.
         at_bound: Whether a coordinate of `names` ends on a bound and the gradient holds it there, (n,).
         agreement: Among the starts that have converged, the share whose cost is within 0.1 % of the best.
         spread: Largest range of a parameter among these, relative to its value in the best fit.
@@ -116,6 +61,7 @@ class CalibrationResult(eqx.Module):
         request: The arguments of the calibration, except further `starts`; None in a result that an older
             version of the package has saved.
         history: The course of the fit, with `history=True`; else None.
+        surface: The quotes; None in a result that an older version of the package has saved.
     """
 
     model: Any  # of the recipe's class
@@ -139,6 +85,7 @@ class CalibrationResult(eqx.Module):
     names: tuple[str, ...] = eqx.field(static=True)
     request: Request | None = None
     history: History | None = None
+    surface: QuoteSurface | None = None
 
     @property
     def converged(self) -> Flags | np.bool_:
@@ -162,39 +109,151 @@ class CalibrationResult(eqx.Module):
         """Names of the coordinates of one fit that end on a bound."""
         return tuple(name for name, hit in zip(self.names, np.asarray(self.at_bound), strict=True) if hit)
 
-    def summary(self) -> str:
-        """Text about the result: one fit in a few lines, a batch in counts of its statuses."""
-        status = np.atleast_1d(np.asarray(self.status))
-        counts = ", ".join(
-            f"{np.sum(status == code)} {code.name}" for code in CalibrationStatus if np.any(status == code)
-        )
+    def __repr__(self) -> str:
+        if not is_concrete(self.status):
+            return super().__repr__()
         if np.ndim(self.status):
-            loss = np.asarray(self.loss)[status == CalibrationStatus.converged]
-            middle = f", median loss {np.median(loss):.4g}" if loss.size else ""
-            return f"{status.size} fits of {len(self.names)} parameters: {counts}{middle}."
-        code = CalibrationStatus(int(status[0]))
-        bound = f"; at a bound: {', '.join(self.bounds_hit)}" if self.bounds_hit else ""
-        return (
-            f"{self.model!r}\n{code.name}: {code.message}\nloss {float(self.loss):.6g} (prior "
-            f"{float(self.prior_loss):.3g}), {int(self.steps)} steps, gradient norm "
-            f"{float(self.gradient_norm):.1e}, condition number {float(self.condition_number):.1e}{bound}"
-        )
+            counts = f"{len(self)} fits of {model_name(self)}, {int(np.sum(self.converged))} converged"
+            return f"{type(self).__name__}({counts})"
+        status = CalibrationStatus(int(self.status)).name
+        return f"{type(self).__name__}({self.model!r}, {status}, loss {float(self.loss):.6g})"
+
+    def summary(self, alpha: float = 0.05) -> Summary:
+        """Summarise the result: a fit with its parameters and the errors of its quotes, or a batch in counts.
+
+        Args:
+            alpha: Probability, in (0, 1), that an interval of a parameter does not cover it.
+
+        Returns:
+            A `Summary`: text that notebooks show as HTML; `as_latex()` and `as_html()` write the others.
+
+        Raises:
+            ArgumentError: alpha is not between 0 and 1.
+        """
+        return summary_of_batch(self) if np.ndim(self.status) else summary_of_fit(self, alpha)
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
 
     def to_frame(self) -> pd.DataFrame:
-        """A DataFrame with one row per fit: status, evidence, parameters and their standard errors."""
-        import pandas as pd
+        """Return a DataFrame with one row per fit.
 
-        rows = self if np.ndim(self.status) else jax.tree.map(lambda x: np.asarray(x)[None], self)
-        columns: dict[str, list | np.ndarray] = {
-            "status": [CalibrationStatus(int(code)).name for code in rows.status],
-            "converged": np.asarray(rows.converged),
-        }
-        for name in ("loss", "prior_loss", "steps", "gradient_norm", "condition_number", "agreement"):
-            columns[name] = np.asarray(getattr(rows, name))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(rows.model):
-            name = jax.tree_util.keystr(path[-1:]).strip(".")
-            columns[name] = list(np.asarray(leaf)) if np.ndim(leaf) > 1 else np.asarray(leaf)
-        for name, errors in zip(rows.names, np.asarray(rows.standard_errors).T, strict=True):
-            if "[" not in name:
-                columns[f"{name}_se"] = errors
-        return pd.DataFrame(columns)
+        Columns: `status`, `converged`, `loss`, `prior_loss`, `steps`, `gradient_norm`, `condition_number`,
+        `agreement`; of the fitted quotes `rmse_bp` (volatility, basis points), `rmse` and `mae` (prices, in
+        the unit of the quotes), `inside` (share between bid and ask), `rsquared`, `smape` (share),
+        `rmse_over_mean`, and the criteria `loglikelihood`, `aic`, `bic`; then every parameter in its unit,
+        and its standard error (`kappa_se`).
+        """
+        return fit_table(self)
+
+    def parameters(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Return a table of parameters, one row each; of a batch, one row per fit and parameter.
+
+        Columns: `value`, `std_error`, `lower` and `upper` (the interval), all in the parameter's unit;
+        `unit`, `fixed`, `at_bound`.
+
+        Args:
+            alpha: Probability, in (0, 1), that an interval does not cover its parameter.
+        """
+        return parameter_table(self, alpha)
+
+    @property
+    def params(self) -> Any:
+        """Fitted values by name, a Series; of a batch a DataFrame with one row per fit."""
+        return params_of(self)
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Return confidence intervals of the parameters, columns `lower` and `upper`.
+
+        They come from `standard_errors` by Student's t distribution with the number of strikes less that of
+        parameters as degrees of freedom, symmetric in the logarithm of a positive parameter and in atanh of a
+        correlation. `neutral.diagnose(...).uncertainty` has those by other covariances.
+
+        Args:
+            alpha: Probability, in (0, 1), that an interval does not cover its parameter: 0.05 for 95 %.
+
+        Raises:
+            ArgumentError: alpha is not between 0 and 1, or an older version saved the result.
+        """
+        return interval_table(self, alpha)
+
+    def statistics(self, mask: Flags | None = None) -> FitStatistics:
+        """Compute errors in volatility and prices, share inside bid and ask, R squared and others.
+
+        Args:
+            mask: Quotes to use, (2, T, K); those that were fitted where None.
+
+        Raises:
+            ArgumentError: an older version saved the result, without its quotes.
+        """
+        return stats.statistics(self, None if mask is None else np.asarray(mask, bool))
+
+    @property
+    def nobs(self) -> Any:
+        """Number of fitted strikes over all maturities; call and put of a strike are one observation."""
+        return stats.observations(self)
+
+    @property
+    def rsquared(self) -> Any:
+        """R squared of the prices of the fitted quotes."""
+        return self.statistics().rsquared
+
+    @property
+    def loglikelihood(self) -> Any:
+        """Gaussian log-likelihood of the scaled errors, whose variance is estimated; see `aic`."""
+        return stats.log_likelihood(np.asarray(self.loss), self.nobs)
+
+    @property
+    def aic(self) -> Any:
+        """Akaike's criterion, 2 p - 2 log L, where p counts the free parameters and the variance.
+
+        Likelihoods compare fits of the same quotes by the same loss. They are exact for a loss that is a
+        plain mean of squares, and approximate for a robust one or with a prior.
+        """
+        return 2.0 * self._estimated - 2.0 * self.loglikelihood
+
+    @property
+    def bic(self) -> Any:
+        """Schwarz's criterion, p log n - 2 log L, with p and L as in `aic` and n = `nobs`."""
+        return np.log(self.nobs) * self._estimated - 2.0 * self.loglikelihood
+
+    @property
+    def _estimated(self) -> np.ndarray:
+        return np.sum(stats.free_parameters(self), axis=-1) + 1
+
+    def quotes(self, index: Labels | None = None) -> pd.DataFrame:
+        """Return the quotes of one fit with the model beside the market, in the order of the caller's table.
+
+        Columns: `kind`, `maturity` (years), `strike`, `k` (log of strike over forward), `fitted`,
+        `market_price` and `model_price` (in the unit of the quotes), `market_vol` and `model_vol` (decimals,
+        nan where a price has none), `residual_bp` (model less market volatility in basis points, nan where
+        the vega is too small to determine it), `inside` (whether the model price lies between bid and ask,
+        missing without both), `refused` (why a quote was not used; "" for all others).
+
+        Args:
+            index: Labels of the rows of the table that the surface was built from, such as its `index`; the
+                numbers of the rows where None. So `frame.join(result.quotes(frame.index)["model_vol"])` puts
+                the model's volatility beside the caller's columns.
+
+        Raises:
+            ArgumentError: the result is a batch, the index is too short, or an older version saved the
+                result.
+        """
+        return quote_table(self, index)
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the smiles of one fit with its quotes, or box plots of the parameters of a batch.
+
+        Args:
+            options: Options of `neutral.plot.smiles` or `neutral.plot.parameters`, such as `ax` and `title`.
+
+        Returns:
+            A matplotlib figure.
+
+        Raises:
+            ArgumentError: an older version saved the result, without its quotes.
+            NeutralError: matplotlib is not installed.
+        """
+        if np.ndim(self.status):
+            return draw("parameters", self, **options)
+        return draw("smiles", stats.surface_of(self), self.model, **options)

@@ -28,6 +28,8 @@ from .influence import Influence as Influence
 from .local_level import LocalLevel as LocalLevel
 from .local_level import local_level as local_level
 from .measurements import fit_measurements as fit_measurements
+from .model_comparison import ModelComparison as ModelComparison
+from .model_comparison import compare as compare
 from .parameter_sensitivity import SobolIndices as SobolIndices
 from .parameter_sensitivity import elasticities as elasticities
 from .parameter_sensitivity import sobol as sobol

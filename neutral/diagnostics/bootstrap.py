@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
+from ..presentation.frame import Tabular
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
 from .arguments import CalibrationArguments
@@ -18,7 +19,7 @@ from .linearisation import Fit, fits_of
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Tabular):
     """Fits to strikes resampled with replacement, in pairs of call and put (Efron 1979).
 
     Attributes:

@@ -1,12 +1,16 @@
 """Diebold and Mariano's test of whether one model is better than another on a series of snapshots."""
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError
+from ..presentation.frame import frame_of_rows
 from ..typing import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Comparison(NamedTuple):
@@ -23,6 +27,10 @@ class Comparison(NamedTuple):
     statistic: float
     probability: float
     reason: str = ""
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row with these fields as columns."""
+        return frame_of_rows([self._asdict()])
 
 
 def diebold_mariano(first: Values, second: Values, lags: int | None = None) -> Comparison:

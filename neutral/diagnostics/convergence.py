@@ -1,12 +1,16 @@
 """The course of a fit, from the points that its solver evaluated: plateau, oscillation or divergence."""
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from ..calibration.history import History
 from ..errors import ArgumentError
+from ..presentation.frame import frame_of_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["converging", "plateau", "oscillation", "divergence", "cannot be determined"]
 
@@ -44,6 +48,10 @@ class Convergence(NamedTuple):
     def rows(self) -> list[dict[str, str | int]]:
         """Return one row with kind, steps and message."""
         return [self._asdict()]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return `rows()` as a DataFrame."""
+        return frame_of_rows(self.rows())
 
 
 class _Course(NamedTuple):

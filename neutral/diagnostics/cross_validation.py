@@ -16,6 +16,7 @@ from ..calibration.recipe import Recipe
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..numerics.root_mean_square import root_mean_square
+from ..presentation.frame import Tabular
 from ..quotes.stack import stack
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Values
@@ -30,7 +31,7 @@ _OF_BATCHES = {"workers", "chunk", "programs"}  # options of how a batch runs, n
 
 
 @dataclass(frozen=True)
-class CrossValidation:
+class CrossValidation(Tabular):
     """Out-of-sample errors of m models over folds, or over days.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from ..calibration.coordinates import Bounds
 from ..calibration.losses import Loss
 from ..calibration.priors import Prior
 from ..calibration.result import CalibrationResult
+from ..calibration.status import CalibrationStatus
+from ..errors import ArgumentError
+from ..presentation.frame import frame_of_rows
 from ..pricing import AbstractGridEngine
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Values
@@ -19,6 +22,9 @@ from .influence import Influence, influence, strongest
 from .linearisation import Fit, fits_of
 from .residuals import Residuals, residuals
 from .uncertainty import Uncertainty, uncertainty
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,20 @@ class Diagnosis:
         parts = [self.identifiability, self.uncertainty, self.residuals, self.influence]
         course = [] if self.convergence is None else [self.convergence]
         return "\n".join([f"fit: {self.status}", *(str(part) for part in [*course, *parts])])
+
+    def to_frame(self, part: str = "parameters") -> "pd.DataFrame":
+        """Return one of the tables of `rows()` as a DataFrame.
+
+        Args:
+            part: "parameters", "directions", "residuals", "influence" or "convergence".
+
+        Raises:
+            ArgumentError: there is no such table.
+        """
+        tables = self.rows()
+        if part not in tables:
+            raise ArgumentError(f"part must be one of {', '.join(tables)}, got {part!r}.")
+        return frame_of_rows(tables[part])
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Return tables by name: parameters, directions, residuals, influence and convergence."""
@@ -107,9 +127,10 @@ def diagnose(
 
 def _diagnosis(fit: Fit, noise: Values | None) -> Diagnosis:
     history = fit.result.history
+    status = CalibrationStatus(int(fit.result.status))
     stationary = max(STATIONARY, fit.request.solver.gtol)
     return Diagnosis(
-        status=fit.result.summary().splitlines()[1],
+        status=f"{status.name}: {status.message}",
         identifiability=identifiability(fit),
         uncertainty=uncertainty(fit, noise),
         residuals=residuals(fit.result, fit.surface),

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..calibration.condition import SCALING, UNDETERMINED
+from ..presentation.frame import Tabular
 from ..typing import Values
 from .linearisation import Fit, parameter_sizes
 
-_LEAST = 1.0 / 200.0  # share of the largest singular value below which a direction counts as undetermined
 _LOOSE = 0.5  # standard error along a direction, in sizes of the parameters, above which it is undetermined
 TOGETHER = 0.9  # absolute correlation above which two parameters are reported
 _NAMED = 0.3  # share of a direction's largest component above which a component is named
@@ -33,7 +34,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Identifiability:
+class Identifiability(Tabular):
     """Singular value decomposition of the weighted Jacobian, with columns scaled by the parameters' sizes.
 
     A singular value is the change of the weighted residuals per unit step along its direction.
@@ -63,7 +64,10 @@ class Identifiability:
 
     @property
     def condition_number(self) -> float:
-        """Largest over smallest singular value; inf if a direction has no effect, nan if unknown."""
+        """Largest over smallest singular value, as `CalibrationResult.condition_number`.
+
+        It is inf if a direction has no effect, nan if unknown.
+        """
         if not self.singular_values.size:
             return np.nan
         largest = self.singular_values[0]
@@ -86,8 +90,8 @@ class Identifiability:
             return f"identifiability cannot be determined: {self.reason}"
         noise = "" if np.isfinite(self.noise) else " (if there is no noise, which cannot be determined)"
         lines = [
-            f"identifiability: condition number {self.condition_number:.3g}, {self.effective_rank} of "
-            f"{len(self.names)} directions determined{noise}; best determined: "
+            f"identifiability: condition number {self.condition_number:.3g} ({SCALING}), "
+            f"{self.effective_rank} of {len(self.names)} directions determined{noise}; best determined: "
             f"{_written(self.directions[0], self.names)}"
         ]
         lines += [f"  {f.text} -> {f.action}" for f in self.findings[:_WRITTEN]]
@@ -184,7 +188,7 @@ def _undetermined(values: Float[np.ndarray, " n"], noise: float) -> Bool[np.ndar
     if not values.size:
         return np.zeros(0, bool)
     noisy = noise > _LOOSE * values if np.isfinite(noise) else False
-    return (values < _LEAST * values[0]) | noisy
+    return (values * UNDETERMINED < values[0]) | noisy
 
 
 def _written(direction: Float[np.ndarray, " n"], names: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..presentation.frame import Tabular
 from .identifiability import noise_of
 from .linearisation import Fit
 
@@ -15,7 +16,7 @@ _LEAST_FREE = 1e-12  # least value of 1 - leverage
 
 
 @dataclass(frozen=True)
-class Influence:
+class Influence(Tabular):
     """Influence of each fitted quote; nan for other quotes (Cook and Weisberg 1982).
 
     Attributes:
@@ -34,6 +35,16 @@ class Influence:
     without: Float[np.ndarray, "2 T K n"]
     names: tuple[str, ...] = ()
     reason: str = ""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per fitted quote, on the grid: kind, expiry and strike by position, statistics."""
+        columns = ("leverage", "studentised", "cook")
+        return [
+            {"kind": ("call", "put")[cell[0]], "t_index": int(cell[1]), "k_index": int(cell[2])}
+            | {name: float(getattr(self, name)[tuple(cell)]) for name in columns}
+            | dict(zip((f"without_{name}" for name in self.names), self.without[tuple(cell)], strict=True))
+            for cell in np.argwhere(np.isfinite(self.cook))
+        ]
 
     @property
     def outliers(self) -> Bool[np.ndarray, "2 T K"]:

@@ -14,10 +14,11 @@ from ..calibration.implicit import hessian
 from ..calibration.lane import make_problem
 from ..calibration.problem import Problem
 from ..calibration.request import Lane, Request
-from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.result import CalibrationResult
 from ..calibration.solvers import LevenbergMarquardt
 from ..calibration.solvers.base import EXACT, gradient_norm
 from ..calibration.starts.search import Search
+from ..calibration.status import CalibrationStatus
 from ..errors import ArgumentError
 from ..numerics.compiled import compiled_as
 from ..quotes.surface import QuoteSurface
@@ -244,7 +245,7 @@ def _linearise(request: Request, lane: Lane, y: Real, at_bound: Flags, damping: 
     target = problem.targets
     e = setting.errors(problem, price)
     _, first, second = setting.loss.rho(e)
-    slope = jnp.where((e != 0.0) | (target.low == target.high), 1.0 / target.scale, 0.0)
+    slope = setting.loss.slopes(target, price, e)
     at = setting.evaluate(problem, y[None])
     objective = setting.objective(problem)
     moving = problem.free[0] & ~at_bound
@@ -281,4 +282,4 @@ def parameter_sizes(fit: Fit) -> Float[np.ndarray, " moving"]:
     market's variance at the money.
     """
     sizes = fit.coordinates.sizes(np.asarray(fit.at.values), np.asarray(fit.at.unit))
-    return np.array(sizes)[fit.moving]
+    return np.asarray(sizes)[fit.moving]

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import ArgumentError
+from ..presentation.frame import Tabular
 from ..typing import Values
 
 _REACH = (1e-10, 1e2)  # range of state variances that is searched, over the mean square step
@@ -14,7 +15,7 @@ _POINTS = 121  # number of points of the search grid
 
 
 @dataclass(frozen=True)
-class LocalLevel:
+class LocalLevel(Tabular):
     """The model y = level + noise, where the level is a random walk (Durbin and Koopman 2012, chapter 2).
 
     Attributes:
@@ -37,6 +38,12 @@ class LocalLevel:
     state_variance: float
     log_likelihood: float
     reason: str = ""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per day: filtered and smoothed level with their variances, and the innovation."""
+        columns = ("filtered", "filtered_variance", "smoothed", "smoothed_variance", "innovations")
+        days = zip(*(getattr(self, name) for name in columns), strict=True)
+        return [{name: float(x) for name, x in zip(columns, day, strict=True)} for day in days]
 
     def __str__(self) -> str:
         """Write one line: the last level with its standard deviation, the daily step, the last innovation."""

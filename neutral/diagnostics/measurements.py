@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from ..calibration.losses import Loss
-from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.result import CalibrationResult
+from ..calibration.status import CalibrationStatus
 from ..numerics.root_mean_square import root_mean_square
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..errors import ArgumentError, NeutralError
 from ..models import AbstractModel
 from ..models.parameters import domains
+from ..presentation.frame import Tabular
 from ..typing import Real
 
 _DRAWS = 400  # number of bootstrap samples
@@ -41,7 +42,7 @@ def elasticities(function: Callable[[Any], Any], model: AbstractModel) -> dict[s
 
 
 @dataclass(frozen=True)
-class SobolIndices:
+class SobolIndices(Tabular):
     """Shares of a function's variance over a box (Sobol 2001).
 
     Attributes:

@@ -15,6 +15,7 @@ from ..calibration.problem import Problem, Setting
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
 from ..numerics.compiled import compiled
+from ..presentation.frame import Tabular
 from ..quotes.surface import QuoteSurface
 from ..typing import Codes, Flags, Numbers, Real, Values
 from .arguments import CalibrationArguments
@@ -28,7 +29,7 @@ _problem_of = compiled(problem_of)
 
 
 @dataclass(frozen=True)
-class Posterior:
+class Posterior(Tabular):
     """Draws of a fit's parameters.
 
     Attributes:

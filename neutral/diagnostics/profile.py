@@ -11,6 +11,7 @@ from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..options.terms import as_numbers
+from ..presentation.frame import Tabular
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
 from .arguments import CalibrationArguments
@@ -23,7 +24,7 @@ _SIDE = 8  # number of values on either side of the fit
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Tabular):
     """Profile likelihood of one parameter (Bates and Watts 1988, chapter 6).
 
     Attributes:

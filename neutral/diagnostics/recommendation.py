@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..errors import ArgumentError
+from ..presentation.frame import Tabular
 
 
 class Candidate(NamedTuple):
@@ -40,7 +41,7 @@ _CRITERIA = {
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(Tabular):
     """The model with the least mean rank over the criteria that are known for all models.
 
     Attributes:

@@ -3,21 +3,20 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import betainc
 from jaxtyping import Bool, Float
 
+from ..calibration.quote_errors import quote_errors
 from ..calibration.result import CalibrationResult
 from ..numerics.root_mean_square import root_mean_square
-from ..options.inversion import implied_stdev
+from ..presentation.frame import Tabular
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers
 
 MONEYNESS = (0.05, 0.15, 0.30)  # edges of buckets of |k|
 MATURITIES = (7.0 / 365.0, 1.0 / 12.0, 0.25)  # edges of buckets in years: a week, a month, a quarter
 
-_LEAST_VEGA = 0.05  # share of the maturity's largest vega below which a price determines no volatility
 _SHARE = 0.1  # least share of the residuals' variance that a pattern explains
 _CHANCE = 0.01  # largest p-value of a pattern
 _MEANINGS = {
@@ -51,7 +50,7 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Residuals:
+class Residuals(Tabular):
     """Model less market of every quote; nan where there is no quote.
 
     Attributes:
@@ -114,10 +113,15 @@ class Residuals:
         if self.reason:
             return f"residuals cannot be determined: {self.reason}"
         total = self.rows()[0]
-        within = [f"{total[f'within_{name}']:.0%}" for name in ("half_spread", "spread")]
+        shares = (total["within_half_spread"], total["within_spread"])
+        within = (
+            "no quote has both bid and ask"
+            if np.isnan(shares[0])
+            else f"{shares[0]:.0%} within half a spread, {shares[1]:.0%} within one spread"
+        )
         lines = [
             f"residuals of {total['quotes']} quotes: {1e4 * total['rmse_vol']:.3g} bp of volatility (root "
-            f"mean square), {within[0]} within half a spread, {within[1]} within one spread"
+            f"mean square), {within}"
         ]
         lines += [f"  {p.name} pattern ({p.share:.0%} of the variance): {p.meaning}" for p in self.patterns]
         return "\n".join(lines)
@@ -150,16 +154,8 @@ def misses(
     mask = np.asarray(surface.mask)
     k = np.broadcast_to(np.expand_dims(np.asarray(surface.k), -3), mask.shape)
     t = np.broadcast_to(np.asarray(surface.t)[..., None, :, None], mask.shape)
-    price = np.where(mask & np.asarray(chosen), np.asarray(result.residuals, float), np.nan)
-    is_call = np.broadcast_to(np.array([True, False])[:, None, None], mask.shape)
-    prices = jnp.where(np.isfinite(price), jnp.asarray(result.prices), jnp.nan)
-    model = np.asarray(implied_stdev(prices, jnp.asarray(k), jnp.asarray(is_call))) / np.sqrt(t)
-    vega = np.asarray(surface.vega)
-    has_vol = vega >= _LEAST_VEGA * np.max(np.where(mask, vega, 0.0), axis=(-3, -1), keepdims=True)
-    vol = np.where(np.isfinite(model) & has_vol, model - np.asarray(surface.vol), np.nan)
-    spread = np.asarray(surface.spread)
-    spreads = np.where(spread > 0.0, price / np.where(spread > 0.0, spread, 1.0), np.nan)
-    return Residuals(price=price, vol=vol, spreads=spreads, k=k, t=t)
+    errors = quote_errors(result.prices, result.residuals, surface, chosen)
+    return Residuals(price=errors.price, vol=errors.vol, spreads=errors.spreads, k=k, t=t)
 
 
 def patterns(

@@ -2,19 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from ..calibration.statistics import log_likelihood
 from ..errors import ArgumentError
+from ..presentation.frame import Tabular, frame_of_rows
 from ..typing import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 Criterion = Literal["aic", "aicc", "bic", "hqic"]
 
 
 @dataclass(frozen=True)
-class Criteria:
+class Criteria(Tabular):
     """Information criteria of m models on the same n observations; smaller is better.
 
     They are those of Akaike (1974), also corrected for small samples (Hurvich and Tsai 1989), of Schwarz
@@ -96,6 +102,10 @@ class NestedTest(NamedTuple):
     probability: float
     reason: str = ""
 
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row with these fields as columns."""
+        return frame_of_rows([self._asdict()])
+
 
 def information_criteria(
     log_likelihood: Values, parameters: Values, observations: int, names: Sequence[str] | None = None
@@ -168,9 +178,7 @@ def criteria_of_losses(
     Raises:
         ArgumentError: as in `information_criteria`.
     """
-    loss = np.atleast_1d(np.asarray(losses, float))
-    safe = np.where(loss > 0.0, loss, np.nan)
-    likelihood = -0.5 * observations * (np.log(2.0 * np.pi * safe) + 1.0)
+    likelihood = log_likelihood(np.atleast_1d(np.asarray(losses, float)), observations)
     return information_criteria(likelihood, np.atleast_1d(np.asarray(parameters)) + 1, observations, names)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,21 @@ from jaxtyping import Float
 
 from ..calibration.implicit import follow
 from ..calibration.request import Lane, Request
-from ..calibration.result import CalibrationResult, CalibrationStatus
+from ..calibration.result import CalibrationResult
+from ..calibration.status import CalibrationStatus
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..numerics.compiled import compiled
+from ..presentation.frame import frame_of_arrays
 from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
 from .arguments import check_loss
 from .linearisation import Fit, fits_of, problem_of
 from .uncertainty import inverse, value_and_slopes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Inputs(NamedTuple):
@@ -88,6 +93,31 @@ class Sensitivities:
             | {f"vol[{i}]": float(ladder[p]) for i, ladder in enumerate(flat)}
             for p in cells
         ]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table with one row per quote, in the order of the table that the surface was built from.
+
+        Columns: `kind`, `maturity` (years), `k` (log of strike over forward), and the derivatives of the
+        value in the quote's volatility, normalised price and weight, `d_vol`, `d_price` and `d_weight`; of
+        several values `d_vol[0]`, `d_vol[1]`, ... in C order.
+        """
+        mask = np.asarray(self.surface.mask)
+        cells = np.argwhere(mask)
+        rows = np.asarray(self.surface.index)[mask]
+        order = np.argsort(rows, kind="stable")
+        kind, maturity, slot = cells[order].T
+        columns = {
+            "kind": np.array(["call", "put"], object)[kind],
+            "maturity": np.asarray(self.surface.t)[maturity],
+            "k": np.asarray(self.surface.k)[maturity, slot],
+        }
+        for name, values in (("d_vol", self.vols), ("d_price", self.prices), ("d_weight", self.weights)):
+            flat = values.reshape((-1, *mask.shape))[:, kind, maturity, slot]
+            many = np.ndim(self.value) > 0
+            columns |= {f"{name}[{i}]" if many else name: row for i, row in enumerate(flat)}
+        frame = frame_of_arrays(columns, rows[order])
+        frame.attrs["reason"] = self.reason
+        return frame
 
     def __str__(self) -> str:
         """Write the sums of the derivatives in volatility over each expiry."""

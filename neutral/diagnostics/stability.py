@@ -2,13 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from ..errors import ArgumentError
+from ..presentation.frame import Tabular, frame_of_rows
 from ..typing import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 _NEAR = 0.02  # distance to a bound, as a share of the range between the bounds, that counts as near
 _LEAST = 3  # least number of days for a standard deviation
@@ -33,9 +38,13 @@ class StartAgreement(NamedTuple):
     share: float
     reason: str = ""
 
+    def to_frame(self) -> "pd.DataFrame":
+        """Return one row with these fields as columns."""
+        return frame_of_rows([self._asdict()])
+
 
 @dataclass(frozen=True)
-class Stability:
+class Stability(Tabular):
     """Stability of a history of parameters; nan if there are too few days.
 
     Attributes:

@@ -13,6 +13,7 @@ from ..calibration.coordinates import AbstractCoordinates
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..numerics.compiled import compiled
+from ..presentation.frame import Tabular
 from ..typing import Real, Values
 from .linearisation import Fit
 
@@ -23,7 +24,7 @@ _UNIFORM = 12.0**-0.5  # standard deviation of a uniform variable on an interval
 
 
 @dataclass(frozen=True)
-class Uncertainty:
+class Uncertainty(Tabular):
     """Covariances of the coordinates of a fit that are neither fixed nor on a bound.
 
     Attributes:

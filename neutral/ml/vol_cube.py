@@ -79,6 +79,15 @@ class VolCube:
         """Number of dates."""
         return len(self.values)
 
+    def __repr__(self) -> str:
+        """Show the shape, the dates, and the number of assets."""
+        sizes = (len(self), len(CHANNELS), len(self.grid.days), len(self.grid.moneyness))
+        shape = "VolCube({} dates x {} channels x {} maturities x {} moneyness".format(*sizes)
+        if not len(self):
+            return f"{shape})"
+        first, last = (np.datetime_as_string(x, "D") for x in (self.dates.min(), self.dates.max()))
+        return f"{shape}, {first} to {last}, {np.unique(self.assets).size} assets)"
+
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> "VolCube":
         """The cube of some dates, chosen by a slice, a mask or positions."""
         rows = index if isinstance(index, slice) else np.atleast_1d(np.asarray(index))

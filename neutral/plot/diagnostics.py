@@ -13,9 +13,11 @@ from ..diagnostics.identifiability import TOGETHER
 from ..diagnostics.linearisation import parameter_sizes
 from ..diagnostics.residuals import MONEYNESS
 from ..errors import ArgumentError
-from .frame import days, heat_map, light_grid, panels, text_figure
+from .frame import days, heat_map, label_all, light_grid, panels, text_figure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.collections import QuadMesh
     from matplotlib.figure import Figure
@@ -52,7 +54,9 @@ _UNITS = {
 }
 
 
-def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None = None) -> Figure:
+def residual_map(
+    diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None = None, ax: Axes | None = None
+) -> Figure:
     """Draw the mean of model less market over the fitted quotes, by moneyness and expiry.
 
     Cells in which the model is above the market are red.
@@ -62,6 +66,7 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
         unit: "vol", basis points of implied volatility; "price", basis points of the forward; "spreads",
             bid-ask spreads.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure; without residuals it states the reason instead.
@@ -79,10 +84,10 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
     finite = np.isfinite(values)
     if not finite.any():
         why = residuals.reason or f"no fitted quote has a residual in {scale.words}."
-        return text_figure(f"No residuals: {why}", title)
+        return text_figure(f"No residuals: {why}", title, ax)
     expiries = np.unique(residuals.t[finite])
     cells = _cell_means(values, residuals.k, residuals.t, expiries)
-    figure, (axes,) = panels(1, 1, (6.4, max(1.7, 0.9 + 0.28 * expiries.size)))
+    figure, (axes,) = panels(1, 1, (6.4, max(1.7, 0.9 + 0.28 * expiries.size)), ax=ax)
     image = heat_map(axes, cells, _largest(cells, _MOST), scale.form)
     axes.set_xticks(np.arange(len(_EDGES)) + 0.5, [f"{x:g}" for x in _EDGES])
     axes.set_yticks(np.arange(expiries.size), [days(t) for t in expiries])
@@ -91,7 +96,9 @@ def residual_map(diagnosis: Diagnosis, unit: Unit = "vol", *, title: str | None 
     return figure
 
 
-def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = None) -> Figure:
+def intervals(
+    diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = None, ax: Axes | None = None
+) -> Figure:
     """Draw confidence intervals of the parameters in percent of their sizes, with their values at the side.
 
     The size of a parameter is its absolute value, but at least a tenth of its typical value; the size of a
@@ -101,6 +108,7 @@ def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = N
         diagnosis: The diagnosis of one fit.
         level: Probability that an interval covers the parameter, in (0, 1).
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure; without intervals it states the reason instead.
@@ -111,12 +119,12 @@ def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = N
     """
     uncertainty = diagnosis.uncertainty
     if uncertainty.reason:
-        return text_figure(f"No intervals: {uncertainty.reason}", title)
+        return text_figure(f"No intervals: {uncertainty.reason}", title, ax)
     ends = uncertainty.intervals(level)
     values = uncertainty.values
     offsets = 100.0 * (ends - values[:, None]) / parameter_sizes(diagnosis.fit)[:, None]
     rows = np.arange(values.size)
-    figure, (axes,) = panels(1, 1, (6.4, 0.6 + 0.34 * values.size))
+    figure, (axes,) = panels(1, 1, (6.4, 0.6 + 0.34 * values.size), ax=ax)
     axes.barh(rows, np.ptp(offsets, axis=1), left=offsets[:, 0], height=0.5, color=_DETERMINED, alpha=0.35)
     axes.plot(np.zeros(values.size), rows, "|", color=_DETERMINED, ms=11, mew=2)
     reach = min(1.08 * _largest(offsets), _FARTHEST)
@@ -130,17 +138,22 @@ def intervals(diagnosis: Diagnosis, level: float = 0.9, *, title: str | None = N
     axes.set(xlabel=f"{level:.0%} interval less value, percent of the parameter's size", title=title or "")
     excluded = [name for name in diagnosis.fit.result.names if name not in uncertainty.names]
     if excluded:
-        figure.supxlabel(f"fixed or on a bound: {', '.join(excluded)}", fontsize="small")
+        note = f"fixed or on a bound: {', '.join(excluded)}"
+        if ax is None:
+            figure.supxlabel(note, fontsize="small")
+        else:
+            axes.set_xlabel(f"{axes.get_xlabel()}\n{note}")
     light_grid(axes)
     return figure
 
 
-def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
+def correlations(diagnosis: Diagnosis, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Draw the correlations of the estimates, with a frame around those above 0.9 in absolute value.
 
     Args:
         diagnosis: The diagnosis of one fit.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure; without correlations it states the reason instead.
@@ -154,10 +167,10 @@ def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
             matrix.reason
             or "a direction of parameters has no effect on any price, so there is no covariance."
         )
-        return text_figure(f"No correlations: {why}", title)
+        return text_figure(f"No correlations: {why}", title, ax)
     n = len(matrix.names)
     side = 1.1 + 0.42 * n if n < 12 else 7.6
-    figure, (axes,) = panels(1, 1, (side + 1.0, side))
+    figure, (axes,) = panels(1, 1, (side + 1.0, side), ax=ax)
     image = heat_map(axes, matrix.correlation, 1.0, ".2f", 8.5 if n < 12 else 5.5)
     for i, j in zip(*np.nonzero(np.abs(matrix.correlation) > TOGETHER), strict=True):
         if i != j:
@@ -169,7 +182,9 @@ def correlations(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     return figure
 
 
-def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
+def directions(
+    diagnosis: Diagnosis, *, title: str | None = None, ax: Axes | Iterable[Axes] | None = None
+) -> Figure:
     """Draw the singular values of the scaled Jacobian, and the undetermined directions of parameters.
 
     Where the quotes determine all directions, the least determined one is drawn.
@@ -177,6 +192,7 @@ def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     Args:
         diagnosis: The diagnosis of one fit.
         title: Title of the figure.
+        ax: matplotlib axes to draw on, one for each panel; a new figure where None.
 
     Returns:
         A matplotlib figure; without a Jacobian it states the reason instead.
@@ -186,12 +202,12 @@ def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     """
     identifiability = diagnosis.identifiability
     if identifiability.reason:
-        return text_figure(f"No directions: {identifiability.reason}", title)
+        return text_figure(f"No directions: {identifiability.reason}", title, ax)
     n = len(identifiability.names)
     undetermined = identifiability.sloppy
     rows = np.flatnonzero(undetermined) if undetermined.any() else np.array([n - 1])
     rows = rows[::-1][:3]  # those of the smallest singular values
-    figure, (left, *others) = panels(1 + rows.size, 4, (2.9, 0.7 + 0.3 * n))
+    figure, (left, *others) = panels(1 + rows.size, 4, (2.9, 0.7 + 0.3 * n), ax=ax)
     floor = identifiability.singular_values[0] * 10.0**-_DECADES
     colours = [_UNDETERMINED if flag else _DETERMINED for flag in undetermined]
     left.barh(range(n), np.maximum(identifiability.singular_values, floor), color=colours, alpha=0.75)
@@ -213,11 +229,11 @@ def directions(diagnosis: Diagnosis, *, title: str | None = None) -> Figure:
     for axes in (left, *others):
         axes.invert_yaxis()
         light_grid(axes)
-    figure.suptitle(title or "")
+    label_all(figure, [left, *others], title=title, own=ax is None)
     return figure
 
 
-def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
+def vega_ladder(ladder: Sensitivities, *, title: str | None = None, ax: Axes | None = None) -> Figure:
     """Draw the change of one number per percentage point of each quoted volatility, by expiry and strike.
 
     Call and put of a strike are added, and the sum of each expiry is written at the end of its row.
@@ -225,6 +241,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
     Args:
         ladder: The result of `neutral.sensitivities` for a function with one value.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure; without sensitivities it states the reason instead.
@@ -239,12 +256,12 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None) -> Figure:
             f"vega_ladder needs the ladder of one number, got one whose value has shape {shape}."
         )
     if ladder.reason:
-        return text_figure(f"No ladder: {ladder.reason}", title)
+        return text_figure(f"No ladder: {ladder.reason}", title, ax)
     surface = ladder.surface
     quoted = np.any(np.asarray(surface.mask), axis=0)
     moves = np.sum(ladder.vols, axis=0) / 100.0
     rows = np.flatnonzero(quoted.any(axis=1))
-    figure, (axes,) = panels(1, 1, (8.4, 0.9 + 0.32 * rows.size))
+    figure, (axes,) = panels(1, 1, (8.4, 0.9 + 0.32 * rows.size), ax=ax)
     most = _largest(np.where(quoted, moves, np.nan))
     k = np.asarray(surface.k)
     strips = [

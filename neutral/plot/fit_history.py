@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .frame import NINETY, draw_band, light_grid, panels, text_figure, tidy_dates
+from .frame import NINETY, draw_band, label_all, light_grid, panels, text_figure, tidy_dates
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _FAILED = "C3"
 
 
-def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -> Figure:
+def history(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    title: str | None = None,
+    ax: Axes | Iterable[Axes] | None = None,
+) -> Figure:
     """Draw the parameters of successive fits with 90 % intervals, in one panel each.
 
     Crosses mark fits that did not converge.
@@ -26,6 +34,7 @@ def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -
             by name, "timestamp" in ISO form, and "converged". If any timestamp is missing, the fits are
             numbered instead. Fits without parameters are left out.
         title: Title of the figure.
+        ax: matplotlib axes to draw on, one for each panel; a new figure where None.
 
     Returns:
         A matplotlib figure; without any parameters it says so instead.
@@ -36,12 +45,12 @@ def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -
     fits = [record for record in records if record.get("parameters")]
     names = list(dict.fromkeys(name for fit in fits for name in fit["parameters"]))
     if not fits:
-        return text_figure("No history: no fit has parameters.", title)
+        return text_figure("No history: no fit has parameters.", title, ax)
     stamps = [fit.get("timestamp") for fit in fits]
     dated = all(stamps)
     x = np.array([datetime.fromisoformat(str(s)) for s in stamps] if dated else range(1, len(fits) + 1))
     converged = np.array([bool(fit.get("converged")) for fit in fits])
-    figure, axes_list = panels(len(names), 3, (3.5, 1.9))
+    figure, axes_list = panels(len(names), 3, (3.5, 1.9), ax=ax)
     for axes, name in zip(axes_list, names, strict=True):
         values, errors = (_numbers(fits, kind, name) for kind in ("parameters", "standard_errors"))
         axes.plot(x[converged], values[converged], color="C0", lw=1.0, marker=".", ms=6)
@@ -65,7 +74,7 @@ def history(records: Sequence[Mapping[str, Any]], *, title: str | None = None) -
         else:
             axes.locator_params(axis="x", integer=True)
         light_grid(axes)
-    figure.suptitle(title or "")
+    label_all(figure, axes_list, title=title, own=ax is None)
     return figure
 
 

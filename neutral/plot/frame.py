@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import NeutralError
+from ..errors import ArgumentError, NeutralError
 from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
 from ..pricing import Lewis, price_info
 from ..times import DAYS_A_YEAR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
+K_LABEL = "log-forward moneyness  log(K / F)"
+VOL_LABEL = "implied volatility, %"
 CURVE_POINTS = 121
 NINETY = 1.6449  # half width of a 90 % interval in standard deviations
 _DRAWN = 0.01  # largest relative error of a price that is drawn
@@ -30,13 +34,19 @@ def widened(k: np.ndarray) -> np.ndarray:
     return np.linspace(np.min(k) - margin, np.max(k) + margin, CURVE_POINTS)
 
 
-def draw_quotes(axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray) -> None:
-    """Draw bars from bid to ask volatility, in percent."""
+def draw_quotes(
+    axes: Axes, k: np.ndarray, bid: np.ndarray, ask: np.ndarray, mid: np.ndarray | None = None
+) -> None:
+    """Draw bars from bid to ask volatility, and dots where only a mid volatility is known, in percent."""
     middle = 50 * (bid + ask)
     half = 50 * (ask - bid)
-    axes.errorbar(
-        k, middle, half, fmt="none", ecolor="0.45", elinewidth=1.1, capsize=1.8, label="market bid-ask"
-    )
+    if mid is None or np.any(np.isfinite(middle)):
+        axes.errorbar(
+            k, middle, half, fmt="none", ecolor="0.45", elinewidth=1.1, capsize=1.8, label="market bid-ask"
+        )
+    alone = np.zeros(k.shape, bool) if mid is None else np.isfinite(mid) & ~np.isfinite(middle)
+    if mid is not None and alone.any():
+        axes.plot(k[alone], 100 * mid[alone], "o", ms=3.2, color="0.35", label="market mid")
 
 
 def clean(axes: Axes) -> None:
@@ -60,11 +70,39 @@ def days(t: float) -> str:
 
 
 def panels(
-    n: int, columns: int, size: tuple[float, float], *, sharey: bool = False
+    n: int,
+    columns: int,
+    size: tuple[float, float],
+    *,
+    sharey: bool = False,
+    ax: Axes | Iterable[Axes] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure with n panels of one size in inches, at most `columns` of them in a row."""
+    """Make a figure with n panels, or take those of the caller.
+
+    Args:
+        n: Number of panels.
+        columns: Largest number of panels in a row.
+        size: Width and height of a panel in inches.
+        sharey: Whether all panels have one vertical scale.
+        ax: Axes to draw on, one for each panel, in any shape; a new figure where None.
+
+    Returns:
+        The figure and its n panels.
+
+    Raises:
+        ArgumentError: the number of axes is not n.
+        NeutralError: matplotlib is not installed.
+    """
     columns = min(columns, n)
     rows = -(-n // columns)
+    if ax is not None:
+        given = list(np.ravel(np.asarray(ax, object)))
+        if len(given) != n:
+            raise ArgumentError(
+                f"ax must have one axes per panel, {n}, got {len(given)}; make them with "
+                f"matplotlib.pyplot.subplots({rows}, {columns}), of {n} panels, or leave ax out."
+            )
+        return given[0].figure, given
     plt = pyplot()
     figure = plt.figure(figsize=(0.9 + columns * size[0], 0.8 + rows * size[1]), layout="constrained")
     plt.close(figure)  # closed so that a notebook shows the returned figure only once, and memory is freed
@@ -74,9 +112,27 @@ def panels(
     return figure, list(grid.flat[:n])
 
 
-def text_figure(text: str, title: str | None) -> Figure:
-    """Make a figure with a text, which states why there is nothing to draw."""
-    figure, (axes,) = panels(1, 1, (5.6, 1.4))
+def label_all(
+    figure: Figure, axes: list[Axes], *, x: str = "", y: str = "", title: str | None, own: bool
+) -> None:
+    """Label panels whose axes are of one kind: the figure, or each panel where the caller owns the figure."""
+    if own:
+        for write, text in ((figure.supxlabel, x), (figure.supylabel, y)):
+            if text:
+                write(text, fontsize="medium")
+        figure.suptitle(title or "")
+        return
+    for one in axes if x or y else ():
+        one.set(xlabel=x, ylabel=y)
+    if title:
+        panel = axes[0].get_title()
+        axes[0].set_title(f"{title}\n{panel}" if panel else title, fontsize="medium")
+
+
+def text_figure(text: str, title: str | None, ax: Axes | Iterable[Axes] | None = None) -> Figure:
+    """Make a figure with a text, or write it on the caller's axes; it states why there is nothing to draw."""
+    first = None if ax is None else next(iter(np.ravel(np.asarray(ax, object))))
+    figure, (axes,) = panels(1, 1, (5.6, 1.4), ax=first)
     axes.axis("off")
     axes.set_title(title or "")
     axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, color="0.35", transform=axes.transAxes)

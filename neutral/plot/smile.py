@@ -10,9 +10,12 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
-from .frame import clean, days, draw_quotes, model_vols, panels, widened
+from .frame import K_LABEL, VOL_LABEL, clean, days, draw_quotes, label_all, model_vols, panels, widened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -23,10 +26,12 @@ def smile(
     t: ArrayLike,
     bid_vol: ArrayLike | None = None,
     ask_vol: ArrayLike | None = None,
+    vol: ArrayLike | None = None,
     labels: Sequence[str] | None = None,
     title: str | None = None,
+    ax: Axes | Iterable[Axes] | None = None,
 ) -> Figure:
-    """Draw implied-volatility smiles, one panel per expiry, with bid-ask bars of quotes and curves of models.
+    """Draw implied-volatility smiles, one panel per expiry, with bars or dots of quotes and curves of models.
 
     Args:
         model: A model, a mapping from labels to models to compare several, or None to draw only the market.
@@ -35,8 +40,11 @@ def smile(
         bid_vol: Implied volatility of each bid as a decimal, shape (n,) or one number; no bar is drawn where
             it is nan.
         ask_vol: Implied volatility of each ask; needed with `bid_vol` and only with it.
+        vol: Implied volatility of each mid price, shape (n,) or one number; a dot is drawn where there is no
+            bar.
         labels: Panel titles in order of increasing maturity; the maturity in days by default.
         title: Title of the figure.
+        ax: matplotlib axes to draw on, one for each panel; a new figure where None.
 
     Returns:
         A matplotlib figure.
@@ -46,9 +54,9 @@ def smile(
         NeutralError: matplotlib is not installed.
     """
     models = _by_label(model)
-    if not models and bid_vol is None:
-        raise ArgumentError("There is nothing to draw: pass a model, or bid_vol and ask_vol, or both.")
-    moneyness, maturity, bid, ask = _quotes(k, t, bid_vol, ask_vol)
+    if not models and bid_vol is None and vol is None:
+        raise ArgumentError("There is nothing to draw: pass a model, bid_vol and ask_vol, or vol.")
+    moneyness, maturity, bid, ask, mid = _quotes(k, t, bid_vol, ask_vol, vol)
     expiries, panel = np.unique(maturity, return_inverse=True)
     titles = [f"{days(expiry)} days" for expiry in expiries] if labels is None else labels
     if len(titles) != len(expiries):
@@ -60,18 +68,17 @@ def smile(
     curves = {name: model_vols(one, grid, expiries[:, None]) for name, one in models.items()}
     n = len(expiries)
     size = (6.1, 3.8) if n == 1 else (4.3, 3.1)
-    figure, axes_list = panels(n, 2 if n in (2, 4) else 3, size, sharey=True)
+    figure, axes_list = panels(n, 2 if n in (2, 4) else 3, size, sharey=True, ax=ax)
     for i, axes in enumerate(axes_list):
         clean(axes)
-        if bid_vol is not None:
-            draw_quotes(axes, moneyness[panel == i], bid[panel == i], ask[panel == i])
+        here = panel == i
+        if bid_vol is not None or vol is not None:
+            draw_quotes(axes, moneyness[here], bid[here], ask[here], None if vol is None else mid[here])
         for name, vols in curves.items():
             axes.plot(grid[i], 100 * vols[i], lw=1.6, label=name)
         axes.set_title(titles[i], fontsize="medium")
     axes_list[0].legend(frameon=False)
-    figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
-    figure.supylabel("implied volatility, %", fontsize="medium")
-    figure.suptitle(title or "")
+    label_all(figure, axes_list, x=K_LABEL, y=VOL_LABEL, title=title, own=ax is None)
     return figure
 
 
@@ -85,9 +92,13 @@ def _by_label(
 
 
 def _quotes(
-    k: ArrayLike, t: ArrayLike, bid_vol: ArrayLike | None, ask_vol: ArrayLike | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Check k, t, bid and ask volatility and convert them to shape (n,); bid and ask are nan if None."""
+    k: ArrayLike,
+    t: ArrayLike,
+    bid_vol: ArrayLike | None,
+    ask_vol: ArrayLike | None,
+    vol: ArrayLike | None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Check k, t and volatilities and convert them to shape (n,); bid, ask and mid are nan if None."""
     moneyness = np.atleast_1d(np.asarray(k, float))
     shape = moneyness.shape
     if moneyness.ndim != 1 or not moneyness.size or not np.all(np.isfinite(moneyness)):
@@ -95,16 +106,16 @@ def _quotes(
     if (bid_vol is None) != (ask_vol is None):
         raise ArgumentError("bid_vol and ask_vol go together: pass both or neither.")
     arrays: list[np.ndarray] = []
-    for name, value in (("t", t), ("bid_vol", bid_vol), ("ask_vol", ask_vol)):
+    for name, value in (("t", t), ("bid_vol", bid_vol), ("ask_vol", ask_vol), ("vol", vol)):
         array = np.asarray(np.nan if value is None else value, float)
         if array.shape not in ((), shape):
             raise ArgumentError(
                 f"{name} must have the shape {shape} of k, or be one number; {name} has shape {array.shape}."
             )
         arrays.append(np.broadcast_to(array, shape))
-    maturity, bid, ask = arrays
+    maturity, bid, ask, mid = arrays
     if not np.all(np.isfinite(maturity) & (maturity > 0)):
         raise ArgumentError(f"t must be finite and > 0, in years, got {maturity}.")
     if np.any(bid > ask):
         raise ArgumentError(f"bid_vol is above ask_vol at {np.sum(bid > ask)} of {moneyness.size} quotes.")
-    return moneyness, maturity, bid, ask
+    return moneyness, maturity, bid, ask, mid

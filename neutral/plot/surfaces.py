@@ -13,9 +13,11 @@ from ..options.inversion import implied_stdev
 from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
 from ..times import DAYS_A_YEAR
-from .frame import clean, days, draw_quotes, model_vols, panels, widened
+from .frame import K_LABEL, VOL_LABEL, clean, days, draw_quotes, label_all, model_vols, panels, widened
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -27,26 +29,33 @@ _POINTS = 241  # number of points of a line
 
 
 def smiles(
-    quotes: QuoteSurface, surface: VolSurface | AbstractFourierModel, *, title: str | None = None
+    quotes: QuoteSurface,
+    surface: VolSurface | AbstractFourierModel,
+    *,
+    title: str | None = None,
+    ax: Axes | Iterable[Axes] | None = None,
 ) -> Figure:
-    """Draw smiles of a surface or a model over the market's bid-ask bars, one panel per expiry.
+    """Draw smiles of a surface or a model over the market's quotes, one panel per expiry.
+
+    A quote with bid and ask is a bar where both have a volatility; a quote without them is a dot at the
+    volatility of its price.
 
     Args:
-        quotes: A single surface of quotes; of these, out-of-the-money quotes are drawn where both bid and
-            ask have a volatility.
+        quotes: A single surface of quotes; of call and put of a strike, the one out of the money is drawn.
         surface: Surface or model to draw; it need not be fitted to these quotes.
         title: Title of the figure.
+        ax: matplotlib axes to draw on, one for each expiry; a new figure where None.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ArgumentError: the quotes are a stack of surfaces, or none of them is out of the money.
+        ArgumentError: the quotes are a stack of surfaces, or there are none.
         NeutralError: matplotlib is not installed.
     """
     if np.ndim(quotes.t) != 1:
         raise ArgumentError("smiles draws the quotes of one surface, got a stack; select one by its index.")
-    k, t, bid, ask = _market(quotes)
+    k, t, bid, ask, mid = _market(quotes)
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
     if isinstance(surface, VolSurface):
@@ -55,20 +64,20 @@ def smiles(
     else:
         name = type(surface).__name__
         vols = model_vols(surface, grid, expiries[:, None])
-    figure, axes_list = _grid(expiries.size)
+    figure, axes_list = _grid(expiries.size, ax)
     for axes, expiry, x, y in zip(axes_list, expiries, grid, vols, strict=True):
         of_expiry = t == expiry
-        draw_quotes(axes, k[of_expiry], bid[of_expiry], ask[of_expiry])
+        draw_quotes(axes, k[of_expiry], bid[of_expiry], ask[of_expiry], mid[of_expiry])
         axes.plot(x, 100 * y, lw=1.4, label=name)
         axes.set_title(f"{days(expiry)} days", fontsize="small", pad=3)
     axes_list[0].legend(frameon=False, fontsize="x-small")
-    figure.supxlabel("log-forward moneyness  log(K / F)", fontsize="medium")
-    figure.supylabel("implied volatility, %", fontsize="medium")
-    figure.suptitle(title or "")
+    label_all(figure, axes_list, x=K_LABEL, y=VOL_LABEL, title=title, own=ax is None)
     return figure
 
 
-def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+def vol_map(
+    surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None, ax: Axes | None = None
+) -> Figure:
     """Draw implied volatility over moneyness and maturity, as colours and contour lines.
 
     Moneyness is in standard deviations at the money, so that every maturity shows a similar range of traded
@@ -78,6 +87,7 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
         surface: Surface to draw.
         t: Shortest and longest maturity in years; those of the surface's expiries if None.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure.
@@ -92,7 +102,7 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
     stdev = np.sqrt(np.asarray(surface.total_variance(0.0, times)))
     vols = 100 * np.asarray(surface.implied_vol(across[None] * stdev[:, None], times[:, None]))
     figure, axes = _single(
-        "moneyness  log(K / F) in standard deviations at the money", "maturity, days", title
+        "moneyness  log(K / F) in standard deviations at the money", "maturity, days", title, ax
     )
     mesh = axes.pcolormesh(
         across, DAYS_A_YEAR * times, vols, cmap=_COLOURS, shading="gouraud", rasterized=True
@@ -106,13 +116,16 @@ def vol_map(surface: VolSurface, *, t: ArrayLike | None = None, title: str | Non
     return figure
 
 
-def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+def total_variance(
+    surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None, ax: Axes | None = None
+) -> Figure:
     """Draw the total variance of every expiry over moneyness; lines that cross show calendar arbitrage.
 
     Args:
         surface: Surface to draw.
         t: Maturities in years; the surface's expiries if None.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure.
@@ -124,20 +137,23 @@ def total_variance(surface: VolSurface, *, t: ArrayLike | None = None, title: st
     expiries = _expiries(surface, t)
     reach = _ACROSS * np.sqrt(np.max(np.asarray(surface.total_variance(0.0, expiries))))
     k = np.linspace(-reach, reach, _POINTS)
-    figure, axes = _single("log-forward moneyness  log(K / F)", "total variance  vol² t", title)
+    figure, axes = _single(K_LABEL, "total variance  vol² t", title, ax)
     w = np.asarray(surface.total_variance(k[None], expiries[:, None]))
     _lines(figure, axes, np.broadcast_to(k, w.shape), w, expiries)
     axes.set_yscale("log")
     return figure
 
 
-def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None) -> Figure:
+def densities(
+    surface: VolSurface, *, t: ArrayLike | None = None, title: str | None = None, ax: Axes | None = None
+) -> Figure:
     """Draw the risk-neutral density of log(F_T / F) of every expiry, in units of its standard deviation.
 
     Args:
         surface: Surface to draw.
         t: Maturities in years; the surface's expiries if None.
         title: Title of the figure.
+        ax: matplotlib axes to draw on; a new figure where None.
 
     Returns:
         A matplotlib figure.
@@ -151,23 +167,29 @@ def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | N
     across = np.linspace(-1.5 * _ACROSS, 1.2 * _ACROSS, 2 * _POINTS)[None] * np.ones_like(stdev)
     density = np.asarray(surface.density(across * stdev, expiries[:, None])) * stdev
     label = "log(F_T / F) in standard deviations at the money"
-    figure, axes = _single(label, "risk-neutral density", title)
+    figure, axes = _single(label, "risk-neutral density", title, ax)
     _lines(figure, axes, across, density, expiries)
     axes.axhline(0.0, color="0.4", lw=0.8)
     return figure
 
 
-def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return k, t, bid and ask volatilities of the out-of-the-money quotes; nan where there is none."""
+def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
+    """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
+
+    The quote of a strike is the one out of the money, or the only one. Only quotes without bid and ask have a
+    mid, because the middle of a wide spread says little.
+    """
     listed = quotes.quotes()
+    if not listed.k.size:
+        raise ArgumentError("smiles needs at least one quote, got none.")
     out = listed.is_call == (listed.k >= 0.0)
-    k, t, is_call = (x[out] for x in (listed.k, listed.t, listed.is_call))
-    if not k.size:
-        raise ArgumentError("smiles needs at least one out-of-the-money quote, got none.")
-    bid, ask = (np.asarray(implied_stdev(x[out], k, is_call)) / np.sqrt(t) for x in (listed.bid, listed.ask))
-    bid = np.where(np.isfinite(bid) & (bid > 0.0), bid, np.nan)
-    ask = np.where(np.isfinite(ask) & (ask > 0.0), ask, np.nan)
-    return k, t, bid, ask
+    _, strike = np.unique(np.stack([listed.t, listed.k]), axis=1, return_inverse=True)
+    drawn = out | ~np.isin(strike, strike[out])
+    k, t, is_call = (x[drawn] for x in (listed.k, listed.t, listed.is_call))
+    mid = np.where(np.isfinite(listed.spread), np.nan, listed.price)
+    prices = [x[drawn] for x in (listed.bid, listed.ask, mid)]
+    vols = [np.asarray(implied_stdev(x, k, is_call)) / np.sqrt(t) for x in prices]
+    return k, t, *(np.where(np.isfinite(x) & (x > 0.0), x, np.nan) for x in vols)
 
 
 def _expiries(surface: VolSurface, t: ArrayLike | None) -> np.ndarray:
@@ -209,17 +231,17 @@ def _plain_days(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _single(x: str, y: str, title: str | None) -> tuple[Figure, Axes]:
+def _single(x: str, y: str, title: str | None, ax: Axes | None) -> tuple[Figure, Axes]:
     """Make a figure with one panel and its axis labels."""
-    figure, (axes,) = panels(1, 1, (6.7, 4.0))
+    figure, (axes,) = panels(1, 1, (6.7, 4.0), ax=ax)
     axes.set(xlabel=x, ylabel=y, title=title or "")
     clean(axes)
     return figure, axes
 
 
-def _grid(n: int) -> tuple[Figure, list[Axes]]:
+def _grid(n: int, ax: Axes | Iterable[Axes] | None) -> tuple[Figure, list[Axes]]:
     """Make a figure with n panels of separate scales, because smiles of days and of years differ."""
-    figure, axes_list = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0))
+    figure, axes_list = panels(n, 3 if n <= 9 else 4 if n <= 16 else 6, (2.7, 2.0), ax=ax)
     for axes in axes_list:
         clean(axes)
         axes.tick_params(labelsize="x-small")

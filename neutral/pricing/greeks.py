@@ -1,11 +1,12 @@
 """Greeks by automatic differentiation through the engine."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
@@ -16,12 +17,16 @@ from ..options import black
 from ..options.inversion import implied_stdev
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, settled, terms
+from ..presentation.frame import Labels, entries, frame_of_arrays
 from ..quotes.tables import AnyTable, is_frame
 from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Numbers, Real
 from .arguments import FirstTerm, table_arguments
 from .engines.base import AbstractEngine, PriceInfo, PriceStatus
 from .price import check_model, columns_of, coordinates, plan_for, prepared, price_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ORDERS = ("vanna", "volga", "speed")
 
@@ -49,6 +54,25 @@ class Greeks(eqx.Module):
     vanna: Real | None = None
     volga: Real | None = None
     speed: Real | None = None
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option.
+
+        Columns: `price`, `delta`, `gamma`, `vega`, `theta`, `net_delta`, those of `vanna`, `volga` and
+        `speed` that were requested, `d_` and the name of each parameter, all in the units of the fields, and
+        `status`, the name of a `PriceStatus`.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+
+        Raises:
+            ArgumentError: the number of labels differs from that of options.
+        """
+        names = ("price", "delta", "gamma", "vega", "theta", "net_delta", *ORDERS)
+        columns = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        slopes = {f"d_{name}": values for name, values in self.parameters.items()}
+        columns |= entries(slopes, np.ndim(self.price))
+        return frame_of_arrays(columns | {"status": PriceStatus.names(self.status)}, index)
 
 
 def greeks(

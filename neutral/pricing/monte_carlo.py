@@ -1,7 +1,7 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,11 @@ from ..numerics.compiled import compiled
 from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
 from ..precision import require_precision
+from ..presentation.frame import Labels, frame_of_arrays
 from ..typing import Codes, Flags, Real
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Estimate(NamedTuple):
@@ -24,6 +28,14 @@ class Estimate(NamedTuple):
 
     price: Real
     standard_error: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option: columns `price` and `standard_error`, normalised.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def time_grid(stops: ArrayLike, steps: int = 64) -> np.ndarray:

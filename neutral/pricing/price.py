@@ -1,6 +1,6 @@
 """Prices of European options: the functions that users call."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from ..numerics.compiled import compiled
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, from_out_of_the_money, moneyness, settled
 from ..precision import Precision, require_precision
+from ..presentation.frame import Labels, frame_of_arrays
 from ..times.instants import Ends, Instants
 from ..typing import Codes, Flags, Real
 from .arguments import FirstTerm, option_terms
@@ -23,12 +24,23 @@ from .engines.base import AbstractEngine, PriceInfo, PriceStatus, Quadrature
 from .engines.certify import Certify
 from .engines.contour import Contour
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 class Certified(NamedTuple):
     """Prices and bounds on their errors, in the unit of the price; both have one shape."""
 
     price: Real
     error_bound: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option: columns `price` and `error_bound`.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def price(

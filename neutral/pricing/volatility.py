@@ -1,9 +1,10 @@
 """Implied volatilities of prices by Black's and Bachelier's formulas: the functions that users call."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import jax.numpy as jnp
+import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
@@ -13,10 +14,14 @@ from ..options import bachelier
 from ..options.inversion import ImpliedVolStatus, implied_stdev, implied_stdev_info
 from ..options.kinds import Kind, Settlement
 from ..options.terms import Terms, as_numbers, check_aligned, moneyness, settled, terms
+from ..presentation.frame import Labels, frame_of_arrays
 from ..quotes.tables import AnyTable, is_frame
 from ..times.instants import Ends, Instants
 from ..typing import Codes, Real
 from .arguments import FirstTerm, option_terms, table_arguments, table_prices
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Tree = TypeVar("Tree")
 
@@ -26,6 +31,19 @@ class ImpliedVolInfo(NamedTuple):
 
     vol: Real
     status: Codes
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option.
+
+        Columns: `vol` (per square root of a year), `status` (a code) and `message` (its meaning).
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        codes = np.asarray(self.status)
+        texts = np.array([ImpliedVolStatus.message(code) for code in codes.ravel()], object)
+        columns = {"vol": self.vol, "status": codes, "message": texts.reshape(codes.shape)}
+        return frame_of_arrays(columns, index)
 
 
 def implied_vol(

@@ -1,12 +1,18 @@
 """Certificate that a surface is free of static arbitrage, or that shows where it is not."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
 import numpy as np
 
-from ..typing import Flags, Real
+from ..errors import ArgumentError
+from ..presentation.frame import frame_of_rows
+from ..typing import Flags, Numbers, Real
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 ROUNDING = 1e-12
 """Largest relative violation that counts as rounding."""
@@ -69,6 +75,29 @@ class Certificate(eqx.Module):
             return name, float(self.expiries[i + 1]), float(self.calendar_k[i])
         return name, float(self.between_t[i]), float("nan")
 
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the margins of one surface, with one row per expiry.
+
+        Columns: `maturity` (years), `butterfly`, `butterfly_k`; and of the interval that ends at the expiry
+        `calendar`, `calendar_k`, `between`, `between_t` (years), `proven`, missing in the first row. Margins
+        are relative, and negative for an arbitrage.
+
+        Raises:
+            ArgumentError: the certificate is that of a batch.
+        """
+        check_single(self.expiries, "certificate")
+        count = int(np.sum(np.isfinite(np.asarray(self.expiries))))
+        rows = []
+        for i in range(count):
+            row = {"maturity": float(self.expiries[i])}
+            row |= {name: float(getattr(self, name)[i]) for name in ("butterfly", "butterfly_k")}
+            if i:
+                names = ("calendar", "calendar_k", "between", "between_t")
+                row |= {name: float(getattr(self, name)[i - 1]) for name in names}
+                row |= {"proven": bool(self.proven[i - 1])}
+            rows.append(row)
+        return frame_of_rows(rows)
+
     def __str__(self) -> str:
         """Write one line with the verdict and the smallest margin."""
         if np.ndim(self.expiries) > 1:
@@ -80,3 +109,15 @@ class Certificate(eqx.Module):
     def __getitem__(self, index: int | slice | np.ndarray | jax.Array) -> "Certificate":
         """Select one certificate of a batch, or several."""
         return type(self)(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+
+def check_single(expiries: Numbers, name: str) -> None:
+    """Refuse a batch where a table needs one surface.
+
+    Raises:
+        ArgumentError: the expiries have a leading axis.
+    """
+    if np.ndim(expiries) > 1:
+        raise ArgumentError(
+            f"to_frame() needs one {name}, got a batch; select one by its index, such as [3]."
+        )

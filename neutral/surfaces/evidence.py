@@ -1,7 +1,7 @@
 """Records of how a surface was fitted, and the base class of surfaces that have one."""
 
 import abc
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 import equinox as eqx
 import jax
@@ -9,8 +9,12 @@ import numpy as np
 
 from ..calibration import CalibrationStatus
 from ..errors import ArgumentError
+from ..presentation.frame import frame_of_arrays
 from ..typing import Codes, Flags, Real
 from .base import VolSurface
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AbstractSurfaceFit(eqx.Module):
@@ -25,6 +29,18 @@ class AbstractSurfaceFit(eqx.Module):
     status: eqx.AbstractVar[Any]
     loss: eqx.AbstractVar[Any]
     steps: eqx.AbstractVar[Any]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table with one row per fit: `status`, `converged`, `loss`, `steps`, `message`."""
+        statuses = [CalibrationStatus(int(code)) for code in np.ravel(np.asarray(self.status))]
+        columns = {
+            "status": [status.name for status in statuses],
+            "converged": [status is CalibrationStatus.converged for status in statuses],
+            "loss": np.ravel(np.asarray(self.loss)),
+            "steps": np.ravel(np.asarray(self.steps)),
+            "message": [status.message for status in statuses],
+        }
+        return frame_of_arrays(columns)
 
 
 class SurfaceFit(AbstractSurfaceFit):

@@ -1,14 +1,18 @@
 """Fair strikes of variance swaps, from the distribution of the forward that a surface implies."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from numpy.typing import ArrayLike
 
 from ..numerics.compiled import compiled
+from ..presentation.frame import Labels, frame_of_arrays
 from ..typing import Real
 from .base import VolSurface, call_on_points
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _REACH = 13.0  # largest |x| of k = s sinh(x): nodes reach e^13 / 2 standard deviations to either side
 _PER_UNIT = 32  # nodes per unit of x
@@ -19,6 +23,14 @@ class VarianceSwap(NamedTuple):
 
     strike: Real
     error_estimate: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per maturity: columns `strike` and `error_estimate`, 1/yr.
+
+        Args:
+            index: Labels of the rows, such as the maturities; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def variance_swap(surface: VolSurface, t: ArrayLike) -> VarianceSwap:

@@ -11,7 +11,7 @@ from synthetic import heston_surface
 from traces import programs
 
 import neutral as nt
-from neutral.diagnostics import fit_measurements
+from neutral.diagnostics import Sensitivities, fit_measurements
 from neutral.diagnostics.identifiability import from_jacobian
 from neutral.diagnostics.linearisation import _linearise
 from neutral.diagnostics.residuals import patterns
@@ -282,3 +282,35 @@ def test_mean_s_interval():
         (values,), np.mean, n_resamples=3000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
     np.testing.assert_allclose(nt.bootstrap_mean(values), theirs, atol=0.03)
+
+
+def test_every_part_is_a_table(diagnosis, result, surface):
+    assert list(diagnosis.to_frame()["parameter"]) == list(result.names)
+    wider = diagnosis.uncertainty.to_frame(level=0.99)
+    assert np.all(wider["low"] < diagnosis.to_frame()["low"])
+    assert diagnosis.to_frame("residuals")["quotes"][0] == 64
+    influence = diagnosis.influence.to_frame()
+    assert len(influence) == 64 and influence["leverage"].sum() == pytest.approx(5.0, rel=1e-9)
+    assert list(diagnosis.identifiability.to_frame()["singular_value"]) == list(
+        diagnosis.identifiability.singular_values
+    )
+    with pytest.raises(nt.ArgumentError, match="part must be one of parameters, .*, got 'fit'"):
+        diagnosis.to_frame("fit")
+
+
+def test_residuals_without_bid_and_ask_say_so(surface):
+    mids = nt.QuoteSurface.from_arrays(surface.t, surface.k, surface.prices)
+    text = str(nt.diagnose(nt.calibrate(nt.Heston, mids, engine=ENGINE), mids).residuals)
+    assert "no quote has both bid and ask" in text and "nan" not in text
+
+
+def test_a_ladder_is_a_table_of_quotes(surface):
+    numbers = np.arange(2.0 * surface.prices.size).reshape(2, *surface.prices.shape)
+    parts = {"vols": numbers, "prices": 2 * numbers, "weights": 3 * numbers, "forwards": np.zeros((2, 4))}
+    pair = Sensitivities(np.zeros(2), center={}, surface=surface, **parts)
+    frame = pair.to_frame()
+    np.testing.assert_array_equal(frame["d_price[1]"], 2 * numbers[1][surface.mask])
+    np.testing.assert_array_equal(frame["k"], np.stack([surface.k] * 2)[surface.mask])
+    parts = {name: part[0] for name, part in parts.items()}
+    one = Sensitivities(np.zeros(()), center={}, surface=surface, **parts).to_frame()
+    assert list(one) == ["kind", "maturity", "k", "d_vol", "d_price", "d_weight"]

@@ -33,6 +33,14 @@ def test_channels_are_what_they_say(cube):
     assert cube.log_moneyness[2, 1, 2] == pytest.approx(k, rel=1e-12)
 
 
+def test_its_repr_is_one_line(cube):
+    text = repr(cube)
+    assert (
+        text.startswith("VolCube(3 dates x 5 channels x 2 maturities x 3 moneyness, 20") and len(text) < 130
+    )
+    assert repr(cube[:0]) == "VolCube(0 dates x 5 channels x 2 maturities x 3 moneyness)"
+
+
 def test_a_sequence_of_surfaces_is_a_batch(cube):
     rates = np.array([[0.01, 0.02], [-0.01, 0.03]])
     sample = Sample([essvi(0.04), essvi(0.06)], [100.0, 99.0], rates, cube.dates[[0, 2]], ["X", "X"])

@@ -219,18 +219,18 @@ class AbstractCoordinates(abc.ABC):
         """The change of each coordinate that counts as a step of 1, shape (size,)."""
 
     @abc.abstractmethod
-    def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
+    def sizes(self, values: Real, unit: Real) -> Real:
         """Sizes of the values of `names`, in natural units, to which changes and errors are relative.
 
         The size of a parameter is its absolute value, but at least a tenth of the typical one; it is 1 in a
         bounded domain, such as that of a correlation. The size of an increment of a shift is its unit.
 
         Args:
-            values: As `named` returns them for one fit, shape (size,).
-            unit: Increments of variance that count as 1, shape (T,).
+            values: As `named` returns them, shape (..., size).
+            unit: Increments of variance that count as 1, shape (..., T).
 
         Returns:
-            One size per coordinate.
+            One size per coordinate, shape of `values`.
         """
 
 

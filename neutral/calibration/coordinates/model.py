@@ -222,15 +222,13 @@ class ModelCoordinates(AbstractCoordinates):
         typical = {name: x / _LINEAR_BELOW for name, x in self._scales.items()}
         return np.array([typical[name] if np.isinf(domain.lower) else 1.0 for _, name, domain in self._slots])
 
-    def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
+    def sizes(self, values: Real, unit: Real) -> Real:
         """See `AbstractCoordinates.sizes`."""
         del unit
-        typical = self.typical()
-        entries = self.spread({name: jnp.asarray(getattr(typical, name)) for name in domains(self.cls)})
-        return [
-            1.0 if _is_bounded(domain) else max(abs(float(value)), 0.1 * abs(float(usual)))
-            for (_, _, domain), value, usual in zip(self._slots, values, entries, strict=True)
-        ]
+        bounded = np.array([_is_bounded(domain) for _, _, domain in self._slots])
+        shape = np.shape(values)
+        least = np.broadcast_to(0.1 * _typical_sizes(self), shape)
+        return jnp.where(np.broadcast_to(bounded, shape), 1.0, jnp.maximum(jnp.abs(values), least))
 
 
 def _is_bounded(domain: Domain) -> bool:
@@ -248,6 +246,15 @@ def _scales(cls: type[AbstractFourierModel]) -> dict[str, float]:
         typical = typical_of(cls)
         size = {name: float(jnp.max(jnp.abs(jnp.asarray(getattr(typical, name))))) for name in domains(cls)}
         return {name: _LINEAR_BELOW * x for name, x in size.items()}
+
+
+@functools.cache
+def _typical_sizes(coordinates: ModelCoordinates) -> np.ndarray:
+    """Absolute typical values, one per coordinate."""
+    with jax.ensure_compile_time_eval():
+        typical = coordinates.typical()
+        values = {name: jnp.asarray(getattr(typical, name)) for name in domains(coordinates.cls)}
+        return np.abs([float(x) for x in coordinates.spread(values)])
 
 
 @functools.cache

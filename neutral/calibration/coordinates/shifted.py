@@ -147,9 +147,9 @@ class ShiftedCoordinates(AbstractCoordinates):
         """See `AbstractCoordinates.steps`."""
         return np.concatenate([self.inner.steps(), np.ones(self.maturities)])
 
-    def sizes(self, values: np.ndarray, unit: np.ndarray) -> list[float]:
+    def sizes(self, values: Real, unit: Real) -> Real:
         """See `AbstractCoordinates.sizes`."""
-        return [*self.inner.sizes(self._inner(values), unit), *(float(x) for x in unit)]
+        return jnp.concatenate([self.inner.sizes(self._inner(values), unit), jnp.asarray(unit)], axis=-1)
 
     def _inner(self, row: Row) -> Row:
         """The part of a row of `size` entries that belongs to the model that is shifted."""

@@ -1,13 +1,14 @@
 """Volatilities implied by American prices, and the European options that have the same volatilities."""
 
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from ...numerics.buckets import call_on_row
 from ...numerics.compiled import compiled
+from ...presentation.frame import Labels, frame_of_arrays
 from ...typing import Codes, Flags, Real, Values
 from .. import black
 from ..inversion import implied_stdev
@@ -17,6 +18,9 @@ from .certain import certain_price, upper_bound
 from .dividends import Dividends, check_total, forward
 from .option import Option, checked
 from .price import american_price, european_price, may_have_two_boundaries
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOLERANCE = 1e-8  # of spot plus strike: error of the American price at the implied volatility
 _MAX_STEPS = 24
@@ -32,6 +36,14 @@ class Equivalent(NamedTuple):
 
     price: Real
     vol: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option, and the fields as columns.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def european_equivalent(

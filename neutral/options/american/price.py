@@ -1,6 +1,6 @@
 """American options: prices and Greeks, with a continuous yield and with discrete dividends."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,7 @@ from jax.core import Tracer
 
 from ...numerics.buckets import call_on_row
 from ...numerics.compiled import compiled
+from ...presentation.frame import Labels, frame_of_arrays
 from ...typing import Flags, Real, Values
 from .. import black
 from ..kinds import Kind
@@ -17,6 +18,9 @@ from .boundary import boundary_price, has_two_boundaries
 from .certain import certain_price
 from .dividends import Dividends, check_total, forward, path
 from .option import LEAST_STDEV, Option, checked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # An option worth no more than its exercise and this share of spot plus strike is exercised, for theta.
 _ROUNDING = 1e-13
@@ -42,6 +46,14 @@ class AmericanGreeks(NamedTuple):
     vega: Real
     theta: Real
     rho: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option, and the fields as columns.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        return frame_of_arrays(self._asdict(), index)
 
 
 def price(

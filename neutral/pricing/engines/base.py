@@ -2,7 +2,7 @@
 
 import abc
 import enum
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -11,7 +11,11 @@ import numpy as np
 from jaxtyping import ArrayLike
 
 from ...models import AbstractFourierModel
+from ...presentation.frame import Labels, frame_of_arrays
 from ...typing import Codes, Flags, Numbers, Real
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Model = TypeVar("Model", bound=AbstractFourierModel)
 Grid = TypeVar("Grid")
@@ -29,6 +33,11 @@ class PriceStatus(enum.IntEnum):
     def message(self) -> str:
         """One sentence: what the status means and what to do about it."""
         return _MESSAGES[self]
+
+    @classmethod
+    def names(cls, codes: Codes) -> np.ndarray:
+        """Names of codes, in their shape."""
+        return np.array([status.name for status in cls], object)[np.asarray(codes)]
 
 
 _MESSAGES = {
@@ -226,3 +235,14 @@ class PriceInfo(NamedTuple):
     price: Real
     status: Codes
     error_estimate: Real
+
+    def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
+        """Return a table with one row per option.
+
+        Columns: `price`, `status` (the name of a `PriceStatus`) and `error_estimate`.
+
+        Args:
+            index: Labels of the rows, such as the index of the table of the options; positions where None.
+        """
+        columns = {"price": self.price, "status": PriceStatus.names(self.status)}
+        return frame_of_arrays(columns | {"error_estimate": self.error_estimate}, index)

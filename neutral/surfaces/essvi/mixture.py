@@ -8,7 +8,7 @@ arbitrage.
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import equinox as eqx
 import jax
@@ -19,12 +19,16 @@ from ...models.parameters import as_parameter
 from ...numerics.normal import pdf
 from ...options import black
 from ...options.arbitrage import durrleman
+from ...presentation.frame import stacked
 from ...pricing import LocalVolatility
 from ...typing import Flags, Numbers, Real
 from ..base import Jet, PricedSurface
-from ..certificate import ROUNDING, Certificate
+from ..certificate import ROUNDING, Certificate, check_single
 from ..evidence import FittedSurface, SurfaceFit
 from .surface import ESSVI
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Result = TypeVar("Result")
 
@@ -63,6 +67,17 @@ class MixtureCertificate(eqx.Module):
         if error > ROUNDING and -error < float(self.margin):
             return "mean", float("nan"), float("nan")
         return self.components[component].worst()
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the tables of the components below each other, with a first column `component`.
+
+        The other columns are those of `Certificate.to_frame`; k is log(strike / forward) of the component.
+
+        Raises:
+            ArgumentError: the certificate is that of a batch.
+        """
+        check_single(np.asarray(self.components.butterfly)[..., 0], "certificate")
+        return stacked([self.components[j].to_frame() for j in range(len(self.components.butterfly))])
 
     def __str__(self) -> str:
         """Write the error of the mean, then one line per component."""
@@ -149,6 +164,21 @@ class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):
             places=jnp.log(jnp.asarray(self.multipliers)),
             weights=self.weights,
         )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the parameters of one mixture, with one row per component and expiry.
+
+        Columns: `component`, `maturity` (years), `theta` (total variance at the money), `psi`, `rho`,
+        `atm_vol` (volatility of the component at the money), `weight` and `multiplier`.
+
+        Raises:
+            ArgumentError: the object is a batch.
+        """
+        check_single(self.expiries, "surface")
+        frame = stacked([self.components[j].to_frame() for j in range(len(np.asarray(self.weights)))])
+        frame["weight"] = np.asarray(self.weights)[frame["component"]]
+        frame["multiplier"] = np.asarray(self.multipliers)[frame["component"]]
+        return frame
 
     @property
     def expiries(self) -> Numbers:

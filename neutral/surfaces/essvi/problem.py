@@ -99,10 +99,7 @@ class AbstractSetting(eqx.Module):
 
     def errors(self, problem: SurfaceProblem, price: Float[Numbers, "B T K"]) -> Float[Numbers, "B 2 T K"]:
         """Compute scaled errors of the quotes, (B, 2, T, K), from out-of-the-money prices (B, T, K)."""
-        prices = jnp.expand_dims(price, -3)
-        target = problem.targets
-        outside = jnp.maximum(prices - target.high, 0.0) + jnp.minimum(prices - target.low, 0.0)
-        return outside / target.scale
+        return self.loss.errors(problem.targets, price)
 
     def data_loss(self, problem: SurfaceProblem, y: Coordinates) -> Float[Numbers, " B"]:
         """Compute the loss without the prior, (B,)."""
@@ -129,8 +126,9 @@ class AbstractSetting(eqx.Module):
         target = problem.targets
         e = self.errors(problem, price)
         value, first, second = self.loss.rho(e)
-        active = jnp.where((e != 0.0) | (target.low == target.high), target.share / target.scale**2, 0.0)
-        price_gradient = jnp.sum(target.share * first * e / target.scale, axis=-3)
+        slope = self.loss.slopes(target, price, e)
+        active = target.share * slope**2
+        price_gradient = jnp.sum(target.share * first * e * slope, axis=-3)
         gradient = jnp.einsum("bitn,bitk,btk->bn", chain, slopes, price_gradient)
         curvature = _gram(chain, slopes, jnp.sum(active * second, axis=-3))
         curvature = curvature + jax.vmap(self.corner_curvature)(problem.space, gradient, local, chain)

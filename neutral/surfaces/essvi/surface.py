@@ -1,6 +1,6 @@
 """`ESSVI`: a surface of eSSVI smiles, with an interpolation that preserves the absence of arbitrage."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -12,10 +12,14 @@ from jaxtyping import Float
 from ...errors import ArgumentError
 from ...models.parameters import as_parameter
 from ...numerics.compiled import compiled
+from ...presentation.frame import frame_of_arrays
 from ...typing import Flags, Numbers, Real
-from ..certificate import ROUNDING, Certificate
+from ..certificate import ROUNDING, Certificate, check_single
 from ..evidence import FittedSurface, SurfaceFit
 from .slice import Smile, butterfly_bound, calendar_margin, sufficient_psi, variance
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _INSIDE = 15  # number of maturities tested inside an interval that no theorem covers
 
@@ -83,6 +87,21 @@ class ESSVI(FittedSurface[SurfaceFit]):
         t = jnp.where(known, jnp.asarray(self.expiries, jnp.float64), jnp.inf)[order]
         rows = jnp.stack([theta, psi, rho * psi])
         return t, jnp.where(known[None], rows, jnp.array([[1.0], [1.0], [0.0]]))[:, order]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the smiles of one surface, with one row per expiry that has one.
+
+        Columns: `maturity` (years), `theta` (total variance at the money), `psi`, `rho`, and `atm_vol`
+        (volatility at the money).
+
+        Raises:
+            ArgumentError: the object is a batch.
+        """
+        check_single(self.expiries, "surface")
+        known = np.asarray(self.known)
+        columns = {"maturity": self.expiries, "theta": self.theta, "psi": self.psi, "rho": self.rho}
+        smiles = {name: np.asarray(values)[known] for name, values in columns.items()}
+        return frame_of_arrays(smiles | {"atm_vol": np.sqrt(smiles["theta"] / smiles["maturity"])})
 
     def parameters(self, t: Real) -> Smile:
         """Compute theta, psi and rho at maturities t > 0 of any shape; nan if the surface has no smile."""

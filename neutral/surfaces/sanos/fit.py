@@ -110,6 +110,11 @@ def _check_widths(
             f"SANOS minimises absolute errors, which are robust already; got Loss(robust={loss.robust!r}), "
             "pass a loss without robust."
         )
+    if loss.weight == "log_price":
+        raise ArgumentError(
+            "SANOS is a linear program in prices, and Loss('log_price') is not linear in them; pass "
+            "Loss('relative'), which agrees with it for small errors."
+        )
     if width_grid.ndim != 1 or not np.all((width_grid > 0.0) & (width_grid < 1.0)):
         raise ArgumentError(f"widths must be one or more numbers in (0, 1), got {width_grid}.")
     return width_grid

@@ -8,7 +8,7 @@ products increase in convex order too (by Jensen's inequality given N_j, then gi
 calendar arbitrage. There is no butterfly arbitrage, because each expiry has a distribution.
 """
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,10 +18,14 @@ import numpy as np
 from ...models.parameters import as_parameter
 from ...numerics.normal import pdf
 from ...options import black
+from ...presentation.frame import frame_of_arrays
 from ...typing import Codes, Flags, Real
 from ..base import PricedSurface
-from ..certificate import ROUNDING
+from ..certificate import ROUNDING, check_single
 from ..evidence import AbstractSurfaceFit, FittedSurface
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SanosCertificate(eqx.Module):
@@ -76,6 +80,21 @@ class SanosCertificate(eqx.Module):
         name = min(values, key=lambda name: values[name].min(initial=np.inf))
         later = len(self.expiries) - len(values[name])  # margins between expiries belong to the later one
         return name, float(self.expiries[int(np.argmin(values[name])) + later]), float("nan")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the margins, with one row per expiry.
+
+        Columns: `maturity` (years), `weight`, `mass_error`, `mean_error`; and of the step from the expiry
+        before `order` and `kernel`, missing in the first row.
+        """
+        expiries = np.asarray(self.expiries)
+        count = int(np.sum(np.isfinite(expiries)))
+        steps = {
+            name: np.append(np.nan, np.asarray(getattr(self, name)))[:count] for name in ("order", "kernel")
+        }
+        names = ("weight", "mass_error", "mean_error")
+        values = {name: np.asarray(getattr(self, name))[:count] for name in names}
+        return frame_of_arrays({"maturity": expiries[:count]} | values | steps)
 
     def __str__(self) -> str:
         """Write one line with the verdict and the smallest margin."""
@@ -139,6 +158,25 @@ class SANOS(PricedSurface, FittedSurface[SanosFit]):
     def known(self) -> Flags:
         """True for expiries that have a distribution, (T,)."""
         return jnp.isfinite(jnp.asarray(self.weights)[..., 0])
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the distributions, with one row per expiry and node.
+
+        Columns: `maturity` (years), `node` (value of the underlying over its forward), `weight` (its
+        probability), and `variance` (total variance of the kernel).
+
+        Raises:
+            ArgumentError: the object is a batch.
+        """
+        check_single(self.expiries, "surface")
+        known = np.asarray(self.known)
+        columns = {
+            "maturity": np.asarray(self.expiries, float)[known][:, None],
+            "node": np.asarray(self.nodes)[None],
+            "weight": np.asarray(self.weights)[known],
+            "variance": np.asarray(self.variance)[known][:, None],
+        }
+        return frame_of_arrays(columns).reset_index(drop=True)
 
     def _laws(self, t: Real) -> tuple[Law, Law]:
         """Return the distributions of the expiries before and after t, with their shares."""

@@ -135,7 +135,7 @@ class ModelFit:
         loss: Loss without the prior.
         prior_loss: Loss of the prior.
         gradient_norm: Largest cosine between residuals and derivatives.
-        condition_number: Ratio of the extreme eigenvalues of the scaled curvature.
+        condition_number: That of the Jacobian with columns scaled by the sizes of the parameters.
         at_bound: Coordinates that ended on a bound, separated by commas.
     """
 
