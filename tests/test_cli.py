@@ -12,7 +12,7 @@ typer = pytest.importorskip("typer")
 from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.errors import DataError  # noqa: E402
 
-COMMANDS = {"demo", "calibrate", "surface", "cube", "pipeline", "report"}
+COMMANDS = {"demo", "calibrate", "surface", "cube", "pipeline", "report", "import", "configs"}
 
 
 def run(monkeypatch, *arguments: str) -> int:

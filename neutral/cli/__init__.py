@@ -17,11 +17,16 @@ except ModuleNotFoundError as error:
     print("neutral: the command line needs typer; run pip install 'neutral[cli]'.", file=sys.stderr)
     raise SystemExit(2) from None
 
-from . import calibrate, cube, demo, pipeline, report, surface
+from . import calibrate, configs, cube, demo, import_workbook, options, pipeline, report, surface
+
+EXIT_CODES = """Exit codes of every command: 0, all results are usable. 1, finished, but some results are not
+usable (a file that cannot be read, a fit that did not converge, a failed gate), and the output says which and
+why. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished is kept."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (demo.demo, calibrate.calibrate, surface.surface, cube.cube, pipeline.pipeline, report.report):
-    app.command()(command)
+for module in (demo, calibrate, surface, cube, pipeline, report, import_workbook, configs):
+    name = module.__name__.rpartition(".")[2].removesuffix("_workbook")
+    app.command(name, epilog=f"{module.EXAMPLES}\n\n{EXIT_CODES}")(module.command)
 
 
 def main() -> None:
@@ -30,7 +35,7 @@ def main() -> None:
         app()
     except NeutralError as error:
         print(f"neutral: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(options.WRONG_USE) from None
 
 
 def _print_version(wanted: bool | None) -> None:

@@ -12,11 +12,17 @@ from neutral.workflow import Progress, progress  # noqa: E402
 MODEL_FITTER = "neutral.workflow.calibrate.run.model_fitter"
 
 
+def no_page(store, path=None):
+    """Writes no page, which would load JAX."""
+    return path or store.folder / "report.html"
+
+
 @pytest.fixture
 def neutral(monkeypatch, tmp_path):
     """Runs the command line with fits that cost nothing; gives the exit code."""
     monkeypatch.setattr(options, "start_jax", lambda: None)
     monkeypatch.setattr(MODEL_FITTER, lambda: fakes.fake_fit)
+    monkeypatch.setattr("neutral.workflow.pages.calibrate.write_report", no_page)
     monkeypatch.chdir(tmp_path)
     fakes.write_archive(tmp_path / "in", 4)
 
@@ -53,9 +59,10 @@ def test_options_reach_the_run(neutral, tmp_path, capsys):
 
 
 def test_a_refused_snapshot_is_0_and_a_failed_fit_1(neutral, monkeypatch, tmp_path, capsys):
-    (tmp_path / "in" / fakes.snapshot_name(1)).write_text("")
+    fakes.write_snapshot(tmp_path / "in", 1, strikes=range(70_000, 80_000, 3_000))
     assert neutral("calibrate", "in", "--out", "refused", "--model", "black") == 0
-    assert "1 snapshots refused" in capsys.readouterr().err
+    shown = capsys.readouterr()
+    assert "1 snapshots refused" in shown.err and "1 x refused: " in shown.out and "at least 50" in shown.out
 
     def failing(*arguments):
         fits = fakes.fake_fit(*arguments)

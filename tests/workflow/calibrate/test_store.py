@@ -199,7 +199,7 @@ def test_pages_have_checksums_of_their_own(archive, tmp_path):
     calibrate(archive, tmp_path, fakes.fake_config())
     path = tmp_path / "quotes.parquet"
     damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 3] ^= 1
+    damaged[len(damaged) // 4] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(DataError, match="damaged"):
         parquet.read_parquet(path, parquet.StoredFile(durable.sha256(path), 560))
