@@ -26,7 +26,7 @@ why. 2, the command is wrong, or no input can be read. 130, interrupted, and wha
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 for module in (demo, calibrate, surface, cube, pipeline, report, import_workbook, configs):
     name = module.__name__.rpartition(".")[2].removesuffix("_workbook")
-    app.command(name, epilog=f"{module.EXAMPLES}\n\n{EXIT_CODES}")(module.command)
+    app.command(name, epilog=f"{module.EXAMPLES}\n\n{' '.join(EXIT_CODES.split())}")(module.command)
 
 
 def main() -> None:

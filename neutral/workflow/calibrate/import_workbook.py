@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from ..recipes import RECIPES
 from .parquet import fits_table, quotes_table
 from .rows import columns_of
 from .store import MANIFEST, Store, create_imported, locked
-from .workbook_cells import read_cells
+from .workbook_cells import read_cells, typed
 from .workbook_columns import COMMON, RENAMED, SPLITS, quote_sheet
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class Imported:
     @property
     def latest(self) -> dict[str, datetime]:
         """The time of the last snapshot of each underlying."""
-        return self.fits.groupby("currency")["snapshot_ts"].max().to_dict()
+        rows = zip(self.fits["currency"], self.fits["snapshot_ts"], strict=True)
+        return dict(sorted(rows, key=lambda row: row[1]))
 
     def __str__(self) -> str:
         """Say what was read, up to when, and which columns were not there or were left out."""
@@ -87,11 +88,11 @@ def import_workbook(path: str | Path, out: str | Path) -> tuple[Store, Imported]
     imported = read_workbook(source)
     fits = {}
     quotes = {}
-    for underlying in imported.latest:
-        rows = imported.fits[imported.fits["currency"] == underlying]
-        fits[underlying] = fits_table(rows.to_dict("records"), imported.models)
-        frames = [imported.quotes[imported.quotes["currency"] == underlying]]
-        quotes[underlying] = quotes_table([frame for frame in frames if len(frame)], imported.models)
+    for underlying in imported.fits["currency"].unique():
+        rows = imported.fits.query("currency == @underlying").to_dict("records")
+        fits[underlying] = fits_table(rows, imported.models)
+        frame = imported.quotes.query("currency == @underlying")
+        quotes[underlying] = quotes_table([frame] if len(frame) else [], imported.models)
     with locked(folder):
         store = create_imported(folder, imported.models, fits, quotes)
         store.log(event="import", workbook=source.name, sha256=durable.sha256(source))
@@ -102,10 +103,11 @@ def import_workbook(path: str | Path, out: str | Path) -> tuple[Store, Imported]
 def read_workbook(path: Path) -> Imported:
     """Read the fits and the quotes of a workbook; errors are those of `import_workbook`."""
     import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (*NOT_A_WORKBOOK, openpyxl.utils.exceptions.InvalidFileException) as error:
+    except (*NOT_A_WORKBOOK, InvalidFileException) as error:
         raise DataError(f"{path}: cannot be read as a workbook: {error}. Expected an .xlsx file.") from error
     try:
         return _content(path, book)
@@ -155,27 +157,34 @@ def _read_quotes(
 ) -> pd.DataFrame:
     """Read the rows of a table of quotes; its missing columns are not listed."""
     missing = [*imported.missing]
-    frame = _read(path, book, sheets, columns, imported)
+    frame = _read(path, book, sheets, columns, imported, names={})
     imported.missing = missing
     return frame
 
 
 def _read(
-    path: Path, book: "Workbook", sheets: Sequence[str], columns: Mapping[str, str], imported: Imported
+    path: Path,
+    book: "Workbook",
+    sheets: Sequence[str],
+    columns: Mapping[str, str],
+    imported: Imported,
+    *,
+    names: Mapping[str, str] = ORIGINAL,
 ) -> pd.DataFrame:
     """Read the rows of a table, and note missing and unknown columns."""
     frames = []
     for sheet in sheets:
-        frame, unknown = read_cells(f"{path}: sheet {sheet}", book[sheet], columns, ORIGINAL)
+        frame, unknown = read_cells(f"{path}: sheet {sheet}", book[sheet], columns, names)
         _note(imported.ignored, unknown)
         frames.append(frame)
     whole = pd.concat(frames, ignore_index=True)
+    shown = {old: new for new, old in names.items()}
     for name in ("snapshot_ts", "currency"):
         if name not in whole:
-            shown = RENAMED.get(name, name) if sheets[0] != quote_sheet(SPLITS[0]) else name
-            raise DataError(f"{path}: sheet {sheets[0]} has no column {shown}.")
-    _note(imported.missing, [RENAMED.get(name, name) for name in columns if name not in whole])
-    return whole.reindex(columns=list(columns))
+            raise DataError(f"{path}: sheet {sheets[0]} has no column {shown.get(name, name)}.")
+    _note(imported.missing, [shown.get(name, name) for name in columns if name not in whole])
+    absent = {name: typed([None] * len(whole), kind) for name, kind in columns.items() if name not in whole}
+    return whole.assign(**absent)[list(columns)]
 
 
 def _note(names: list[str], more: Sequence[str]) -> None:
@@ -185,8 +194,8 @@ def _note(names: list[str], more: Sequence[str]) -> None:
 
 def _in_order(fits: pd.DataFrame) -> pd.DataFrame:
     """Sort rows by underlying, in the order of the workbook, and by time."""
-    order = {name: i for i, name in enumerate(fits["currency"].unique())}
-    ranked = fits.assign(rank=fits["currency"].map(order))
+    ranks, _ = pd.factorize(fits["currency"])
+    ranked = fits.assign(rank=ranks)
     return ranked.sort_values(["rank", "snapshot_ts"], kind="stable", ignore_index=True).drop(columns="rank")
 
 
@@ -231,7 +240,7 @@ def _quotes(path: Path, book: "Workbook", imported: Imported) -> pd.DataFrame:
         return pd.DataFrame(columns=["currency"])
     quotes = _completed_quotes(pd.concat(frames, ignore_index=True))
     order = ["currency", "snapshot_ts", "expiry_datetime", "strike", "option_type"]
-    return quotes.sort_values(order, kind="stable", ignore_index=True)[["split", *columns]]
+    return quotes.sort_values(order, kind="stable", ignore_index=True)
 
 
 def _completed_quotes(quotes: pd.DataFrame) -> pd.DataFrame:
@@ -241,8 +250,8 @@ def _completed_quotes(quotes: pd.DataFrame) -> pd.DataFrame:
     1, the forward of an expiry is the median of its futures prices, and maturities are those of the file.
     """
     keys = ["currency", "snapshot_ts", "expiry_datetime"]
-    median = quotes.groupby(keys, dropna=False)["futures_price"].transform("median")
-    forward = quotes["forward"].fillna(median)
+    median: Any = quotes.groupby(keys, dropna=False)["futures_price"].transform("median")
+    forward = quotes["forward"].where(quotes["forward"].notna(), median)
     log_moneyness = np.log((quotes["strike"] / forward).where(forward > 0.0))
     follow = {
         "forward": forward,
@@ -254,4 +263,5 @@ def _completed_quotes(quotes: pd.DataFrame) -> pd.DataFrame:
         "discount": 1.0,
         "settlement": "coin",
     }
-    return quotes.assign(**{name: quotes[name].fillna(values) for name, values in follow.items()})
+    completed = {name: quotes[name].where(quotes[name].notna(), values) for name, values in follow.items()}
+    return quotes.assign(**completed)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ... import durable
 from ...errors import DataError
@@ -206,7 +205,7 @@ class Store:
     def latest_imported(self, underlying: str) -> datetime | None:
         """Return the time of the last imported snapshot of an underlying; None if there is none."""
         fits = self.imported("fits", underlying)
-        return None if fits is None else pc.max(fits["snapshot_ts"]).as_py()
+        return None if fits is None else max(fits["snapshot_ts"].to_pylist())
 
     def log(self, **event: object) -> None:
         """Add a line to the run log, which holds times and counts that are not in the tables."""

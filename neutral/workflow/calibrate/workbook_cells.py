@@ -71,12 +71,17 @@ def _values(place: str, title: str, content: list[tuple[int, Any]], i: int, kind
         is_absent = value is None or (isinstance(value, str) and value.strip().lower() in ABSENT)
         try:
             values.append(None if is_absent else convert(value))
-        except (ValueError, TypeError, OverflowError):
+        except (ValueError, TypeError, KeyError, OverflowError):
             raise DataError(
                 f"{place}, row {number}: {title} is {str(value)[:LONGEST]!r}; expected {EXPECTED[kind]}."
             ) from None
         if is_absent and kind == "time" and title in ("timestamp", "snapshot_ts"):
             raise DataError(f"{place}, row {number}: {title} is missing; expected {EXPECTED[kind]}.")
+    return typed(values, kind)
+
+
+def typed(values: list[Any], kind: str) -> pd.Series:
+    """Return values of a kind, of which None is missing, as a column of its type."""
     return pd.Series(values, dtype=DTYPES.get(kind, "object"))
 
 

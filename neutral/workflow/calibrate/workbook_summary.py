@@ -95,7 +95,7 @@ def _inside_chart(book: "xlsxwriter.Workbook", lines: Sequence[Line]) -> "tuple[
     """Draw the share of test quotes inside half a spread, by model and underlying."""
     if not any(np.isfinite(line.inside) for line in lines):
         return None
-    chart = book.add_chart({"type": "column"})
+    chart = _new_chart(book, {"type": "column"})
     rows = {line.underlying: [] for line in lines}
     for row, line in enumerate(lines, FIRST_ROW + 1):
         rows[line.underlying].append((row, line))
@@ -121,7 +121,7 @@ def _charts_over_time(
 ) -> "Iterator[tuple[Chart, str]]":
     """Draw the error and the parameters that most models have over time, for each underlying."""
     notes = notes_of("fits", store.models)
-    fitted = {model: frame for model, frame in parameters.items() if frame["success"].any()}
+    fitted = {model: frame for model, frame in parameters.items() if bool(np.any(frame["success"]))}
     numbers = set(number_columns(store.models))
     counts = Counter(name for model in fitted for name in RECIPES[model].columns.values() if name in numbers)
     common = [name for name, _ in counts.most_common(PARAMETERS)]
@@ -143,7 +143,7 @@ def _chart_over_time(
     axis: str,
 ) -> "Chart | None":
     """Draw a column of every model that has it over time; a snapshot without a value is a gap."""
-    chart = book.add_chart({"type": "scatter", "subtype": "straight_with_markers"})
+    chart = _new_chart(book, {"type": "scatter", "subtype": "straight_with_markers"})
     drawn = 0
     for model, frame in fitted.items():
         columns = sheet_columns(model)
@@ -173,6 +173,12 @@ def _chart_over_time(
     chart.set_y_axis({"name": axis, "num_format": "General"})
     chart.set_legend({"position": "bottom"})
     chart.show_blanks_as("gap")
+    return chart
+
+
+def _new_chart(book: "xlsxwriter.Workbook", options: dict[str, str]) -> "Chart":
+    chart = book.add_chart(options)
+    assert chart is not None  # the type exists
     return chart
 
 

@@ -1,7 +1,7 @@
 """Builds a cube of volatilities: evaluates the surfaces of markets on one grid, and lists all markets."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
