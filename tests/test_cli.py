@@ -11,6 +11,7 @@ typer = pytest.importorskip("typer")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.errors import DataError  # noqa: E402
+from neutral.shipped import configuration  # noqa: E402
 
 COMMANDS = {"demo", "calibrate", "surface", "cube", "pipeline", "report", "import", "configs"}
 
@@ -61,6 +62,23 @@ def test_every_command_and_option_has_help_in_full_sentences(place):
 def test_every_command_prints_its_help(monkeypatch, capsys, command):
     assert run(monkeypatch, command, "--help") == 0
     assert re.search(rf"Usage: .* {command} ", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_help_has_examples_and_exit_codes(command):
+    epilog = typer.main.get_command(cli.app).commands[command].epilog
+    assert "Examples:" in epilog and f"neutral {command}" in epilog and "Exit codes" in epilog
+
+
+def test_configurations_are_listed_explained_and_printed(monkeypatch, capsys):
+    assert run(monkeypatch, "configs") == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(lines) == {"deribit", "gates", "heston_index", "markets", "svcj_deribit"}
+    assert all(text.startswith("For ") and text.endswith(".") for text in lines.values())
+    assert run(monkeypatch, "configs", "markets") == 0
+    assert capsys.readouterr().out == configuration("markets").read_text()
+    assert run(monkeypatch, "configs", "market") == 2
+    assert "no shipped configuration is named 'market'; expected one of deribit" in capsys.readouterr().err
 
 
 def test_underlyings_are_chosen_by_either_name(monkeypatch, capsys, tmp_path):

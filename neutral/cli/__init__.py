@@ -19,14 +19,25 @@ except ModuleNotFoundError as error:
 
 from . import calibrate, configs, cube, demo, import_workbook, options, pipeline, report, surface
 
-EXIT_CODES = """Exit codes of every command: 0, all results are usable. 1, finished, but some results are not
-usable (a file that cannot be read, a fit that did not converge, a failed gate), and the output says which and
-why. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished is kept."""
+EXIT_CODES = (
+    "Exit codes of every command: 0, all results are usable. 1, finished, but some results are not usable (a "
+    "file that cannot be read, a fit that did not converge, a failed gate), and the output says which and "
+    "why. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished is kept."
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for module in (demo, calibrate, surface, cube, pipeline, report, import_workbook, configs):
-    name = module.__name__.rpartition(".")[2].removesuffix("_workbook")
-    app.command(name, epilog=f"{module.EXAMPLES}\n\n{' '.join(EXIT_CODES.split())}")(module.command)
+for command, examples in (
+    (demo.demo, demo.EXAMPLES),
+    (calibrate.calibrate, calibrate.EXAMPLES),
+    (surface.surface, surface.EXAMPLES),
+    (cube.cube, cube.EXAMPLES),
+    (pipeline.pipeline, pipeline.EXAMPLES),
+    (report.report, report.EXAMPLES),
+    (import_workbook.import_, import_workbook.EXAMPLES),
+    (configs.configs, configs.EXAMPLES),
+):
+    name = command.__name__.removesuffix("_")
+    app.command(name, epilog=f"{examples}\n\n{EXIT_CODES}")(command)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ neutral calibrate SNAPSHOTS --out RESULTS --model heston --currency BTC --limit 
 neutral calibrate CHAINS --out RESULTS --rates 0.02 --config markets"""
 
 
-def command(
+def calibrate(
     inputs: options.InputFiles,
     out: Annotated[
         Path,
@@ -30,7 +30,7 @@ def command(
         ),
     ] = None,
     underlying: options.Underlyings = None,
-    config: options.ConfigName = None,
+    config: options.FileConfig = None,
     date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,

@@ -16,7 +16,7 @@ neutral configs deribit > mine.toml
 neutral calibrate SNAPSHOTS --out RESULTS --config mine.toml"""
 
 
-def command(
+def configs(
     name: Annotated[
         str | None,
         typer.Argument(help="The name of a configuration, which is then printed with its comments."),

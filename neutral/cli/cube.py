@@ -17,7 +17,7 @@ neutral cube SNAPSHOTS --out btc.npz --currency BTC --days 7,30,90 --moneyness 0
 neutral cube --synthetic 1000 --out synthetic.npz"""
 
 
-def command(
+def cube(
     inputs: options.OptionalInputFiles = None,
     out: Annotated[
         Path,
@@ -31,7 +31,7 @@ def command(
     ] = "30:600:30",
     method: options.SurfaceMethod = "mixture",
     underlying: options.Underlyings = None,
-    config: options.ConfigName = None,
+    config: options.FileConfig = None,
     date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,

@@ -13,7 +13,7 @@ neutral demo
 neutral demo --out first-results"""
 
 
-def command(out: options.OutFolder = Path("neutral-demo")) -> None:
+def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
     """Calibrate four models to twelve real Deribit snapshots, and write tables, and a page of figures."""
     from ..workflow.extras import require
 

@@ -14,7 +14,7 @@ neutral import calibration_results.xlsx --out RESULTS
 neutral calibrate SNAPSHOTS --out RESULTS"""
 
 
-def command(
+def import_(
     workbook: Annotated[
         Path,
         typer.Argument(help="The workbook of earlier results, an .xlsx file.", exists=True, dir_okay=False),

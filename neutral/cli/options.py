@@ -51,7 +51,7 @@ Underlyings = Annotated[
         help="Use only this underlying, such as BTC, ETH or SPX. Repeat the option for several underlyings.",
     ),
 ]
-ConfigName = Annotated[
+FileConfig = Annotated[
     str | None,
     typer.Option(
         "--config",

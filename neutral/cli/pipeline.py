@@ -18,7 +18,7 @@ neutral pipeline CHAINS --config heston_index --out RESULTS --rates 0.02
 neutral pipeline SNAPSHOTS --config svcj_deribit --currency BTC --limit 5"""
 
 
-def command(
+def pipeline(
     config: Annotated[
         str,
         typer.Option(

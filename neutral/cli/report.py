@@ -14,7 +14,7 @@ neutral report RESULTS
 neutral report RESULTS --out page.html --report xlsx"""
 
 
-def command(
+def report(
     folder: Annotated[
         Path,
         typer.Argument(help="The folder of results of `neutral calibrate`.", exists=True, file_okay=False),

@@ -15,12 +15,12 @@ neutral surface CHAINS --out RESULTS --rates 0.02 --method essvi
 neutral surface eurusd.csv --out RESULTS --spot 1.0867 --fx delta=spot"""
 
 
-def command(
+def surface(
     inputs: options.InputFiles,
     out: options.OutFolder,
     method: options.SurfaceMethod = "mixture",
     underlying: options.Underlyings = None,
-    config: options.ConfigName = None,
+    config: options.FileConfig = None,
     date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,

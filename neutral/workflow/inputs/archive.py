@@ -19,7 +19,8 @@ from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
 
 MIDNIGHT = "T00:00:00"
-RESULTS = ("manifest.json", "report.html")  # a folder that has one of them holds results
+RESULTS = ("manifest.json", "report.html", "surfaces.parquet", "records.parquet")
+"""A folder that has one of these files holds results."""
 SHOWN_REASONS = 5
 UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
 Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file

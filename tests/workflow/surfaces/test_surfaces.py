@@ -54,7 +54,7 @@ def test_surfaces_of_files(call, files, tmp_path, capsys):
     rows: Any = pd.read_csv(tmp_path / "surfaces.csv")
     assert list(rows["status"]) == ["converged", "converged", "refused"]
     assert rows["message"].iloc[2].startswith("fruit.csv: the header") and rows["free"][:2].all()
-    page = (tmp_path / "index.html").read_text()
+    page = (tmp_path / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 4 and "fruit.csv" in page and "http" not in page
     surface = nt.load(tmp_path / "surfaces" / "BTC_2026-01-14_1534.json")
     parameters: Any = pd.read_csv(tmp_path / "parameters.csv")
