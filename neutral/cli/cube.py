@@ -80,6 +80,10 @@ def cube(
             raise ArgumentError(
                 "expected either files or --synthetic with a number of days; give one of them."
             )
+        if synthetic and csv:
+            raise ArgumentError(
+                "--csv writes the quotes of files, and a random history has none; leave it out."
+            )
         if test_from is not None:
             cubes.as_date(test_from)
         interrupted = False

@@ -80,8 +80,8 @@ def test_a_file_that_cannot_be_read_is_1_and_2_where_no_file_can(neutral, tmp_pa
     assert f"1 x refused: {fakes.snapshot_name(1)}: the file is empty" in capsys.readouterr().out
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "noise.csv").write_bytes(b"\x00 noise")
-    for options in ([], ["--currency", "BTC"]):
-        assert neutral("calibrate", "junk", "--out", "none", *options) == 2
+    for more in ([], ["--currency", "BTC"]):
+        assert neutral("calibrate", "junk", "--out", "none", *more) == 2
         message = capsys.readouterr().err
         assert "no input file can be read: noise.csv: line 1 has zero bytes" in message
         assert not (tmp_path / "none").exists()
@@ -116,7 +116,7 @@ def test_the_last_line_names_the_files(neutral, capsys):
 
 
 def test_missing_packages_are_named_before_any_fit(neutral, monkeypatch, tmp_path, capsys):
-    for package, options, message in (
+    for package, more, message in (
         (
             "xlsxwriter",
             ["--report", "xlsx"],
@@ -127,7 +127,7 @@ def test_missing_packages_are_named_before_any_fit(neutral, monkeypatch, tmp_pat
     ):
         with monkeypatch.context() as patched:
             patched.setitem(sys.modules, package, None)
-            assert neutral("calibrate", "in", "--out", "out", *options) == 2
+            assert neutral("calibrate", "in", "--out", "out", *more) == 2
         assert message in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
 
