@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_read_is_1_and_2_where_no_file_can(neutral, tmp_pa
     """Each with its name and its reason, also with --currency; Deribit snapshots are read late."""
     (tmp_path / "in" / fakes.snapshot_name(1)).write_text("")
     assert neutral("calibrate", "in", "--out", "some", "--model", "black") == 1
-    assert f"1 x refused: {fakes.snapshot_name(1)}: the file is empty" in capsys.readouterr().out
+    assert f"2 x refused: {fakes.snapshot_name(1)}: the file is empty" in capsys.readouterr().out
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "noise.csv").write_bytes(b"\x00 noise")
     for more in ([], ["--currency", "BTC"]):
