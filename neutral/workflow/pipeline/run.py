@@ -58,8 +58,8 @@ def run_pipeline(
 
     Args:
         files: Files of market data of any kind, as `pipeline_files` lists them.
-        out: Folder of the results: `records/` and `records.csv`. Records of earlier days in it are the
-            history.
+        out: Folder of the results: `records/`, `records.parquet` and `records.csv`. Records of earlier
+            days in it are the history.
         config: The configuration, as `load_pipeline_config` returns it.
         progress: Called with every finished market.
         keep: The number of markets, the last ones, whose surface and diagnosis stay in memory.

@@ -55,7 +55,8 @@ class EarlierCube(EarlierRows):
 
     def __init__(self, path: Path, labels: Mapping[str, str] | None):
         """Read the rows beside a cube, and the cube; see `EarlierRows`."""
-        super().__init__(beside(path, "rows.parquet"), labels)
+        same = None if labels is None or not path.is_file() else {**labels, **_identity(path)}
+        super().__init__(beside(path, "rows.parquet"), same)
         self._cube = VolCube.load(path) if len(self) else None
 
     def entry(self, market: Market) -> Entry | None:
@@ -231,7 +232,8 @@ def write_cube(built: CubeBuild, path: Path, test_from: str | None = None) -> li
     with durable.writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         built.cube.save(path)
-    paths = [path, *write_tables(path.parent, {beside(path, "rows").name: built.rows})]
+    rows = built.rows.assign(**_identity(path))
+    paths = [path, *write_tables(path.parent, {beside(path, "rows").name: rows})]
     if test_from is not None:
         paths.append(beside(path, "train_test.npz"))
         train, test = _parts(built.cube, test_from)
@@ -241,6 +243,11 @@ def write_cube(built: CubeBuild, path: Path, test_from: str | None = None) -> li
         write_csv(paths[-2], built.chains)
         write_csv(paths[-1], _dates(built.cube, test_from))
     return paths
+
+
+def _identity(path: Path) -> dict[str, str]:
+    """Return the column of the rows that names the bytes of their cube, so that positions are of this cube."""
+    return {"cube_sha256": durable.sha256(path)}
 
 
 def beside(path: Path, ending: str) -> Path:

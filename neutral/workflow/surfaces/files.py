@@ -55,7 +55,7 @@ class EarlierSurfaces(EarlierRows):
         if row is None or result.quotes is None or not isinstance(row.get("surface_file"), str):
             return result
         path = self._folder / row["surface_file"]
-        if not path.is_file():
+        if not path.is_file() or durable.sha256(path) != row["surface_sha256"]:
             return result
         surface: VolSurface = load(path)
         vols, measurements = measured(result.quotes, surface)
@@ -85,9 +85,11 @@ def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]
     for result, path in zip(stored, files, strict=True):
         with durable.writing(path):
             save(result.surface, path)
-    named = {id(result): str(path.relative_to(folder)) for result, path in zip(stored, files, strict=True)}
+    named = {id(result): path for result, path in zip(stored, files, strict=True)}
+    paths = [named.get(id(result)) for result in results]
     summary_rows = rows(results)
-    summary_rows["surface_file"] = [named.get(id(result)) for result in results]
+    summary_rows["surface_file"] = [path and str(path.relative_to(folder)) for path in paths]
+    summary_rows["surface_sha256"] = [path and durable.sha256(path) for path in paths]
     tables = {
         "surfaces": summary_rows,
         "parameters": parameters(results),
