@@ -246,7 +246,7 @@ def write_cube(built: CubeBuild, path: Path, test_from: str | None = None) -> li
 
 
 def _identity(path: Path) -> dict[str, str]:
-    """Return the column of the rows that names the bytes of their cube, so that positions are of this cube."""
+    """Return the column by which rows name the bytes of their cube, to which their positions refer."""
     return {"cube_sha256": durable.sha256(path)}
 
 
