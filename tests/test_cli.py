@@ -117,6 +117,19 @@ def test_without_typer_the_remedy_is_named():
     assert done.stderr == "neutral: the command line needs typer; run pip install 'neutral[cli]'.\n"
 
 
+def test_without_pyarrow_the_remedy_is_named(tmp_path):
+    (tmp_path / "in.csv").touch()
+    code = "import sys; sys.modules['pyarrow'] = None; from neutral import cli; sys.argv = {}; cli.main()"
+    for arguments in (
+        ["calibrate", "in.csv", "--out", "out", "--no-page"],
+        ["import", "in.csv", "--out", "out"],
+    ):
+        command = [sys.executable, "-c", code.format(["neutral", *arguments])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == "neutral: tables of results need pyarrow; run pip install 'neutral[io]'.\n"
+
+
 def test_the_module_is_the_command():
     command = [sys.executable, "-m", "neutral.cli", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -69,15 +69,16 @@ def calibrate(
     Errors in them are in the unit of the prices, volatilities are decimal, and maturities are in years. A
     snapshot that is refused, for example because it has too few quotes, is a row with the reason.
     """
+    from ..workflow.extras import require
+
+    kinds = report or []
+    require(["tables", *kinds, *(["page"] if page else [])])
     from ..workflow import make_plan, open_store, run_plan
     from ..workflow.calibrate.sinks import check_kinds, write_reports
-    from ..workflow.extras import require
     from ..workflow.inputs.archive import nothing_readable
     from ..workflow.progress import shown
 
-    kinds = report or []
     check_kinds(kinds)
-    require(["tables", *kinds, *(["page"] if page else [])])
     changes = options.reading_changes(locals())
     changes["data"] |= {"limit": limit, "first_index": first_index}
     plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)

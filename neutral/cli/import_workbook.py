@@ -29,6 +29,9 @@ def import_(
     train_data and test_data. Missing columns become nan, and times without a zone are UTC. The calibration
     continues after the latest time of each underlying, from its last converged parameters.
     """
+    from ..workflow.extras import require
+
+    require(["import", "tables"])
     from ..workflow.calibrate.import_workbook import import_workbook
 
     with options.interruptible("nothing has been imported; remove the folder and start again."):

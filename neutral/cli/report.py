@@ -25,13 +25,14 @@ def report(
     report: options.Reports = None,
 ) -> None:
     """Write an HTML page about results, with tables, smiles, residuals and parameters over time."""
-    from ..workflow import open_store
-    from ..workflow.calibrate.sinks import check_kinds, write_reports
     from ..workflow.extras import require
 
     kinds = report or []
-    check_kinds(kinds)
     require(["tables", "page", *kinds])
+    from ..workflow import open_store
+    from ..workflow.calibrate.sinks import check_kinds, write_reports
+
+    check_kinds(kinds)
     store = open_store(folder)
     with options.interruptible("the results are unchanged, and the same command writes the page."):
         options.start_jax()
