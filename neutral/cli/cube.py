@@ -74,6 +74,7 @@ def cube(
     with options.interruptible("the same command starts again."):
         options.start_jax()
         from ..workflow.surfaces import cube as cubes
+        from ..workflow.surfaces import cube_files
 
         grid = cubes.cube_grid(moneyness, days)
         if (synthetic is None) == (not inputs):
@@ -85,7 +86,7 @@ def cube(
                 "--csv writes the quotes of files, and a random history has none; leave it out."
             )
         if test_from is not None:
-            cubes.as_date(test_from)
+            cube_files.as_date(test_from)
         interrupted = False
         if synthetic:
             built = cubes.synthetic_cube(synthetic, seed, grid)
@@ -101,7 +102,7 @@ def cube(
             if interrupted and len(entries) <= len(earlier):
                 raise KeyboardInterrupt  # the cube of the earlier run has more
             built = cubes.join_entries(entries, grid, chains=csv)
-        paths = cubes.write_cube(built, out, test_from)
+        paths = cube_files.write_cube(built, out, test_from)
     print(cubes.described(built, test_from))
     options.print_files(paths)
     if interrupted:

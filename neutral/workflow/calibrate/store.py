@@ -1,8 +1,7 @@
 """Stores a run: parts in Parquet, which a manifest commits one by one, and the tables made of them."""
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,18 +14,14 @@ from ... import durable
 from ...errors import DataError
 from ...shipped import CODE_VERSION
 from ..inputs.archive import Entry, SnapshotFile
-from ..recipes import RECIPES, in_order
+from ..recipes import in_order
 from .config import Config
+from .manifest import FORMAT, MANIFEST, new_manifest, read_manifest
 from .parquet import KINDS, StoredFile, as_schema, read_parquet, schema_of, write_parquet
 
-FORMAT = 5
-READABLE = (3, 4, 5)  # manifests of format 3 have no digest; tables before format 5 have times as text
-MANIFEST = "manifest.json"
 PARTS = "parts"
 LOG = "run_log.jsonl"
 LOCK = ".lock"
-_KEY = re.compile(r".*-\d{5,9}", re.DOTALL)
-_REMEDY = "Restore the file from a copy, or use another --out, or --no-resume, which moves the folder aside."
 
 
 @dataclass(frozen=True)
@@ -235,80 +230,7 @@ def open_store(folder: str | Path) -> Store:
     Raises:
         DataError: The folder has no store, or its manifest is damaged or of another format.
     """
-    path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {error}. {_REMEDY}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
-        raise DataError(
-            f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
-            "another --out, or --no-resume, which moves the folder aside."
-        )
-    durable.check_seal(path, manifest, required=manifest["format"] > 3)
-    wrong = [name for name, is_whole in _ENTRIES.items() if not is_whole(manifest.get(name))]
-    optional = {name: is_whole for name, is_whole in _OPTIONAL.items() if name in manifest}
-    wrong += [name for name, is_whole in optional.items() if not is_whole(manifest[name])]
-    if wrong:
-        raise DataError(f"{path}: is damaged: {', '.join(wrong)} cannot be read. {_REMEDY}")
-    return Store(Path(folder), manifest)
-
-
-def _is_config(x: object) -> bool:
-    return isinstance(x, dict) and _are_texts(x.get("models")) and set(x["models"]) <= set(RECIPES)
-
-
-def _are_texts(x: object) -> bool:
-    return isinstance(x, list) and all(isinstance(name, str) for name in x)
-
-
-def _are_files(x: object) -> bool:
-    """Whether an entry lists files of some kinds."""
-    return isinstance(x, dict) and all(kind in KINDS and _is_file(file) for kind, file in x.items())
-
-
-def _is_file(x: object) -> bool:
-    if not isinstance(x, dict) or set(x) != set(StoredFile._fields):
-        return False
-    return isinstance(x["sha256"], str) and isinstance(x["rows"], int)
-
-
-def _are_parts(x: object) -> bool:
-    return isinstance(x, dict) and all(_KEY.fullmatch(key) and _is_part(part) for key, part in x.items())
-
-
-def _is_part(x: object) -> bool:
-    if not isinstance(x, dict) or set(x) != {"inputs", "warm_start", *KINDS}:
-        return False
-    files = {kind: x[kind] for kind in KINDS}
-    return isinstance(x["warm_start"], str) and _are_inputs(x["inputs"]) and _are_files(files)
-
-
-def _are_inputs(x: object) -> bool:
-    return isinstance(x, list) and all(isinstance(entry, list) and len(entry) == 3 for entry in x)
-
-
-_ENTRIES: Mapping[str, Callable[[object], bool]] = {
-    "config": _is_config,
-    "config_hash": lambda x: isinstance(x, str),
-    "currencies": _are_texts,
-    "parts": _are_parts,
-    "tables": _are_files,
-}
-"""The entries of a manifest, and whether each is whole."""
-
-
-_OPTIONAL: Mapping[str, Callable[[object], bool]] = {
-    "imported": lambda x: (
-        isinstance(x, dict) and all(_are_files(files) and set(files) == set(KINDS) for files in x.values())
-    ),
-    "imported_models": lambda x: _are_texts(x) and _is_config({"models": x}),
-}
-"""The entries of a manifest after an import, and whether each is whole."""
+    return Store(Path(folder), read_manifest(Path(folder)))
 
 
 def create_imported(
@@ -327,7 +249,7 @@ def create_imported(
     """
     with durable.writing(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    store = Store(folder, _manifest({"models": list(models)}, "") | {"imported_models": list(models)})
+    store = Store(folder, new_manifest({"models": list(models)}, "") | {"imported_models": list(models)})
     written = {}
     for name in fits:
         tables = {"fits": fits[name], "quotes": quotes[name]}
@@ -339,23 +261,11 @@ def create_imported(
     return store
 
 
-def _manifest(config: Mapping[str, Any], config_hash: str) -> dict[str, Any]:
-    """Return the manifest of a store without results."""
-    return {
-        "format": FORMAT,
-        "config": config,
-        "config_hash": config_hash,
-        "currencies": [],
-        "parts": {},
-        "tables": {},
-    }
-
-
 def create_store(folder: Path, config: Config) -> Store:
     """Create a store in a folder, and the folder if it is missing."""
     with durable.writing(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    store = Store(folder, _manifest(config.content, config.hash))
+    store = Store(folder, new_manifest(config.content, config.hash))
     store.save()
     return store
 
