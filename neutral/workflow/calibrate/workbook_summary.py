@@ -1,5 +1,6 @@
 """Writes the first sheet of the workbook: counts and errors of every model, and charts over time."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from ...market.quotes import UNKNOWN_DATE
 from ..recipes import RECIPES, number_columns
 from .column_notes import notes_of
 from .store import Store
@@ -68,9 +70,11 @@ def write_summary(
 
 def _write_title(book: "xlsxwriter.Workbook", sheet: "Worksheet", store: Store, fits: pd.DataFrame) -> None:
     """Write the title, and what the workbook is about."""
-    times = fits["snapshot_ts"].dropna()
+    times = fits.loc[fits["snapshot_ts"] != UNKNOWN_DATE, "snapshot_ts"]
     span = f", {times.min():%Y-%m-%d %H:%M} to {times.max():%Y-%m-%d %H:%M} UTC" if len(times) else ""
-    text = f"{times.nunique()} snapshots{span}; configuration {store.config_hash[:12] or 'none'}."
+    text = (
+        f"{fits['snapshot_ts'].nunique()} snapshots{span}; configuration {store.config_hash[:12] or 'none'}."
+    )
     sheet.write_string(0, 0, "Calibration results", book.add_format({"bold": True, "font_size": 14}))
     sheet.write_string(1, 0, f"{text} Units and meanings of columns are in the last sheet.")
 
@@ -144,7 +148,7 @@ def _chart_over_time(
 ) -> "Chart | None":
     """Draw a column of every model that has it over time; a snapshot without a value is a gap."""
     chart = _new_chart(book, {"type": "scatter", "subtype": "straight_with_markers"})
-    drawn = 0
+    drawn: list[float] = []  # days of the points
     for model, frame in fitted.items():
         columns = sheet_columns(model)
         rows = np.flatnonzero((frame["currency"] == underlying).to_numpy())
@@ -152,24 +156,34 @@ def _chart_over_time(
             continue
         first = int(rows[0]) + 1  # below the header; the rows of an underlying follow one another
         last = int(rows[-1]) + 1
-        time = columns.index("timestamp")
-        value = columns.index(name)
+        time_column = columns.index("timestamp")
+        column = columns.index(name)
         sheet = RECIPES[model].sheet
+        times = days(frame["timestamp"].iloc[rows])
+        values = frame[name].iloc[rows]
+        drawn += times[values.notna()].tolist()
         chart.add_series(
             {
                 "name": model,
-                "categories": [sheet, first, time, last, time],
-                "values": [sheet, first, value, last, value],
-                "categories_data": days(frame["timestamp"].iloc[rows]).tolist(),
-                "values_data": [_number(x) for x in frame[name].iloc[rows]],
+                "categories": [sheet, first, time_column, last, time_column],
+                "values": [sheet, first, column, last, column],
+                "categories_data": times.tolist(),
+                "values_data": [_number(x) for x in values],
                 "line": {"width": 1.25},
                 "marker": {"type": "circle", "size": 3},
             }
         )
-        drawn += 1
     if not drawn:
         return None
-    chart.set_x_axis({"num_format": "yyyy-mm-dd", "name": "snapshot, UTC", "num_font": {"rotation": -45}})
+    chart.set_x_axis(
+        {
+            "num_format": "yyyy-mm-dd",
+            "name": "snapshot, UTC",
+            "num_font": {"rotation": -45},
+            "min": math.floor(min(drawn)),  # a file of an unknown date is a row of 1970
+            "max": math.floor(max(drawn)) + 1,
+        }
+    )
     chart.set_y_axis({"name": axis, "num_format": "General"})
     chart.set_legend({"position": "bottom"})
     chart.show_blanks_as("gap")
