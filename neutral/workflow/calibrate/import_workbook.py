@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ORIGINAL = {new: old for old, new in RENAMED.items()}
 COMMON_ORIGINAL = tuple(ORIGINAL.get(name, name) for name in COMMON)
+ELSEWHERE = ("split", "random_seed")  # columns of quotes that the name of the sheet and the fits state
 IMPORTED = "imported"  # in place of the version of the code
 NOT_A_WORKBOOK = (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, SyntaxError)
 SHOWN = 12  # names of columns that a message lists
@@ -159,6 +160,7 @@ def _read_quotes(
     missing = [*imported.missing]
     frame = _read(path, book, sheets, columns, imported, names={})
     imported.missing = missing
+    imported.ignored = [name for name in imported.ignored if name not in ELSEWHERE]
     return frame
 
 
