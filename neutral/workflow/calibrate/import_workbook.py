@@ -186,7 +186,7 @@ def _read(
             raise DataError(f"{path}: sheet {sheets[0]} has no column {shown.get(name, name)}.")
     _note(imported.missing, [shown.get(name, name) for name in columns if name not in whole])
     absent = {name: typed([None] * len(whole), kind) for name, kind in columns.items() if name not in whole}
-    return whole.assign(**absent)[list(columns)]
+    return whole.assign(**absent).reindex(columns=list(columns))
 
 
 def _note(names: list[str], more: Sequence[str]) -> None:

@@ -51,7 +51,8 @@ def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
         config_hash: The hash of the configuration, which the page states.
     """
     fits, quotes = (
-        table.assign(snapshot_ts=table["snapshot_ts"].dt.strftime(TIME)) for table in (fits, quotes)
+        table.assign(snapshot_ts=pd.to_datetime(table["snapshot_ts"], utc=True).dt.strftime(TIME))
+        for table in (fits, quotes)
     )
     times = fits["snapshot_ts"]
     span = f"{times.min()} to {times.max()}" if len(fits) else "none"
