@@ -19,8 +19,20 @@ def configuration(name: str) -> Path:
     Args:
         name: The name of the file without folder and suffix, such as "deribit".
     """
-    installed = _PACKAGE / "configs" / f"{name}.toml"
-    return installed if installed.is_file() else _PACKAGE.parent / "configs" / f"{name}.toml"
+    installed = _PACKAGE / "configs"
+    folder = installed if installed.is_dir() else _PACKAGE.parent / "configs"
+    return folder / f"{name}.toml"
+
+
+def configurations() -> list[str]:
+    """Return the names of the shipped configurations, sorted."""
+    return sorted(path.stem for path in configuration("").parent.glob("*.toml"))
+
+
+def explanation(name: str) -> str:
+    """Return the first line of a shipped configuration, which says what it is for."""
+    with configuration(name).open(encoding="utf-8") as file:
+        return file.readline().removeprefix("#").strip()
 
 
 def sample_folder(name: Literal["deribit", "index"] = "deribit") -> Path:

@@ -11,8 +11,9 @@ typer = pytest.importorskip("typer")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.errors import DataError  # noqa: E402
+from neutral.shipped import configuration  # noqa: E402
 
-COMMANDS = {"demo", "calibrate", "price", "surface", "cube", "pipeline", "report"}
+COMMANDS = {"demo", "calibrate", "surface", "cube", "pipeline", "report", "import", "configs", "price"}
 
 
 def run(monkeypatch, *arguments: str) -> int:
@@ -63,6 +64,23 @@ def test_every_command_prints_its_help(monkeypatch, capsys, command):
     assert re.search(rf"Usage: .* {command} ", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_help_has_examples_and_exit_codes(command):
+    epilog = typer.main.get_command(cli.app).commands[command].epilog
+    assert "Examples:" in epilog and f"neutral {command}" in epilog and "Exit codes" in epilog
+
+
+def test_configurations_are_listed_explained_and_printed(monkeypatch, capsys):
+    assert run(monkeypatch, "configs") == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert set(lines) == {"deribit", "gates", "heston_index", "markets", "svcj_deribit"}
+    assert all(text.startswith("For ") and text.endswith(".") for text in lines.values())
+    assert run(monkeypatch, "configs", "markets") == 0
+    assert capsys.readouterr().out == configuration("markets").read_text()
+    assert run(monkeypatch, "configs", "market") == 2
+    assert "no shipped configuration is named 'market'; expected one of deribit" in capsys.readouterr().err
+
+
 def test_underlyings_are_chosen_by_either_name(monkeypatch, capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     for name in ("--currency", "--underlying"):
@@ -97,6 +115,19 @@ def test_without_typer_the_remedy_is_named():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr == "neutral: the command line needs typer; run pip install 'neutral[cli]'.\n"
+
+
+def test_without_pyarrow_the_remedy_is_named(tmp_path):
+    (tmp_path / "in.csv").touch()
+    code = "import sys; sys.modules['pyarrow'] = None; from neutral import cli; sys.argv = {}; cli.main()"
+    for arguments in (
+        ["calibrate", "in.csv", "--out", "out", "--no-page"],
+        ["import", "in.csv", "--out", "out"],
+    ):
+        command = [sys.executable, "-c", code.format(["neutral", *arguments])]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr == "neutral: tables of results need pyarrow; run pip install 'neutral[io]'.\n"
 
 
 def test_the_module_is_the_command():

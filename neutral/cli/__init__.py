@@ -18,14 +18,28 @@ except ModuleNotFoundError as error:
     raise SystemExit(2) from None
 
 from ..workflow.progress import display
-from . import calibrate, cube, demo, pipeline, price, report, surface
+from . import calibrate, configs, cube, demo, import_workbook, options, pipeline, price, report, surface
+
+EXIT_CODES = (
+    "Exit codes of every command: 0, all results are usable. 1, finished, but some results are not usable (a "
+    "file that cannot be read, a fit that did not converge, a failed gate), and the output says which and "
+    "why. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished is kept."
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (
-    *(demo.demo, calibrate.calibrate, price.price, surface.surface, cube.cube, pipeline.pipeline),
-    report.report,
+for command, examples in (
+    (demo.demo, demo.EXAMPLES),
+    (calibrate.calibrate, calibrate.EXAMPLES),
+    (price.price, price.EXAMPLES),
+    (surface.surface, surface.EXAMPLES),
+    (cube.cube, cube.EXAMPLES),
+    (pipeline.pipeline, pipeline.EXAMPLES),
+    (report.report, report.EXAMPLES),
+    (import_workbook.import_, import_workbook.EXAMPLES),
+    (configs.configs, configs.EXAMPLES),
 ):
-    app.command()(command)
+    name = command.__name__.removesuffix("_")
+    app.command(name, epilog=f"{examples}\n\n{EXIT_CODES}")(command)
 
 
 def main() -> None:
@@ -35,7 +49,7 @@ def main() -> None:
             app()
     except NeutralError as error:
         print(f"neutral: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(options.WRONG_USE) from None
 
 
 def _print_version(wanted: bool | None) -> None:

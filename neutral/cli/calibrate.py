@@ -1,6 +1,5 @@
 """Defines the command `neutral calibrate`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,14 @@ import typer
 
 from ..workflow.recipes import RECIPES
 from . import options
+
+EXAMPLES = """Examples:
+
+neutral calibrate SNAPSHOTS --out RESULTS
+
+neutral calibrate SNAPSHOTS --out RESULTS --model heston --currency BTC --limit 10 --report xlsx
+
+neutral calibrate CHAINS --out RESULTS --rates 0.02 --config markets"""
 
 
 def calibrate(
@@ -23,13 +30,7 @@ def calibrate(
         ),
     ] = None,
     underlying: options.Underlyings = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="A TOML file of settings. The default is the shipped file for Deribit snapshots, or the "
-            "shipped file for all other data."
-        ),
-    ] = None,
+    config: options.FileConfig = None,
     date: options.Date = None,
     rates: options.Rates = None,
     dividends: options.Dividends = None,
@@ -59,39 +60,43 @@ def calibrate(
             help="Continue the run in the folder of the results, or move the folder aside and start afresh.",
         ),
     ] = True,
-    report: Annotated[
-        list[str] | None,
-        typer.Option(help="Also write the results as xlsx or sqlite. Repeat the option for both formats."),
-    ] = None,
+    report: options.Reports = None,
+    page: options.Page = True,
 ) -> None:
-    """Calibrate models to every snapshot of an archive, and write the results as Parquet files.
+    """Calibrate models to every snapshot of an archive, and write tables, and a page about them.
 
-    The exit code is 0 if every attempted fit converged, 1 if some fit did not converge, 2 if the command is
-    wrong or its input cannot be read, and 130 if the run was interrupted. Finished blocks are then stored,
-    and the same command continues the run.
+    The tables are fits.parquet, with a row for each snapshot, underlying and model, and quotes.parquet.
+    Errors in them are in the unit of the prices, volatilities are decimal, and maturities are in years. A
+    snapshot that is refused, for example because it has too few quotes, is a row with the reason.
     """
+    from ..workflow.extras import require
+
+    kinds = report or []
+    require(["tables", *kinds, *(["page"] if page else [])])
     from ..workflow.progress import doing, shown
 
     with doing("listing the files", long=True):
         from ..workflow import make_plan, open_store, run_plan
         from ..workflow.calibrate.sinks import check_kinds, write_reports
+        from ..workflow.inputs.archive import nothing_readable
 
-        kinds = report or []
         check_kinds(kinds)
         changes = options.reading_changes(locals())
         changes["data"] |= {"limit": limit, "first_index": first_index}
         plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
-    options.start_jax()
-    try:
+    with options.interruptible("finished blocks are stored, and the same command continues the run."):
+        options.start_jax()
         with shown() as progress:
             summary = run_plan(plan, out, resume=resume, progress=progress)
-        for path in write_reports(open_store(out), kinds):
-            print(path)
-    except KeyboardInterrupt:
-        print(
-            "neutral: interrupted; finished blocks are stored, and the same command continues the run.",
-            file=sys.stderr,
-        )
-        raise typer.Exit(130) from None
+        store = open_store(out)
+        paths = [*store.tables, *write_reports(store, kinds)]
+        if page:
+            with doing("drawing the page", long=True):
+                from ..workflow.pages.calibrate import write_report  # loads JAX and the drawing package
+
+                paths.append(write_report(store))
     print(summary)
-    raise typer.Exit(0 if summary.complete else 1)
+    options.print_files(paths)
+    if len(summary.unreadable) == summary.snapshots:
+        raise nothing_readable(summary.unreadable)
+    raise typer.Exit(options.USABLE if summary.usable else options.PARTLY_USABLE)

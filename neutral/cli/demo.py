@@ -6,16 +6,26 @@ import typer
 
 from . import options
 
+EXAMPLES = """Examples:
+
+neutral demo
+
+neutral demo --out first-results"""
+
 
 def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
-    """Calibrate four models to twelve real Deribit snapshots, and write a page of tables and figures."""
-    options.start_jax()
-    from ..workflow.progress import doing, shown
+    """Calibrate four models to twelve real Deribit snapshots, and write tables, and a page of figures."""
+    from ..workflow.extras import require
 
-    with doing("loading the rest of the package"):
-        from ..workflow.demo import demonstrate
+    require(["tables", "page"])
+    with options.interruptible("finished blocks are stored, and the same command continues the run."):
+        options.start_jax()
+        from ..workflow.progress import doing, shown
 
-    with shown() as progress:
-        demonstration = demonstrate(out, progress)
-    print(f"{demonstration.summary}\n{demonstration.page}")
-    raise typer.Exit(0 if demonstration.summary.complete else 1)
+        with doing("loading the rest of the package"):
+            from ..workflow.demo import demonstrate
+        with shown() as progress:
+            demonstration = demonstrate(out, progress)
+    print(demonstration.summary)
+    options.print_files([*demonstration.tables, demonstration.page])
+    raise typer.Exit(options.USABLE if demonstration.summary.usable else options.PARTLY_USABLE)

@@ -1,12 +1,23 @@
 """Defines the options that commands share, and reads their values."""
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 from ..errors import ArgumentError
+
+T = TypeVar("T")
+
+# exit codes of every command
+USABLE = 0  # every file could be read, and every fit converged and passes its gates
+PARTLY_USABLE = 1  # finished, but some results are not usable: the output says which and why
+WRONG_USE = 2  # the command is wrong, or no input can be read
+INTERRUPTED = 130  # what was finished is kept
 
 if TYPE_CHECKING:
     from ..workflow.config import Document
@@ -14,11 +25,15 @@ if TYPE_CHECKING:
 
 InputFiles = Annotated[
     list[Path],
-    typer.Argument(help="Files of market data, or folders of such files.", exists=True),
+    typer.Argument(
+        help="Files of market data, or folders, which are read with their subfolders.", exists=True
+    ),
 ]
 OptionalInputFiles = Annotated[
     list[Path] | None,
-    typer.Argument(help="Files of market data, or folders of such files.", exists=True),
+    typer.Argument(
+        help="Files of market data, or folders, which are read with their subfolders.", exists=True
+    ),
 ]
 OutFolder = Annotated[
     Path, typer.Option(help="The folder of the results. It is created if it is missing.", file_okay=False)
@@ -36,25 +51,44 @@ Underlyings = Annotated[
     ),
 ]
 FileConfig = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--config",
-        help="A TOML file of settings. By default each data file is read with the settings for its kind.",
+        metavar="FILE or NAME",
+        help="A TOML file of settings, or the name of a shipped one, which `neutral configs` explains. By "
+        "default each data file is read with the shipped settings for its kind.",
     ),
 ]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--no-resume",
+        help="Keep what an earlier run with the same settings has fitted to the same data, or fit all again.",
+    ),
+]
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        help="Also write a workbook (xlsx) or a database (sqlite). Repeat the option for both.",
+    ),
+]
+Page = Annotated[bool, typer.Option("--page/--no-page", help="Write a page about the results, or none.")]
 Date = Annotated[
     str | None, typer.Option(help="The date of the quotes in files that state none, such as 2024-03-04.")
 ]
 Rates = Annotated[
     str | None,
     typer.Option(
-        help="The interest rate as a decimal, or a file with its history. American quotes need a rate."
+        help="The interest rate, decimal a year and continuously compounded (0.02 is 2 %), or a file with "
+        "its history. American quotes need a rate."
     ),
 ]
 Dividends = Annotated[
     str | None,
     typer.Option(
-        help="A file of dividends by ex-date, for American quotes: columns ex_date and cash or proportional."
+        help="A file of dividends by ex-date, for American quotes: columns ex_date, and cash (in the unit "
+        "of the strikes) or proportional (decimal share of the spot)."
     ),
 ]
 DividendModel = Annotated[
@@ -66,7 +100,9 @@ DividendModel = Annotated[
 ]
 Spot = Annotated[
     float | None,
-    typer.Option(help="The spot price. It is required for foreign-exchange files that state none."),
+    typer.Option(
+        help="The spot price, in the unit of the strikes. Foreign-exchange files that state none need it."
+    ),
 ]
 Columns = Annotated[
     list[str] | None,
@@ -95,8 +131,8 @@ FxSettings = Annotated[
         "--fx",
         metavar="NAME=VALUE",
         help="How volatilities of currency pairs are quoted, in place of what files say: delta=spot or "
-        "forward, premium_adjusted=true or false, atm, butterfly, domestic_rate, foreign_rate, unit=percent "
-        "or decimal. Repeat the option for several settings.",
+        "forward, premium_adjusted=true or false, atm, butterfly, domestic_rate and foreign_rate (decimal a "
+        "year), unit=percent or decimal. Repeat the option for several settings.",
     ),
 ]
 FileLimit = Annotated[
@@ -113,6 +149,70 @@ def start_jax() -> None:
 
         folder = enable_x64(cache=True)
         watch_compilations(folder)
+
+
+@contextmanager
+def interruptible(advice: str) -> Iterator[None]:
+    """End the command with exit code 130 on Ctrl-C, and say on standard error what to do.
+
+    Args:
+        advice: What has been kept, and how to continue.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        stop_interrupted(advice)
+
+
+def stop_interrupted(advice: str) -> NoReturn:
+    """End the command with exit code 130, and say on standard error what to do."""
+    print(f"neutral: interrupted; {advice}", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED) from None
+
+
+def check_readable(markets: "Sequence[Market]") -> None:
+    """Refuse markets if no file of them could be read.
+
+    Raises:
+        DataError: The files and the reasons.
+    """
+    from ..workflow.inputs.archive import nothing_readable
+
+    if markets and not any(market.readable for market in markets):
+        raise nothing_readable([market.reason for market in markets])
+
+
+def collected(items: Iterable[T]) -> tuple[list[T], bool]:
+    """Return items up to the end, or up to Ctrl-C, and whether there was Ctrl-C."""
+    finished: list[T] = []
+    try:
+        for item in items:
+            finished.append(item)
+    except KeyboardInterrupt:
+        return finished, True
+    return finished, False
+
+
+def print_files(paths: Iterable[Path]) -> None:
+    """Print the last line of a command, which names the files that it has written, the page last."""
+    print(f"Written: {', '.join(map(str, paths))}")
+
+
+def settings_hash(config: str | None, changes: Mapping[str, Any], *further: str) -> str:
+    """Return a digest of the settings with which a command reads files, and of its other settings.
+
+    Args:
+        config: As for `read_inputs`.
+        changes: As `reading_changes` returns them.
+        further: The other settings.
+    """
+    from ..workflow.calibrate.config import load_config, shipped_config
+
+    kinds = (
+        [load_config(config)] if config else [shipped_config(kind) for kind in ("deribit", "equity chain")]
+    )
+    texts = [settings.replaced(**changes).hash for settings in kinds]
+    return hashlib.sha256("\n".join([*texts, *further]).encode()).hexdigest()
 
 
 def number_or_path(text: str | None) -> float | str | None:
@@ -162,7 +262,7 @@ def fx_settings(texts: list[str] | None) -> dict[str, bool | float | str]:
 
 def read_inputs(
     inputs: list[Path],
-    config: Path | None,
+    config: str | None,
     underlyings: list[str] | None,
     limit: int | None,
     changes: Mapping[str, Any],
@@ -172,7 +272,8 @@ def read_inputs(
 
     Args:
         inputs: Files and folders.
-        config: A TOML file of settings; None takes the shipped settings for the kind of each file.
+        config: A TOML file of settings, or the name of a shipped one; None takes the shipped settings for the
+            kind of each file.
         underlyings: The underlyings to read; None reads those that the TOML file lists, or else all.
         limit: The number of files to read, from the first one; None reads as many as the TOML file says, or
             else all.

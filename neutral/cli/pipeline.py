@@ -9,19 +9,29 @@ import typer
 from ..workflow.recipes import RECIPES
 from . import options
 
+EXAMPLES = """Examples:
+
+neutral pipeline --config heston_index
+
+neutral pipeline CHAINS --config heston_index --out RESULTS --rates 0.02
+
+neutral pipeline SNAPSHOTS --config svcj_deribit --currency BTC --limit 5"""
+
 
 def pipeline(
     config: Annotated[
         str,
         typer.Option(
-            help="A TOML file of settings, or the name of a shipped one: heston_index or svcj_deribit."
+            metavar="FILE or NAME",
+            help="A TOML file of settings, or the name of a shipped one: heston_index or svcj_deribit. "
+            "`neutral configs` explains them.",
         ),
     ],
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Files of market data, or folders of such files. The default is the files that the settings "
-            "name, or else the shipped example.",
+            help="Files of market data, or folders, which are read with their subfolders. The default is the "
+            "files that the settings name, or else the shipped example.",
             exists=True,
         ),
     ] = None,
@@ -55,6 +65,14 @@ def pipeline(
     settlement: options.Settlement = None,
     fx: options.FxSettings = None,
     limit: options.FileLimit = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Leave out markets that have a record of the same data and settings, or fit all again.",
+        ),
+    ] = False,
+    page: options.Page = True,
     pictures: Annotated[
         int, typer.Option(min=0, help="The number of markets to draw on the page; the last ones are drawn.")
     ] = 4,
@@ -62,31 +80,38 @@ def pipeline(
     """Take markets through five stages with gates: preprocess, configure, optimise, validate and store.
 
     The files may hold market data of any kind. The results are a record of each market, a table of all
-    records, and a page.
-
-    The exit code is 0 if every market was fitted and fails no gate, 1 if some market fails a gate or was
-    refused, 2 if the command is wrong, and 130 if the run was interrupted.
+    records, and a page. Errors of volatility in them are decimal, and maturities are in years. A market that
+    is refused fails the first stage.
     """
+    from ..workflow.extras import require
     from ..workflow.progress import counted, doing
 
+    require(["tables", *(["page"] if page else [])])
     with doing("reading the settings", long=True):
         from ..workflow.pipeline.config import load_pipeline_config
 
         changes = options.reading_changes(locals())
         changes["data"] |= {"assets": underlying, "limit": limit}
         settings = load_pipeline_config(config).replaced(model=model, application=application, **changes)
-    options.start_jax()
-    with doing("loading the rest of the package"):
-        from ..workflow.pages.pipeline import write_page
-        from ..workflow.pipeline.run import pipeline_files, run_pipeline
+    advice = "the records of finished markets are stored, and the same command with --resume fits the others."
+    with options.interruptible(advice):
+        options.start_jax()
+        with doing("loading the rest of the package"):
+            from ..workflow.pipeline.run import pipeline_files, run_pipeline
 
-    files = counted(pipeline_files(inputs or [], settings), "files")
-    try:
-        result = run_pipeline(files, out, settings, lambda run: print(run, file=sys.stderr), pictures)
-    except KeyboardInterrupt:
-        print("neutral: interrupted; the records of finished markets are stored.", file=sys.stderr)
-        raise typer.Exit(130) from None
-    with doing("drawing the page", long=True):
-        page = write_page(result.runs, result.history, out / "report.html", pictures)
-    print(page)
-    raise typer.Exit(1 if any(run.outcome == "fail" for run in result.runs) else 0)
+        files = counted(pipeline_files(inputs or [], settings), "files")
+
+        def show(run: object) -> None:
+            print(run, file=sys.stderr)
+
+        result = run_pipeline(files, out, settings, show, pictures, resume=resume)
+        paths = [out / "records.parquet"]
+        if page:
+            with doing("drawing the page", long=True):
+                from ..workflow.pages.pipeline import write_page
+
+                paths.append(write_page(result.runs, result.history, out / "report.html", pictures))
+    options.print_files(paths)
+    options.check_readable([run.market for run in result.runs])
+    failed = any(run.outcome == "fail" for run in result.runs)
+    raise typer.Exit(options.PARTLY_USABLE if failed else options.USABLE)

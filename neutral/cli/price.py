@@ -7,6 +7,12 @@ import typer
 
 from . import options
 
+EXAMPLES = """Examples:
+
+neutral price RESULTS SNAPSHOT.json.gz --out prices.parquet
+
+neutral price model.json CHAINS --rates 0.04 --symbol SPX --out prices.csv"""
+
 
 def price(
     results: Annotated[
@@ -42,20 +48,24 @@ def price(
     Of a folder of results each market takes the latest converged fit of its underlying at or before its time.
     Quotes are read with the settings of these results, or of --config. Options that filters refuse are priced
     too, with the reason beside them.
-
-    The exit code is 0 if every market was priced, 1 if some market was not, and 2 if the command is wrong or
-    no market was priced.
     """
-    options.start_jax()
-    from ..workflow.price.markets import check_path, config_of, price_markets, summary, write_prices
-    from ..workflow.price.models import model_source
+    from ..workflow.extras import require
+    from ..workflow.progress import doing
 
-    check_path(out)
-    source = model_source(results)
-    markets = options.read_inputs(
-        quotes, config, underlying, limit, options.reading_changes(locals()), config_of(source)
-    )
-    priced = list(price_markets(markets, source))
-    count = write_prices(priced, out)
-    print(f"{summary(priced)}\n{count:,} rows with prices in {out}")
-    raise typer.Exit(1 if any(market.reason for market in priced) else 0)
+    require(["tables"])
+    changes = options.reading_changes(locals())
+    with options.interruptible("nothing is stored; the same command starts again."):
+        options.start_jax()
+        with doing("loading the rest of the package"):
+            from ..workflow.price.markets import check_path, config_of, price_markets, summary, write_prices
+            from ..workflow.price.models import model_source
+
+        check_path(out)
+        source = model_source(results)
+        markets = options.read_inputs(quotes, config, underlying, limit, changes, config_of(source))
+        priced = list(price_markets(markets, source))
+        write_prices(priced, out)
+    print(summary(priced))
+    options.print_files([out])
+    unpriced = any(market.reason for market in priced)
+    raise typer.Exit(options.PARTLY_USABLE if unpriced else options.USABLE)

@@ -7,6 +7,12 @@ import typer
 
 from . import options
 
+EXAMPLES = """Examples:
+
+neutral report RESULTS
+
+neutral report RESULTS --out page.html --report xlsx"""
+
 
 def report(
     folder: Annotated[
@@ -16,10 +22,20 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="The page to write. By default it is report.html in the folder.")
     ] = None,
+    report: options.Reports = None,
 ) -> None:
     """Write an HTML page about results, with tables, smiles, residuals and parameters over time."""
-    options.start_jax()
-    from ..workflow import open_store
-    from ..workflow.pages.calibrate import write_report
+    from ..workflow.extras import require
 
-    print(write_report(open_store(folder), out))
+    kinds = report or []
+    require(["tables", "page", *kinds])
+    from ..workflow import open_store
+    from ..workflow.calibrate.sinks import check_kinds, write_reports
+
+    check_kinds(kinds)
+    store = open_store(folder)
+    with options.interruptible("the results are unchanged, and the same command writes the page."):
+        options.start_jax()
+        from ..workflow.pages.calibrate import write_report
+
+        options.print_files([*write_reports(store, kinds), write_report(store, out)])

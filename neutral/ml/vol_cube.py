@@ -114,11 +114,13 @@ class VolCube:
     def split(self, date: str | np.datetime64 | datetime.date) -> tuple["VolCube", "VolCube"]:
         """The cube of all dates before `date`, for training, and that of all later dates, for testing.
 
+        A surface whose date is unknown (NaT) is in neither.
+
         Args:
             date: The first date of the second cube.
         """
-        late = self.dates >= np.datetime64(date)
-        return self[~late], self[late]
+        first = np.datetime64(date)
+        return self[self.dates < first], self[self.dates >= first]
 
     def batches(self, size: int, key: jax.Array | None = None) -> Iterator[Real]:
         """The values in batches of `size` dates, the last one smaller: JAX arrays (size, 5, T, M).

@@ -10,7 +10,7 @@ class ErrorMeasures(NamedTuple):
     """Measures of prices against those of a market, over the last axis; nan where there are too few prices.
 
     Attributes:
-        count: Number of finite pairs.
+        nobs: Number of finite pairs.
         rmse: Root mean square of model less market, in the unit of the prices.
         mae: Mean absolute value of model less market, in the unit of the prices.
         rsquared: 1 less the sum of squared errors over that of the deviations of the market prices from their
@@ -20,7 +20,7 @@ class ErrorMeasures(NamedTuple):
         rmse_over_mean: `rmse` over the mean market price.
     """
 
-    count: np.ndarray
+    nobs: np.ndarray
     rmse: np.ndarray
     mae: np.ndarray
     rsquared: np.ndarray
@@ -55,7 +55,7 @@ def error_measures(
     relative = 2.0 * np.abs(error) / np.where(size > 0.0, size, 1.0)
     rmse = np.sqrt(_over(square, count))
     return ErrorMeasures(
-        count=count,
+        nobs=count,
         rmse=rmse,
         mae=_over(np.sum(np.abs(error), axis=-1), count),
         rsquared=1.0 - _over(square, np.sum(deviation**2, axis=-1)),

@@ -19,6 +19,7 @@ from ..market import DividendSchedule, Filters, load_dividends, load_rates
 from ..market.fx.conventions import CHOICES as CONVENTIONS
 from ..market.loaders.column_map import ColumnMap, column_map
 from ..market.loaders.rates import Rates
+from ..shipped import configuration, configurations
 from ..times import DAYS_A_YEAR
 from .clock_section import ClockSection
 from .methods import another_kind
@@ -196,21 +197,38 @@ class Document(Section, Generic[R]):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_document(path: Path, kind: type[D]) -> D:
+def configuration_file(given: str | Path) -> Path:
+    """Return the path of a configuration.
+
+    Args:
+        given: A TOML file, or the name of a shipped configuration such as "deribit" or "deribit.toml", unless
+            there is a file of this name.
+    """
+    path = Path(given)
+    shipped = configuration(path.name.removesuffix(".toml"))
+    is_name = path.name == str(path) and not path.is_file()
+    return shipped if is_name and shipped.is_file() else path
+
+
+def read_document(given: str | Path, kind: type[D]) -> D:
     """Read a configuration file.
 
     Args:
-        path: A TOML file.
+        given: As for `configuration_file`.
         kind: The class of the configuration.
 
     Raises:
         ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
+    path = configuration_file(given)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ArgumentError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise ArgumentError(
+            f"{path}: cannot be read: {error.strerror or error}. Give a TOML file, or the name of a shipped "
+            f"configuration: {', '.join(configurations())}. `neutral configs` explains them."
+        ) from error
     except (ValueError, RecursionError) as error:  # includes tomllib.TOMLDecodeError and text not in UTF-8
         raise ArgumentError(f"{path}: is not a TOML file: {error}. Correct the file.") from error
     return validated(content, str(path), kind)

@@ -16,10 +16,11 @@ FIRST_INDEX = 55  # position of the first shipped snapshot in its archive, which
 
 
 class Demonstration(NamedTuple):
-    """The outcome of the run, and the path of the page about it."""
+    """The outcome of the run, and the paths of the page about it and of its tables."""
 
     summary: Summary
     page: Path
+    tables: list[Path]
 
 
 def demonstrate(out: Path, progress: Callable[[Progress], None] = lambda event: None) -> Demonstration:
@@ -31,5 +32,6 @@ def demonstrate(out: Path, progress: Callable[[Progress], None] = lambda event: 
     """
     config = load_config().replaced(data={"first_index": FIRST_INDEX})
     summary = run(sample_folder(), out, config, progress=progress)
+    store = open_store(out)
     with doing("drawing the page", long=True):
-        return Demonstration(summary, write_report(open_store(out)))
+        return Demonstration(summary, write_report(store), store.tables)

@@ -15,6 +15,12 @@ REFUSED = "refused"
 LOST = "error"
 """Status of a fit that an error prevented."""
 
+CONVERGED = "converged"
+"""Status of a fit that converged; equal to the name of the status of a calibration."""
+
+FAILED = "not_converged"
+"""Status of a fit of a workbook that did not converge, for a reason that only its message states."""
+
 BEYOND_ENGINE = "engine_refused"
 """Status of a fit that ends at a model that the engine cannot price."""
 

@@ -78,6 +78,11 @@ class Recipe:
         given = self.model_class.given
         return {name: f"{column}_se" for name, column in self.columns.items() if name not in given}
 
+    @property
+    def values(self) -> list[str]:
+        """The columns of the parameters, with those of the shift if there is one."""
+        return [*self.columns.values(), *(SHIFT if self.shifted else ())]
+
     def kind(self, parameter: str) -> str:
         """Return the kind of a parameter's columns: "real", or "reals" if the parameter has an axis."""
         return "reals" if self.model_class.field_ndim(parameter) else "real"

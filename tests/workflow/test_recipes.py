@@ -17,7 +17,8 @@ from neutral.typing import Frequencies, Real, Scalar
 from neutral.workflow import load_config, open_store, run
 from neutral.workflow.calibrate.parquet import schema_of
 from neutral.workflow.calibrate.rows import columns_of
-from neutral.workflow.calibrate.sinks import sheet_columns, write_reports
+from neutral.workflow.calibrate.sinks import write_reports
+from neutral.workflow.calibrate.workbook_columns import sheet_columns
 from neutral.workflow.pages.calibrate import write_report
 from neutral.workflow.recipes import (
     RECIPES,

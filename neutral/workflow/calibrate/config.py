@@ -178,16 +178,17 @@ def load_config(path: str | Path | None = None) -> Config:
     """Read a configuration of `neutral calibrate`.
 
     Args:
-        path: A TOML file; None reads the one shipped for Deribit files.
+        path: A TOML file, or the name of a shipped one: "deribit" or "markets". None reads "deribit".
 
     Raises:
         ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
-    return shipped_config("deribit") if path is None else read_document(Path(path), Config)
+    return shipped_config("deribit") if path is None else read_document(path, Config)
 
 
 @cache
 def shipped_config(kind: str) -> Config:
     """Return the shipped configuration for a kind of file: one for "deribit", and one for all other kinds."""
-    return read_document(configuration("deribit" if kind == "deribit" else "markets"), Config)
+    name = "deribit" if kind == "deribit" else "markets"
+    return read_document(configuration(name), Config)

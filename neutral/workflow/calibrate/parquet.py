@@ -113,3 +113,18 @@ def read_parquet(path: Path, stored: StoredFile) -> pa.Table:
             f"{path}: has {table.num_rows} rows, but {stored.rows} according to the manifest: {_REMEDY}"
         )
     return table
+
+
+def as_schema(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the columns of a schema; columns that it lacks are null.
+
+    Older stores have the times of snapshots as text, and imported tables lack the parameters of further
+    models.
+    """
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(table.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)

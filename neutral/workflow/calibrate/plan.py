@@ -8,7 +8,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-from ..inputs.archive import SnapshotFile, list_archive, market_files, only_deribit, underlyings_of
+from ..inputs.archive import (
+    SnapshotFile,
+    list_archive,
+    market_files,
+    nothing_readable,
+    only_deribit,
+    underlyings_of,
+)
 from ..inputs.markets import Market, Place, read_snapshot_markets
 from ..progress import doing
 from .config import Config, load_config, shipped_config
@@ -49,12 +56,14 @@ def make_plan(inputs: Inputs, config: Config | str | Path | None = None, **chang
         changes: Settings to change, as for `Config.replaced`.
 
     Raises:
-        DataError: A file does not exist, or there is no snapshot among the files.
+        DataError: A file does not exist, or no file can be read.
         ArgumentError: The configuration cannot be read, or a value is not accepted.
     """
     files = market_files([inputs] if isinstance(inputs, str | Path) else inputs)
     reading = _reading(config, changes)
     archive = list_archive(files, reading.column_map, reading.data.symbol)
+    if all(file.reason for file in archive):
+        raise nothing_readable([file.reason for file in archive])
     resolved = _configuration(archive, config).replaced(**changes).resolved(underlyings_of(archive))
     data = resolved.data
     snapshots = archive[: data.limit]

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ...durable import writing
 from ...errors import ArgumentError, DataError
 from ..inputs.archive import SnapshotFile
-from ..recipes import value_columns
+from ..recipes import RECIPES, value_columns
 from .config import Config
 from .rows import Parameters
 from .store import MANIFEST, Part, Store, create_store, locked, open_store
@@ -30,6 +30,8 @@ def resume_or_create(folder: Path, config: Config, archive: Sequence[SnapshotFil
     if not (folder / MANIFEST).exists():
         return create_store(folder, config)
     store = open_store(folder)
+    if store.is_imported:  # and has no configuration yet
+        store.save(config=config.content, config_hash=config.hash, tables={})
     if store.config_hash != config.hash:
         changes = "; ".join(_differences(store.config, config.content)) or "it is of another version"
         raise ArgumentError(f"{folder} holds results of another configuration: {changes}. {REMEDY}")
@@ -98,12 +100,18 @@ def last_converged(fits: pa.Table) -> State:
 
 
 def earlier_state(store: Store, underlying: str, first_block: int) -> State:
-    """Return the state at the end of the committed blocks before the first block of this run."""
-    state: State = {}
+    """Return the state after imported results and the committed blocks before the first block of a run."""
+    imported = store.imported("fits", underlying)
+    state = {} if imported is None else _whole(last_converged(imported))
     for block in store.parts(underlying):
         if block < first_block:
             state |= last_converged(store.read_part("fits", underlying, block))
     return state
+
+
+def _whole(state: State) -> State:
+    """Return the models of which every parameter is known; a workbook may lack some."""
+    return {model: values for model, values in state.items() if set(RECIPES[model].values) <= set(values)}
 
 
 def digest(state: Mapping[str, Parameters]) -> str:

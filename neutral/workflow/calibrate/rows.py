@@ -15,7 +15,7 @@ from ..outcome import LOST, REFUSED, price_errors
 from ..recipes import RECIPES, parameter_columns, price_columns
 
 FIT_COLUMNS: dict[str, str] = {
-    "snapshot_ts": "text",
+    "snapshot_ts": "time",
     "currency": "text",
     "model": "text",
     "status": "text",
@@ -46,7 +46,7 @@ FIT_COLUMNS: dict[str, str] = {
 """Columns of `fits.parquet` and their kinds; those of the models' parameters follow."""
 
 QUOTE_COLUMNS: dict[str, str] = {
-    "snapshot_ts": "text",
+    "snapshot_ts": "time",
     "currency": "text",
     "instrument_name": "text",
     "split": "text",
@@ -176,7 +176,7 @@ def fit_rows(
         config_hash: The hash of the configuration.
     """
     common = {
-        "snapshot_ts": file.timestamp,
+        "snapshot_ts": file.time,
         "currency": market.underlying,
         "random_seed": seed,
         "config_hash": config_hash,
@@ -194,7 +194,7 @@ def quote_rows(
 ) -> pd.DataFrame:
     """Make one row for each quote of the snapshot, with the prices of the models."""
     prices = {RECIPES[model].price_column: fit.prices for model, fit in fits.items()}
-    rows = frame.assign(snapshot_ts=file.timestamp, currency=currency, **prices)
+    rows = frame.assign(snapshot_ts=file.time, currency=currency, **prices)
     return rows.reindex(columns=list(columns_of("quotes", list(fits))))
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from ...market.quotes import UNKNOWN_DATE
 from ...shipped import CODE_VERSION
 from ...times import TIME
-from ..inputs.archive import blocks_of
+from ..inputs.archive import SnapshotFile, blocks_of
 from ..outcome import REFUSED
 from . import resume as resuming
 from .config import Config
@@ -135,7 +136,8 @@ def run_plan(
     with locked(folder):
         store = resuming.resume_or_create(folder, config, plan.archive)
         stored = {*store.underlyings, *config.underlyings}
-        store.list_underlyings([name for name in config.data.currencies if name in stored])
+        listed = [name for name in config.data.currencies if name in stored]
+        store.list_underlyings([*listed, *(name for name in store.underlyings if name not in listed)])
         began = time.perf_counter()
         store.log(event="start", time=_now(), version=CODE_VERSION, snapshots=len(plan.archive))
         work = _Run(store, plan, progress=progress, load=load, fit=fit or model_fitter())
@@ -143,7 +145,14 @@ def run_plan(
         store.consolidate()
         seconds = time.perf_counter() - began
         store.log(event="end", time=_now(), seconds=seconds, fitted=fitted)
-        return summarise(store.read("fits").to_pandas(), seconds, fitted, sorted(work.findings))
+        return summarise(
+            store.read("fits").to_pandas(),
+            seconds,
+            fitted,
+            sorted(work.findings),
+            units=store.units,
+            unreadable=sorted(work.unreadable),
+        )
 
 
 class _Run:
@@ -161,6 +170,7 @@ class _Run:
         self._stop = threading.Event()
         self._writing = threading.Lock()
         self.findings: list[tuple[str, str]] = []  # title of a market of this run, and what was found
+        self.unreadable: set[str] = set()  # the reason of each file of this run
 
     def all(self) -> int:
         """Run the chains, and return the number of pairs of snapshot and underlying that they fitted.
@@ -192,14 +202,15 @@ class _Run:
 
     def _chain(self, underlying: str) -> int:
         """Fit the blocks of one underlying in order, and return the number of snapshots fitted."""
-        numbers = list(self._blocks)
-        state = resuming.earlier_state(self._store, underlying, numbers[0])
-        total = sum(map(len, self._blocks.values()))
+        blocks = self._to_do(underlying)
+        numbers = list(blocks)
+        state = resuming.earlier_state(self._store, underlying, numbers[0]) if numbers else {}
+        total = sum(map(len, blocks.values()))
         done = 0
         fitted = 0
         for number, following in zip(numbers, [*numbers[1:], None], strict=True):
-            size = len(self._blocks[number])
-            fits, seconds = self._block(underlying, number, following, state)
+            size = len(blocks[number])
+            fits, seconds = self._block(underlying, number, blocks[number], following, state)
             state = state | resuming.last_converged(fits)
             done += size
             fitted += size if seconds else 0
@@ -216,15 +227,33 @@ class _Run:
             )
         return fitted
 
+    def _to_do(self, underlying: str) -> dict[int, list[SnapshotFile]]:
+        """Return the blocks of an underlying, without snapshots up to the last one that was imported."""
+        latest = self._store.latest_imported(underlying)
+        if latest is None:
+            return self._blocks
+        late = {
+            number: [file for file in files if file.time > latest or file.time == UNKNOWN_DATE]
+            for number, files in self._blocks.items()
+        }
+        return {number: files for number, files in late.items() if files}
+
     def _block(
-        self, underlying: str, number: int, following: int | None, state: State
+        self,
+        underlying: str,
+        number: int,
+        files: Sequence[SnapshotFile],
+        following: int | None,
+        state: State,
     ) -> tuple[pa.Table, float]:
         """Return the fits of one block and the seconds spent on it, 0 if the block was committed before."""
         began = time.perf_counter()
-        if resuming.is_done(self._store, underlying, number, self._blocks[number], state):
+        if resuming.is_done(self._store, underlying, number, files, state):
             return self._store.read_part("fits", underlying, number), 0.0
         self._check_stop()
-        snapshots = self._reader.snapshots(number, following)
+        wanted = {file.position for file in files}
+        read = self._reader.snapshots(number, following)
+        snapshots = [snapshot for snapshot in read if snapshot.file.position in wanted]
         fits = self._commit_fits(underlying, number, snapshots, state)
         return fits, time.perf_counter() - began
 
@@ -248,6 +277,8 @@ class _Run:
                 numbers = {name: x if isfinite(x) else None for name, x in market.check.numbers.items()}
                 self._store.log(event="check", market=market.title, **numbers, findings=market.findings)
             self.findings += [(market.title, finding) for finding in market.findings]
+            if not market.readable:
+                self.unreadable.add(market.reason)
 
     def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
         """Return the fits of each snapshot; a snapshot whose quotes cannot be used has none."""

@@ -1,10 +1,10 @@
 """Stores a run: parts in Parquet, which a manifest commits one by one, and the tables made of them."""
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,18 +14,14 @@ from ... import durable
 from ...errors import DataError
 from ...shipped import CODE_VERSION
 from ..inputs.archive import Entry, SnapshotFile
-from ..recipes import RECIPES
+from ..recipes import in_order
 from .config import Config
-from .parquet import KINDS, StoredFile, read_parquet, schema_of, write_parquet
+from .manifest import FORMAT, MANIFEST, new_manifest, read_manifest
+from .parquet import KINDS, StoredFile, as_schema, read_parquet, schema_of, write_parquet
 
-FORMAT = 4
-READABLE = (3, 4)  # manifests of format 3 have no digest
-MANIFEST = "manifest.json"
 PARTS = "parts"
 LOG = "run_log.jsonl"
 LOCK = ".lock"
-_KEY = re.compile(r".*-\d{5,9}", re.DOTALL)
-_REMEDY = "Restore the file from a copy, or use another --out, or --no-resume, which moves the folder aside."
 
 
 @dataclass(frozen=True)
@@ -59,14 +55,36 @@ class Store:
         return self._manifest["config_hash"]
 
     @property
+    def is_imported(self) -> bool:
+        """Whether all results are imported, so that there is no configuration of theirs."""
+        return "imported" in self._manifest and not self.config_hash
+
+    @property
     def models(self) -> list[str]:
-        """The names of the models of the configuration."""
-        return self.config["models"]
+        """The names of the models of the configuration, and of those of an imported workbook."""
+        return in_order([*self.config["models"], *self._manifest.get("imported_models", [])])
 
     @property
     def underlyings(self) -> list[str]:
         """The underlyings in the order of the tables."""
         return self._manifest["currencies"]
+
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of the prices of each underlying, coin or cash; absent if no quote states it."""
+        units = {}
+        for underlying in self.underlyings:
+            for table in self._tables_of("quotes", underlying):
+                stated = table["settlement"].drop_null()
+                if len(stated):
+                    units[underlying] = stated[0].as_py()
+                    break
+        return units
+
+    @property
+    def tables(self) -> list[Path]:
+        """The paths of the tables of all results."""
+        return [self.folder / f"{kind}.parquet" for kind in KINDS]
 
     def part(self, underlying: str, block: int) -> Part | None:
         """Return a committed block, or None if it is not committed."""
@@ -101,7 +119,8 @@ class Store:
         part = self.part(underlying, block)
         if part is None:
             raise DataError(f"{self.folder}: the store has no block {block} of {underlying}.")
-        return read_parquet(self._path(kind, underlying, block), part.files[kind])
+        table = read_parquet(self._path(kind, underlying, block), part.files[kind])
+        return as_schema(table, self._schema(kind))
 
     def commit(self, underlying: str, block: int, part: Part, fits: pa.Table, quotes: pa.Table) -> None:
         """Add or replace a block; it is committed when the manifest names it.
@@ -152,15 +171,36 @@ class Store:
         """
         stored = self._manifest["tables"].get(kind)
         if stored:
-            return read_parquet(self.folder / f"{kind}.parquet", StoredFile(**stored))
+            table = read_parquet(self.folder / f"{kind}.parquet", StoredFile(**stored))
+            return as_schema(table, self._schema(kind))
         parts = list(self.batches(kind))
         return pa.concat_tables(parts) if parts else self._schema(kind).empty_table()
 
     def batches(self, kind: str) -> Iterator[pa.Table]:
         """Read and verify all rows of a kind, a part at a time and in the order of the table."""
         for underlying in self.underlyings:
-            for block in self.parts(underlying):
-                yield self.read_part(kind, underlying, block)
+            yield from self._tables_of(kind, underlying)
+
+    def _tables_of(self, kind: str, underlying: str) -> Iterator[pa.Table]:
+        """Read and verify the rows of an underlying, a part at a time."""
+        table = self.imported(kind, underlying)
+        if table is not None:
+            yield table
+        for block in self.parts(underlying):
+            yield self.read_part(kind, underlying, block)
+
+    def imported(self, kind: str, underlying: str) -> pa.Table | None:
+        """Read and verify the rows of an underlying that were imported; None if there are none."""
+        stored = self._manifest.get("imported", {}).get(underlying)
+        if stored is None:
+            return None
+        table = read_parquet(self._imported_path(kind, underlying), StoredFile(**stored[kind]))
+        return as_schema(table, self._schema(kind))
+
+    def latest_imported(self, underlying: str) -> datetime | None:
+        """Return the time of the last imported snapshot of an underlying; None if there is none."""
+        fits = self.imported("fits", underlying)
+        return None if fits is None else max(fits["snapshot_ts"].to_pylist())
 
     def log(self, **event: object) -> None:
         """Add a line to the run log, which holds times and counts that are not in the tables."""
@@ -177,6 +217,9 @@ class Store:
         """Return the columns of a kind of table, which depend on the models of the run."""
         return schema_of(kind, self.models)
 
+    def _imported_path(self, kind: str, underlying: str) -> Path:
+        return self.folder / PARTS / f"{kind}-{durable.file_name(underlying)}-imported.parquet"
+
     def _path(self, kind: str, underlying: str, block: int) -> Path:
         return self.folder / PARTS / f"{kind}-{durable.file_name(_key(underlying, block))}.parquet"
 
@@ -187,84 +230,42 @@ def open_store(folder: str | Path) -> Store:
     Raises:
         DataError: The folder has no store, or its manifest is damaged or of another format.
     """
-    path = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(
-            f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read: {error}. {_REMEDY}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") not in READABLE:
-        raise DataError(
-            f"{path}: is not a manifest of format {FORMAT}, which this version of neutral writes; use "
-            "another --out, or --no-resume, which moves the folder aside."
-        )
-    durable.check_seal(path, manifest, required=manifest["format"] == FORMAT)
-    wrong = [name for name, is_whole in _ENTRIES.items() if not is_whole(manifest.get(name))]
-    if wrong:
-        raise DataError(f"{path}: is damaged: {', '.join(wrong)} cannot be read. {_REMEDY}")
-    return Store(Path(folder), manifest)
+    return Store(Path(folder), read_manifest(Path(folder)))
 
 
-def _is_config(x: object) -> bool:
-    return isinstance(x, dict) and _are_texts(x.get("models")) and set(x["models"]) <= set(RECIPES)
+def create_imported(
+    folder: Path,
+    models: Sequence[str],
+    fits: Mapping[str, pa.Table],
+    quotes: Mapping[str, pa.Table],
+) -> Store:
+    """Create a store of results that were not calibrated here, which has no configuration yet.
 
-
-def _are_texts(x: object) -> bool:
-    return isinstance(x, list) and all(isinstance(name, str) for name in x)
-
-
-def _are_files(x: object) -> bool:
-    """Whether an entry lists files of some kinds."""
-    return isinstance(x, dict) and all(kind in KINDS and _is_file(file) for kind, file in x.items())
-
-
-def _is_file(x: object) -> bool:
-    if not isinstance(x, dict) or set(x) != set(StoredFile._fields):
-        return False
-    return isinstance(x["sha256"], str) and isinstance(x["rows"], int)
-
-
-def _are_parts(x: object) -> bool:
-    return isinstance(x, dict) and all(_KEY.fullmatch(key) and _is_part(part) for key, part in x.items())
-
-
-def _is_part(x: object) -> bool:
-    if not isinstance(x, dict) or set(x) != {"inputs", "warm_start", *KINDS}:
-        return False
-    files = {kind: x[kind] for kind in KINDS}
-    return isinstance(x["warm_start"], str) and _are_inputs(x["inputs"]) and _are_files(files)
-
-
-def _are_inputs(x: object) -> bool:
-    return isinstance(x, list) and all(isinstance(entry, list) and len(entry) == 3 for entry in x)
-
-
-_ENTRIES: Mapping[str, Callable[[object], bool]] = {
-    "config": _is_config,
-    "config_hash": lambda x: isinstance(x, str),
-    "currencies": _are_texts,
-    "parts": _are_parts,
-    "tables": _are_files,
-}
-"""The entries of a manifest, and whether each is whole."""
+    Args:
+        folder: The folder.
+        models: The names of the models.
+        fits: The table of the fits of each underlying, in order of time.
+        quotes: The table of the quotes of each underlying.
+    """
+    with durable.writing(folder):
+        (folder / PARTS).mkdir(parents=True, exist_ok=True)
+    store = Store(folder, new_manifest({"models": list(models)}, "") | {"imported_models": list(models)})
+    written = {}
+    for name in fits:
+        tables = {"fits": fits[name], "quotes": quotes[name]}
+        written[name] = {
+            kind: write_parquet(store._imported_path(kind, name), table.schema, [table])._asdict()
+            for kind, table in tables.items()
+        }
+    store.save(imported=written, currencies=list(fits))
+    return store
 
 
 def create_store(folder: Path, config: Config) -> Store:
     """Create a store in a folder, and the folder if it is missing."""
     with durable.writing(folder):
         (folder / PARTS).mkdir(parents=True, exist_ok=True)
-    content = {
-        "format": FORMAT,
-        "config": config.content,
-        "config_hash": config.hash,
-        "currencies": [],
-        "parts": {},
-        "tables": {},
-    }
-    store = Store(folder, content)
+    store = Store(folder, new_manifest(config.content, config.hash))
     store.save()
     return store
 

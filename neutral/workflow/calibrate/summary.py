@@ -1,7 +1,7 @@
 """Summarises a run: counts and errors by underlying and model, and whether every fit converged."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import pandas as pd
 from ..inputs.markets import noted
 from ..outcome import LOST, REFUSED
 from ..recipes import in_order
+
+SHOWN = 10  # number of reasons of refusals that are printed
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Line:
     rmse: float  # root mean square error
     inside: float  # share of quotes with an error of at most half the spread
     steps: float  # median over converged fits
+    unit: str = ""  # of the errors: coin or cash
 
     @property
     def failed(self) -> int:
@@ -45,25 +48,35 @@ class Summary:
     seconds: float  # wall time of the run
     reasons: dict[str, int]  # number of fits by the reason why they failed
     findings: tuple[tuple[str, str], ...] = ()  # title of a market that was read in this run, and what
+    refusals: dict[str, int] = field(default_factory=dict)  # snapshots and underlyings, by reason
+    unreadable: tuple[str, ...] = ()  # why files of this run could not be read
 
     @property
     def complete(self) -> bool:
         """Whether every attempted fit converged."""
         return all(line.failed == 0 for line in self.lines)
 
+    @property
+    def usable(self) -> bool:
+        """Whether every file of this run could be read, every attempted fit converged, and there is a fit."""
+        return self.complete and not self.unreadable and any(line.converged for line in self.lines)
+
     def __str__(self) -> str:
-        """Write a table, then the reasons of failed fits, findings about what was read, and the time."""
+        """Write a table, the reasons of refusals and failures, findings about what was read, and the time."""
         width = max([7, *(len(line.model) for line in self.lines)])
         header = (
-            f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}"
-            f"   {'MAE test':>9} {'median':>9} {'RMSE test':>9} {'inside':>7} {'steps':>5}"
+            f"{'':4} {'model':{width}} {'snapshots':>9} {'converged':>9} {'refused':>7} {'failed':>6}   "
+            f"{'unit':4} {'MAE test':>9} {'median':>9} {'RMSE test':>9} {'inside':>7} {'steps':>5}"
         )
         rows = [
             f"{line.underlying:4} {line.model:{width}} {line.snapshots:9} {line.converged:9} {line.refused:7}"
-            f" {line.failed:6}   {_numbers(line)}"
+            f" {line.failed:6}   {line.unit or '-':4} {_numbers(line)}"
             for line in self.lines
         ]
         reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
+        reasons += [f"{count} x refused: {text}" for text, count in list(self.refusals.items())[:SHOWN]]
+        if len(self.refusals) > SHOWN:
+            reasons.append(f"{len(self.refusals) - SHOWN} more reasons of refusals are in fits.parquet")
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
         work = f"{self.fitted} pairs of snapshot and currency fitted in {self.seconds:.1f} s{rate}"
         last = f"{self.snapshots} snapshots; {work}"
@@ -71,7 +84,12 @@ class Summary:
 
 
 def summarise(
-    fits: pd.DataFrame, seconds: float = 0.0, fitted: int = 0, findings: Sequence[tuple[str, str]] = ()
+    fits: pd.DataFrame,
+    seconds: float = 0.0,
+    fitted: int = 0,
+    findings: Sequence[tuple[str, str]] = (),
+    units: Mapping[str, str] | None = None,
+    unreadable: Sequence[str] = (),
 ) -> Summary:
     """Summarise a table of fits.
 
@@ -80,17 +98,26 @@ def summarise(
         seconds: Wall time of the run.
         fitted: Number of pairs of snapshot and underlying that were fitted in this time.
         findings: Findings about the markets that were read, each after the market's title.
+        units: The unit of the errors of each underlying.
+        unreadable: Why some files could not be read.
     """
     table: Any = fits  # type checkers cannot follow the types of pandas
     failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
     reasons = (failed["model"] + " " + failed["status"] + ": " + failed["message"]).value_counts()
+    refused = table[table["status"] == REFUSED].drop_duplicates(["snapshot_ts", "currency"])
+    named = units or {}
     return Summary(
-        lines=tuple(_line(underlying, model, rows) for underlying, model, rows in by_model(fits)),
+        lines=tuple(
+            _line(underlying, model, rows, named.get(underlying, ""))
+            for underlying, model, rows in by_model(fits)
+        ),
         snapshots=int(table["snapshot_ts"].nunique()),
         fitted=fitted,
         seconds=seconds,
         reasons={str(reason): int(count) for reason, count in reasons.items()},
         findings=tuple(findings),
+        refusals={str(reason): int(count) for reason, count in refused["message"].value_counts().items()},
+        unreadable=tuple(unreadable),
     )
 
 
@@ -105,7 +132,7 @@ def by_model(fits: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     ]
 
 
-def _line(underlying: str, model: str, rows: pd.DataFrame) -> Line:
+def _line(underlying: str, model: str, rows: pd.DataFrame, unit: str) -> Line:
     table: Any = rows
     converged = table[table["converged"].astype(bool)]
     refused = int((table["status"] == REFUSED).sum())
@@ -123,9 +150,10 @@ def _line(underlying: str, model: str, rows: pd.DataFrame) -> Line:
         lost=lost,
         mae=_pooled(mae, count),
         median_mae=float(np.nanmedian(mae)) if np.isfinite(mae).any() else np.nan,
-        rmse=float(np.sqrt(_pooled(rmse**2, count))),
+        rmse=_pooled_root(rmse, count),
         inside=_pooled(converged["inside_test"].to_numpy(float), count),
         steps=float(converged["steps"].median()) if len(converged) else np.nan,
+        unit=unit,
     )
 
 
@@ -135,6 +163,12 @@ def _pooled(values: np.ndarray, count: np.ndarray) -> float:
     if not usable.any():
         return np.nan
     return float(np.sum(values[usable] * count[usable]) / np.sum(count[usable]))
+
+
+def _pooled_root(values: np.ndarray, count: np.ndarray) -> float:
+    """Return the root of the mean of squares weighted by counts; inf where a square overflows."""
+    with np.errstate(over="ignore"):
+        return float(np.sqrt(_pooled(values**2, count)))
 
 
 def _numbers(line: Line) -> str:

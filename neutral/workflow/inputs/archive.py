@@ -1,7 +1,7 @@
 """Lists an archive: input files, the snapshots in them with their positions, and blocks of snapshots."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -19,6 +19,9 @@ from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
 
 MIDNIGHT = "T00:00:00"
+RESULTS = ("manifest.json", "report.html", "surfaces.parquet", "records.parquet")
+"""A folder that has one of these files holds results."""
+SHOWN_REASONS = 5
 UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
 Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file
 
@@ -40,6 +43,7 @@ class SnapshotFile:
     date: datetime | None = None  # UTC; None if the file name states the time
     underlyings: tuple[str, ...] | None = None  # None if the file has not been opened
     digest: str | None = None  # SHA-256 of the bytes that were read; None if the file has not been opened
+    reason: str = ""  # why the file cannot be used, if it has been opened
     earlier: "tuple[SnapshotFile, ...]" = ()  # the snapshots just before, if unchanged quotes are refused
 
     @property
@@ -77,7 +81,10 @@ class SnapshotFile:
 
 
 def market_files(inputs: Iterable[str | Path]) -> list[Path]:
-    """List files, and the files of folders that have an ending of `SUFFIXES`, by name.
+    """List files, and the files of folders and their subfolders that have an ending of `SUFFIXES`, by name.
+
+    Files and folders whose names begin with a dot are left out, and so are subfolders in which a command has
+    written results.
 
     Raises:
         DataError: A file does not exist, or a folder has no such file.
@@ -190,21 +197,39 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder.")
-    tables = [file for file in path.iterdir() if file.name.endswith(SUFFIXES)]
-    files = sorted(file for file in tables if not file.name.startswith("._"))
+    files = list(_tables_in(path))
     if not files:
         raise DataError(
             f"{path}: there is no snapshot in it; expected files named "
-            f"{', '.join('*' + ending for ending in SUFFIXES)}."
+            f"{', '.join('*' + ending for ending in SUFFIXES)}, in the folder or its subfolders."
         )
     return files
+
+
+def _tables_in(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of its subfolders with an ending of `SUFFIXES`, sorted by name."""
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):  # "._x" is the companion of a file on macOS
+            continue
+        if path.is_dir():
+            if not path.is_symlink() and not any((path / name).exists() for name in RESULTS):
+                yield from _tables_in(path)
+        elif path.name.endswith(SUFFIXES):
+            yield path
+
+
+def nothing_readable(reasons: Sequence[str]) -> DataError:
+    """Return the error for inputs of which no file can be read; each reason names its file."""
+    shown = list(dict.fromkeys(reasons))
+    more = f" And {len(shown) - SHOWN_REASONS} more files." if len(shown) > SHOWN_REASONS else ""
+    return DataError(f"no input file can be read: {' '.join(shown[:SHOWN_REASONS])}{more}")
 
 
 def _dates(path: Path, columns: ColumnMap, symbol: str | None) -> list[SnapshotFile]:
     """List the dates of a file as snapshots; a file that cannot be read has one unknown date."""
     opened = open_file(path, columns, symbol)
     if opened.source is None:
-        return [SnapshotFile(path, 0, UNKNOWN_DATE, digest=opened.sha256)]
+        return [SnapshotFile(path, 0, UNKNOWN_DATE, digest=opened.sha256, reason=opened.reason)]
     by_date: dict[datetime, list[str]] = {}
     for underlying, date in opened.source.snapshots:
         by_date.setdefault(date or UNKNOWN_DATE, []).append(underlying)

@@ -50,6 +50,7 @@ class Market:
     sha256: str = ""  # of the uncompressed bytes of the file; "" if the quotes cannot be used
     file_sha256: str = ""  # of the bytes of the file as on the disk
     reason: str = ""  # why the quotes cannot be used; "" if they can
+    readable: bool = True  # whether the file could be read, so that a reason is about this market alone
     check: ReadingCheck | None = None  # numbers that show whether the quotes were read as they were meant
     unused: tuple[str, ...] = ()  # options of `[data]` that have no effect on this kind of file
 
@@ -228,7 +229,9 @@ def noted(findings: Sequence[tuple[str, str]]) -> list[str]:
 
 def _refused(path: Path, underlying: str, opened: OpenedFile) -> Market:
     """Make the market of a file that cannot be read."""
-    return Market(path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason)
+    return Market(
+        path.name, underlying, NO_TIME, file_sha256=opened.sha256, reason=opened.reason, readable=False
+    )
 
 
 def _options(source: Source, config: Document) -> tuple[dict[str, Any], tuple[str, ...]]:

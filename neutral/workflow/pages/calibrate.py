@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ... import durable
+from ...times import TIME
 from ..calibrate.store import Store
 from ..calibrate.summary import by_model, summarise
 from ..outcome import REFUSED
@@ -49,6 +50,10 @@ def page(fits: pd.DataFrame, quotes: pd.DataFrame, config_hash: str) -> str:
         quotes: The table in `quotes.parquet`.
         config_hash: The hash of the configuration, which the page states.
     """
+    fits, quotes = (
+        table.assign(snapshot_ts=pd.to_datetime(table["snapshot_ts"], utc=True).dt.strftime(TIME))
+        for table in (fits, quotes)
+    )
     times = fits["snapshot_ts"]
     span = f"{times.min()} to {times.max()}" if len(fits) else "none"
     versions = ", ".join(sorted(set(fits["code_version"])))

@@ -30,7 +30,7 @@ NOTHING: html.Cell = (np.nan, "")  # a cell without a value
 
 
 def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4) -> Path:
-    """Write `index.html` into a folder.
+    """Write `report.html` into a folder.
 
     Args:
         results: Markets with their surfaces, or with the reason why they have none.
@@ -60,7 +60,7 @@ def write_page(results: Sequence[MarketSurface], folder: Path, pictures: int = 4
     ]
     for result in drawable[:pictures]:
         body += _pictures(result)
-    path = folder / "index.html"
+    path = folder / "report.html"
     durable.write_text(path, html.page("Volatility surfaces", body))
     return path
 

@@ -17,7 +17,6 @@ from ...calibration.recipe import entries_of
 from ...diagnostics.gates import Limit, load_limits
 from ...errors import ArgumentError
 from ...models import AbstractFourierModel
-from ...shipped import configuration
 from ..config import DataRules, Document, LossRules, ModelName, ascending, read_document
 from ..methods import Engine, LewisEngine, MarquardtSolver, Solver, without_defaults
 from ..recipes import PIPELINE_MODEL, RECIPES, model_of, settings_of
@@ -218,7 +217,4 @@ def load_pipeline_config(path: str | Path) -> PipelineConfig:
         ArgumentError: The file does not exist, is not TOML, or has an unknown key or a value that is not
             accepted.
     """
-    shipped = configuration(Path(path).stem)
-    if Path(path).exists() or not shipped.is_file():
-        return read_document(Path(path), PipelineConfig)
-    return read_document(shipped, PipelineConfig)
+    return read_document(path, PipelineConfig)

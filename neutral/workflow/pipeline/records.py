@@ -15,6 +15,7 @@ from ...errors import DataError
 from ...times import TIME
 from ..csv_files import write_csv
 from ..outcome import REFUSED
+from ..table_files import write_tables
 
 FOLDER = "records"
 ALWAYS = ("asset", "timestamp", "file", "config_hash", "code_version", "model", "status", "converged")
@@ -76,6 +77,18 @@ class Records:
         ]
         return max(earlier, key=lambda record: record["timestamp"], default=None)
 
+    def has(self, file: str, underlying: str, timestamp: str, sha256: str, config_hash: str) -> bool:
+        """Whether there is a record of a fit with this configuration to this data."""
+        wanted = {
+            "file": file,
+            "asset": underlying,
+            "timestamp": timestamp,
+            "sha256": sha256,
+            "config_hash": config_hash,
+        }
+        fits = (record for record in self.all.values() if record.get("parameters"))
+        return any(all(record.get(key) == x for key, x in wanted.items()) for record in fits)
+
     def history(self) -> list[Mapping[str, Any]]:
         """Return all records with a fit, in order of time."""
         fits = [record for record in self.all.values() if record.get("parameters")]
@@ -113,10 +126,10 @@ class Records:
         }
 
     def write_table(self) -> Path:
-        """Write `records.csv`, with a row for each record and columns of parameters and standard errors.
+        """Write the table `records`, with a row for each record and columns of parameters and their errors.
 
         Returns:
-            The path of the file.
+            The path of the Parquet file; a CSV file is beside it.
 
         Raises:
             WriteError: The file cannot be written.
@@ -124,8 +137,8 @@ class Records:
         frame = pd.DataFrame([_row(record) for record in self.all.values()])
         if len(frame):
             frame = frame.sort_values(["asset", "timestamp", "model"], kind="stable")
-        path = self.folder.parent / "records.csv"
-        write_csv(path, frame)
+            frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True, format="ISO8601")
+        (path,) = write_tables(self.folder.parent, {"records": frame})
         return path
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ...shipped import sample_folder
+from ...times import time_text
 from ..inputs.archive import market_files
 from ..inputs.markets import Market, read_markets
 from ..progress import doing
@@ -52,16 +53,18 @@ def run_pipeline(
     config: PipelineConfig,
     progress: Callable[[MarketRun], None] = lambda run: None,
     keep: int = 4,
+    resume: bool = False,
 ) -> PipelineResult:
     """Take the markets in files through the pipeline, one after another.
 
     Args:
         files: Files of market data of any kind, as `pipeline_files` lists them.
-        out: Folder of the results: `records/` and `records.csv`. Records of earlier days in it are the
-            history.
+        out: Folder of the results: `records/`, `records.parquet` and `records.csv`. Records of earlier
+            days in it are the history.
         config: The configuration, as `load_pipeline_config` returns it.
         progress: Called with every finished market.
         keep: The number of markets, the last ones, whose surface and diagnosis stay in memory.
+        resume: Whether to leave out markets whose fit with this configuration to this data has a record.
 
     Returns:
         A run for each market, and the history. A market that cannot be used raises no error.
@@ -75,13 +78,28 @@ def run_pipeline(
     markets = read_markets(
         files, lambda kind: config, config.data.assets, config.column_map, config.data.symbol
     )
-    for market, seconds in _timed(markets):
-        runs.append(run_market(market, config, records, seconds))
-        progress(runs[-1])
-        if len(runs) > keep:
-            runs[-1 - keep] = runs[-1 - keep].without_numbers()
-    records.write_table()
+    try:
+        for market, seconds in _timed(markets):
+            if resume and _is_done(market, config, records):
+                continue
+            runs.append(run_market(market, config, records, seconds))
+            progress(runs[-1])
+            if len(runs) > keep:
+                runs[-1 - keep] = runs[-1 - keep].without_numbers()
+    finally:
+        records.write_table()
     return PipelineResult(runs, records.history())
+
+
+def _is_done(market: Market, config: PipelineConfig, records: Records) -> bool:
+    """Whether a market has a record of its fit with a configuration."""
+    return bool(market.sha256) and records.has(
+        file=market.file,
+        underlying=market.underlying,
+        timestamp=time_text(market.timestamp),
+        sha256=market.sha256,
+        config_hash=config.hash,
+    )
 
 
 def run_market(market: Market, config: PipelineConfig, records: Records, seconds: float = 0.0) -> MarketRun:

@@ -1,7 +1,7 @@
 """Builds a cube of volatilities: evaluates the surfaces of markets on one grid, and lists all markets."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +9,13 @@ import jax
 import numpy as np
 import pandas as pd
 
-from ... import durable
 from ...errors import ArgumentError
 from ...ml import CubeGrid, Sample, VolCube, carry_rates, sample_cube, summarise_cube, synthetic_history
 from ...surfaces import TimeChangedSurface
-from ..csv_files import write_csv
+from ..calibrate.rows import QUOTE_COLUMNS
 from ..inputs.markets import Market, noted
+from .cube_files import beside, identity, split_cube
+from .earlier import EarlierRows
 from .fit import MarketSurface, fit_markets
 
 SYNTHETIC = "SYN"
@@ -23,12 +24,46 @@ SHOWN_REASONS = 5  # number of reasons in the summary
 UNDATED = np.datetime64("NaT", "s")
 
 
+class Entry(NamedTuple):
+    """A market with its part of a cube."""
+
+    row: dict[str, Any]
+    cube: VolCube | None  # of one date; None if the market has no surface
+    market: Market
+    failed: bool = False  # whether a fit was attempted and did not converge
+
+
 class CubeBuild(NamedTuple):
     """A cube, and the rows of all markets."""
 
     cube: VolCube
     rows: pd.DataFrame  # `position` is the index in the cube, <NA> if the market has no surface
     complete: bool = True  # whether every attempted fit converged
+    chains: pd.DataFrame | None = None  # the quotes that the surfaces were fitted to, if they were asked for
+    unreadable: int = 0  # number of files that could not be read
+
+    @property
+    def usable(self) -> bool:
+        """Whether every file could be read, every attempted fit converged, and there is a surface."""
+        return self.complete and not self.unreadable and len(self.cube) > 0
+
+
+class EarlierCube(EarlierRows):
+    """The parts of a cube that an earlier run with the same settings and grid has stored."""
+
+    def __init__(self, path: Path, labels: Mapping[str, str] | None):
+        """Read the rows beside a cube, and the cube; see `EarlierRows`."""
+        same = None if labels is None or not path.is_file() else {**labels, **identity(path)}
+        super().__init__(beside(path, "rows.parquet"), same)
+        self._cube = VolCube.load(path) if len(self) else None
+
+    def entry(self, market: Market) -> Entry | None:
+        """Return the stored part of a market; None if there is none."""
+        row = self.row(market)
+        if row is None or self._cube is None or pd.isna(row["position"]):
+            return None
+        position = int(row.pop("position"))
+        return Entry(row, self._cube[position], market) if position < len(self._cube) else None
 
 
 def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **options: Any) -> CubeBuild:
@@ -43,19 +78,85 @@ def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **option
         The cube, sorted by underlying and time, and a row for each market in the same order. The row of a
         market without a surface says why it has none.
     """
-    grid = grid or CubeGrid()
-    rows = []
-    samples = []
-    complete = True
-    for result in fit_markets(markets, **options):
-        rows.append(result.row)
-        samples.append(_sample(result, grid))
-        complete = complete and not result.failed
-    order = sorted(range(len(rows)), key=lambda i: _place(rows[i]))
-    ordered = [samples[i] for i in order]
-    frame = pd.DataFrame([rows[i] for i in order])
-    frame.insert(0, "position", _positions([sample is not None for sample in ordered]))
-    return CubeBuild(sample_cube([sample for sample in ordered if sample is not None], grid), frame, complete)
+    chosen = grid or CubeGrid()
+    return join_entries(list(cube_entries(markets, chosen, **options)), chosen)
+
+
+def cube_entries(
+    markets: Iterable[Market], grid: CubeGrid, earlier: EarlierCube | None = None, **options: Any
+) -> Iterator[Entry]:
+    """Fit surfaces to markets, and evaluate each on a grid.
+
+    Args:
+        markets: As `read_markets` yields them.
+        grid: The grid.
+        earlier: Parts that an earlier run has stored, which are not fitted again.
+        options: As for `fit_markets`.
+
+    Returns:
+        An entry for each market, in any order.
+    """
+    stored: list[Entry] = []
+
+    def others() -> Iterator[Market]:
+        for market in markets:
+            entry = earlier.entry(market) if earlier else None
+            if entry is None:
+                yield market
+            else:
+                stored.append(entry)
+
+    for result in fit_markets(others(), **options):
+        while stored:
+            yield stored.pop()
+        sample = _sample(result, grid)
+        part = None if sample is None else sample_cube([sample], grid)
+        yield Entry(result.row, part, result.market, result.failed)
+    yield from stored
+
+
+def join_entries(entries: Sequence[Entry], grid: CubeGrid, chains: bool = False) -> CubeBuild:
+    """Make a cube of entries, sorted by underlying and time.
+
+    Args:
+        entries: As `cube_entries` yields them.
+        grid: The grid on which they were evaluated.
+        chains: Whether the quotes are collected as well.
+    """
+    ordered = sorted(entries, key=lambda entry: _place(entry.row))
+    frame = pd.DataFrame([entry.row for entry in ordered])
+    frame.insert(0, "position", _positions([entry.cube is not None for entry in ordered]))
+    return CubeBuild(
+        cube=_joined([entry.cube for entry in ordered if entry.cube is not None], grid),
+        rows=frame,
+        complete=not any(entry.failed for entry in ordered),
+        chains=_chains(ordered) if chains else None,
+        unreadable=sum(not entry.market.readable for entry in ordered),
+    )
+
+
+def _joined(cubes: Sequence[VolCube], grid: CubeGrid) -> VolCube:
+    """Join cubes on one grid along their dates."""
+    if not cubes:
+        return sample_cube([], grid)
+    return VolCube(
+        values=np.concatenate([cube.values for cube in cubes]),
+        dates=np.concatenate([cube.dates for cube in cubes]),
+        assets=np.concatenate([cube.assets for cube in cubes]),
+        grid=grid,
+    )
+
+
+def _chains(entries: Sequence[Entry]) -> pd.DataFrame:
+    """Return the cleaned quotes of the markets that have a surface, with their position in the cube."""
+    frames = []
+    for position, entry in enumerate(entry for entry in entries if entry.cube is not None):
+        market = entry.market
+        assert market.frame is not None  # a surface was fitted to it
+        front = {"position": position, "snapshot_ts": market.timestamp, "currency": market.underlying}
+        columns = [name for name in QUOTE_COLUMNS if name in market.frame and name not in front]
+        frames.append(market.frame[columns].assign(**front)[[*front, *columns]])
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=["position"])
 
 
 def _place(row: dict[str, Any]) -> tuple[str, bool, Any]:
@@ -110,23 +211,6 @@ def cube_grid(moneyness: str, days: str) -> CubeGrid:
     return CubeGrid(_axis("moneyness", moneyness), _axis("days", days))
 
 
-def write_cube(built: CubeBuild, path: Path) -> list[Path]:
-    """Write the cube, and its rows as a CSV file beside it.
-
-    Returns:
-        The paths of both files.
-
-    Raises:
-        WriteError: A file cannot be written.
-    """
-    rows = path.with_name(f"{path.name.removesuffix('.npz')}_rows.csv")
-    with durable.writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        built.cube.save(path)
-    write_csv(rows, built.rows)
-    return [path, rows]
-
-
 def described(built: CubeBuild, test_from: str | None = None) -> str:
     """Describe what the cube holds, what was refused and why, the certificates, and both static tests.
 
@@ -151,10 +235,7 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
         lines += noted([(f"{row.currency} {row.snapshot_ts}", row.findings) for row in found.itertuples()])
     if test_from is None:
         return "\n".join([*lines, str(summarise_cube(cube))])
-    try:
-        parts = cube.split(test_from)
-    except ValueError as error:
-        raise ArgumentError(f"test_from={test_from!r}: expected a date such as 2026-02-01.") from error
+    parts = split_cube(cube, test_from)
     for name, part in zip((f"before {test_from}", f"from {test_from} on"), parts, strict=True):
         lines.append(f"{name}: {summarise_cube(part)}")
     return "\n".join(lines)

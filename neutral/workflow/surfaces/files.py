@@ -1,7 +1,8 @@
 """Writes the files of `neutral surface`: tables of surfaces, parameters and certificates, and JSON files."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,59 +10,92 @@ import numpy as np
 import pandas as pd
 
 from ... import durable
-from ...storage import save
-from ...surfaces import ESSVI, SANOS, SSVI, ESSVIMixture
+from ...storage import load, save
+from ...surfaces import ESSVI, SANOS, SSVI, ESSVIMixture, VolSurface
 from ...times import minute_text
-from ..csv_files import write_csv
 from ..inputs.markets import Market, noted
-from .fit import MarketSurface
+from ..table_files import write_tables
+from .earlier import EarlierRows
+from .fit import MarketSurface, measured
 
 STORED = (ESSVI, ESSVIMixture, SANOS, SSVI)
 AT_EXPIRY = ("butterfly", "butterfly_k")
 BETWEEN_EXPIRIES = ("calendar", "calendar_k", "between", "between_t", "proven")
+TITLES = {  # of the columns of the summary
+    "status": "status",
+    "n_expiries": "expiries",
+    "n_quotes": "quotes",
+    "inside": "within half a spread [% of quotes]",
+    "vol_rmse": "RMSE [% vol]",
+    "free": "free of arbitrage",
+    "message": "message",
+}
 FORMATS: dict[str, Callable[[Any], str]] = {  # by column of the summary
     "status": str,
     "n_expiries": "{:.0f}".format,
     "n_quotes": "{:.0f}".format,
-    "inside": "{:.1%}".format,
-    "vol_rmse": "{:.2%}".format,
+    "inside": lambda share: f"{100.0 * share:.1f}",
+    "vol_rmse": lambda error: f"{100.0 * error:.2f}",
     "free": str,
     "message": str,
 }
 
 
+class EarlierSurfaces(EarlierRows):
+    """The surfaces that an earlier run with the same settings has stored in a folder."""
+
+    def __init__(self, folder: Path, labels: Mapping[str, str] | None):
+        """Read the table of surfaces in a folder; see `EarlierRows`."""
+        super().__init__(folder / "surfaces.parquet", labels)
+        self._folder = folder
+
+    def known(self, result: MarketSurface) -> MarketSurface:
+        """Add the stored surface to a result, for the argument `known` of `fit_markets`."""
+        row = self.row(result.market)
+        if row is None or result.quotes is None or not isinstance(row.get("surface_file"), str):
+            return result
+        path = self._folder / row["surface_file"]
+        if not path.is_file() or durable.sha256(path) != row["surface_sha256"]:
+            return result
+        surface: VolSurface = load(path)
+        vols, measurements = measured(result.quotes, surface)
+        ended = {name: row[name] for name in ("status", "converged", "message", "loss")}
+        return replace(result, surface=surface, vols=vols, row=result.row | measurements | ended)
+
+
 def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]:
-    """Write `surfaces.csv`, `parameters.csv`, `certificates.csv`, and a JSON file of each surface.
+    """Write the tables of surfaces, of parameters and of certificates, and a JSON file of each surface.
+
+    The tables are `surfaces`, `parameters` and `certificates`, in Parquet and CSV.
 
     Args:
         results: As `fit_markets` yields them.
         folder: The folder of the files, which is created if it is missing.
 
     Returns:
-        The paths of the files.
+        The paths of the tables in Parquet, then of the JSON files.
 
     Raises:
         WriteError: A file cannot be written.
     """
     with durable.writing(folder):
         (folder / "surfaces").mkdir(parents=True, exist_ok=True)
-    frames = {
-        "surfaces": rows(results),
+    stored = [result for result in results if isinstance(result.surface, STORED)]
+    files = [folder / "surfaces" / f"{name}.json" for name in _file_names(stored)]
+    for result, path in zip(stored, files, strict=True):
+        with durable.writing(path):
+            save(result.surface, path)
+    named = {id(result): path for result, path in zip(stored, files, strict=True)}
+    paths = [named.get(id(result)) for result in results]
+    summary_rows = rows(results)
+    summary_rows["surface_file"] = [path and str(path.relative_to(folder)) for path in paths]
+    summary_rows["surface_sha256"] = [path and durable.sha256(path) for path in paths]
+    tables = {
+        "surfaces": summary_rows,
         "parameters": parameters(results),
         "certificates": certificates(results),
     }
-    paths = []
-    for name, frame in frames.items():
-        path = folder / f"{name}.csv"
-        write_csv(path, frame)
-        paths.append(path)
-    stored = [result for result in results if isinstance(result.surface, STORED)]
-    for result, name in zip(stored, _file_names(stored), strict=True):
-        path = folder / "surfaces" / f"{name}.json"
-        with durable.writing(path):
-            save(result.surface, path)
-        paths.append(path)
-    return paths
+    return [*write_tables(folder, tables), *files]
 
 
 def _file_names(results: Sequence[MarketSurface]) -> list[str]:
@@ -86,8 +120,10 @@ def summary(results: Sequence[MarketSurface]) -> str:
     """Return a table for a terminal, with a line for each market, and findings about what was read."""
     frame = rows(results).reindex(columns=list(FORMATS))
     frame.insert(0, "", [title(result) for result in results])
-    formatters: Any = FORMATS
-    table = frame.to_string(index=False, na_rep="-", formatters=formatters, max_colwidth=60)
+    formatters: Any = {TITLES[name]: form for name, form in FORMATS.items()}
+    table = frame.rename(columns=TITLES).to_string(
+        index=False, na_rep="-", formatters=formatters, max_colwidth=60
+    )
     return "\n".join([table, *noted(findings(results))])
 
 

@@ -1,6 +1,6 @@
 """Fits surfaces to markets in blocks, each with a row that measures how well it fits."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -45,7 +45,12 @@ class MarketSurface:
 
 
 def fit_markets(
-    markets: Iterable[Market], method: str = "mixture", components: str | int = "auto", loss: Loss = LOSS
+    markets: Iterable[Market],
+    method: str = "mixture",
+    components: str | int = "auto",
+    loss: Loss = LOSS,
+    labels: Mapping[str, str] | None = None,
+    known: Callable[[MarketSurface], MarketSurface] = lambda result: result,
 ) -> Iterator[MarketSurface]:
     """Fit a surface to each market, in blocks.
 
@@ -54,6 +59,8 @@ def fit_markets(
         method: As for `fit_surface`.
         components: As for `fit_surface`.
         loss: The loss that is minimised.
+        labels: Further columns of the rows, such as the name of the configuration.
+        known: Adds the surface to a result that has none yet, if an earlier run has fitted it.
 
     Returns:
         One result for each market, in order.
@@ -61,7 +68,7 @@ def fit_markets(
     remaining = iter(markets)
     shapes: set[Shape] = set()
     while block := list(islice(remaining, BLOCK)):
-        results = [_with_quotes(market) for market in block]
+        results = [known(_with_quotes(market, labels or {})) for market in block]
         for (_, shape), places in _groups(results, shapes).items():
             padded = [pad(quotes, *shape) for i in places if (quotes := results[i].quotes) is not None]
             with doing(f"fitting {len(padded)} surfaces", long=True):
@@ -78,7 +85,11 @@ def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[
     A new shape has to be compiled, so an earlier shape of up to `ROOMY` times the size is used instead.
     """
     groups: dict[tuple[str, Shape], list[int]] = {}
-    usable = [(i, result.quotes) for i, result in enumerate(results) if result.quotes is not None]
+    usable = [
+        (i, result.quotes)
+        for i, result in enumerate(results)
+        if result.quotes is not None and result.surface is None
+    ]
     for i, quotes in sorted(usable, key=lambda pair: -np.prod(pair[1].shape)):
         t, k = quotes.shape
         roomy = [(rows, columns) for rows, columns in shapes if rows >= t and columns >= k]
@@ -89,12 +100,14 @@ def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[
     return groups
 
 
-def _with_quotes(market: Market) -> MarketSurface:
+def _with_quotes(market: Market, labels: Mapping[str, str]) -> MarketSurface:
     """Return the market with its quotes on a grid, or with a row that says why they cannot be used."""
     row = {
         "snapshot_ts": market.timestamp,
         "currency": market.underlying,
         "file": market.file,
+        "data_sha256": market.data_sha256,
+        **labels,
         "status": REFUSED,
         "message": market.reason,
         "n_rejected": market.n_rejected,
@@ -126,8 +139,13 @@ def _fit(
             loss = replace(loss, robust="none")
         surfaces = [fit_surface(grid, loss, **options) for grid in quotes]
     for grid, surface in zip(quotes, surfaces, strict=True):
-        prices, vols = (np.asarray(x) for x in _at_quotes(surface, grid.k, grid.t))
-        yield surface, vols, _row(grid, surface, prices, vols)
+        yield surface, *measured(grid, surface)
+
+
+def measured(quotes: QuoteSurface, surface: VolSurface) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return the volatilities of a surface at the strikes of quotes, shape (T, K), and its measurements."""
+    prices, vols = (np.asarray(x) for x in _at_quotes(surface, quotes.k, quotes.t))
+    return vols, _row(quotes, surface, prices, vols)
 
 
 @compiled

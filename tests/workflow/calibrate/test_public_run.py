@@ -65,7 +65,7 @@ def test_the_main_job_beats_the_published_fits(market_data, files, tmp_path):
     for simple, rich in (("black", "heston"), ("heston", "svcj"), ("svcj", "svcj++")):
         assert np.all(loss[rich] <= loss[simple] * (1.0 + 1e-6))
     published = pd.read_csv(market_data / "deribit" / "reference_fits.csv")
-    published["snapshot_ts"] = [f"{snapshot_time(name):%Y-%m-%dT%H:%M:%SZ}" for name in published["file"]]
+    published["snapshot_ts"] = [snapshot_time(name) for name in published["file"]]
     both = fits.merge(published, on=["snapshot_ts", "currency"])
     assert len(both) == len(fits)
     for name, (other, ratios, shares) in ASKED.items():

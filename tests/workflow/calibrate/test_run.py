@@ -38,7 +38,7 @@ def test_tables_have_their_columns_and_order(archive, tmp_path):
         ["currency", "snapshot_ts", "expiry_datetime", "strike", "option_type"], ignore_index=True
     )
     pd.testing.assert_frame_equal(quotes, order)
-    assert fits["snapshot_ts"].iloc[0] == "2026-01-01T00:00:00Z"
+    assert fits["snapshot_ts"].iloc[0] == pd.Timestamp("2026-01-01", tz="UTC")
     assert fits.loc[fits["currency"] == "ETH", "random_seed"].unique().tolist() == [
         10_123 + i for i in range(7)
     ]

@@ -1,5 +1,4 @@
 import sqlite3
-import zipfile
 from contextlib import closing
 
 import numpy as np
@@ -42,44 +41,6 @@ def test_database_holds_every_row(stored):
         assert times == [("2026-02-27T08:00:00Z",), ("2026-06-26T08:00:00Z",)]
         shift = connection.execute("SELECT shift_times FROM fits WHERE model = 'svcj++'").fetchone()[0]
         assert shift == "0.1, 0.4"
-
-
-def test_workbook_has_its_sheets_columns_and_rows(stored):
-    pytest.importorskip("xlsxwriter")
-    openpyxl = pytest.importorskip("openpyxl")
-    (path,) = sinks.write_reports(stored, ["xlsx"])
-    book = openpyxl.load_workbook(path)
-    sheets = ["black_params", "heston_params", "svcj_params", "svcjpp_params", "train_data", "test_data"]
-    assert book.sheetnames == sheets
-    svcj = [cell.value for cell in book["svcj_params"][1]]
-    assert svcj == [*sinks.COMMON, *"kappa theta sigma_v rho v0 lam ell_y sigma_y ell_v rho_j".split()]
-    black = list(book["black_params"].values)
-    assert black[0][:5] == ("timestamp", "currency", "success", "message", "nfev")
-    assert len(black) == 1 + 6
-    assert black[1][:3] == ("2026-01-01T00:00:00Z", "BTC", True) and black[1][4] == 7
-    assert black[3][2] is False and black[3][5] is None, "a refused snapshot: nan is an empty cell"
-    fits = stored.read("fits").to_pandas()
-    assert black[1][-1] == pytest.approx(fits["sigma"].iloc[0], rel=1e-15), "a workbook keeps 16 digits"
-    train = list(book["train_data"].values)
-    front = (*sinks.QUOTE_FRONT, "price_black", "price_heston", "price_svcj", "price_svcjpp")
-    assert train[0][: len(front)] == front
-    rest = train[0][len(front) :]
-    assert list(rest) == sorted(rest)
-    assert len(train) - 1 == 4 * 39 and len(list(book["test_data"].values)) - 1 == 4 * 17
-    names = [row[2] for sheet in ("train_data", "test_data") for row in book[sheet].values]
-    assert "'=1+1" in names
-    with zipfile.ZipFile(path) as content:
-        assert not any(b"<f>" in content.read(name) for name in content.namelist())
-
-
-def test_a_sheet_that_is_full_goes_on_on_another(stored, monkeypatch):
-    pytest.importorskip("xlsxwriter")
-    openpyxl = pytest.importorskip("openpyxl")
-    monkeypatch.setattr(sinks, "LAST_ROW", 100)
-    (path,) = sinks.write_reports(stored, ["xlsx"])
-    book = openpyxl.load_workbook(path, read_only=True)
-    rows = [len(list(book[name].values)) for name in ("train_data", "train_data_2")]
-    assert rows == [100, 1 + 4 * 39 - 99]
 
 
 def test_an_unknown_report_is_refused(stored):

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import workflow_fakes as fakes
 
@@ -199,7 +201,7 @@ def test_pages_have_checksums_of_their_own(archive, tmp_path):
     calibrate(archive, tmp_path, fakes.fake_config())
     path = tmp_path / "quotes.parquet"
     damaged = bytearray(path.read_bytes())
-    damaged[len(damaged) // 3] ^= 1
+    damaged[len(damaged) // 4] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(DataError, match="damaged"):
         parquet.read_parquet(path, parquet.StoredFile(durable.sha256(path), 560))
@@ -228,6 +230,37 @@ def test_no_store_and_a_broken_manifest_are_told(tmp_path):
         (tmp_path / store.MANIFEST).write_text(content)
         with pytest.raises(DataError, match=store.MANIFEST):
             open_store(tmp_path)
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_older_stores_have_times_as_text_and_are_read_and_continued(archive, whole, tmp_path, number):
+    """As formats 3 and 4 wrote them; format 3 has no digest."""
+    calibrate(archive, tmp_path, fakes.fake_config(data={"limit": 6}))
+    expected = {kind: open_store(tmp_path).read(kind) for kind in parquet.KINDS}
+    manifest = json.loads((tmp_path / store.MANIFEST).read_text())
+    entries = [manifest["tables"], *manifest["parts"].values()]
+    paths = [tmp_path / "{kind}.parquet"]
+    paths += [tmp_path / "parts" / f"{{kind}}-{name}.parquet" for name in manifest["parts"]]
+    for entry, path in zip(entries, paths, strict=True):
+        for kind in parquet.KINDS:
+            entry[kind] = with_texts(Path(str(path).format(kind=kind)))._asdict()
+    del manifest["digest"]
+    content = manifest | {"format": number}
+    (tmp_path / store.MANIFEST).write_text(json.dumps(content if number == 3 else durable.sealed(content)))
+    for kind in parquet.KINDS:
+        assert open_store(tmp_path).read(kind).equals(expected[kind])
+    assert calibrate(archive, tmp_path, fakes.fake_config()).fitted == 8
+    tables = [f"{kind}.parquet" for kind in parquet.KINDS]
+    assert [(tmp_path / name).read_bytes() for name in tables] == [whole[name] for name in tables]
+
+
+def with_texts(path: Path) -> parquet.StoredFile:
+    """Write the times of the snapshots of a table as text, as older versions did."""
+    table = pq.read_table(path)
+    times = table["snapshot_ts"].to_pylist()
+    texts = pa.array([time.strftime("%Y-%m-%dT%H:%M:%SZ") for time in times])
+    old = table.set_column(table.column_names.index("snapshot_ts"), "snapshot_ts", texts)
+    return parquet.write_parquet(path, old.schema, [old])
 
 
 def test_any_byte_of_the_manifest_that_changes_is_noticed(tmp_path):

@@ -27,12 +27,13 @@ def neutral(monkeypatch, tmp_path):
     return call
 
 
-def test_what_cannot_be_read_is_1_with_a_line_and_a_page(neutral, tmp_path, capsys):
+def test_what_cannot_be_read_is_2_with_a_line_a_record_and_a_page(neutral, tmp_path, capsys):
     (tmp_path / "noise.csv").write_bytes(b"\x00\xff garbage")
-    assert neutral("noise.csv", "--config", "heston_index", "--out", "out") == 1
+    assert neutral("noise.csv", "--config", "heston_index", "--out", "out") == 2
     told = capsys.readouterr()
     assert "- noise.csv: fail" in told.err and "files: 1/1" in told.err
-    assert told.out.strip().endswith("report.html")
+    assert "no input file can be read: noise.csv: line 1 has zero bytes" in told.err
+    assert told.out.strip() == "Written: out/records.parquet, out/report.html"
     assert "noise.csv" in (tmp_path / "out" / "report.html").read_text()
     assert len(list((tmp_path / "out" / "records").glob("*.json"))) == 1
 
@@ -61,12 +62,15 @@ def test_wrong_use_is_2_and_leaves_nothing(neutral, tmp_path, capsys, arguments,
 
 
 def test_ctrl_c_is_130_and_says_what_is_kept(neutral, monkeypatch, capsys):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pipeline, "run_pipeline", interrupted)
     assert neutral("--config", "heston_index", "--out", "out") == 130
-    assert "records of finished markets are stored" in capsys.readouterr().err
+    assert (
+        "records of finished markets are stored, and the same command with --resume"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_folder_that_cannot_be_written_is_2(neutral, tmp_path, capsys):
