@@ -1,0 +1,106 @@
+"""Renders pages with templates; a page is one HTML file that holds its style, script, charts and numbers."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ... import durable
+from ...errors import NeutralError
+from .blocks import Fold, Group, Page
+from .charts import Chart
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jinja2 import Environment
+
+    from .blocks import Block
+
+HERE = Path(__file__).parent
+LIBRARY = "plotly-gl3d.min.js"
+"""The chart library; `plotly-gl3d.json` states where it comes from, and its SHA-256."""
+
+
+def write_page(path: Path, page: Page) -> Path:
+    """Write a page, whole or not at all.
+
+    Args:
+        path: The file, in an existing folder.
+        page: The content.
+
+    Returns:
+        The path.
+
+    Raises:
+        NeutralError: Jinja2 is not installed, or the page cannot be written.
+    """
+    durable.write_text(path, html(page))
+    return path
+
+
+def html(page: Page) -> str:
+    """Return a page as HTML.
+
+    Raises:
+        NeutralError: Jinja2 is not installed, or the chart library is damaged.
+    """
+    blocks = [*page.answer, *page.first, *(block for section in page.sections for block in section.blocks)]
+    charts = _has_charts(blocks)
+    template = _environment().get_template("page.html.jinja")
+    return template.render(
+        page=page,
+        style=_asset("page.css"),
+        script=_asset("page.js"),
+        library=_library() if charts else "",
+    )
+
+
+def check_installed() -> None:
+    """Refuse to start work whose page could not be written.
+
+    Raises:
+        NeutralError: Jinja2 is not installed.
+    """
+    _environment()
+
+
+@cache
+def _environment() -> "Environment":
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError as error:
+        if error.name != "jinja2":
+            raise
+        raise NeutralError("pages need jinja2: pip install 'neutral[cli]'") from None
+    return Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    return (HERE / "assets" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _library() -> str:
+    """Return the chart library after checking that it is the published file."""
+    content = (HERE / "assets" / LIBRARY).read_bytes()
+    stated = json.loads(_asset("plotly-gl3d.json"))["sha256"]
+    if hashlib.sha256(content).hexdigest() != stated:
+        raise NeutralError(f"{HERE / 'assets' / LIBRARY} is damaged; install neutral again.")
+    return content.decode("utf-8")
+
+
+def _has_charts(blocks: "Sequence[Block]") -> bool:
+    """Whether a chart is among some blocks or inside them."""
+    return any(
+        _has_charts(block.blocks) if isinstance(block, Group | Fold) else isinstance(block, Chart)
+        for block in blocks
+    )
