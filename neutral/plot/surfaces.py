@@ -46,7 +46,7 @@ def smiles(
     """
     if np.ndim(quotes.t) != 1:
         raise ArgumentError("smiles draws the quotes of one surface, got a stack; select one by its index.")
-    k, t, bid, ask = _market(quotes)
+    k, t, bid, ask = market_vols(quotes)
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
     if isinstance(surface, VolSurface):
@@ -157,7 +157,7 @@ def densities(surface: VolSurface, *, t: ArrayLike | None = None, title: str | N
     return figure
 
 
-def _market(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def market_vols(quotes: QuoteSurface) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return k, t, bid and ask volatilities of the out-of-the-money quotes; nan where there is none."""
     listed = quotes.quotes()
     out = listed.is_call == (listed.k >= 0.0)

@@ -133,7 +133,7 @@ class HeatMap:
 
     Attributes:
         title: Name of the map.
-        caption: What the map shows, and in which unit.
+        caption: What the map shows, and in which unit; "" if a text beside the map says it.
         alt: The result in words, for readers who cannot see the colours.
         corner: The names of both axes.
         rows: Labels of the rows.
@@ -142,6 +142,7 @@ class HeatMap:
         form: Format of the numbers.
         most: The size from which the colour is full.
         framed: Whether a cell has a frame, bool of the same shape.
+        subject: What the map is about, such as a market; the section's heading already states it.
     """
 
     macro: ClassVar[str] = "heat_map"
@@ -155,6 +156,7 @@ class HeatMap:
     form: str
     most: float
     framed: np.ndarray | None = None
+    subject: str = ""
 
     def cells(self) -> list[list[tuple[str, float, bool]]]:
         """Return text, share of the full colour from -1 to 1, and frame of each cell."""

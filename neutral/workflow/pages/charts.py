@@ -68,10 +68,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """A rectangle with its own vertical axis."""
+    """A rectangle with its own vertical axis, whose range follows the values unless it is given."""
 
     series: Sequence[Series]
     title: str = ""
+    range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ class Chart:
     """A chart that readers can zoom, point at and download.
 
     Attributes:
-        title: Its heading, and the name of the file of its download.
+        title: Its heading, and with the subject the name of its downloads.
         caption: What it shows and how to read it.
         alt: The result in words, for readers who cannot see it.
         x: The horizontal axis.
@@ -152,6 +153,7 @@ class Chart:
         height: Height of a panel in pixels.
         lines: Vertical or horizontal lines at these values, such as {"x": 0.0}.
         chooser: The name of the choice between views.
+        subject: What it is about, such as a market; the section's heading already states it.
     """
 
     macro: ClassVar[str] = "chart"
@@ -166,11 +168,13 @@ class Chart:
     height: int = 380
     lines: Mapping[str, float] = field(default_factory=dict)
     chooser: str = "Expiry"
+    subject: str = ""
 
     def content(self) -> str:
         """Return the chart as JSON that is safe inside an element of HTML."""
         shared = {
             "title": self.title,
+            "subject": self.subject,
             "x": vars(self.x),
             "y": vars(self.y),
             "columns": self.columns,
@@ -185,7 +189,11 @@ class Chart:
             vars(view)
             | {
                 "panels": [
-                    {"title": panel.title, "series": [one.content() for one in panel.series]}
+                    {
+                        "title": panel.title,
+                        "range": panel.range,
+                        "series": [one.content() for one in panel.series],
+                    }
                     for panel in view.panels
                 ]
             }

@@ -12,7 +12,7 @@ from .blocks import Fold, Group, Page
 from .charts import Chart
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jinja2 import Environment
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 LIBRARY = "plotly-gl3d.min.js"
 """The chart library; `plotly-gl3d.json` states where it comes from, and its SHA-256."""
+
+
+LIMIT = 2_950_000
+"""Largest size of a page in bytes; a page that would be larger draws fewer parts."""
 
 
 def write_page(path: Path, page: Page) -> Path:
@@ -104,3 +108,17 @@ def _has_charts(blocks: "Sequence[Block]") -> bool:
         _has_charts(block.blocks) if isinstance(block, Group | Fold) else isinstance(block, Chart)
         for block in blocks
     )
+
+
+def within_limit(make: "Callable[[int], Page]", most: int) -> Page:
+    """Return the page with the most drawn parts that is not larger than `LIMIT`.
+
+    Args:
+        make: Returns the page with a number of drawn parts.
+        most: The number that is wanted.
+    """
+    page = make(most)
+    while most > 1 and len(html(page).encode()) > LIMIT:
+        most //= 2
+        page = make(most)
+    return page

@@ -65,11 +65,14 @@ class Smile:
         )
 
 
-def smile_chart(smiles: Sequence[Smile], *, title: str, caption: str, alt: str) -> charts.Chart:
+def smile_chart(
+    smiles: Sequence[Smile], *, title: str, caption: str, alt: str, subject: str = ""
+) -> charts.Chart:
     """Make the chart of smiles, with a choice of expiry and a switch of the horizontal axis."""
     names = list(dict.fromkeys(name for smile in smiles for name in smile.curves))
     colours = {name: i for i, name in enumerate(names)}
     return charts.Chart(
+        subject=subject,
         title=title,
         caption=caption,
         alt=alt,

@@ -5,15 +5,17 @@
   const GREY = "#7d8794"; // of quotes; readable on light and dark paper, as are the colours above
   const SCALE = [[47, 111, 209], [30, 150, 150], [120, 150, 40], [212, 105, 30]]; // short to long maturities
   const HEAT = [[0, "#27408b"], [0.25, "#2f7fd1"], [0.5, "#2fa58c"], [0.75, "#e0b13a"], [1, "#d64560"]];
-  const EYE = { x: -1.35, y: -1.55, z: 0.75 };
+  const EYE = { x: -1.45, y: -1.65, z: 0.7 };
   const MOST_SCENES = 6; // browsers keep few contexts for three dimensions
   const MODES = {
     moneyness: [["k", "log-moneyness"], ["strike", "strike"], ["delta", "delta"]],
-    grid: [["m", "standard deviations"], ["k", "log-moneyness"], ["strike", "strike"], ["delta", "delta"]],
-    days: [["date", "date"], ["days", "days, log scale"]],
+    grid: [["m", "std. deviations"], ["k", "log-moneyness"], ["strike", "strike"], ["delta", "delta"]],
+    days: [["days", "days, log scale"], ["date", "date"]],
   };
   const AXES = { k: "log-forward moneyness log(K / F)", strike: "strike", delta: "delta of the call, %",
-    m: "moneyness in standard deviations", date: "expiry", days: "days to expiry" };
+    m: "moneyness in standard deviations", date: "expiry", days: "days to expiry, log scale" };
+  const SHORT = { m: "std. deviations", k: "log(K / F)", strike: "strike", delta: "delta of the call, %" }; // in three dimensions
+  const TICKS = [-2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
   const touch = matchMedia("(pointer: coarse)").matches;
   const drawn = new Map(); // figure to its state
   const scenes = [];
@@ -141,7 +143,7 @@
       const middle = one.low.map((low, i) => (isNumber(low) && isNumber(one.high[i]) ? 0.5 * (low + one.high[i]) : null));
       const half = one.low.map((low, i) => 0.5 * (one.high[i] - low));
       return [{ ...common, y: middle, mode: "markers", marker: { color: colour, size: 3 },
-        error_y: { type: "data", array: half, color: colour, thickness: 1.6, width: 2.5 },
+        error_y: { type: "data", array: half, color: colour, thickness: 2, width: 3 },
         text: middle.map((_, i) => `bid ${short(one.low[i])}${unit}, ask ${short(one.high[i])}${unit}${about(i)}`),
         hovertemplate: "%{text}<extra>market</extra>" }];
     }
@@ -155,6 +157,7 @@
       const ring = one.style === "marks";
       const across = state.spec.y.kind === "names";
       return [{ ...common, y: one.y, mode: "markers",
+        legendrank: ring ? 2000 : 1000,
         marker: { color: colour, size: ring ? 13 : across ? 9 : 5.5, opacity: across ? 0.5 : 1, symbol: ring ? "circle-open" : "circle", line: { width: ring ? 2 : 0, color: colour } },
         text: x.map((at, i) => (one.notes?.[i] ?? (across ? `${short(at)}${state.spec.x.unit}` : value(i)))),
         hovertemplate: "%{text}<extra>%{fullData.name}</extra>" }];
@@ -167,8 +170,23 @@
     line.marker = { color: colour, size: x.length > 60 ? 3 : 5.5, symbol: one.crossed?.map((flag) => (flag ? "x-thin-open" : "circle")) ?? "circle" };
     line.line.width = 1.6;
     if (!one.low) return [line];
-    const edge = { ...common, mode: "lines", line: { width: 0, color: colour }, showlegend: false, hoverinfo: "skip" };
-    return [{ ...edge, y: one.low }, { ...edge, y: one.high, fill: "tonexty", fillcolor: faint(colour) }, line];
+    const outline = around(x, one.low, one.high);
+    const band = { ...common, ...outline, mode: "lines", line: { width: 0, color: colour }, fill: "toself", fillcolor: faint(colour), showlegend: false, hoverinfo: "skip" };
+    return [band, line];
+  }
+  function around(x, low, high) { // outlines of a band, one for each stretch without a gap
+    const outline = { x: [], y: [] };
+    let first = 0;
+    for (let i = 0; i <= x.length; i += 1) {
+      if (i < x.length && isNumber(low[i]) && isNumber(high[i])) continue;
+      if (i - first > 1) {
+        const there = x.slice(first, i);
+        outline.x.push(...there, ...[...there].reverse(), null);
+        outline.y.push(...low.slice(first, i), ...high.slice(first, i).reverse(), null);
+      }
+      first = i + 1;
+    }
+    return outline;
   }
   function extent(panel) { // of the values without wide bands, which would flatten the paths
     const inner = [], outer = [];
@@ -179,14 +197,14 @@
     if (!panel.series.some((one) => one.style === "path" && one.low) || !inner.length) return null;
     const low = Math.min(...inner), high = Math.max(...inner);
     const room = Math.max(0.35 * (high - low), 0.04 * Math.max(Math.abs(low), Math.abs(high)), 1e-9);
-    return [Math.max(low - room, Math.min(low, ...outer) - 0.05 * room), Math.min(high + room, Math.max(high, ...outer) + 0.05 * room)];
+    return [Math.max(low - room, Math.min(low, ...outer) - 0.25 * room), Math.min(high + room, Math.max(high, ...outer) + 0.25 * room)];
   }
   function horizontalAxis(state) {
     const { kind, label } = state.spec.x;
     const title = AXES[state.mode] ?? label;
     const axis = { title: { text: title, standoff: 8 }, automargin: true, zeroline: false, nticks: 7, fixedrange: touch };
     if (kind === "time" || state.mode === "date") axis.type = "date";
-    if (kind === "log" || state.mode === "days") Object.assign(axis, { type: "log", dtick: "D2", nticks: undefined });
+    if (kind === "log" || state.mode === "days") Object.assign(axis, { type: "log", tickvals: TICKS, ticktext: TICKS.map(String) });
     if (state.mode === "delta") Object.assign(axis, { autorange: "reversed" });
     if (kind === "names") axis.type = "category";
     return axis;
@@ -194,9 +212,9 @@
   function verticalAxis(state, panel) {
     const { kind } = state.spec.y;
     const axis = { automargin: true, zeroline: false, nticks: 6, fixedrange: touch };
-    if (kind === "names") Object.assign(axis, { type: "category", autorange: "reversed", fixedrange: true, ticklabelstandoff: 6 });
-    if (kind === "log") axis.type = "log";
-    const range = extent(panel);
+    if (kind === "names") Object.assign(axis, { type: "category", autorange: "reversed", fixedrange: true, ticklabelstandoff: 6, tickmode: "linear", dtick: 1 });
+    if (kind === "log") Object.assign(axis, { type: "log", dtick: 1, nticks: undefined });
+    const range = panel.range ?? extent(panel);
     if (range) axis.range = range;
     return axis;
   }
@@ -205,7 +223,8 @@
     const columns = Math.max(1, Math.min(n, state.spec.columns, Math.floor(width / 270)));
     const rows = Math.ceil(n / columns);
     const names = new Set(view.panels.flatMap((panel) => panel.series.map((one) => one.name)));
-    const legend = names.size > 1;
+    const titled = n > 1 && view.panels.every((panel) => panel.series.length === 1);
+    const legend = names.size > 1 && !titled;
     const top = 8 + (n > 1 && view.panels[0].title ? 22 : 0);
     const size = state.spec.height;
     const gap = n > 1 ? 62 : 0;
@@ -292,8 +311,8 @@
     const turned = state.mode === "delta" ? { autorange: "reversed" } : {};
     const layout = { width: state.plot.clientWidth, height: state.spec.height, autosize: false, margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 12, color: css("--ink") }, hoverlabel: { bgcolor: "#232c39", font: { color: "#ffffff" } },
-      scene: { camera: { eye: state.eye ?? EYE }, aspectmode: "manual", aspectratio: small ? { x: 1, y: 1, z: 0.7 } : { x: 1.3, y: 1.2, z: 0.75 },
-        xaxis: { ...axis, ...turned, nticks: 6, title: { text: small ? "" : AXES[state.mode] } }, yaxis: { ...axis, ...maturityTicks(grid), title: { text: "" } },
+      scene: { camera: { eye: state.eye ?? EYE, center: { x: 0, y: 0, z: -0.14 } }, aspectmode: "manual", aspectratio: small ? { x: 1, y: 1, z: 0.7 } : { x: 1.3, y: 1.2, z: 0.75 },
+        xaxis: { ...axis, ...turned, nticks: 6, title: { text: small ? "" : SHORT[state.mode] } }, yaxis: { ...axis, ...maturityTicks(grid), title: { text: "" } },
         zaxis: { ...axis, nticks: 6, title: { text: small ? "" : "volatility, %" } } } };
     return [[surface], layout];
   }
@@ -381,9 +400,10 @@
     button.addEventListener("click", act);
     return button;
   }
+  const nameOf = ({ subject, title }) => (subject ? `${subject} ${title}` : title);
   function tools(state) {
     const box = element("div", { className: "tools" });
-    const { title } = state.spec;
+    const title = nameOf(state.spec);
     box.append(
       tool("+", `Zoom in: ${title}`, () => zoom(state, 0.7)),
       tool("\u2212", `Zoom out: ${title}`, () => zoom(state, 1 / 0.7)),
@@ -428,7 +448,7 @@
   function picture(state) {
     if (!state.drawn) draw(state);
     const { clientWidth: width, clientHeight: height } = state.plot;
-    const name = fileName(state.spec.title, "");
+    const name = fileName(nameOf(state.spec), "");
     plotly().downloadImage({ data: state.plot.data, layout: onPaper(state.plot.layout) }, { format: "png", width, height, scale: 2, filename: name });
   }
   function changeRanges(state, change) {
