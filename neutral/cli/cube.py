@@ -57,6 +57,7 @@ def cube(
     is wrong or its input cannot be read.
     """
     options.start_jax()
+    from ..workflow.pages.cube import write_page
     from ..workflow.surfaces.cube import build_cube, cube_grid, described, synthetic_cube, write_cube
 
     grid = cube_grid(moneyness, days)
@@ -68,7 +69,7 @@ def cube(
         changes = options.reading_changes(locals())
         markets = options.read_inputs(inputs or [], config, underlying, limit, changes)
         built = build_cube(markets, grid, method=method)
-    for path in write_cube(built, out):
+    for path in [*write_cube(built, out), write_page(built, out)]:
         print(path)
     print(described(built, test_from))
     raise typer.Exit(0 if built.complete else 1)

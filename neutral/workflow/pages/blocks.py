@@ -181,6 +181,14 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Blocks one below the other."""
+
+    macro: ClassVar[str] = "stack"
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
 class Fold:
     """Blocks that are hidden until their summary is clicked. On paper they are always visible."""
 

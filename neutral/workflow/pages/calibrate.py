@@ -64,11 +64,11 @@ def content(
         config_hash: As for `page`.
         snapshots: The number of snapshots whose smiles are drawn, shared by all underlyings.
     """
-    times = fits["snapshot_ts"]
+    times: Any = fits["snapshot_ts"]
     span = f"{times.min()} to {times.max()}" if len(fits) else "none"
     versions = ", ".join(sorted(set(fits["code_version"])))
     errors = median_errors(quotes, in_order(fits["model"].unique()))
-    split = "test" if fits["n_test"].fillna(0).sum() else "train"
+    split = "test" if (fits["n_test"] > 0).to_numpy(bool).any() else "train"
     underlyings = [str(name) for name in fits["currency"].unique()]
     sections = [
         blocks.Section("Fit quality", _quality(fits, errors), "quality"),
@@ -103,7 +103,8 @@ def median_errors(quotes: pd.DataFrame, models: Sequence[str]) -> dict[tuple[str
     columns = {model: name for model, name in columns.items() if name in quotes}
     if quotes.empty or not columns:
         return {}
-    split = "test" if (quotes["split"] == "test").any() else "train"
+    of_test = (quotes["split"] == "test").to_numpy(bool)
+    split = "test" if of_test.any() else "train"
     rows = quotes.loc[(quotes["split"] == split).to_numpy(bool) & out_of_the_money(quotes)]
     vols = volatilities(rows, ["mid_price_clean", *columns.values()])
     found = {}
@@ -115,7 +116,7 @@ def median_errors(quotes: pd.DataFrame, models: Sequence[str]) -> dict[tuple[str
 
 
 def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str) -> list[blocks.Block]:
-    """Say how good the fits are, and what failed."""
+    """State how good the fits are, and what failed."""
     lines = summarise(fits).lines
     quotes = "held-back quotes" if split == "test" else "fitted quotes"
     sentences = []
@@ -134,7 +135,8 @@ def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str
         fits_best = "fits best: it prices" if len(own) > 1 else "prices"
         share = _inside(best, fits, split)
         sentences.append(
-            f"{underlying}: {best.model} {fits_best} {share:.0%} of the {quotes} inside the bid-ask spread{bp}."
+            f"{underlying}: {best.model} {fits_best} {share:.0%} of the {quotes} inside the bid-ask "
+            f"spread{bp}."
         )
     answer: list[blocks.Block] = [blocks.Text(sentence, "lead") for sentence in sentences]
     return [*answer, _outcome(fits)]
@@ -144,17 +146,17 @@ def _inside(line: Line, fits: pd.DataFrame, split: str) -> float:
     """Return the share of quotes inside the spread over the converged fits of a line."""
     if split == "test":
         return line.inside
-    rows = fits[
+    rows: Any = fits[
         (fits["currency"] == line.underlying) & (fits["model"] == line.model) & fits["converged"].astype(bool)
     ]
     return float(rows["inside_train"].mean())
 
 
 def _outcome(fits: pd.DataFrame) -> blocks.Text:
-    """Say how many fits converged, and how many snapshots were refused."""
-    refused = fits["status"] == REFUSED
-    attempted = int((~refused).sum())
-    converged = int(fits["converged"].astype(bool).sum())
+    """State how many fits converged, and how many snapshots were refused."""
+    refused = (fits["status"] == REFUSED).to_numpy(bool)
+    attempted = int(np.sum(~refused))
+    converged = int(np.sum(fits["converged"].to_numpy(bool)))
     pairs = fits.loc[refused, ["snapshot_ts", "currency"]].drop_duplicates()
     total = fits[["snapshot_ts", "currency"]].drop_duplicates()
     fitted = "All" if converged == attempted else f"{converged:,d} of"
@@ -171,8 +173,8 @@ def _outcome(fits: pd.DataFrame) -> blocks.Text:
 def _first(fits: pd.DataFrame, split: str) -> list[blocks.Block]:
     from .calibrate_charts import share_inside  # loads JAX
 
-    converged = fits["converged"].astype(bool)
-    return [share_inside(fits, split)] if (converged & fits[f"inside_{split}"].notna()).any() else []
+    known = fits["converged"].to_numpy(bool) & fits[f"inside_{split}"].notna().to_numpy(bool)
+    return [share_inside(fits, split)] if known.any() else []
 
 
 def _quality(fits: pd.DataFrame, errors: dict[tuple[str, str], float]) -> list[blocks.Block]:
@@ -189,9 +191,12 @@ def _quality(fits: pd.DataFrame, errors: dict[tuple[str, str], float]) -> list[b
         rows.append([*row, *(number(x, ".6f") for x in (line.mae, line.median_mae, line.rmse))])
     return [
         blocks.Text(
-            "Errors pool the test quotes of all converged fits. Inside: the share of quotes priced within half the "
-            "bid-ask spread of the mid price. Vol error: the median size of errors of implied volatility over "
-            "out-of-the-money quotes, in basis points. MAE and RMSE: mean absolute and root mean square error of prices, "
+            "Errors pool the test quotes of all converged fits. Inside: the share of quotes priced within "
+            "half the "
+            "bid-ask spread of the mid price. Vol error: the median size of errors of implied volatility "
+            "over "
+            "out-of-the-money quotes, in basis points. MAE and RMSE: mean absolute and root mean square "
+            "error of prices, "
             "in the unit of the quotes.",
             "note",
         ),
@@ -241,9 +246,12 @@ def _convergence(fits: pd.DataFrame) -> list[blocks.Block]:
 
 def _bounds(bounded: Sequence[str]) -> blocks.Text:
     return blocks.Text(
-        "A fit can converge and yet end at a bound: the smallest loss within the bounds then lies on a bound, and the "
-        "parameter has no standard error. Its prices are as good as the table of fit quality shows, but the quotes do not "
-        f"determine that parameter: fix it, widen its bounds, or choose a simpler model. Here: {'; '.join(bounded)}."
+        "A fit can converge and yet end at a bound: the smallest loss within the bounds then lies on a "
+        "bound, and the "
+        "parameter has no standard error. Its prices are as good as the table of fit quality shows, but "
+        "the quotes do not "
+        "determine that parameter: fix it, widen its bounds, or choose a simpler model. Here: "
+        f"{'; '.join(bounded)}."
     )
 
 

@@ -58,7 +58,8 @@ def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
     quotes = "held-back" if split == "test" else "fitted"
     return charts.Chart(
         title=f"Share of {quotes} quotes inside the bid-ask spread",
-        caption=f"The share of {quotes} quotes whose model price is at most half the spread from the mid price: "
+        caption=f"The share of {quotes} quotes whose model price is at most half the spread from the mid "
+        "price: "
         "a large dot for all converged fits together, a grey dot for each snapshot. Further to the right is "
         "better.",
         alt=f"Share of {quotes} quotes inside the spread: {told}.",
@@ -91,7 +92,8 @@ def smiles(quotes: pd.DataFrame, fits: pd.DataFrame, times: Sequence[str], under
         found,
         subject=underlying,
         title="Smiles",
-        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, and lines join the "
+        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, and lines "
+        "join the "
         "prices that each model gives to these quotes. A model is good where its line runs through the bars.",
         alt=f"Smiles of {len(times)} snapshots of {underlying} with the curves of {', '.join(models)}.",
     )
@@ -150,8 +152,10 @@ def error_maps(quotes: pd.DataFrame, models: Sequence[str], underlying: str) -> 
             )
         )
     note = blocks.Text(
-        "The maps show where the models miss the market: the median of (model - mid) / spread over all quotes of a cell, by "
-        "days to expiry (rows) and log-forward moneyness (columns). Red: the model is too dear; blue: too cheap; up to 0.5 in "
+        "The maps show where the models miss the market: the median of (model - mid) / spread over all "
+        "quotes of a cell, by "
+        "days to expiry (rows) and log-forward moneyness (columns). Red: the model is too dear; blue: too "
+        "cheap; up to 0.5 in "
         "size is inside the spread.",
         "note",
     )
@@ -195,10 +199,13 @@ def paths(
     chart = charts.Chart(
         subject=underlying,
         title="Parameters over time",
-        caption="Estimates with 90 % intervals; crosses are fits that did not converge, and rings are jumps, whose "
-        "reasons are in the table below and appear when you point at them. The vertical axes follow the estimates: wide "
+        caption="Estimates with 90 % intervals; crosses are fits that did not converge, and rings are "
+        "jumps, whose "
+        "reasons are in the table below and appear when you point at them. The vertical axes follow the "
+        "estimates: wide "
         "intervals are cut.",
-        alt=f"Paths of {len(panels)} parameters over {fits['snapshot_ts'].nunique()} snapshots, {len(found)} jumps.",
+        alt=f"Paths of {len(panels)} parameters over {fits['snapshot_ts'].nunique()} snapshots, "
+        f"{len(found)} jumps.",
         x=charts.Axis("", "time"),
         y=charts.Axis("value"),
         views=[charts.View(panels)],
@@ -243,7 +250,7 @@ def _path(rows: pd.DataFrame, name: str, model: str, colour: int, own: Sequence[
 
 
 def thinned(n: int, kept: set[int] | None = None) -> np.ndarray:
-    """Return at most about `SHOWN_FITS` of n positions, evenly spaced, with the first, the last and `kept`."""
+    """Return about `SHOWN_FITS` of n positions, evenly spaced from first to last, and those `kept`."""
     even = np.linspace(0, n - 1, min(n, SHOWN_FITS)).round().astype(int)
     return np.unique([*even, *(kept or ())]).astype(int)
 

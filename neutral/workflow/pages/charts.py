@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -14,9 +14,9 @@ DIGITS = 5  # significant digits of numbers in a chart
 Style = Literal["line", "dots", "bars", "path", "whiskers", "marks"]
 """How a series is drawn.
 
-"line" joins points; "dots" are single points; "bars" reach from `low` to `high` at each x; "path" is a line with a
-point at each x and a band from `low` to `high`; "whiskers" are points with horizontal bars from `low` to `high`;
-"marks" are rings around points that are explained.
+"line" joins points; "dots" are single points; "bars" reach from `low` to `high` at each x; "path" is a line
+with a point at each x and a band from `low` to `high`; "whiskers" are points with horizontal bars from `low`
+to `high`; "marks" are rings around points that are explained.
 """
 
 QUIET = -1
@@ -32,8 +32,8 @@ class Series:
         y: Values; nan leaves a gap.
         x: Positions; None takes those of the view.
         style: How it is drawn.
-        colour: Position in the palette; `QUIET` for grey; a share in (0, 1) for a place on the scale from short
-            to long maturities.
+        colour: Position in the palette; `QUIET` for grey; a share in (0, 1) for a place on the scale from
+            short to long maturities.
         low: Lower ends of bars or of the band.
         high: Upper ends.
         notes: A text for each point, which a reader gets by pointing at it.
@@ -126,6 +126,7 @@ class Grid:
         at_the_money: Volatilities at the money in percent, (T,).
         forwards: Forward prices, (T,); nan where they are not known.
         ticks: Maturities in years with labels, such as the dates of expiries.
+        fixed: The name of `moneyness` if it is another one, which cannot be switched; "" if it is as above.
     """
 
     label: str
@@ -135,6 +136,7 @@ class Grid:
     at_the_money: np.ndarray
     forwards: np.ndarray
     ticks: Sequence[tuple[float, str]] = ()
+    fixed: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,14 +226,14 @@ def safe_json(content: object) -> str:
 
 
 def _plain(x: Any) -> Any:
-    """Convert to the types of JSON; numbers are rounded to `DIGITS` digits, which no screen can show better."""
+    """Convert to the types of JSON; numbers are rounded to `DIGITS` digits, which is enough for a screen."""
     if x is None or isinstance(x, str | bool | int):
         return x
     if isinstance(x, Mapping):
         return {str(key): _plain(value) for key, value in x.items()}
     if isinstance(x, np.bool_):
         return bool(x)
-    if isinstance(x, Iterable) and np.ndim(x):  # pyright: ignore[reportArgumentType]
+    if np.ndim(x):
         return [_plain(one) for one in x]
     value = float(x)
     if not math.isfinite(value):

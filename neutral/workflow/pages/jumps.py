@@ -1,5 +1,6 @@
-"""Finds the jumps of parameters between successive fits, and the reason for each as far as the tables show it."""
+"""Finds the jumps of parameters between successive fits, and the reason for each if the tables show it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,7 @@ import pandas as pd
 STEPS = 8.0  # a jump is larger than this many median changes of the parameter
 LEAST = 0.25  # and larger than this share of the parameter's size
 LOOSE = 0.5  # standard error, in sizes of the parameter, above which the quotes hardly determine it
+NOISE = 2.0  # standard errors up to which a change is noise
 FEWER = 0.7  # share of the earlier number of quotes below which there are far fewer
 
 
@@ -48,8 +50,8 @@ class Jump:
 def jumps(fits: Sequence[Fit]) -> list[Jump]:
     """Return the jumps along a path of one parameter.
 
-    A jump is a change larger than `STEPS` times the median change and `LEAST` times the median size; on a path
-    of fewer than four fits the median change is not known, and the second condition decides.
+    A jump is a change larger than `STEPS` times the median change and `LEAST` times the median size; on a
+    path of fewer than four fits the median change is not known, and the second condition decides.
     """
     values = np.array([fit.value for fit in fits])
     changes = np.abs(np.diff(values))
@@ -57,16 +59,9 @@ def jumps(fits: Sequence[Fit]) -> list[Jump]:
         return []
     least = LEAST * float(np.nanmedian(np.abs(values)))
     typical = STEPS * float(np.nanmedian(changes)) if len(fits) >= 4 else 0.0
-    large = np.flatnonzero(changes > max(least, typical, 1e-12))
-    return [
-        Jump(
-            int(i) + 1,
-            fits[i],
-            fits[i + 1],
-            reason_of(fits[i], fits[i + 1], float(np.nanmedian(abs(values)))),
-        )
-        for i in large
-    ]
+    size = float(np.nanmedian(np.abs(values)))
+    large = [int(i) for i in np.flatnonzero(changes > max(least, typical, 1e-12))]
+    return [Jump(i + 1, fits[i], fits[i + 1], reason_of(fits[i], fits[i + 1], size)) for i in large]
 
 
 def reason_of(before: Fit, after: Fit, size: float) -> str:
@@ -81,23 +76,33 @@ def reason_of(before: Fit, after: Fit, size: float) -> str:
         reasons.append(
             f"{', '.join(changed)} {'reach or leave' if len(changed) > 1 else 'reaches or leaves'} a bound"
         )
-    error = np.nanmax([before.error, after.error, 0.0])
+    known = [error for error in (before.error, after.error) if np.isfinite(error)]
+    error = max(known, default=0.0)
     if error > LOOSE * max(size, 1e-12):
         reasons.append(f"the quotes hardly determine it: standard error {error:.2g}")
     if min(before.quotes, after.quotes) < FEWER * max(before.quotes, after.quotes):
         reasons.append(f"{before.quotes:.0f} quotes before, {after.quotes:.0f} after")
-    known = [error for error in (before.error, after.error) if np.isfinite(error)]
     if not reasons and len(known) == 2:
-        ratio = abs(after.value - before.value) / max(float(np.hypot(*known)), 1e-300)
-        noise = f"{ratio:.2g} standard errors" if ratio < 1e3 else "far more than its standard errors"
-        reasons.append(
-            f"the market moved: the change is {noise}" if ratio > 2.0 else f"noise of the quotes: {noise}"
-        )
+        reasons.append(_against_noise(abs(after.value - before.value), math.hypot(*known)))
     return "; ".join(reasons) or "not known: the fits have no standard errors"
 
 
+def _against_noise(change: float, error: float) -> str:
+    """Compare a change with the standard error of a difference of two estimates."""
+    ratio = change / max(error, 1e-300)
+    if ratio <= NOISE:
+        return f"noise of the quotes: {ratio:.2g} standard errors"
+    size = f"{min(ratio, 999.0):.3g} standard errors"
+    return f"beyond the noise of the quotes ({size}): the market or the minimum moved"
+
+
 def fits_of(rows: pd.DataFrame, name: str) -> list[Fit]:
-    """Return the path of a parameter from rows of `fits.parquet` of one underlying and model, in order of time."""
+    """Return the path of a parameter.
+
+    Args:
+        rows: Rows of `fits.parquet` of one underlying and model, in order of time.
+        name: The column of the parameter.
+    """
     errors = rows[f"{name}_se"] if f"{name}_se" in rows else pd.Series(np.nan, rows.index)
     found = []
     for row, error in zip(rows.to_dict("records"), errors, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ... import durable
 from ...errors import NeutralError
-from .blocks import Fold, Group, Page
+from .blocks import Fold, Group, Page, Stack
 from .charts import Chart
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .blocks import Block
 
 HERE = Path(__file__).parent
+SCRIPTS = ("tables.js", "series.js", "scenes.js", "charts.js", "start.js")
+"""The parts of the script of a page, which share one scope."""
+
 LIBRARY = "plotly-gl3d.min.js"
 """The chart library; `plotly-gl3d.json` states where it comes from, and its SHA-256."""
 
@@ -56,7 +59,7 @@ def html(page: Page) -> str:
     return template.render(
         page=page,
         style=_asset("page.css"),
-        script=_asset("page.js"),
+        script=_script(),
         library=_library() if charts else "",
     )
 
@@ -93,6 +96,12 @@ def _asset(name: str) -> str:
 
 
 @cache
+def _script() -> str:
+    parts = "\n".join(_asset(name) for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();'
+
+
+@cache
 def _library() -> str:
     """Return the chart library after checking that it is the published file."""
     content = (HERE / "assets" / LIBRARY).read_bytes()
@@ -105,7 +114,7 @@ def _library() -> str:
 def _has_charts(blocks: "Sequence[Block]") -> bool:
     """Whether a chart is among some blocks or inside them."""
     return any(
-        _has_charts(block.blocks) if isinstance(block, Group | Fold) else isinstance(block, Chart)
+        _has_charts(block.blocks) if isinstance(block, Group | Stack | Fold) else isinstance(block, Chart)
         for block in blocks
     )
 

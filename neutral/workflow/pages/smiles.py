@@ -41,7 +41,7 @@ class Smile:
     group: str = ""
 
     def view(self, colours: Mapping[str, int]) -> charts.View:
-        """Return what a chart shows: bars from bid to ask, dots where there is only a mid price, and curves."""
+        """Return what a chart shows: bars from bid to ask, dots of mid prices without them, and curves."""
         has_bar = np.isfinite(self.bid) & np.isfinite(self.ask)
         has_dot = ~has_bar & np.isfinite(self.mid)
         series = []

@@ -15,7 +15,7 @@ from ..surfaces.fit import MarketSurface
 from . import charts
 from .smiles import Expiry, Smile, chosen, expiries_of, smile_chart
 
-SHOWN_LINES = 9  # expiries of densities and total variances; more lines cannot be told apart
+SHOWN_LINES = 9  # expiries of densities and total variances; more lines cannot be distinguished
 ACROSS = 2.5  # standard deviations on either side of the forward
 SHORT_STEP = 0.1  # standard deviations of the differences for skew and convexity
 TENTH = 0.1  # log-moneyness by which skew and convexity are stated
@@ -95,8 +95,10 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
     ]
     return charts.Chart(
         title="How well the quotes are matched, by expiry",
-        caption="Left: the share of out-of-the-money quotes that the surface prices between bid and ask. Right: the root mean "
-        "square error of their volatilities in basis points. Point at a dot for the date and the number of quotes.",
+        caption="First panel: the share of out-of-the-money quotes that the surface prices between bid and "
+        "ask. Second: the root mean "
+        "square error of their volatilities in basis points. Point at a dot for the date and the number of "
+        "quotes.",
         alt=f"Share of all quotes inside the spread: {told}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
@@ -127,8 +129,10 @@ def quality_by_time(results: Sequence[MarketSurface]) -> charts.Chart:
     shares = charts.percent([result.row["inside"] for result in results])
     return charts.Chart(
         title="Share of quotes inside the bid-ask spread, over time",
-        caption="The share of all quotes of each surface that it prices within half the spread of the mid price.",
-        alt=f"{len(results)} surfaces: {np.nanmin(shares):.0f} % to {np.nanmax(shares):.0f} % of quotes inside.",
+        caption="The share of all quotes of each surface that it prices within half the spread of the mid "
+        "price.",
+        alt=f"{len(results)} surfaces: {np.nanmin(shares):.0f} % to {np.nanmax(shares):.0f} % of quotes "
+        "inside.",
         x=charts.Axis("", "time"),
         y=charts.Axis("inside the spread, %", unit=" %"),
         views=[charts.View([charts.Panel(series)])],
@@ -145,12 +149,12 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
     out = listed.is_call == (listed.k >= 0.0)
     mid = np.asarray(listed.vol)[out]
     found = []
-    for row in rows.itertuples():
-        own = np.flatnonzero(t == row.t)
+    for row in rows.to_dict("records"):
+        expiry = Expiry(row["t"], row["date"], row["forward"])
+        own = np.flatnonzero(t == expiry.t)
         own = own[np.argsort(k[own])]
         grid = widened(k[own])[::2]
-        curve = np.asarray(surface.implied_vol(grid, np.full(grid.shape, row.t)))
-        expiry = Expiry(float(row.t), str(row.date), float(row.forward))  # pyright: ignore[reportArgumentType]
+        curve = np.asarray(surface.implied_vol(grid, np.full(grid.shape, expiry.t)))
         found.append(
             Smile(
                 t=expiry.t,
@@ -168,9 +172,11 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
         chosen(found),
         subject=name,
         title="Smiles",
-        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, dots are mid prices without "
+        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, dots are mid "
+        "prices without "
         "bid or ask, and the line is the surface.",
-        alt=f"Smiles of {len(found)} expiries of {name}; {result.row['inside']:.0%} of the quotes are inside the spread.",
+        alt=f"Smiles of {len(found)} expiries of {name}; {result.row['inside']:.0%} of the quotes are "
+        "inside the spread.",
     )
 
 
@@ -205,9 +211,11 @@ def volume(grids: Sequence[charts.Grid], subject: str, chooser: str = "Surface")
     return charts.Chart(
         subject=subject,
         title="Surface",
-        caption="Implied volatility over moneyness and maturity, up to 2.5 standard deviations from the forward. Drag to "
+        caption="Implied volatility over moneyness and maturity, up to 2.5 standard deviations from the "
+        "forward. Drag to "
         "turn, scroll or pinch to zoom.",
-        alt=f"Volatilities from {low:.1f} % to {high:.1f} %; {first.at_the_money[0]:.1f} % at the money at the shortest and "
+        alt=f"Volatilities from {low:.1f} % to {high:.1f} %; {first.at_the_money[0]:.1f} % at the money at "
+        "the shortest and "
         f"{first.at_the_money[-1]:.1f} % at the longest maturity.",
         x=charts.Axis("moneyness", "moneyness"),
         y=charts.Axis("maturity"),
@@ -234,9 +242,11 @@ def term_structure(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
     return charts.Chart(
         subject=title(result),
         title="Term structures",
-        caption="The smile at the money by expiry: its level, its slope and its curvature. Skew is the derivative of "
+        caption="The smile at the money by expiry: its level, its slope and its curvature. Skew is the "
+        "derivative of "
         "volatility by log-moneyness, convexity the second derivative, both scaled to a move of 0.1.",
-        alt=f"Volatility at the money from {atm[0]:.1f} % at the first to {atm[-1]:.1f} % at the last of {len(rows)} expiries.",
+        alt=f"Volatility at the money from {atm[0]:.1f} % at the first to {atm[-1]:.1f} % at the last of "
+        f"{len(rows)} expiries.",
         x=charts.Axis("expiry", "days"),
         y=charts.Axis("value"),
         views=[view],
@@ -264,7 +274,8 @@ def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
         charts.Chart(
             subject=name,
             title="Risk-neutral densities",
-            caption=f"Density of log(F_T / F) in its standard deviation; below 0 there would be arbitrage.{few}",
+            caption="Density of log(F_T / F) in its standard deviation; below 0 there would be "
+            f"arbitrage.{few}",
             alt=f"Densities of {len(shown)} expiries; the smallest value is {lowest:.2g}.",
             x=charts.Axis("log(F_T / F) in standard deviations at the money"),
             y=charts.Axis("density"),
@@ -274,7 +285,8 @@ def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
         charts.Chart(
             subject=name,
             title="Total variance",
-            caption=f"Total variance vol² t over moneyness; lines that cross would show calendar arbitrage.{few}",
+            caption="Total variance vol² t over moneyness; lines that cross would show calendar "
+            f"arbitrage.{few}",
             alt=f"Total variances of {len(shown)} expiries, each above the one before.",
             x=charts.Axis("log-forward moneyness log(K / F)"),
             y=charts.Axis("total variance", "log"),

@@ -19,10 +19,10 @@ HEADER = [
     "expiries",
     "quotes",
     "left out",
-    "inside bid-ask",
+    "inside",
     "vol RMSE, bp",
     "components",
-    "free of arbitrage",
+    "arbitrage-free",
     "margin",
 ]
 TEXTS = (0, 1, 8)  # positions of the columns of text
@@ -78,7 +78,7 @@ def _anchor(i: int) -> str:
 
 
 def _answer(results: Sequence[MarketSurface], drawable: Sequence[MarketSurface]) -> list[blocks.Block]:
-    """Say how good the surfaces are, and what failed."""
+    """State how good the surfaces are, and what failed."""
     if not drawable:
         return [
             blocks.Text("No surface was fitted: all sets of quotes were refused.", "lead"),
@@ -105,7 +105,7 @@ def _answer(results: Sequence[MarketSurface], drawable: Sequence[MarketSurface])
 
 
 def _outcome(results: Sequence[MarketSurface]) -> blocks.Text:
-    """Say how many surfaces are free of arbitrage, and how many sets of quotes gave none."""
+    """State how many surfaces are free of arbitrage, and how many sets of quotes gave none."""
     drawable = [result for result in results if result.surface is not None]
     free = sum(bool(result.row["free"]) for result in drawable)
     refused = len(results) - len(drawable)
@@ -134,9 +134,12 @@ def _all(results: Sequence[MarketSurface]) -> list[blocks.Block]:
     listed: list[blocks.Block] = [blocks.Items([f"{name}: {text}" for name, text in found])] if found else []
     return [
         blocks.Text(
-            "Inside bid-ask: the share of quotes, with calls and puts counted separately, that the surface prices within half "
-            "the spread of the mid price. Vol RMSE: the root mean square error of volatility over out-of-the-money quotes, in "
-            "basis points. Margin: the smallest relative margin of the no-arbitrage conditions; it is 0 if a condition binds.",
+            "Inside: the share of quotes, with calls and puts counted separately, that the surface prices "
+            "within half "
+            "the spread of the mid price. Vol RMSE: the root mean square error of volatility over "
+            "out-of-the-money quotes, in "
+            "basis points. Margin: the smallest relative margin of the no-arbitrage conditions; it is 0 if "
+            "a condition binds.",
             "note",
         ),
         blocks.table(HEADER, [_line(result) for result in results], TEXTS, "All surfaces"),
@@ -156,7 +159,7 @@ def _line(result: MarketSurface) -> list[blocks.Cell | str]:
             ("inside", 1.0, ".1%"),
             ("vol_rmse", 1e4, ",.1f"),
             ("components", 1.0, ".0f"),
-            ("margin", 1.0, ".1e"),
+            ("margin", 1.0, ".1g"),
         )
     ]
     expiries, quotes, inside, error, components, margin = numbers
@@ -181,7 +184,8 @@ def _market(result: MarketSurface, rows: pd.DataFrame) -> list[blocks.Block]:
 
     surface: Any = result.surface
     row = result.row
-    worst = rows.loc[rows["rmse"].idxmax()] if rows["rmse"].notna().any() else None
+    errors = rows["rmse"].to_numpy(float)
+    worst = rows.iloc[int(np.nanargmax(errors))] if np.isfinite(errors).any() else None
     tiles = [
         ("inside bid-ask", f"{row['inside']:.1%}"),
         ("vol RMSE", f"{1e4 * row['vol_rmse']:,.0f} bp"),
