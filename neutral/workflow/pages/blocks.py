@@ -6,7 +6,8 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
-Tone = Literal["", "lead", "note", "reason", "good"]
+Tone = Literal["", "lead", "note", "good", "caution", "reason"]
+"""How a paragraph looks: "good", "caution" and "reason" stand on green, yellow and red."""
 
 
 class Block(Protocol):
@@ -42,6 +43,12 @@ def number(value: float, form: str) -> Cell:
 def badge(outcome: str) -> Cell:
     """Return the outcome of a gate as a word on a coloured background."""
     return Cell(outcome, kind="badge")
+
+
+def basis_points(value: float) -> str:
+    """Return a volatility as basis points with two or more digits, such as `4.8 bp` and `123 bp`."""
+    points = 1e4 * value
+    return f"{points:,.1f} bp" if abs(points) < 9.95 else f"{points:,.0f} bp"
 
 
 @dataclass(frozen=True)
@@ -174,10 +181,11 @@ class HeatMap:
 
 @dataclass(frozen=True)
 class Group:
-    """Blocks side by side, two to a line on a wide screen."""
+    """Blocks side by side on a wide screen: two of equal width to a line, or as many as fit."""
 
     macro: ClassVar[str] = "group"
     blocks: Sequence[Block]
+    is_even: bool = True
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,11 @@ def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str
             continue
         best = max(own, key=lambda line: _inside(line, fits, split))
         error = errors.get((underlying, best.model), np.nan)
-        bp = f", with a median error of {1e4 * error:,.0f} bp of volatility" if np.isfinite(error) else ""
+        bp = (
+            f", with a median error of {blocks.basis_points(error)} of volatility"
+            if np.isfinite(error)
+            else ""
+        )
         fits_best = "fits best: it prices" if len(own) > 1 else "prices"
         share = _inside(best, fits, split)
         sentences.append(

@@ -109,9 +109,13 @@ def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
     if len(runs) <= TOLD:
         told = [blocks.Text(_sentence(run), "lead") for run in runs]
     else:
-        errors = np.array([number(run, "iv_rmse", 1e4) for run in runs])
+        errors = np.array([number(run, "iv_rmse") for run in runs])
         known = errors[np.isfinite(errors)]
-        bp = f" with a median error of volatility of {np.median(known):,.0f} bp" if known.size else ""
+        bp = (
+            f" with a median error of volatility of {blocks.basis_points(float(np.median(known)))}"
+            if known.size
+            else ""
+        )
         told = [blocks.Text(f"{known.size} of {len(runs)} markets were fitted{bp}.", "lead")]
     counts = sections.counted(run.outcome for run in runs)
     worst = [run for run in runs if run.outcome != "pass"]
@@ -119,21 +123,20 @@ def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
         return [*told, blocks.Text(f"{len(runs)} markets: {counts}. Every gate passes.", "good")]
     reasons = [f"{_title(run)}: {_why(run)}" for run in worst[:TOLD]]
     more = f"; {len(worst) - TOLD} more markets below" if len(worst) > TOLD else ""
-    return [*told, blocks.Text(f"{counts}. {'; '.join(reasons)}{more}.", "reason")]
+    failed = any(run.outcome == "fail" for run in worst)
+    return [*told, blocks.Text(f"{counts}. {'; '.join(reasons)}{more}.", "reason" if failed else "caution")]
 
 
 def _sentence(run: MarketRun) -> str:
     """State how well one market is fitted."""
     record = run.record
-    error = number(run, "iv_rmse", 1e4)
+    error = number(run, "iv_rmse")
     if not np.isfinite(error):
         return f"{_title(run)}: not fitted."
     inside = sections.share_inside(run)
     share = f", {inside:.0%} of them inside the bid-ask spread" if np.isfinite(inside) else ""
     quotes = f"{record.get('n_options') or 0:,d} quotes{share}"
-    return (
-        f"{_title(run)}: {record.get('model')} fits {quotes}, with an error of volatility of {error:,.0f} bp."
-    )
+    return f"{_title(run)}: {record.get('model')} fits {quotes}, with an error of volatility of {blocks.basis_points(error)}."
 
 
 def _why(run: MarketRun) -> str:

@@ -57,7 +57,9 @@ def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
     k, t, bid, ask = market_vols(surface)
     listed = surface.quotes()
     out = listed.is_call == (listed.k >= 0.0)
-    prices = surface.to_rows(np.asarray(diagnosis.fit.result.prices))[out]
+    fitted = np.asarray(diagnosis.fit.result.prices)
+    units = surface.to_rows(np.ones_like(fitted))  # of each row; nan where a row is not on the grid
+    prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][out]
     vols = np.asarray(implied_stdev(prices, k, listed.is_call[out])) / np.sqrt(t)
     mid = np.asarray(listed.vol)[out]
     name = str(run.record.get("model") or "model")

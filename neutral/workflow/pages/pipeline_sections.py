@@ -126,7 +126,7 @@ def parameters(run: MarketRun) -> list[blocks.Block]:
         )
     header = ["parameter", "value", "standard error", "relative", "at a bound"]
     tables: list[blocks.Block] = [blocks.table(header, rows, (0, 4), "Parameters"), *_by_expiry(run)]
-    return [blocks.Heading("Parameters"), blocks.Group(tables)]
+    return [blocks.Heading("Parameters"), blocks.Group(tables, is_even=False)]
 
 
 def _by_expiry(run: MarketRun) -> list[blocks.Block]:

@@ -98,9 +98,7 @@ def _answer(results: Sequence[MarketSurface], drawable: Sequence[MarketSurface])
         else (f"{who} quotes that have no bid-ask spread")
     )
     error = float(np.nanmedian(errors)) if np.isfinite(errors).any() else np.nan
-    bp = (
-        f"; the {'median ' if several else ''}error of volatility is {1e4 * error:,.0f} bp (root mean square)"
-    )
+    bp = f"; the {'median ' if several else ''}error of volatility is {blocks.basis_points(error)} (root mean square)"
     return [blocks.Text(f"{inside}{bp if np.isfinite(error) else ''}.", "lead"), _outcome(results)]
 
 
@@ -188,7 +186,7 @@ def _market(result: MarketSurface, rows: pd.DataFrame) -> list[blocks.Block]:
     worst = rows.iloc[int(np.nanargmax(errors))] if np.isfinite(errors).any() else None
     tiles = [
         ("inside bid-ask", f"{row['inside']:.1%}"),
-        ("vol RMSE", f"{1e4 * row['vol_rmse']:,.0f} bp"),
+        ("vol RMSE", blocks.basis_points(row["vol_rmse"])),
         ("quotes", f"{row['n_quotes']:,d}"),
         ("expiries", f"{row['n_expiries']:d}"),
         ("left out", f"{row['n_rejected']:,d}"),
@@ -197,7 +195,7 @@ def _market(result: MarketSurface, rows: pd.DataFrame) -> list[blocks.Block]:
         tiles.append(
             (
                 "worst expiry",
-                f"{worst['date'] or draw.days(worst['t']) + ' days'}: {1e4 * worst['rmse']:,.0f} bp",
+                f"{worst['date'] or draw.days(worst['t']) + ' days'}: {blocks.basis_points(worst['rmse'])}",
             )
         )
     verdict = (

@@ -64,7 +64,7 @@ function tool(label, title, act) {
 const nameOf = ({ subject, title }) => (subject ? `${subject} ${title}` : title);
 function tools(state) {
   const box = element("div", { className: "tools" });
-  const title = nameOf(state.spec);
+  const title = nameOf(state.raw);
   box.append(
     tool("+", `Zoom in: ${title}`, () => zoom(state, 0.7)),
     tool("\u2212", `Zoom out: ${title}`, () => zoom(state, 1 / 0.7)),
@@ -88,18 +88,19 @@ function chosen(state) {
     button.addEventListener("click", () => show(Math.min(last, Math.max(0, state.view + Number(button.dataset.step))))));
 }
 function numbers(state) {
-  if (state.spec.grids) {
-    const grid = state.spec.grids[state.view];
+  const spec = state.raw;
+  if (spec.grids && state.spec.grids) {
+    const grid = spec.grids[state.view];
     const x = scenePoints(grid, state.mode);
     const rows = grid.years.flatMap((t, i) => grid.moneyness.map((_, j) => [grid.label, t, x[i][j], grid.vols[i][j]]));
     return [["surface", "years", AXES[state.mode] ?? grid.fixed, "volatility, %"], ...rows];
   }
-  const view = state.spec.views[state.view];
+  const view = (spec.views ?? state.spec.views)[state.view];
   const rows = view.panels.flatMap((panel) => panel.series.flatMap((one) => {
     const x = horizontal(state, view, one);
     return x.map((at, i) => [view.group, view.label, panel.title, one.name, at, one.y?.[i], one.low?.[i], one.high?.[i], one.notes?.[i]]);
   }));
-  return [["group", "view", "panel", "series", AXES[state.mode] ?? (state.spec.x.label || "x"), state.spec.y.label || "value", "low", "high", "note"], ...rows];
+  return [["group", "view", "panel", "series", AXES[state.mode] ?? (spec.x.label || "x"), spec.y.label || "value", "low", "high", "note"], ...rows];
 }
 const onPaper = (layout) => {
   const scene = layout.scene && Object.fromEntries(Object.entries(layout.scene).map(([name, part]) =>
@@ -109,7 +110,7 @@ const onPaper = (layout) => {
 function picture(state) {
   if (!state.drawn) draw(state);
   const { clientWidth: width, clientHeight: height } = state.plot;
-  const name = fileName(nameOf(state.spec), "");
+  const name = fileName(nameOf(state.raw), "");
   plotly().downloadImage({ data: state.plot.data, layout: onPaper(state.plot.layout) }, { format: "png", width, height, scale: 2, filename: name });
 }
 function changeRanges(state, change) {
@@ -165,7 +166,9 @@ function keyed(state) {
 }
 function prepare(figure) {
   const state = { figure, plot: figure.querySelector(".plot"), controls: figure.querySelector(".controls"), view: 0, drawn: false };
-  state.spec = JSON.parse(figure.querySelector(".data").textContent);
+  const content = figure.querySelector(".data").textContent;
+  state.raw = JSON.parse(content); // for downloads
+  state.spec = JSON.parse(content, (_, value) => (typeof value === "string" ? escaped(value) : value));
   if (state.spec.grids && !hasScenes()) {
     state.spec.views = state.spec.grids.map(withoutScenes);
     delete state.spec.grids;

@@ -8,6 +8,9 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const isNumber = (x) => typeof x === "number" && Number.isFinite(x);
 const short = (x) => (isNumber(x) ? String(Number(x.toPrecision(5))) : "");
 
+// the chart library reads tags in its texts; names from files must not be any
+const escaped = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
 function cumulative(x) { // standard normal, Abramowitz and Stegun 1964, 7.1.26: error below 1.5e-7
   const z = Math.abs(x) / Math.SQRT2;
   const s = 1 / (1 + 0.3275911 * z);
