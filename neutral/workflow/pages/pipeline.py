@@ -111,11 +111,8 @@ def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
     else:
         errors = np.array([number(run, "iv_rmse") for run in runs])
         known = errors[np.isfinite(errors)]
-        bp = (
-            f" with a median error of volatility of {blocks.basis_points(float(np.median(known)))}"
-            if known.size
-            else ""
-        )
+        size = blocks.basis_points(float(np.median(known))) if known.size else ""
+        bp = f" with a median error of volatility of {size}" if size else ""
         told = [blocks.Text(f"{known.size} of {len(runs)} markets were fitted{bp}.", "lead")]
     counts = sections.counted(run.outcome for run in runs)
     worst = [run for run in runs if run.outcome != "pass"]
@@ -136,7 +133,8 @@ def _sentence(run: MarketRun) -> str:
     inside = sections.share_inside(run)
     share = f", {inside:.0%} of them inside the bid-ask spread" if np.isfinite(inside) else ""
     quotes = f"{record.get('n_options') or 0:,d} quotes{share}"
-    return f"{_title(run)}: {record.get('model')} fits {quotes}, with an error of volatility of {blocks.basis_points(error)}."
+    bp = blocks.basis_points(error)
+    return f"{_title(run)}: {record.get('model')} fits {quotes}, with an error of volatility of {bp}."
 
 
 def _why(run: MarketRun) -> str:

@@ -98,8 +98,9 @@ def _answer(results: Sequence[MarketSurface], drawable: Sequence[MarketSurface])
         else (f"{who} quotes that have no bid-ask spread")
     )
     error = float(np.nanmedian(errors)) if np.isfinite(errors).any() else np.nan
-    bp = f"; the {'median ' if several else ''}error of volatility is {blocks.basis_points(error)} (root mean square)"
-    return [blocks.Text(f"{inside}{bp if np.isfinite(error) else ''}.", "lead"), _outcome(results)]
+    size = f"{blocks.basis_points(error)} (root mean square)"
+    bp = f"; the {'median ' if several else ''}error of volatility is {size}" if np.isfinite(error) else ""
+    return [blocks.Text(f"{inside}{bp}.", "lead"), _outcome(results)]
 
 
 def _outcome(results: Sequence[MarketSurface]) -> blocks.Text:

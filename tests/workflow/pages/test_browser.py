@@ -196,7 +196,7 @@ def test_every_control_has_a_name(opened):
     tab = opened()
     drawn(tab)
     names = tab.locator("button, select, a, summary").evaluate_all(
-        "all => all.map(x => x.getAttribute('aria-label') || x.textContent.trim() || x.labels?.[0]?.textContent)"
+        "all => all.map(x => x.ariaLabel || x.textContent.trim() || x.labels?.[0]?.textContent)"
     )
     assert all(names)
     plots = tab.locator(".plot").evaluate_all(
