@@ -66,7 +66,7 @@ def content(results: Sequence[MarketSurface], pictures: int) -> blocks.Page:
         first = [draw.quality_by_expiry(shown, rows) if few else draw.quality_by_time(drawable)]
     return blocks.Page(
         title="Volatility surfaces",
-        note=f"{len(drawable)} surfaces of {len(results)} sets of quotes; neutral {CODE_VERSION}",
+        note=f"surfaces of {len(drawable)} of {len(results)} sets of quotes; neutral {CODE_VERSION}",
         answer=_answer(results, drawable),
         sections=sections,
         first=first,

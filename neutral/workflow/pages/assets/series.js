@@ -119,7 +119,7 @@ function verticalAxis(state, panel) {
   const { kind } = state.spec.y;
   const axis = { automargin: true, zeroline: false, nticks: 6, fixedrange: touch };
   if (kind === "names") Object.assign(axis, { type: "category", autorange: "reversed", fixedrange: true, ticklabelstandoff: 6, tickmode: "linear", dtick: 1 });
-  if (kind === "log") Object.assign(axis, { type: "log", dtick: 1, nticks: undefined });
+  if (kind === "log") Object.assign(axis, { type: "log", dtick: 1, nticks: undefined, exponentformat: "e" });
   const range = panel.range ?? extent(panel);
   if (range) axis.range = range;
   return axis;
@@ -155,6 +155,10 @@ function layoutFor(state, view, width) {
     layout[`xaxis${end}`] = { ...horizontalAxis(state), domain: [left, left + share], anchor: `y${end}` };
     if (n > 1 && !last) layout[`xaxis${end}`].title = undefined;
     if (n > 1) layout[`xaxis${end}`].nticks = 4;
+    if (columns > 2 && layout[`xaxis${end}`].tickvals) { // powers of ten alone, which fit without being turned
+      const powers = TICKS.filter((tick) => Number.isInteger(Math.log10(tick)));
+      Object.assign(layout[`xaxis${end}`], { tickvals: powers, ticktext: powers.map(String) });
+    }
     layout[`yaxis${end}`] = { ...verticalAxis(state, panel), domain: [Math.max(0, high - size / inner), high], anchor: `x${end}` };
     if (n === 1 && state.spec.y.label && state.spec.y.kind !== "names") layout.yaxis.title = { text: state.spec.y.label, standoff: 8 };
     if (n > 1) layout.annotations.push({ text: `<b>${panel.title}</b>`, x: left, y: high, xref: "paper", yref: "paper", xanchor: "left", yanchor: "bottom", showarrow: false, font: { size: 12 } });
