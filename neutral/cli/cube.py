@@ -70,7 +70,7 @@ def cube(
     from ..workflow.extras import require
     from ..workflow.progress import doing
 
-    require(["tables"])
+    require(["tables", "page"])
     changes = options.reading_changes(locals())
     with options.interruptible("the same command starts again."):
         options.start_jax()
@@ -106,6 +106,10 @@ def cube(
                 raise KeyboardInterrupt  # the cube of the earlier run has more
             built = cubes.join_entries(entries, grid, chains=csv)
         paths = cube_files.write_cube(built, out, test_from)
+        with doing("drawing the page", long=True):
+            from ..workflow.pages.cube import write_page
+
+            paths.append(write_page(built, out))
     print(cubes.described(built, test_from))
     options.print_files(paths)
     if interrupted:

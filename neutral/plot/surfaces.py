@@ -55,7 +55,7 @@ def smiles(
     """
     if np.ndim(quotes.t) != 1:
         raise ArgumentError("smiles draws the quotes of one surface, got a stack; select one by its index.")
-    k, t, bid, ask, mid = _market(quotes)
+    k, t, bid, ask, mid = quoted_vols(quotes)
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
     if isinstance(surface, VolSurface):
@@ -173,7 +173,7 @@ def densities(
     return figure
 
 
-def _market(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
+def quoted_vols(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
     """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
 
     The quote of a strike is the one out of the money, or the only one. Only quotes without bid and ask have a

@@ -17,7 +17,7 @@ class Need(NamedTuple):
 
 NEEDS = {
     "tables": Need("tables of results need", ("pyarrow",), "io"),
-    "page": Need("the page needs", ("matplotlib",), "plot"),
+    "page": Need("the page needs", ("jinja2",), "cli"),
     "xlsx": Need("the workbook needs", ("xlsxwriter",), "excel"),
     "import": Need("reading a workbook needs", ("openpyxl",), "excel"),
 }

@@ -1,25 +1,18 @@
-"""Writes the page of `neutral pipeline`: the outcome of every market with its reasons, and some figures."""
+"""Writes the page of `neutral pipeline`: the outcome of every market with its reasons, and some charts."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from html import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
-from ... import durable
-from ...errors import ArgumentError
+import numpy as np
+
 from ...shipped import CODE_VERSION
 from ...times import minute_text
 from ..inputs.markets import UNKNOWN
 from ..pipeline.stages import MarketRun, reason_of
-from . import html
+from . import blocks, render
 from . import pipeline_sections as sections
 from .pipeline_sections import number
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ...diagnostics import Diagnosis
 
 TITLE = "Calibration of markets"
 HEADER = [
@@ -35,6 +28,9 @@ HEADER = [
     "seconds",
 ]
 HASH = 12  # number of digits of a hash that are shown
+TOLD = 3  # markets up to this number have a sentence each at the top
+SHOWN_LINES = 8  # markets whose errors the first picture shows
+SHOWN_GATES = 4  # gates that are named in a sentence
 
 
 def write_page(
@@ -52,26 +48,28 @@ def write_page(
         The path of the page.
 
     Raises:
-        NeutralError: Matplotlib is not installed, or the page cannot be written.
+        NeutralError: Jinja2 is not installed, or the page cannot be written.
     """
+    render.check_installed()
+    page = render.within_limit(lambda drawn: content(runs, history, drawn), pictures)
+    return render.write_page(Path(path), page)
+
+
+def content(runs: Sequence[MarketRun], history: Sequence[Mapping[str, Any]], pictures: int) -> blocks.Page:
+    """Return the content of the page; the arguments are those of `write_page`."""
     records = [*history, *(run.record for run in runs)]
     diagnosed = [i for i, run in enumerate(runs) if run.diagnosis is not None]
-    body = [
-        f"<h1>{TITLE}</h1>",
-        f"<p class='note'>{len(runs)} markets: {sections.counted(run.outcome for run in runs)}; "
-        f"neutral {escape(CODE_VERSION)}</p>",
-        html.table(HEADER, [_line(i, run) for i, run in enumerate(runs)], range(5), stacked=True),
-        "<p class='note'>Vol RMSE is the root mean square error of implied volatility in basis points. The "
-        "condition is the ratio of the largest to the smallest singular value of the scaled Jacobian; above "
-        "200 the quotes do not determine some combination of parameters. The outcome is the worst of all "
-        "gates; a gate that cannot be determined does not pass.</p>",
-    ]
+    listed = [blocks.Section("All markets", _all(runs), "markets")]
     for i, run in enumerate(runs):
         drawn = _pictures(run, past(run, records)) if i in diagnosed[:pictures] else []
-        body += [f"<section id='{_anchor(i)}'>", *_market(run), *drawn, "</section>"]
-    path = Path(path)
-    durable.write_text(path, html.page(TITLE, body))
-    return path
+        listed.append(blocks.Section(_title(run), _market(run, drawn), _anchor(i), run.outcome))
+    return blocks.Page(
+        title=TITLE,
+        note=f"{len(runs)} markets: {sections.counted(run.outcome for run in runs)}; neutral {CODE_VERSION}",
+        answer=_answer(runs),
+        sections=listed,
+        first=_first(runs),
+    )
 
 
 def past(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -106,28 +104,96 @@ def _reason(run: MarketRun) -> str:
     return run.market.reason or reason_of(run.stages)
 
 
-def _line(i: int, run: MarketRun) -> list[html.Cell]:
+def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
+    """State how good the fits are, and what failed."""
+    if len(runs) <= TOLD:
+        told = [blocks.Text(_sentence(run), "lead") for run in runs]
+    else:
+        errors = np.array([number(run, "iv_rmse") for run in runs])
+        known = errors[np.isfinite(errors)]
+        size = blocks.basis_points(float(np.median(known))) if known.size else ""
+        bp = f" with a median error of volatility of {size}" if size else ""
+        told = [blocks.Text(f"{known.size} of {len(runs)} markets were fitted{bp}.", "lead")]
+    counts = sections.counted(run.outcome for run in runs)
+    worst = [run for run in runs if run.outcome != "pass"]
+    if not worst:
+        return [*told, blocks.Text(f"{len(runs)} markets: {counts}. Every gate passes.", "good")]
+    reasons = [f"{_title(run)}: {_why(run)}" for run in worst[:TOLD]]
+    more = f"; {len(worst) - TOLD} more markets below" if len(worst) > TOLD else ""
+    failed = any(run.outcome == "fail" for run in worst)
+    return [*told, blocks.Text(f"{counts}. {'; '.join(reasons)}{more}.", "reason" if failed else "caution")]
+
+
+def _sentence(run: MarketRun) -> str:
+    """State how well one market is fitted."""
+    record = run.record
+    error = number(run, "iv_rmse")
+    if not np.isfinite(error):
+        return f"{_title(run)}: not fitted."
+    inside = sections.share_inside(run)
+    share = f", {inside:.0%} of them inside the bid-ask spread" if np.isfinite(inside) else ""
+    quotes = f"{record.get('n_options') or 0:,d} quotes{share}"
+    bp = blocks.basis_points(error)
+    return f"{_title(run)}: {record.get('model')} fits {quotes}, with an error of volatility of {bp}."
+
+
+def _why(run: MarketRun) -> str:
+    """Return why a market does not pass: the reason why it stopped, or its worst gates."""
+    reason = _reason(run)
+    if reason:
+        return reason.rstrip(".")
+    found = [gate for _, gate in sections.evaluated(run) if gate.outcome == run.outcome]
+    names = ", ".join(gate.name for gate in found[:SHOWN_GATES])
+    more = f" and {len(found) - SHOWN_GATES} more" if len(found) > SHOWN_GATES else ""
+    return f"{names}{more} ({run.outcome})"
+
+
+def _first(runs: Sequence[MarketRun]) -> list[blocks.Block]:
+    from .pipeline_charts import errors_by_expiry  # loads JAX
+
+    fitted = [run for run in runs if run.record.get("iv_rmse_per_maturity")][-SHOWN_LINES:]
+    chart = errors_by_expiry(fitted, [_title(run) for run in fitted]) if fitted else None
+    return [chart] if chart else []
+
+
+def _all(runs: Sequence[MarketRun]) -> list[blocks.Block]:
+    return [
+        blocks.table(
+            HEADER, [_line(i, run) for i, run in enumerate(runs)], range(5), "All markets", stacked=True
+        ),
+        blocks.Text(
+            "Vol RMSE: the root mean square error of implied volatility in basis points. Condition: the "
+            "ratio of the largest to "
+            "the smallest singular value of the scaled Jacobian; above 200 the quotes do not determine "
+            "some combination of "
+            "parameters. Outcome: the worst of all gates; a gate that cannot be determined does not pass.",
+            "note",
+        ),
+    ]
+
+
+def _line(i: int, run: MarketRun) -> list[blocks.Cell | str]:
     """Return the row of one market in the table of all markets."""
     record = run.record
     time = minute_text(run.market.timestamp)
     status = record.get("status") or ("refused" if _reason(run) else "not fitted")
     rejected = run.market.n_rejected if record.get("n_rejected") is None else record["n_rejected"]
     return [
-        html.link(_name(run), _anchor(i)),
-        html.time(time) if time else "-",
-        html.badge(run.outcome),
+        blocks.Cell(_name(run), anchor=_anchor(i)),
+        blocks.Cell(time, kind="time") if time else "-",
+        blocks.badge(run.outcome),
         status,
         record.get("model") or "-",
-        (number(run, "iv_rmse", 1e4), ",.1f"),
-        (number(run, "condition_number"), ".3g"),
-        (number(run, "n_options"), ",.0f"),
-        (rejected, ",d"),
-        (run.seconds, ".1f"),
+        blocks.number(number(run, "iv_rmse", 1e4), ",.1f"),
+        blocks.number(number(run, "condition_number"), ".3g"),
+        blocks.number(number(run, "n_options"), ",.0f"),
+        blocks.number(rejected, ",d"),
+        blocks.number(run.seconds, ".1f"),
     ]
 
 
-def _market(run: MarketRun) -> list[str]:
-    """Return the section of one market, without its figures."""
+def _market(run: MarketRun, drawn: list[blocks.Block]) -> list[blocks.Block]:
+    """Return the section of one market."""
     record = run.record
     reason = _reason(run)
     facts = {
@@ -140,88 +206,22 @@ def _market(run: MarketRun) -> list[str]:
     }
     note = " · ".join(f"{name} {value}" for name, value in facts.items() if value)
     return [
-        f"<h2>{escape(_title(run))} {html.badge(run.outcome)}</h2>",
-        f"<p class='note'>{escape(note)}</p>",
-        f"<p class='reason'>{escape(reason)}</p>" if reason else "",
-        html.items(run.market.findings) if run.market.findings else "",
-        sections.key_figures(run),
+        blocks.Text(note, "note"),
+        *([blocks.Text(reason, "reason")] if reason else []),
+        *([blocks.Items(run.market.findings)] if run.market.findings else []),
+        *sections.key_figures(run),
+        *drawn[:1],
         *sections.gates(run),
+        *sections.parameters(run),
+        *drawn[1:],
+        *sections.in_words(run),
         *sections.stages(run),
         *sections.log(run),
-        *sections.parameters(run),
-        *sections.in_words(run),
         *sections.refused(run),
     ]
 
 
-class _Figure(NamedTuple):
-    """A figure to be drawn, or the reason why it cannot be drawn."""
+def _pictures(run: MarketRun, history: Sequence[Mapping[str, Any]]) -> list[blocks.Block]:
+    from .pipeline_charts import drawn  # loads JAX
 
-    draw: "Callable[[], Figure]"
-    content: str  # what the figure shows, for readers who cannot see it
-    caption: str
-    reason: str = ""
-
-
-def _pictures(run: MarketRun, records: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Draw the figures of one market."""
-    assert run.diagnosis is not None  # only markets with a diagnosis are drawn
-    wide, *others, history = (_picture(_title(run), figure) for figure in _figures(run.diagnosis, records))
-    return ["<h3>Pictures</h3>", wide, html.row(others), history]
-
-
-def _figures(diagnosis: "Diagnosis", records: Sequence[Mapping[str, Any]]) -> list[_Figure]:
-    """Return the figures about one market."""
-    from ... import plot  # loads matplotlib
-
-    undetermined = diagnosis.identifiability.reason
-    return [
-        _Figure(
-            partial(plot.smiles, diagnosis.fit.surface, diagnosis.fit.result.model),
-            "smiles of the model over bid and ask of the market",
-            "Implied volatilities: bars show bid and ask of out-of-the-money quotes, and curves the model "
-            "where its prices are accurate enough.",
-        ),
-        _Figure(
-            partial(plot.residual_map, diagnosis),
-            "errors of volatility by moneyness and expiry",
-            "Errors of the fitted quotes: the model is above the market where the map is red, and below the "
-            "market where it is blue.",
-            diagnosis.residuals.reason,
-        ),
-        _Figure(
-            partial(plot.correlations, diagnosis),
-            "correlations of the estimates",
-            "Correlations of the estimates; a frame marks two parameters that the quotes hardly distinguish.",
-            undetermined,
-        ),
-        _Figure(
-            partial(plot.intervals, diagnosis),
-            "90 % intervals of the parameters",
-            "The 90 % interval of each parameter that follows from the noise of the quotes.",
-            diagnosis.uncertainty.reason,
-        ),
-        _Figure(
-            partial(plot.directions, diagnosis),
-            "singular values and directions",
-            "A short bar shows a combination of parameters that the quotes hardly determine.",
-            undetermined,
-        ),
-        _Figure(
-            partial(plot.history, records),
-            "parameters from fit to fit",
-            "Parameters up to this fit, with 90 % intervals; crosses mark fits that did not converge.",
-        ),
-    ]
-
-
-def _picture(name: str, figure: _Figure) -> str:
-    """Draw a figure with its caption, or state the reason why it is not drawn."""
-    reason = figure.reason
-    try:
-        if not reason:
-            image = html.image(figure.draw(), f"{name}: {figure.content}")
-            return html.captioned(image, figure.caption)
-    except ArgumentError as error:
-        reason = str(error)
-    return f"<p class='note'>Not drawn, {escape(figure.content)}: {escape(reason)}</p>"
+    return drawn(run, history, _title(run))
