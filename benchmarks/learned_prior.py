@@ -20,8 +20,17 @@ import numpy as np
 
 import neutral as nt
 from neutral.market import build_surface, list_snapshots, load_deribit
-from neutral.ml import HandPrior, Outcome, PriorNetwork, Update
-from neutral.ml import draw_fresh, outcomes, outcomes_without_fit, stack_updates, train_prior
+from neutral.ml import (
+    HandPrior,
+    Outcome,
+    PriorNetwork,
+    Update,
+    draw_fresh,
+    outcomes,
+    outcomes_without_fit,
+    stack_updates,
+    train_prior,
+)
 
 RESULTS = Path(__file__).parent / "results" / "learned_prior.json"
 TRAINING = 150  # snapshots

@@ -30,8 +30,8 @@ class HandPrior(eqx.Module):
     """The prior that a hand would choose: a pull of every parameter towards the last fit.
 
     Attributes:
-        strength: Strength of each coordinate's pull over the number of fresh quotes, >= 0, (n,). The loss is a
-            mean over quotes, so the pull weighs as much as so many quotes.
+        strength: Strength of each coordinate's pull, >= 0, (n,). It is divided by the number of fresh quotes,
+            since the loss is a mean over quotes: the pull weighs as much as so many of them.
     """
 
     strength: Float[Numbers, " n"]
