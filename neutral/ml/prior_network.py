@@ -91,7 +91,7 @@ class PriorNetwork(eqx.Module):
         n = center.size
         output = jnp.zeros(2 * n)
         if self.network is not None:
-            output = self.network(features(update, fresh))
+            output = self.network(jnp.asarray(features(update, fresh)))
         scale = jnp.exp(self.logs + output[n:]) / jnp.sqrt(jnp.sum(fresh))
         root = jnp.expand_dims(scale, -1) * (jnp.eye(n) + jnp.tril(self.mix, -1))
         return GaussianPrior(type(update.last), center + _SHIFT * output[:n], root)

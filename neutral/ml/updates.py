@@ -175,7 +175,7 @@ def outcomes(prior_of: PriorOf, updates: Update, fresh: Flags) -> Outcome:
     def one(row: tuple[Update, Flags]) -> Outcome:
         update, fresh = row
         fit = update_fit(prior_of(update, fresh), update, fresh)
-        return outcome_of(update, fresh, fit.residuals, fit.converged)
+        return outcome_of(update, fresh, fit.residuals, jnp.asarray(fit.converged))
 
     return jax.lax.map(one, (updates, fresh))
 

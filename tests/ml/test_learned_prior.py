@@ -74,6 +74,17 @@ def test_fresh_quotes_are_out_of_the_money_and_as_many_as_asked(updates, fresh):
     assert np.all(np.sum(draw_fresh(jax.random.key(1), updates, 99), axis=(1, 2, 3)) == 16)
 
 
+def test_a_gaussian_prior_is_a_quadratic_form_in_logarithms():
+    away = nt.Heston(v0=0.16, kappa=8.0, theta=0.3, sigma_v=1.5, rho=0.0)
+    root = np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
+    root[4, 1] = 0.5
+    found = GaussianPrior(nt.Heston, vector_of(LAST), root).residuals({n: getattr(away, n) for n in VALUES})
+    wanted = [0.0, 2.0 * np.log(2.0), 0.0, 0.0, 5.0 * np.arctanh(0.3) + 0.5 * np.log(2.0)]
+    # positive parameters have log(x + c) for a coordinate, with c a thousandth or less of what is typical
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-12)
+
+
+@pytest.mark.slow
 def test_a_gaussian_prior_with_a_diagonal_root_is_tikhonovs(updates, fresh):
     one, quotes = first(updates), first(fresh)
     diagonal = GaussianPrior(nt.Heston, vector_of(LAST), np.sqrt(0.3) * np.eye(5))
@@ -107,24 +118,27 @@ def test_a_network_begins_as_the_hand(updates, fresh):
 def test_features_say_how_many_quotes_and_how_far(updates, fresh):
     found = features(first(updates), first(fresh))
     assert found.shape == (7 + 5 + 2,) and np.all(np.isfinite(found))
-    assert found[0] > 0.3  # v0 has risen by a quarter, so volatility has by a tenth
+    # v0 has risen by a quarter, so volatilities are above the last fit's; the ridge takes a part of it
+    assert found[0] > 0.1 and found[4] == pytest.approx(found[0])
     assert found[6] == pytest.approx(0.5 * np.log(3 / 16))
 
 
+@pytest.mark.slow
 def test_the_slope_in_the_strengths_is_that_of_refits(updates, fresh):
     one, quotes = first(updates), first(fresh)
 
     def fitted(log: jax.Array) -> jax.Array:
-        prior = HandPrior(jnp.exp(log) * jnp.array([0.1, 1.0, 1.0, 1.0, 1.0]))(one, quotes)
+        prior = HandPrior(jnp.exp(log) * jnp.array([10.0, 100.0, 100.0, 100.0, 100.0]))(one, quotes)
         return update_fit(prior, one, quotes).model.v0
 
-    slope = jax.grad(fitted)(jnp.asarray(0.0))
-    h = 1e-3
-    refits = (fitted(jnp.asarray(h)) - fitted(jnp.asarray(-h))) / (2.0 * h)
-    assert abs(float(slope)) > 1e-5
-    assert float(slope) == pytest.approx(float(refits), rel=1e-3)  # gtol 1e-6 over the step 1e-3
+    slope = float(jax.grad(fitted)(jnp.asarray(0.0)))
+    h = 0.05
+    refits = float(fitted(jnp.asarray(h)) - fitted(jnp.asarray(-h))) / (2.0 * h)
+    assert abs(slope) > 1e-4
+    assert slope == pytest.approx(refits, rel=0.01)  # fits end within 1e-6, and differences err by h^2
 
 
+@pytest.mark.slow
 def test_training_lowers_the_error(updates):
     network = PriorNetwork(HandPrior(np.full(5, 3.0)), updates, jax.random.key(0), width=0)
     told = []
