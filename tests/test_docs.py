@@ -27,6 +27,7 @@ PAGES = [
     pytest.param("docs/pipeline.md", marks=pytest.mark.slow),
     pytest.param("docs/forwards.md", marks=pytest.mark.slow),
     "docs/vol_cube.md",
+    pytest.param("docs/learned_prior.md", marks=pytest.mark.slow),
     pytest.param("docs/custom_model.md", marks=pytest.mark.slow),
     pytest.param("docs/engines.md", marks=pytest.mark.slow),
 ]
