@@ -11,6 +11,7 @@ import pandas as pd
 
 from ...quotes.column_names import squeezed
 from ..quotes import Exercise, column
+from .csv_table import texts
 from .table import Table
 
 OPTION_TYPES_OF_FUTURES = ("XX", "", "FF")  # in the column of kinds of files that list futures as well
@@ -154,7 +155,7 @@ def with_layout(table: Table) -> tuple[Table, Layout | None]:
         return table, None
     frame = table.frame.drop(columns=[header[name] for name in layout.unused if name in header])
     if layout.kinds is not None:
-        kinds = column(frame, header[layout.kinds]).fillna("").astype("str").str.strip().str.upper()
+        kinds = texts(column(frame, header[layout.kinds])).fillna("").str.strip().str.upper()
         options = pd.Series(~kinds.isin(OPTION_TYPES_OF_FUTURES))
         frame = frame.loc[options].reset_index(drop=True)
     names = {key: header[name] for key, name in layout.names.items() if name in header}
