@@ -114,7 +114,7 @@ def test_refusals(surface):
         nt.calibrate(nt.Heston, surface, starts=[nt.SVCJ.typical()])
     with pytest.raises(nt.ArgumentError, match="prior must be one Tikhonov"):
         nt.calibrate(nt.Heston, surface, prior=0.5)
-    with pytest.raises(nt.ArgumentError, match="use calibrate_batch for several surfaces"):
+    with pytest.raises(nt.ArgumentError, match="use calibrate_batch"):
         nt.calibrate(nt.Heston, nt.stack([surface, surface]))
     with pytest.raises(nt.ArgumentError, match="use calibrate for it"):
         nt.calibrate_batch(nt.Heston, surface)

@@ -31,6 +31,6 @@ def test_prices_that_are_not_finite_or_not_chosen_do_not_count():
     market = np.array([[1.5, 1.0, 2.0, 1.0], [1.0] * 4])
     chosen = np.array([True, True, True, False])
     found = error_measures(model, market, np.broadcast_to(chosen, model.shape))
-    assert list(found.count) == [2, 0]
+    assert list(found.nobs) == [2, 0]
     assert found.mae[0] == pytest.approx(0.75) and np.all(np.isnan([x[1] for x in found[1:]]))
     assert np.isnan(error_measures(np.array([1.0, 2.0]), np.array([1.0, 1.0])).rsquared)

@@ -165,7 +165,7 @@ def test_wrong_arguments(mixture):
             nt.fit_surface(quotes, **{name: "best"})  # pyright: ignore[reportArgumentType]
     with pytest.raises(nt.ArgumentError, match="fit_surface_batch"):
         nt.fit_surface(nt.stack([quotes, quotes]))
-    with pytest.raises(nt.ArgumentError, match="one surface"):
+    with pytest.raises(nt.ArgumentError, match="use fit_surface"):
         nt.fit_surface_batch(quotes)
     for fit in (nt.fit_surface_batch, nt.fit_essvi_batch):
         with pytest.raises(nt.ArgumentError, match=fit.__name__):

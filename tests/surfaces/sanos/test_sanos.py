@@ -55,7 +55,7 @@ def test_it_is_free_and_a_dense_scan_agrees(surface):
     k = np.linspace(-1.5, 1.5, 81)[None]
     calls = np.asarray(surface.price(k, np.linspace(0.02, 3.0, 25)[:, None]))
     assert not any(violations(k, calls).count(1e-14).values())
-    turned = nt.SANOS(surface.expiries, NODES, surface.weights[[1, 0, 2]], surface.variance, 0.25)
+    turned = nt.SANOS(surface.expiries, NODES, np.asarray(surface.weights)[[1, 0, 2]], surface.variance, 0.25)
     assert turned.certificate.margin < -1e-3 and not turned.certificate.free
     moved = nt.SANOS(surface.expiries, 1.01 * NODES, surface.weights, surface.variance, 0.25)
     assert moved.certificate.margin == pytest.approx(-0.01, rel=1e-9)

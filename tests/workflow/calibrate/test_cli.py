@@ -122,7 +122,7 @@ def test_missing_packages_are_named_before_any_fit(neutral, monkeypatch, tmp_pat
             ["--report", "xlsx"],
             "the workbook needs xlsxwriter; run pip install 'neutral[excel]'.",
         ),
-        ("matplotlib", [], "the page needs matplotlib; run pip install 'neutral[plot]'."),
+        ("jinja2", [], "the page needs jinja2; run pip install 'neutral[cli]'."),
         ("pyarrow", ["--no-page"], "tables of results need pyarrow; run pip install 'neutral[io]'."),
     ):
         with monkeypatch.context() as patched:
