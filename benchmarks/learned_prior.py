@@ -35,8 +35,8 @@ from neutral.ml import (
 RESULTS = Path(__file__).parent / "results" / "learned_prior.json"
 TRAINING = 150  # snapshots
 COUNTS = (8, 16, 32)  # fresh quotes
-CHOOSING = 16  # fresh quotes on which choices are made
 CHUNK = 20  # updates judged at a time, so that one compiled program serves all
+RATE = 0.006  # of Adam
 EPOCHS = (2, 4, 6)  # of which the validation chooses
 LEVEL = tuple((v0, 100.0 * v0) for v0 in (1.0, 3.0, 10.0, 30.0))  # strengths: v0, every other parameter
 EQUAL = tuple((s, s) for s in (1.0, 3.0, 10.0, 30.0, 100.0))
@@ -85,7 +85,8 @@ def judge(prior: Any, updates: Update, count: int) -> Outcome:
 
 
 def error_of(prior: Any, updates: Update) -> float:
-    return 1e3 * float(np.mean(judge(prior, updates, CHOOSING).error))
+    """Mean error over all numbers of fresh quotes, on which choices are made."""
+    return 1e3 * float(np.mean([np.mean(judge(prior, updates, count).error) for count in COUNTS]))
 
 
 def choose(updates: Update, width: int) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def choose(updates: Update, width: int) -> dict[str, Any]:
             trained[epoch + 1] = error_of(network, later)
 
     start = PriorNetwork(hand(best), past, jax.random.key(0), width=width)
-    train_prior(start, past, jax.random.key(1), epochs=max(EPOCHS), report=report)
+    train_prior(start, past, jax.random.key(1), epochs=max(EPOCHS), report=report, rate=RATE)
     return {"level": level, "equal": equal, "epochs": trained}
 
 
@@ -138,7 +139,7 @@ def gain(other: np.ndarray, network: np.ndarray) -> dict[str, float] | None:
     return {"mean": test.mean, "low": test.mean - half, "high": test.mean + half, "p": test.probability}
 
 
-def run(folder: Path, training: int = TRAINING, limit: int | None = None, width: int = 16) -> dict[str, Any]:
+def run(folder: Path, training: int = TRAINING, limit: int | None = None, width: int = 4) -> dict[str, Any]:
     """Choose and train on the first snapshots, test on the rest."""
     clock = time.perf_counter()
     processor = time.process_time()
@@ -150,7 +151,7 @@ def run(folder: Path, training: int = TRAINING, limit: int | None = None, width:
     print(choices, f"{time.process_time() - processor:.0f} s", flush=True)
     best = {name: min(choices[name], key=choices[name].__getitem__) for name in choices}
     start = PriorNetwork(hand(best["level"]), train, jax.random.key(0), width=width)
-    network = train_prior(start, train, jax.random.key(2), epochs=best["epochs"])
+    network = train_prior(start, train, jax.random.key(2), epochs=best["epochs"], rate=RATE)
     priors = {
         "last fit": None,
         "robust loss": hand((0.0, 0.0)),

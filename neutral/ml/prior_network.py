@@ -20,7 +20,7 @@ from ..typing import Flags, Numbers, Real
 from .gaussian_prior import GaussianPrior, vector_of
 from .updates import Update, draw_fresh, fewer_strikes, outcomes
 
-_SHIFT = 0.3  # shift of a coordinate per unit of the network's output
+_SHIFT = 0.1  # shift of a coordinate per unit of the network's output
 _SURPRISE = 0.1  # typical relative error of the last fit in volatility
 _NOISE = 0.03  # least relative error of a quoted volatility
 _STRIKES = 16  # of every expiry in a step of training
@@ -57,7 +57,7 @@ class PriorNetwork(eqx.Module):
     network: eqx.nn.MLP | None
 
     def __init__(
-        self, hand: HandPrior, updates: Update, key: jax.Array, width: int = 16, depth: int = 1
+        self, hand: HandPrior, updates: Update, key: jax.Array, width: int = 4, depth: int = 1
     ) -> None:
         """A network whose outputs are 0, so that it begins as the hand's prior.
 
@@ -133,7 +133,7 @@ def train_prior(
     *,
     epochs: int = 8,
     batch: int = 24,
-    rate: float = 0.02,
+    rate: float = 0.006,
     fresh: tuple[int, int] = (8, 32),
     report: Callable[[int, float, PriorNetwork], None] | None = None,
 ) -> PriorNetwork:

@@ -80,8 +80,8 @@ def test_a_gaussian_prior_is_a_quadratic_form_in_logarithms():
     root[4, 1] = 0.5
     found = GaussianPrior(nt.Heston, vector_of(LAST), root).residuals({n: getattr(away, n) for n in VALUES})
     wanted = [0.0, 2.0 * np.log(2.0), 0.0, 0.0, 5.0 * np.arctanh(0.3) + 0.5 * np.log(2.0)]
-    # positive parameters have log(x + c) for a coordinate, with c a thousandth or less of what is typical
-    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-12)
+    # positive parameters have log(x + c) for a coordinate, with c a hundredth or less of what is typical
+    np.testing.assert_allclose(found, wanted, rtol=5e-3, atol=1e-12)
 
 
 @pytest.mark.slow
