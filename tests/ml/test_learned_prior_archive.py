@@ -35,7 +35,7 @@ def test_the_committed_figures_come_out_again(market_data):
     assert found["training_snapshots"] >= 150 and found["test_snapshots"] >= 40
     for count, table in committed["test"].items():
         for name, row in table.items():
-            # a fit ends within its tolerance of the best; a network that is trained through hundreds of fits
-            # on another processor ends elsewhere, by less than its interval is wide
+            # a fit ends within its tolerance of the best; on another processor the network may have another
+            # number of epochs; those on offer differ by 0.4 % on the validation blocks
             tolerance = 0.02 if name == "network" else 0.005
             assert found["test"][count][name]["error"] == pytest.approx(row["error"], rel=tolerance), name
