@@ -57,7 +57,10 @@ def european_quotes(
         before = column(table, "forward")
         asset = spot if np.isfinite(spot) else _spot(table, dividends)
         table = _forwards(_european(frame, before, asset, WINDOW, dividends), asset, dividends)
-        if not (np.abs(table["forward"].to_numpy() / before.to_numpy() - 1.0) > TOLERANCE).any():
+        with np.errstate(invalid="ignore"):  # an expiry without a forward has nan
+            change = np.abs(table["forward"].to_numpy() / before.to_numpy() - 1.0)
+            is_settled = not (change > TOLERANCE).any()
+        if is_settled:
             break
     table = table.assign(forward_sd=np.hypot(table["forward_sd"], table["scatter"]))
     asset = spot if np.isfinite(spot) else _spot(table, dividends)
