@@ -25,6 +25,7 @@ PARTS = "parts"
 LOG = "run_log.jsonl"
 LOCK = ".lock"
 _KEY = re.compile(r".*-\d{5,9}", re.DOTALL)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Restore the file from a copy, or use another --out, or --no-resume, which moves the folder aside."
 
 
@@ -209,7 +210,14 @@ def open_store(folder: str | Path) -> Store:
 
 
 def _is_config(x: object) -> bool:
-    return isinstance(x, dict) and _are_texts(x.get("models")) and set(x["models"]) <= set(RECIPES)
+    if not isinstance(x, dict) or not _are_texts(x.get("models")):
+        return False
+    return set() < set(x["models"]) <= set(RECIPES)
+
+
+def _is_digest(x: object) -> bool:
+    """Whether an entry is a SHA-256, hexadecimal."""
+    return isinstance(x, str) and bool(_DIGEST.fullmatch(x))
 
 
 def _are_texts(x: object) -> bool:
@@ -224,7 +232,7 @@ def _are_files(x: object) -> bool:
 def _is_file(x: object) -> bool:
     if not isinstance(x, dict) or set(x) != set(StoredFile._fields):
         return False
-    return isinstance(x["sha256"], str) and isinstance(x["rows"], int)
+    return _is_digest(x["sha256"]) and isinstance(x["rows"], int)
 
 
 def _are_parts(x: object) -> bool:
@@ -235,7 +243,7 @@ def _is_part(x: object) -> bool:
     if not isinstance(x, dict) or set(x) != {"inputs", "warm_start", *KINDS}:
         return False
     files = {kind: x[kind] for kind in KINDS}
-    return isinstance(x["warm_start"], str) and _are_inputs(x["inputs"]) and _are_files(files)
+    return _is_digest(x["warm_start"]) and _are_inputs(x["inputs"]) and _are_files(files)
 
 
 def _are_inputs(x: object) -> bool:
@@ -244,7 +252,7 @@ def _are_inputs(x: object) -> bool:
 
 _ENTRIES: Mapping[str, Callable[[object], bool]] = {
     "config": _is_config,
-    "config_hash": lambda x: isinstance(x, str),
+    "config_hash": _is_digest,
     "currencies": _are_texts,
     "parts": _are_parts,
     "tables": _are_files,
