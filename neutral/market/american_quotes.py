@@ -53,6 +53,8 @@ def european_quotes(
     dividends = dividends or Upcoming(np.empty(0), np.empty(0), np.empty(0), "spot")
     frame = frame.assign(american_bid=frame["bid_price"], american_ask=frame["ask_price"])
     table = _forwards(frame, spot, dividends)
+    if table.empty:  # every quote is refused
+        return frame.assign(bid_price=np.nan, ask_price=np.nan), table.drop(columns="maturity")
     for _ in range(MAX_ROUNDS):
         before = column(table, "forward")
         asset = spot if np.isfinite(spot) else _spot(table, dividends)
@@ -68,7 +70,8 @@ def european_quotes(
 def _forwards(frame: pd.DataFrame, spot: float, dividends: Upcoming) -> pd.DataFrame:
     """The table of `ImpliedForwards` and the maturities; a forward taken from the spot is less dividends."""
     table = implied_forwards(frame, spot, np.inf).table
-    table["maturity"] = frame.groupby("expiry_datetime")["maturity"].median()
+    # without the reindexing pandas would give a table without rows those of the right-hand side
+    table["maturity"] = frame.groupby("expiry_datetime")["maturity"].median().reindex(table.index)
     for row in np.flatnonzero(table["source"] == "spot"):
         t, discount = (float(table[name].iloc[row]) for name in ("maturity", "discount"))
         kept, present = _payments(t, discount, dividends)

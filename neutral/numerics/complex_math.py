@@ -45,6 +45,19 @@ def _log1p_jvp(primals: tuple[Frequencies], tangents: tuple[Frequencies]) -> Pai
 
 
 @jax.custom_jvp
+def log(z: Frequencies) -> Frequencies:
+    """Principal logarithm of z != 0."""
+    x = jnp.real(z)
+    y = jnp.imag(z)
+    return jax.lax.complex(0.5 * jnp.log(x * x + y * y), jnp.arctan2(y, x))
+
+
+@log.defjvp
+def _log_jvp(primals: tuple[Frequencies], tangents: tuple[Frequencies]) -> Pair:
+    return log(primals[0]), tangents[0] * reciprocal(primals[0])
+
+
+@jax.custom_jvp
 def expm1(z: Frequencies) -> Frequencies:
     """Complex exp(z) - 1, accurate for small |z|."""
     x = jnp.real(z)

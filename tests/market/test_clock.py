@@ -207,7 +207,6 @@ def test_the_map_from_calendar_time_is_the_clock(fields, start, t):
 
 @pytest.mark.filterwarnings("ignore")  # exchange_calendars uses what newer versions of pandas deprecate
 def test_a_clock_of_an_exchange():
-
     clock = nt.VarianceClock.from_exchange("XNYS", "2024-01-01", "2025-12-31")
     assert (clock.session, clock.timezone) == (("09:30", "16:00"), "America/New_York")
     # 252 sessions in 2024; three of them close at 13:00

@@ -6,6 +6,7 @@ import chex
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import mpmath as mp
 import numpy as np
 import pytest
 from registry import MODELS, log_cf
@@ -176,6 +177,31 @@ def test_recipes_say_what_they_are():
     assert recipe.is_recipe and repr(recipe) == "PiecewiseHeston(breakpoints=[0.5, 1. ])"
     assert repr(nt.Shifted(recipe)) == "Shifted(PiecewiseHeston(breakpoints=[0.5, 1. ]))"
     assert nt.Shifted(recipe).is_recipe and not nt.PiecewiseHeston.typical().is_recipe
+
+
+@pytest.mark.parametrize("sigma_v", [1e-3, 0.5, 8.0])
+def test_one_variance_jump_keeps_its_digits_at_high_frequencies(sigma_v):
+    """The mean over the time of the jump of 1/(1 - i z rho_j mu_v - mu_v B), by quadrature (mpmath)."""
+    model = nt.SVCJ(0.0, 0.4, 0.02, sigma_v, -0.2, 0.1, 0.0, 0.0, 0.3, -0.5)
+    t, z = 2e-3, np.array([3.0 - 6j, 1e3 - 6j, 1e5 - 6j, 1e8 - 6j, 1e12 - 6j])
+    found = np.exp(np.asarray(model.jumps(z, t).exponent))
+
+    def true(z):
+        z = mp.mpc(z)
+        beta = 0.4 + 0.2j * sigma_v * z
+        d = mp.sqrt(beta**2 + mp.mpf(sigma_v) ** 2 * (z * z + 1j * z))
+
+        def share(u):
+            decay = mp.exp(-d * u)
+            slope = -(z * z + 1j * z) * (1 - decay) / (d + beta + (d - beta) * decay)
+            return 1 / (1 + 0.15j * z - 0.3 * slope)
+
+        cuts = [0, *(t * mp.mpf(10) ** n for n in range(-14, 1))]
+        return complex(mp.quad(share, cuts) / t)
+
+    with mp.workdps(30):
+        expected = np.array([true(x) for x in z])
+    assert np.allclose(found, expected, rtol=1e-14, atol=0.0)
 
 
 def test_variance_gamma_is_right_at_the_pole_of_its_density():

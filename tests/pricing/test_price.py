@@ -49,6 +49,14 @@ def test_merton_is_its_poisson_mixture():
     assert np.allclose(prices(Merton(sigma, lam, mu, sd)), total, rtol=1e-12)
 
 
+def test_the_saddle_may_be_far_narrower_than_the_distance_to_the_axis():
+    """Damped by 300, the jumps explode; by quadrature at 25 digits (mpmath), 2.785686249590154e-4."""
+    model = nt.SVCJ(2.79e-4, 27.0, 0.82, 1.15e-3, -0.166, 5.05e-3, -1.54, 0.0983, 0.322, -0.379)
+    info = nt.price_info(model, 1.0, np.exp(6.36e-4), 3.93e-4)
+    assert info.status == nt.PriceStatus.accurate
+    assert np.allclose(info.price, 2.785686249590154e-4, rtol=1e-12, atol=0.0)
+
+
 @pytest.mark.parametrize(
     ("general", "special"),
     [

@@ -85,20 +85,6 @@ def as_moment(value: str | Date | None) -> datetime | None:
     Raises:
         ArgumentError: The value is not a date.
     """
-    day = as_date(value)
-    if day is None or value is None:
-        return None
-    time = timestamp_of(value)
-    utc = time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-    return cast(pd.Timestamp, utc).to_pydatetime()
-
-
-def as_date(value: str | Date | None) -> datetime | None:
-    """Return midnight UTC of a date in any form that pandas reads; None if the value is None.
-
-    Raises:
-        ArgumentError: The value is not a date.
-    """
     if value is None:
         return None
     try:
@@ -110,7 +96,17 @@ def as_date(value: str | Date | None) -> datetime | None:
             f"date={value!r} is not a date or time; expected one such as '2021-03-12' or '2021-03-12T16:00' "
             "(UTC)."
         )
-    return midnight(when)
+    return _in_utc(when).to_pydatetime()
+
+
+def as_date(value: str | Date | None) -> datetime | None:
+    """Return midnight UTC of a date in any form that pandas reads; None if the value is None.
+
+    Raises:
+        ArgumentError: The value is not a date.
+    """
+    moment = as_moment(value)
+    return None if moment is None else midnight(moment)
 
 
 def timestamp_of(when: str | Date) -> pd.Timestamp:
@@ -120,9 +116,11 @@ def timestamp_of(when: str | Date) -> pd.Timestamp:
 
 def midnight(when: str | Date) -> datetime:
     """Return midnight UTC of a date or time; a time without a time zone is in UTC."""
-    time = timestamp_of(when)
-    utc = cast(pd.Timestamp, time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC"))
-    return utc.normalize().to_pydatetime()
+    return _in_utc(timestamp_of(when)).normalize().to_pydatetime()
+
+
+def _in_utc(time: pd.Timestamp) -> pd.Timestamp:
+    return cast(pd.Timestamp, time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC"))
 
 
 def _shown(value: str | datetime) -> str:

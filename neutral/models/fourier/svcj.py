@@ -193,7 +193,7 @@ class SVCJ(AbstractFourierModel):
         j = _jump_integral(self, z, riccati(self.kappa, self.sigma_v, self.rho, z, t), t)
         expected = self.lam * t
         smooth = self.heston.log_cf(z, t) - expected * (1.0 + 1j * z * j.mean)
-        exponent = jump_exponent(z, self.mu_y, self.sigma_y) + cm.log1p(self.mu_v * j.excess / t)
+        exponent = jump_exponent(z, self.mu_y, self.sigma_y) + cm.log(j.time / t)
         return Jumps(smooth, expected, exponent)
 
     def strip(self, t: Real) -> Strip:
@@ -267,7 +267,9 @@ def _jump_integral(model: SVCJ, z: Frequencies, r: Riccati, t: Real) -> _Jumps:
     # (34); `short` is its limit where |d| t is tiny
     short = (1j * model.rho_j * z * t + r.integral * c_inverse) * c_inverse
     excess = jnp.where(r.degenerate, short, (t * e + 2.0 * g * lam_quotient) * p_inverse)
-    time = t + model.mu_v * excess
+    # the second form of (34): beside t a small J, at high frequencies, would lose its digits
+    short_time = (t + model.mu_v * r.integral * c_inverse) * c_inverse
+    time = jnp.where(r.degenerate, short_time, (t + 2.0 * model.mu_v * g * lam_quotient) * p_inverse)
     less = cm.expm1(jump_exponent(z, model.mu_y, model.sigma_y))
     # (33), then (31) with the part of Bates split off, so that small mu_v loses no digits
     tilt = model.mu_v * model.rho_j

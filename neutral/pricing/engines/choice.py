@@ -148,8 +148,8 @@ def _decay(
         e = smooth + parts.intensity * jnp.exp(jump)
         # a bound that does not oscillate: phi may vanish and grow again between these points
         most = jnp.real(smooth) + parts.intensity * jnp.exp(jnp.real(jump))
-    size = most + 0.5 * jnp.log(_square(slope) / _square(z) / _square(z + 1j))
-    size = size - jnp.expand_dims(height + jnp.log(c.scale), -1)
+    grown = most - 0.5 * jnp.log(_square(z) * _square(z + 1j)) - jnp.expand_dims(height, -1)
+    size = grown + 0.5 * jnp.log(_square(slope)) - jnp.expand_dims(jnp.log(c.scale), -1)
     alive = (size > -DECAYED)[..., 1:]
     last = 1 + jnp.max(jnp.where(alive, jnp.arange(y.size - 1), 0), axis=-1)
     following = jnp.minimum(last + 1, y.size - 1)
@@ -157,7 +157,7 @@ def _decay(
     after = _at(size, following)
     share = jnp.clip((before + DECAYED) / jnp.where(before > after, before - after, 1.0), 0.05, 1.0)
     length = 0.5 + _APART * (last - 1 + share)
-    bad = jnp.any(~(size[..., 1:] < 3.0), axis=-1)
+    bad = jnp.any(~(grown[..., 1:] < 3.0), axis=-1)
     line = c._replace(length=jnp.where(bad, jnp.inf, length))
     rise = jnp.maximum(last, 2)
 

@@ -15,6 +15,7 @@ FORMAT = 5
 READABLE = (3, 4, 5)  # manifests of format 3 have no digest; tables before format 5 have times as text
 MANIFEST = "manifest.json"
 _KEY = re.compile(r".*-\d{5,9}", re.DOTALL)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _REMEDY = "Restore the file from a copy, or use another --out, or --no-resume, which moves the folder aside."
 
 
@@ -48,6 +49,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         )
     durable.check_seal(path, manifest, required=manifest["format"] > 3)
     wrong = [name for name, is_whole in _ENTRIES.items() if not is_whole(manifest.get(name))]
+    if manifest.get("config_hash") == "" and "imported" in manifest:  # imported results have none yet
+        wrong.remove("config_hash")
     optional = {name: is_whole for name, is_whole in _OPTIONAL.items() if name in manifest}
     wrong += [name for name, is_whole in optional.items() if not is_whole(manifest[name])]
     if wrong:
@@ -56,7 +59,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _is_config(x: object) -> bool:
-    return isinstance(x, dict) and _are_texts(x.get("models")) and set(x["models"]) <= set(RECIPES)
+    if not isinstance(x, dict) or not _are_texts(x.get("models")):
+        return False
+    return set() < set(x["models"]) <= set(RECIPES)
+
+
+def _is_digest(x: object) -> bool:
+    """Whether an entry is a SHA-256, hexadecimal."""
+    return isinstance(x, str) and bool(_DIGEST.fullmatch(x))
 
 
 def _are_texts(x: object) -> bool:
@@ -71,7 +81,7 @@ def _are_files(x: object) -> bool:
 def _is_file(x: object) -> bool:
     if not isinstance(x, dict) or set(x) != set(StoredFile._fields):
         return False
-    return isinstance(x["sha256"], str) and isinstance(x["rows"], int)
+    return _is_digest(x["sha256"]) and isinstance(x["rows"], int)
 
 
 def _are_parts(x: object) -> bool:
@@ -82,7 +92,7 @@ def _is_part(x: object) -> bool:
     if not isinstance(x, dict) or set(x) != {"inputs", "warm_start", *KINDS}:
         return False
     files = {kind: x[kind] for kind in KINDS}
-    return isinstance(x["warm_start"], str) and _are_inputs(x["inputs"]) and _are_files(files)
+    return _is_digest(x["warm_start"]) and _are_inputs(x["inputs"]) and _are_files(files)
 
 
 def _are_inputs(x: object) -> bool:
@@ -91,7 +101,7 @@ def _are_inputs(x: object) -> bool:
 
 _ENTRIES: Mapping[str, Callable[[object], bool]] = {
     "config": _is_config,
-    "config_hash": lambda x: isinstance(x, str),
+    "config_hash": _is_digest,
     "currencies": _are_texts,
     "parts": _are_parts,
     "tables": _are_files,

@@ -92,6 +92,11 @@ def test_refused_rows_have_no_european_equivalent():
     refused = quotes.frame["refused"] != ""
     assert bool(frame["bid_price"][refused].isna().all())
     np.testing.assert_allclose(table["forward"], list(NEAR.values()), rtol=1e-3)
+    late = load_equity_chain(base(date="2024-07-01"), rates=0.03, exercise="american")
+    frame, table = european_quotes(late.frame)
+    assert table.empty and bool(frame["bid_price"].isna().all())
+    with pytest.raises(DataError, match="expired"):
+        prepare(late, LOOSE)
 
 
 ROLES = {

@@ -282,13 +282,16 @@ def test_any_byte_of_the_manifest_that_changes_is_noticed(tmp_path):
     [
         ("config", None),
         ("config", {"models": ["unknown"]}),
+        ("config", {"models": []}),
         ("config_hash", 3),
+        ("config_hash", ""),
         ("currencies", "BTC"),
         ("parts", {"BTC": {}}),
         ("parts", {"BTC-00000": {"inputs": [], "warm_start": "", "fits": 1, "quotes": 2}}),
         ("parts", []),
-        ("tables", {"fits": {"sha256": "x", "rows": "many"}}),
-        ("tables", {"prices": {"sha256": "x", "rows": 1}}),
+        ("tables", {"fits": {"sha256": "x", "rows": 1}}),
+        ("tables", {"fits": {"sha256": 64 * "0", "rows": "many"}}),
+        ("tables", {"prices": {"sha256": 64 * "0", "rows": 1}}),
     ],
 )
 def test_a_manifest_with_its_digest_but_other_entries_is_refused(whole, tmp_path, entry, value):
