@@ -72,12 +72,15 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
     return columns
 
 
-def terms_of(columns: Mapping[str, np.ndarray], date: Instants | None = None) -> dict[str, np.ndarray]:
+def terms_of(
+    columns: Mapping[str, np.ndarray], date: Instants | None = None, *, needs_kind: bool = True
+) -> dict[str, np.ndarray]:
     """Compute the terms of the options of a table.
 
     Args:
         columns: As `option_columns` returns them.
         date: The quote date; None takes the column date.
+        needs_kind: Whether a table without kinds is refused; if not, its options are out of the money.
 
     Returns:
         Arrays of shape (rows,): strike; maturity, years; forward, spot e^{(rate - dividend) maturity} where
@@ -86,7 +89,7 @@ def terms_of(columns: Mapping[str, np.ndarray], date: Instants | None = None) ->
     Raises:
         ArgumentError: A column is missing or has values that are not accepted; the message names it.
     """
-    require(columns, ("strike", "kind"))
+    require(columns, ("strike", "kind") if needs_kind else ("strike",))
     maturity = _maturity(columns, columns.get("date") if date is None else date)
     rate = columns.get("rate")
     if rate is not None and np.nanmedian(np.abs(rate)) > LARGEST_RATE:
@@ -97,12 +100,15 @@ def terms_of(columns: Mapping[str, np.ndarray], date: Instants | None = None) ->
     discount = columns.get("discount")
     if discount is None:
         discount = np.ones(maturity.shape) if rate is None else np.exp(-rate * maturity)
+    forward = _forward(columns, maturity)
+    strike = columns["strike"]
+    is_call = np.asarray(call_flags(columns["kind"])) if "kind" in columns else strike >= forward
     return {
-        "strike": columns["strike"],
+        "strike": strike,
         "maturity": maturity,
-        "forward": _forward(columns, maturity),
+        "forward": forward,
         "discount": discount,
-        "is_call": np.asarray(call_flags(columns["kind"])),
+        "is_call": is_call,
     }
 
 
@@ -170,7 +176,7 @@ def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.nd
     if date is None and values.dtype.kind in "OTM":
         raise ArgumentError(
             f"the column {name} has dates or tenors, and the quote date is missing; add a column date, as "
-            "with table.assign(date='2026-01-14'), or pass date=."
+            "with table.assign(date='2026-01-14')."
         )
     return np.asarray(years_to(values, date, name), float)
 

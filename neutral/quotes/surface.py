@@ -121,7 +121,8 @@ class QuoteSurface(eqx.Module):
                 - strike, in the unit of the forward;
                 - maturity: years, > 0, or tenors such as "3m", or dates or times of expiry (also as a column
                   expiry), which count from `date`, act/365; see `neutral.year_fraction`;
-                - kind (or option_type): "call", "put", "C", "P" or booleans, True for calls;
+                - kind (or option_type): "call", "put", "C", "P" or booleans, True for calls; a table of
+                  volatilities needs none, and each counts for the option out of the money;
                 - price, or bid and ask, whose middle then is the price, or vol.
 
                 Optional are discount (1, or e^{-rate maturity} with a rate), bid and ask (volatilities if

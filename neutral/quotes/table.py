@@ -34,8 +34,10 @@ def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.nd
     """
     given = option_columns(table)
     values = _value_columns(given)
-    require(given, ("strike", "kind"), () if values else ("price (or vol, or bid and ask)",))
-    column = terms_of(given, date) | values
+    needs_kind = "vol" not in values
+    names = ("strike", "kind") if needs_kind else ("strike",)
+    require(given, names, () if values else ("price (or vol, or bid and ask)",))
+    column = terms_of(given, date, needs_kind=needs_kind) | values
     rows = column["strike"].size
     if rows == 0:
         raise ArgumentError("from_quotes needs at least one row, got no quotes.")

@@ -42,6 +42,18 @@ def test_tables_of_every_library_make_one_surface(table, expected, library):
     chex.assert_trees_all_equal(nt.QuoteSurface.from_quotes(LIBRARIES[library](table)), expected)
 
 
+def test_volatilities_need_no_kind(table, expected):
+    """Each counts for the option out of the money; prices are refused without a kind."""
+    outside = (table["strike"] >= table["forward"]) == (table["kind"] == "call")
+    quotes = {name: x[outside] for name, x in table.items() if name not in ("price", "bid", "ask")}
+    quotes["vol"] = np.full(np.sum(outside), 0.2)
+    bare = {name: x for name, x in quotes.items() if name != "kind"}
+    made = nt.QuoteSurface.from_quotes
+    chex.assert_trees_all_equal(made(bare), made(quotes))
+    with pytest.raises(nt.ArgumentError, match="lacks the columns kind; it has"):
+        made({name: x for name, x in table.items() if name != "kind"})
+
+
 def renamed(table, drop=(), **columns):
     return {name: x for name, x in table.items() if name not in (*drop, *columns.values())} | {
         new: table[old] for new, old in columns.items()
