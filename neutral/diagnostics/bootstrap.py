@@ -12,7 +12,7 @@ from ..calibration.batch import solve_batch
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..presentation.frame import Tabular
-from ..quotes.surface import QuoteSurface
+from ..quotes.given_surfaces import OneSurface
 from ..typing import Values
 from .arguments import CalibrationArguments
 from .linearisation import Fit, fits_of
@@ -78,7 +78,7 @@ class Bootstrap(Tabular):
 
 def bootstrap(
     result: CalibrationResult,
-    surface: QuoteSurface,
+    surface: OneSurface | None = None,
     draws: int = 200,
     seed: int = 0,
     **options: Unpack[CalibrationArguments],
@@ -87,7 +87,7 @@ def bootstrap(
 
     Args:
         result: One fit.
-        surface: The surface that was calibrated.
+        surface: The surface that was calibrated; not needed for a result that contains it.
         draws: Number of refits, at least 2.
         seed: Seed of the draws.
         options: engine, loss, prior, fixed, bounds and mask of the calibration. Only a result without

@@ -14,7 +14,7 @@ from ..calibration.status import CalibrationStatus
 from ..errors import ArgumentError
 from ..presentation.frame import frame_of_rows
 from ..pricing import AbstractGridEngine
-from ..quotes.surface import QuoteSurface
+from ..quotes.given_surfaces import ManySurfaces, OneSurface
 from ..typing import Numbers, Values
 from .convergence import STATIONARY, Convergence, describe_convergence
 from .identifiability import Identifiability, identifiability
@@ -82,7 +82,7 @@ class Diagnosis:
 
 def diagnose(
     result: CalibrationResult,
-    surface: QuoteSurface,
+    surface: OneSurface | ManySurfaces | None = None,
     engine: AbstractGridEngine[Any] | None = None,
     loss: Loss | None = None,
     prior: Prior | None = None,
@@ -96,7 +96,8 @@ def diagnose(
 
     Args:
         result: Result of `calibrate` or `calibrate_batch`.
-        surface: The surface, or the stack of surfaces, that was calibrated.
+        surface: The surface, or for a batch the surfaces, that were calibrated; not needed for a result
+            that contains them, which all but those of older versions do.
         engine: Engine of the calibration. This argument and the next five must agree with the result, which
             contains them; only a result without request, saved by an older version, needs them.
         loss: Loss of the calibration.

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple, TypeVar, Unpack
+from typing import NamedTuple, TypeVar, Unpack, cast
 
 import jax
 import jax.numpy as jnp
@@ -18,9 +18,11 @@ from ..calibration.result import CalibrationResult
 from ..calibration.solvers import LevenbergMarquardt
 from ..calibration.solvers.base import EXACT, gradient_norm
 from ..calibration.starts.search import Search
+from ..calibration.statistics import surface_of
 from ..calibration.status import CalibrationStatus
 from ..errors import ArgumentError
 from ..numerics.compiled import compiled_as
+from ..quotes.given_surfaces import ManySurfaces, OneSurface, quote_surface, quote_surfaces
 from ..quotes.surface import QuoteSurface
 from ..typing import Flags, Numbers, Real
 from .arguments import CalibrationArguments, check_fit, request_of
@@ -151,13 +153,15 @@ class Fit(NamedTuple):
 
 
 def fits_of(
-    result: CalibrationResult, surface: QuoteSurface, **arguments: Unpack[CalibrationArguments]
+    result: CalibrationResult,
+    surface: OneSurface | ManySurfaces | None,
+    **arguments: Unpack[CalibrationArguments],
 ) -> Iterator[Fit]:
     """Yield the fits of a result, one by one.
 
     Args:
         result: One fit or a batch.
-        surface: The surface, or the stack of surfaces, that was calibrated.
+        surface: The surface that was calibrated, for a batch the surfaces; that of the result where None.
         arguments: Arguments of the calibration. Only a result without request, saved by an older version,
             needs them.
 
@@ -168,19 +172,27 @@ def fits_of(
         ArgumentError: the surface is another one, or arguments contradict the calibration or are missing.
     """
     many = np.ndim(result.status) > 0
-    if not isinstance(surface, QuoteSurface) or (np.ndim(surface.t) == 2) != many:
-        raise ArgumentError(
-            "surface must be the QuoteSurface that was calibrated, or for a batch the stack of them."
-        )
-    if np.shape(result.residuals) != np.shape(surface.prices):
+    quotes = surface_of(result) if surface is None else _quotes(surface, many)
+    if np.shape(result.residuals) != np.shape(quotes.prices):
         raise ArgumentError("surface must have the maturities and strikes of the one that was calibrated.")
     results = result if many else _first_axis(result)
-    surfaces = surface if many else _first_axis(surface)
+    surfaces = quotes if many else _first_axis(quotes)
     requests = request_of(results, surfaces, arguments)
     if requests.setting.coordinates.names != result.names:
         raise ArgumentError("surface must have the maturities of the one that was calibrated.")
     for i in range(len(surfaces)):
         yield _fit(_row(requests, i), _row(results, i), _row(surfaces, i))
+
+
+def _quotes(surface: OneSurface | ManySurfaces, many: bool) -> QuoteSurface:
+    """Return the quotes of one fit, or of several, that a caller passes."""
+    if isinstance(surface, QuoteSurface):
+        if (np.ndim(surface.t) == 2) != many:
+            raise ArgumentError("surface must be the calibrated one, or for a batch the stack of them.")
+        return surface
+    if many:
+        return quote_surfaces(surface, "a batch")
+    return quote_surface(cast(OneSurface, surface), "a single fit")
 
 
 def _first_axis(tree: Tree) -> Tree:

@@ -27,6 +27,7 @@ from ..errors import ArgumentError
 from ..presentation.drawing import draw
 from ..presentation.frame import Tabular
 from ..presentation.summary import Summary, Table, number, percent
+from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from .selection import Criteria, information_criteria
 
@@ -108,7 +109,7 @@ class ModelComparison(Tabular):
         return draw("comparison", self, **options)
 
 
-def compare(results: Mapping[str, CalibrationResult], surface: QuoteSurface | None = None) -> ModelComparison:
+def compare(results: Mapping[str, CalibrationResult], surface: OneSurface | None = None) -> ModelComparison:
     """Compare fits of several models to the same quotes.
 
     Likelihoods and criteria are those of the fits: Gaussian scaled errors with one variance, call and put of
@@ -138,6 +139,8 @@ def compare(results: Mapping[str, CalibrationResult], surface: QuoteSurface | No
                 f"{name} was fitted to other quotes than {next(iter(results))}: calibrate all models to one "
                 "surface, with the same mask."
             )
+    if surface is not None:
+        surface = quote_surface(surface, "compare")
     losses = [request_of_fit(fit).setting.loss for fit in fits]
     same_loss = all(_same(loss, losses[0]) for loss in losses)
     criteria = information_criteria(

@@ -16,7 +16,7 @@ from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError, NeutralError
 from ..numerics.compiled import compiled
 from ..presentation.frame import Tabular
-from ..quotes.surface import QuoteSurface
+from ..quotes.given_surfaces import OneSurface
 from ..typing import Codes, Flags, Numbers, Real, Values
 from .arguments import CalibrationArguments
 from .linearisation import Fit, fits_of, problem_of
@@ -103,7 +103,7 @@ class Draws(NamedTuple):
 
 def sample_posterior(
     result: CalibrationResult,
-    surface: QuoteSurface,
+    surface: OneSurface | None = None,
     draws: int = 1000,
     chains: int = 4,
     warmup: int = 500,
@@ -122,7 +122,7 @@ def sample_posterior(
 
     Args:
         result: One fit.
-        surface: The surface that was calibrated.
+        surface: The surface that was calibrated; not needed for a result that contains it.
         draws: Number of draws of each chain after warm-up, at least 10.
         chains: Number of chains, at least 2. Their starts have twice the standard deviation of the Laplace
             approximation.

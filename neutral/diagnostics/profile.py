@@ -12,6 +12,7 @@ from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..options.terms import as_numbers
 from ..presentation.frame import Tabular
+from ..quotes.given_surfaces import OneSurface
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
 from .arguments import CalibrationArguments
@@ -79,7 +80,7 @@ class Profile(Tabular):
 
 def profile(
     result: CalibrationResult,
-    surface: QuoteSurface,
+    surface: OneSurface | None,
     parameter: str,
     values: Values | None = None,
     **options: Unpack[CalibrationArguments],
@@ -88,7 +89,7 @@ def profile(
 
     Args:
         result: One fit.
-        surface: The surface that was calibrated.
+        surface: The surface that was calibrated; that of the result where None.
         parameter: Name of the parameter, as in `result.names`; not an increment of a shift.
         values: Values at which the parameter is fixed, natural units; if None, 16 values up to four standard
             errors from the fit.
@@ -121,7 +122,7 @@ def profile(
     grid = np.sort(grid[grid != fitted_value])
     if not grid.size:
         return Profile(parameter, np.array([fitted_value]), np.zeros(1), float(fit.freedom))
-    refits = _refits(fit, surface, parameter, grid)
+    refits = _refits(fit, fit.surface, parameter, grid)
     excess = np.asarray(refits.loss + refits.prior_loss) - float(result.loss + result.prior_loss)
     ratio = np.maximum(excess, 0.0) / noise_of(fit.strikes()[0], fit.moving.size) ** 2
     root = np.where(np.asarray(refits.converged), np.sign(grid - fitted_value) * np.sqrt(ratio), np.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..numerics.compiled import compiled
 from ..presentation.frame import frame_of_arrays
+from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
 from ..typing import Flags, Real
@@ -132,7 +133,7 @@ class Sensitivities:
 
 def sensitivities(
     result: CalibrationResult | ESSVI | ESSVIMixture,
-    surface: QuoteSurface,
+    surface: OneSurface | None,
     function: Callable[[Any], Any],
     **options: Any,
 ) -> Sensitivities:
@@ -143,7 +144,7 @@ def sensitivities(
 
     Args:
         result: One calibration, or one surface from `fit_essvi` or `fit_surface`, whose fit is repeated.
-        surface: The quotes that were fitted.
+        surface: The quotes that were fitted; those of the calibration where None.
         function: Differentiable function from a model or surface to an array, such as
             `lambda m: neutral.price(m, 1.0, 1.1, 0.5)` or `lambda s: s.implied_vol(0.1, 0.5)`.
         options: For a calibration, engine, loss, prior, fixed, bounds and mask; only a result without
@@ -157,17 +158,19 @@ def sensitivities(
             contradict the fit.
     """
     if isinstance(result, ESSVI | ESSVIMixture):
-        return _of_surface(result, surface, function, **options)
+        quotes = quote_surface(cast(OneSurface, surface), "sensitivities")  # refuses None too
+        return _of_surface(result, quotes, function, **options)
     if not isinstance(result, CalibrationResult) or np.ndim(result.status):
         raise ArgumentError(
             "sensitivities needs one fit, a CalibrationResult, ESSVI or ESSVIMixture; select one of a batch "
             f"by index, such as results[3]; got {result!r}."
         )
     (fit,) = fits_of(result, surface, **options)
+    quotes = fit.surface
     reason = fit.reason or _singular(fit)
     if reason:
         center = dict.fromkeys(result.names, np.zeros(()))
-        return _all_nan(function, result.model, Inputs.of(surface, center), surface, reason)
+        return _all_nan(function, result.model, Inputs.of(quotes, center), quotes, reason)
     value, slopes = value_and_slopes(fit, function)
     damping = 0.0 if result.damping is None else result.damping
     slopes = slopes.reshape(value.size, -1)
@@ -176,7 +179,7 @@ def sensitivities(
     if np.any(fit.request.precision):
         center = input_derivatives.center @ np.linalg.inv(_center_chain(fit.request, fit.lane))
     by_name = dict(zip(result.names, np.moveaxis(center, -1, 0), strict=True))
-    return _arrange(value, input_derivatives._replace(center=by_name), surface)
+    return _arrange(value, input_derivatives._replace(center=by_name), quotes)
 
 
 def _arrange(

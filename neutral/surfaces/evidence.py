@@ -1,7 +1,7 @@
 """Records of how a surface was fitted, and the base class of surfaces that have one."""
 
 import abc
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 
 from ..calibration import CalibrationStatus
 from ..errors import ArgumentError
+from ..models.parameters import is_concrete
 from ..presentation.frame import frame_of_arrays
 from ..typing import Codes, Flags, Real
 from .base import VolSurface
@@ -105,6 +106,21 @@ class FittedSurface(VolSurface, Generic[Fit]):
                 "This surface has no fit record: it was not fitted by fit_essvi, fit_surface or fit_sanos."
             )
         return self.fit
+
+    def __repr__(self) -> str:
+        """Show the expiries and the outcome of the fit, or how many surfaces of a batch converged."""
+        known = self.known
+        if not is_concrete(known) or not all(map(is_concrete, jax.tree.leaves(self.fit))):
+            return super().__repr__()
+        if np.ndim(known) > 1:
+            converged = "" if self.fit is None else f", {int(np.sum(self.converged))} converged"
+            return f"{type(self).__name__}({len(self)} surfaces{converged})"
+        t = np.asarray(cast(Any, self).expiries)[np.asarray(known)]
+        span = f", {t.min():.3g} to {t.max():.3g} years" if t.size else ""
+        fit = ""
+        if self.fit is not None:
+            fit = f", {CalibrationStatus(int(self.status)).name}, loss {float(self.loss):.6g}"
+        return f"{type(self).__name__}({t.size} expiries{span}{fit})"
 
     def __len__(self) -> int:
         """Return the number of surfaces in a batch."""

@@ -115,6 +115,13 @@ def test_a_result_without_request_says_what_to_give(result, surface):
     )
 
 
+def test_a_result_brings_its_own_surface(result, surface):
+    expected = nt.diagnose(result, surface).fit.at
+    chex.assert_trees_all_equal(nt.diagnose(result).fit.at, expected)
+    with pytest.raises(nt.ArgumentError, match="has no quotes.*diagnose.result, surface"):
+        nt.diagnose(dataclasses.replace(result, surface=None))
+
+
 def test_another_surface_is_refused(result, surface):
     with pytest.raises(nt.ArgumentError, match="surface must be"):
         nt.diagnose(result, nt.stack([surface, surface]))

@@ -1,9 +1,11 @@
 """Surfaces and certificates as tables."""
 
+import jax
 import numpy as np
 import pytest
 
 import neutral as nt
+from neutral.surfaces.evidence import SurfaceFit
 
 FIELDS = ("expiries", "theta", "psi", "rho")
 T = np.array([0.25, 1.0])
@@ -21,6 +23,24 @@ def test_a_surface_is_a_table_of_its_smiles():
     frame = padded(FREE).to_frame()
     assert list(frame) == ["maturity", "theta", "psi", "rho", "atm_vol"]
     np.testing.assert_allclose(frame["atm_vol"], np.asarray(FREE.implied_vol(0.0, T)), rtol=1e-14)
+
+
+def test_a_surface_is_shown_in_one_line():
+    pair = nt.ESSVI(*(np.stack([np.asarray(getattr(s, n)) for s in (FREE, CROSSING)]) for n in FIELDS))
+    record = SurfaceFit(
+        status=np.array(0),
+        loss=np.array(0.25),
+        prior_loss=np.array(0.0),
+        steps=np.array(3),
+        gradient_norm=np.array(0.0),
+        at_bound=np.zeros((3, 2), bool),
+    )
+    fitted = nt.ESSVI(*(getattr(FREE, n) for n in FIELDS), fit=record)
+    assert repr(padded(FREE)) == "ESSVI(2 expiries, 0.25 to 1 years)" and repr(pair) == "ESSVI(2 surfaces)"
+    assert repr(fitted) == "ESSVI(2 expiries, 0.25 to 1 years, converged, loss 0.25)"
+    traced = []
+    jax.eval_shape(lambda surface: traced.append(repr(surface)), fitted)
+    assert "expiries=f64[2]" in traced[0]
 
 
 @pytest.mark.parametrize("surface", [FREE, CROSSING, padded(CROSSING)], ids=["free", "crossing", "padded"])
