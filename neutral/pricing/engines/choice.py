@@ -193,7 +193,7 @@ def _counts(parts: Jumps, y: Real, length: Real, size: Real, *, level: Real, nod
         nodes: Number of steps of the first rule, and of each block of the second.
     """
     expected = parts.intensity * jnp.exp(jnp.real(parts.exponent))  # number of jumps, damped
-    turn, steady = (_rate(jnp.imag(x), y) for x in (parts.exponent, parts.smooth))
+    turn, steady = (_rate(jnp.imag(x), y)[None] for x in (parts.exponent, parts.smooth))
     # the phase turns too far in one step, in either rule, with fewer or more jumps than these
     steps = jnp.asarray([1.0, _SEGMENTS], y.dtype)[:, None, None] * nodes
     most = _TURN * steps / jnp.expand_dims(length, -1)[None]
