@@ -168,7 +168,8 @@ def _decay(
     angle = jnp.where(jnp.isnan(angle), 0.0, angle)
     if parts is None or c.counts is None:
         return line, angle
-    counts = _counts(parts, y, length, size, jnp.exp(height) * c.scale / jnp.pi, nodes)
+    level = jnp.exp(height) * c.scale / jnp.pi
+    counts = _counts(parts._replace(smooth=smooth), y, length, size, level=level, nodes=nodes)
     first = jnp.ones_like(rise)
     ends = (
         jnp.real(_at(z, following)),
@@ -180,11 +181,11 @@ def _decay(
     return line._replace(counts=counts._replace(end=end, smooth=slopes[0], jump=slopes[1])), angle
 
 
-def _counts(parts: Jumps, y: Real, length: Real, size: Real, level: Real, nodes: int) -> Counts:
+def _counts(parts: Jumps, y: Real, length: Real, size: Real, *, level: Real, nodes: int) -> Counts:
     """The second rule of lines without its ends, which are set to 0.
 
     Args:
-        parts: The parts of the exponent, shape (n, points).
+        parts: The parts of the exponent with k (1 - iz) in the smooth one, shape (n, points).
         y: The points, shape (points,).
         length: Lengths of the lines, shape (n,).
         size: Logs of the size of the integrand in units of `level`, shape (n, points).
@@ -192,16 +193,19 @@ def _counts(parts: Jumps, y: Real, length: Real, size: Real, level: Real, nodes:
         nodes: Number of steps of the first rule, and of each block of the second.
     """
     expected = parts.intensity * jnp.exp(jnp.real(parts.exponent))  # number of jumps, damped
-    turn = jnp.imag(parts.exponent)
-    rate = jnp.abs(jnp.diff(turn, axis=-1, append=turn[..., -1:]) / jnp.diff(y, append=y[-1:] + 1.0)[None, :])
-    # the least number of jumps that turns the phase too far in one step, in either rule
+    turn, steady = (_rate(jnp.imag(x), y)[None] for x in (parts.exponent, parts.smooth))
+    # the phase turns too far in one step, in either rule, with fewer or more jumps than these
     steps = jnp.asarray([1.0, _SEGMENTS], y.dtype)[:, None, None] * nodes
-    number = _TURN * steps / jnp.maximum(rate * jnp.expand_dims(length, -1), 1e-300)[None]
-    number = jnp.clip(number, 1.0, 1e6)
-    # the share of so many jumps is at most expected^number / number!, and that by Stirling's formula
-    share = number * (1.0 + jnp.log(expected[None] / number)) - 0.5 * jnp.log(2.0 * jnp.pi * number)
-    missed = jnp.exp(size[None] + jnp.minimum(share, 0.0))
-    unresolved = _APART * level[None] * jnp.sum(jnp.where(size[None] > -DECAYED, missed, 0.0), axis=-1)
+    most = _TURN * steps / jnp.expand_dims(length, -1)[None]
+    least, most = (
+        jnp.clip((end - steady * jnp.sign(turn)) / jnp.maximum(jnp.abs(turn), 1e-300), -1.0, 1e6)
+        for end in (-most, most)
+    )
+    share = _share_below(least, expected[None]) + _share_above(most, expected[None])
+    # each jump adds to the exponent, whose parts nearly cancel, and so to its rounding error
+    rounding = 4.0 * jnp.finfo(y.dtype).eps * (parts.intensity + expected)[None]
+    missed = jnp.where(size[None] > -DECAYED, jnp.exp(size[None]) * (share + rounding), 0.0)
+    unresolved = _APART * level[None] * jnp.sum(missed, axis=-1)
     mean = expected[..., 0]
     first, blocks = _window(mean)
     by_jumps = blocks <= BLOCKS
@@ -219,6 +223,29 @@ def _counts(parts: Jumps, y: Real, length: Real, size: Real, level: Real, nodes:
     )
 
 
+def _rate(x: Real, y: Real) -> Real:
+    """Derivative of x, shape (n, points), in y, shape (points,), from each point to the next."""
+    return jnp.diff(x, axis=-1, append=x[..., -1:]) / jnp.diff(y, append=y[-1:] + 1.0)[None, :]
+
+
+def _share_above(number: Real, expected: Real) -> Real:
+    """Chernoff's bound on the probability of more jumps than a number, where so many are expected."""
+    share = jnp.exp(_log_tail(jnp.maximum(number, 1.0), expected))
+    return jnp.where((number > expected) & (number >= 0.0), share, 1.0)
+
+
+def _share_below(number: Real, expected: Real) -> Real:
+    """Chernoff's bound on the probability of fewer jumps than a number, where so many are expected."""
+    share = jnp.where(number < expected, jnp.exp(_log_tail(number, expected)), 1.0)
+    return jnp.where(number > 0.0, share, 0.0)
+
+
+def _log_tail(number: Real, expected: Real) -> Real:
+    """Log of Chernoff's bound on the tail of Poisson's law that a number cuts off; 0 at the mean."""
+    safe = jnp.where(number > 0.0, number, 1.0)
+    return safe - expected + safe * jnp.log(expected / safe)
+
+
 def _window(expected: Real) -> tuple[Real, Real]:
     """The least number of jumps that matters, and how many numbers do; others have a share of 2 e^-40.
 
@@ -228,7 +255,7 @@ def _window(expected: Real) -> tuple[Real, Real]:
     first = jnp.floor(jnp.maximum(expected - jnp.sqrt(2.0 * _NEGLIGIBLE * expected), 0.0))
     number = jnp.expand_dims(first, -1) + 1.0 + jnp.arange(float(BLOCKS), dtype=expected.dtype)[None, :]
     mean = jnp.expand_dims(expected, -1)
-    tail = jnp.where(number > mean, number - mean + number * jnp.log(mean / number), 0.0)
+    tail = jnp.where(number > mean, _log_tail(number, mean), 0.0)
     blocks = 1.0 + jnp.sum(tail > -_NEGLIGIBLE, axis=-1)
     return first, jnp.where(expected > 0.0, blocks, BLOCKS + 1.0)
 
