@@ -11,7 +11,7 @@ from ...diagnostics.linearisation import parameter_sizes
 from ...diagnostics.residuals import MONEYNESS
 from ...options.inversion import implied_stdev
 from ...plot.frame import NINETY, days
-from ...plot.surfaces import quoted_vols
+from ...plot.surfaces import quoted_vols, quotes_of_smiles
 from ...times import DAYS_A_YEAR
 from ..pipeline.stages import MarketRun
 from . import blocks, charts
@@ -56,12 +56,12 @@ def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
     surface: Any = diagnosis.fit.surface
     k, t, bid, ask, _ = quoted_vols(surface)
     listed = surface.quotes()
-    out = listed.is_call == (listed.k >= 0.0)
+    drawn = quotes_of_smiles(listed)
     fitted = np.asarray(diagnosis.fit.result.prices)
     units = surface.to_rows(np.ones_like(fitted))  # of each row; nan where a row is not on the grid
-    prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][out]
-    vols = np.asarray(implied_stdev(prices, k, listed.is_call[out])) / np.sqrt(t)
-    mid = np.asarray(listed.vol)[out]
+    prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][drawn]
+    vols = np.asarray(implied_stdev(prices, k, listed.is_call[drawn])) / np.sqrt(t)
+    mid = np.asarray(listed.vol)[drawn]
     name = str(run.record.get("model") or "model")
     found = []
     for expiry in expiries_of(run.market.frame, np.unique(t)):
@@ -83,9 +83,9 @@ def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
         chosen(found),
         subject=subject,
         title="Smiles",
-        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, dots are mid "
-        "prices without "
-        "bid or ask, and the line joins the prices that the model gives to these quotes.",
+        caption="Implied volatilities of one quote per strike, the one out of the money where there is one: "
+        "bars reach from bid to ask, dots are mid prices without bid or ask, and the line joins the prices "
+        "that the model gives to these quotes.",
         alt=f"Smiles of {len(found)} expiries of {subject} with the curve of {name}.",
     )
 
