@@ -41,8 +41,8 @@ def gates_of(name: str) -> str:
     limits = tomllib.loads((CONFIGS / "gates.toml").read_text(encoding="utf-8"))["gate"]
     sets = STAGES | {playbook: playbook for playbook in config["gates"]["playbooks"]}
     rows = [
-        f"| {sets[gate['set']]} | {gate['name']} | `{gate['measure']}` | {limit_of(gate, config['application'])} "
-        f"| {gate['otherwise']} | {gate['meaning']} |"
+        f"| {sets[gate['set']]} | {gate['name']} | `{gate['measure']}` "
+        f"| {limit_of(gate, config['application'])} | {gate['otherwise']} | {gate['meaning']} |"
         for gate in limits
         if gate["set"] in sets
     ]
@@ -71,9 +71,9 @@ def written(page: str) -> str:
     """A page with its quotations as the configurations have them."""
 
     def quotation(match: re.Match[str]) -> str:
-        name = match["name"]
-        text = gates_of(name) if match["what"] == "gates" else settings_of(name, match["sections"].split(", "))
-        return match[1] + text + match[5]
+        if match["what"] == "gates":
+            return match[1] + gates_of(match["name"]) + match[5]
+        return match[1] + settings_of(match["name"], match["sections"].split(", ")) + match[5]
 
     return QUOTED.sub(quotation, page)
 

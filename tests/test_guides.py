@@ -1,4 +1,4 @@
-"""Tutorials and playbooks are true: they run from top to bottom, and quote the configurations as these are."""
+"""Tutorials and playbooks are true: they run from top to bottom, and quote the configurations exactly."""
 
 import contextlib
 import io

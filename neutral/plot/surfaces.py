@@ -184,7 +184,7 @@ def quoted_vols(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
     """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
 
     The quotes are those of `quotes_of_smiles`, in their order. Only quotes without bid and ask have a
-    mid, because the middle of a wide spread says little.
+    mid, because the middle of a wide spread is uncertain.
     """
     listed = quotes.quotes()
     if not listed.k.size:

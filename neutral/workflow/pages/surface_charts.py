@@ -76,7 +76,7 @@ def at_the_money(surface: VolSurface, t: np.ndarray) -> tuple[np.ndarray, np.nda
 def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFrame]) -> charts.Chart:
     """Make the first picture: share inside the spread and error by expiry, a line for each surface."""
     whole = [float(result.row["inside"]) for result in results]
-    told = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
+    shares = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
     shares, errors = [], []
     for i, (result, row) in enumerate(zip(results, rows, strict=True)):
         x = DAYS_A_YEAR * row["t"].to_numpy(float)
@@ -99,7 +99,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
         "ask. Second: the root mean "
         "square error of their volatilities in basis points. Point at a dot for the date and the number of "
         "quotes.",
-        alt=f"Share of all quotes inside the spread: {told}.",
+        alt=f"Share of all quotes inside the spread: {shares}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
         views=[charts.View(panels)],
