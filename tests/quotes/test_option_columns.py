@@ -115,7 +115,10 @@ FAULTS = {
     "ragged": ({"strike": np.ones(3)}, "the columns do not make a table"),
     "no quote date": ({"maturity": ["3m"] * 64}, "maturity has dates or tenors, and the quote"),
     "wrong tenor": ({"maturity": ["3x"] * 64, "date": QUOTED}, "maturity: tenor '3x' is unknown"),
-    "numbers as dates": ({"maturity": None, "expiry": np.ones(64)}, "must contain dates, got numbers such as 1"),
+    "numbers as dates": (
+        {"maturity": None, "expiry": np.ones(64)},
+        "must contain dates, got numbers such as 1",
+    ),
     "expires today": (
         {"maturity": [QUOTED] * 64, "date": QUOTED},
         "must be after the quote date; 64 of 64 rows",

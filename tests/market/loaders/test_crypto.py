@@ -179,7 +179,7 @@ def test_times_are_chosen_by_time_or_day(opened):
     source = opened(deribit_csv(rows))
     assert source.quotes(date="2024-04-01T17:00").snapshot_ts == LATER
     assert source.quotes(date="2024-04-02").snapshot_ts == TAKEN + timedelta(days=1)
-    with pytest.raises(ArgumentError, match=r"2024-04-01T12:00:00, 2024-04-01T17:00:00; say which one"):
+    with pytest.raises(ArgumentError, match=r"2024-04-01T12:00:00, 2024-04-01T17:00:00; choose one"):
         source.quotes(date="2024-04-01")
     with pytest.raises(DataError, match="no rows for date='2024-04-01T13:00:00'"):
         source.quotes(date="2024-04-01T13:00")
