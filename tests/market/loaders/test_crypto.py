@@ -191,7 +191,7 @@ def test_a_file_without_times_needs_one(opened):
     text = made.as_csv([made.bybit(row) for row in chain(BTC_CASH)])
     source = opened(text, "bybit_20240401.csv")
     assert source.snapshots == (("BTC_USDC", None),)
-    with pytest.raises(ArgumentError, match="neither the rows nor the name of the file say when"):
+    with pytest.raises(ArgumentError, match="neither the rows nor the name of the file state when"):
         source.quotes()
     given = source.quotes(date="2024-04-01T12:00")
     named = opened(text, "bybit_20240401T120000Z.csv").quotes()
