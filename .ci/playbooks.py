@@ -51,10 +51,12 @@ def gates_of(name: str) -> str:
 
 
 def limit_of(gate: dict[str, Any], application: str) -> str:
-    """The limit of a gate in words."""
+    """The limit of a gate in words; where it depends on the use, also those of the other uses."""
     rule = next(rule for rule in RULES if rule in gate)
-    value = gate[rule][application] if isinstance(gate[rule], dict) else gate[rule]
-    return RULES[rule].format(*(f"{end:g}" for end in (value if isinstance(value, list) else [value])))
+    by_use = gate[rule] if isinstance(gate[rule], dict) else {application: gate[rule]}
+    ends = by_use[application] if isinstance(by_use[application], list) else [by_use[application]]
+    others = [f"{use} {value:g}" for use, value in by_use.items() if use != application]
+    return RULES[rule].format(*(f"{end:g}" for end in ends)) + (f" ({', '.join(others)})" if others else "")
 
 
 def settings_of(name: str, sections: list[str]) -> str:
