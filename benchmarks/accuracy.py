@@ -46,12 +46,12 @@ Every engine against {count} options whose values are known to 18 digits and mor
 two independent methods (`tests/reference/`). A test fails if an error in one of these rows grows tenfold.
 
 - **price**: largest error in units of discount x max(F, K), for coin-settled options of max(1, K/F).
-  `price` in the tables is the default engine, `neutral.price` as it stands.
+  `price` in the tables is the default engine, `neutral.price` without options.
 - **relative**: the default engine's largest relative error, out-of-the-money options worth more than 1e-12 F.
 - **gradient**, **gamma**: largest error of `neutral.greeks` in any parameter, spot (or forward) and maturity,
   and of gamma, divided by max(|derivative|, 1e-6 F), for coin by max(|derivative|, 1e-6).
 - **certify**, **its bound**: largest error of `neutral.certify` and the largest bound it gives.
-- `Lewis` is the calibration engine: absolute accuracy only; its status tells what is not accurate.
+- `Lewis` is the calibration engine: absolute accuracy only; its status reports what is not accurate.
 - **float32**: the default engine asked for `precision="float32"`, JAX in single precision.
 
 Sets marked * are torture: one hour to 15 years, correlation -0.99 and 0.90, vol-of-vol 1e-4 and 7, Feller

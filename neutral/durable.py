@@ -65,7 +65,7 @@ def write_text(path: Path, text: str) -> str:
 def file_name(text: str) -> str:
     """Return text as a part of a file name, which cannot leave the folder and differs for different texts.
 
-    Letters, digits, `-`, `_`, `+` and inner dots stand for themselves. Any other character becomes `%` and
+    Letters, digits, `-`, `_`, `+` and inner dots are kept. Any other character becomes `%` and
     the hexadecimal digits of its bytes in UTF-8, as in a web address. Long text ends in its SHA-256.
     """
     name = re.sub(r"[^A-Za-z0-9_.+-]|^\.|\.$", _percent, text) or "%"

@@ -7,10 +7,10 @@ LONGEST = 2400  # characters of a message
 
 
 class NeutralError(Exception):
-    """The base class of the package's errors. The message says what is wrong, and how to fix it."""
+    """The base class of the package's errors. The message states what is wrong, and how to fix it."""
 
     def __init__(self, message: str = ""):
-        # a damaged file may hold names and values of any length, which nobody reads to their end
+        # a damaged file may contain names and values of any length, which nobody reads to their end
         half = LONGEST_WORD // 2
         message = re.sub(rf"(\S{{{half}}})\S{{{half},}}", r"\1...", message)
         if len(message) > LONGEST:
@@ -19,7 +19,7 @@ class NeutralError(Exception):
 
 
 class ArgumentError(NeutralError, ValueError):
-    """An argument is wrong. The message names it, and says what it was and what is accepted."""
+    """An argument is wrong. The message names it, and states what it was and what is accepted."""
 
 
 class DataError(NeutralError, ValueError):
@@ -39,4 +39,4 @@ class CalibrationError(NeutralError):
 
 
 class QuoteWarning(UserWarning):
-    """Some quotes were refused, or contradict each other; the message says how many and why."""
+    """Some quotes were refused, or contradict each other; the message states how many and why."""

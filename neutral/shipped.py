@@ -30,7 +30,7 @@ def configurations() -> list[str]:
 
 
 def explanation(name: str) -> str:
-    """Return the first line of a shipped configuration, which says what it is for."""
+    """Return the first line of a shipped configuration, which states what it is for."""
     with configuration(name).open(encoding="utf-8") as file:
         return file.readline().removeprefix("#").strip()
 

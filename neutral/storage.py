@@ -91,7 +91,7 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
     Args:
         obj: A model of this package, a `QuoteSurface`, a `CalibrationResult`, an `ESSVI`, `ESSVIMixture`,
             `SANOS`, `SSVI`, `SVI` or `TimeChangedSurface`, or the fit of a surface. A result is saved without
-            its `request` if that holds an engine, a loss, a prior or a solver that is not of this package.
+            its `request` if that contains an engine, a loss, a prior or a solver that is not of this package.
         path: The file to write; an existing file is replaced.
 
     Raises:
@@ -137,12 +137,12 @@ def _damage(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         raise DataError(f"{path}: the file cannot be read: {error.strerror or error}.") from error
     except durable.DAMAGE as error:
-        said = " ".join(str(error).split())  # JAX's own messages have several lines
-        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {said}") from error
+        detail = " ".join(str(error).split())  # JAX's own messages have several lines
+        raise DataError(f"{path}: was not written by neutral.save, or is damaged: {detail}") from error
 
 
 def _encode(x: Any) -> Any:
-    """Encode an object as a dictionary for JSON; its keys say what kind of object it is."""
+    """Encode an object as a dictionary for JSON; its keys state what kind of object it is."""
     if _TYPES.get(type(x).__name__) is type(x):
         return {"type": type(x).__name__, "fields": _fields(x)}
     if isinstance(x, type) and _MODELS.get(x.__name__) is x:

@@ -51,7 +51,7 @@ def calibrate(
     It runs under `jax.jit` and `jax.grad` with traced prices, weights and forwards (`surface.with_prices(p)`,
     `with_weights`, `with_forwards`), and with a traced center and strength of a prior. Derivatives follow
     from the implicit function theorem: they are exact where the fit has converged, and 0 for a parameter on a
-    bound. Where the fit has not converged, they are 0 and the status says why.
+    bound. Where the fit has not converged, they are 0 and the status gives the reason.
 
     Args:
         recipe: A model class (`Heston`), `Shifted(SVCJ)` for the ++ shift at the surface's expiries, or a

@@ -1,4 +1,4 @@
-"""The condition number of a fit: how well the quotes tell its parameters apart.
+"""The condition number of a fit: how well the quotes identify its parameters.
 
 There is one, named by its scaling: that of the Jacobian J of the weighted residuals in the natural
 parameters, with each column times the size of its parameter (`AbstractCoordinates.sizes`). It is the ratio of

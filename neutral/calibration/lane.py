@@ -34,7 +34,7 @@ def solve_lane(request: Request, lane: Lane) -> CalibrationResult:
     """Calibrate one surface, without a leading axis.
 
     The result is differentiable, by the implicit function theorem, in everything from which the problem is
-    computed; a pull that damps the fit counts as a constant.
+    computed; the pull of a damped fit counts as a constant.
 
     Args:
         request: The calibration, as `Request.shared` returns it.
@@ -67,7 +67,7 @@ class _Damped(NamedTuple):
 
 
 def _solve(request: Request, lanes: Lane, together: bool) -> CalibrationResult:
-    """Make the problem, search, damp the fit if the request says so, and make the result."""
+    """Make the problem, search, damp the fit if the request asks for it, and make the result."""
     setting = request.setting
     usable, used, clean = setting.loss.usable(lanes.surface, lanes.used)
     problem = make_problem(request, lanes, clean, used)

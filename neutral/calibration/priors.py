@@ -126,7 +126,7 @@ def split_prior(prior: Prior | None) -> tuple[Tikhonov | None, tuple[AbstractPen
     """The pull and the penalties of a `prior` argument.
 
     Raises:
-        ArgumentError: the prior holds something else, or more than one `Tikhonov`.
+        ArgumentError: the prior contains something else, or more than one `Tikhonov`.
     """
     priors = () if prior is None else prior if isinstance(prior, list | tuple) else (prior,)
     pulls = [p for p in priors if isinstance(p, Tikhonov)]

@@ -95,7 +95,7 @@ class Setting(eqx.Module):
         return natural, chain
 
     def named_chain(self, problem: Problem, y: Real) -> Real:
-        """Derivatives in the coordinates of the values that the names stand for, (B, n, n)."""
+        """Derivatives in the coordinates of the values that the names belong to, (B, n, n)."""
         _, chain = self.natural_and_chain(problem, y)
         return self.coordinates.named_chain(chain, problem.unit)
 

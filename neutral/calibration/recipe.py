@@ -12,7 +12,7 @@ Recipe = type[AbstractFourierModel] | AbstractFourierModel
 
 
 def split_recipe(recipe: Recipe) -> tuple[type[AbstractFourierModel], AbstractFourierModel | None]:
-    """The model's class, and the starting model where the recipe holds numbers.
+    """The model's class, and the starting model where the recipe has numbers.
 
     Raises:
         ArgumentError: the argument is neither a class, nor a recipe, nor a model, or a starting model is
@@ -27,7 +27,7 @@ def split_recipe(recipe: Recipe) -> tuple[type[AbstractFourierModel], AbstractFo
         )
     start = None if isinstance(recipe, type) or recipe.is_recipe else recipe
     if start is not None and not all(is_concrete(x) for x in jax.tree.leaves(start)):
-        raise ArgumentError("recipe: a starting model must hold numbers, got traced values.")
+        raise ArgumentError("recipe: a starting model must have plain numbers, got traced values.")
     return cls, start
 
 

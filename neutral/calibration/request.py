@@ -38,14 +38,14 @@ class Lane(NamedTuple):
     surface: QuoteSurface
     used: Flags  # (2, T, K) quotes to fit
     starts: Real  # (starts, n); a start with a nan is left out
-    center: Real  # (n,) center of the prior, or of the pull that damps
+    center: Real  # (n,) center of the prior, or of the pull of a damped fit
     fixed: Real  # (n,) values of fixed coordinates
 
 
 class Request(eqx.Module):
     """The checked arguments of a calibration with n coordinates, T maturities and K strikes.
 
-    `Request.of` makes a request from the arguments of `calibrate`. The result of a batch holds it with a
+    `Request.of` makes a request from the arguments of `calibrate`. The result of a batch keeps it with a
     leading axis on every array, so that `results[3].request` is that of one fit.
 
     Attributes:
@@ -61,7 +61,7 @@ class Request(eqx.Module):
         fixed: Whether a coordinate is fixed, shape (n,).
         values: Values of the fixed coordinates, 0 elsewhere, shape (n,).
         prior: The pull towards a point.
-        start: The starting model, where the recipe holds numbers.
+        start: The starting model, where the recipe has numbers.
         mask: Quotes to fit, shape (2, T, K); `train` of the surface where None.
     """
 
@@ -196,13 +196,13 @@ class Request(eqx.Module):
         )
 
     def as_arrays(self) -> Request:
-        """The request with an array in place of every number, as results hold it; traced numbers stay."""
+        """The request with an array in place of every number, as in results; traced numbers stay."""
         return jax.tree.map(lambda x: x if eqx.is_array(x) else np.asarray(x), self)
 
     def repeated(self, count: int) -> Request:
         """The request with a leading axis of `count` surfaces on every array, on the host.
 
-        The results of a batch hold it in this form.
+        The results of a batch keep it in this form.
         """
 
         def rows(tree: Tree) -> Tree:

@@ -45,7 +45,7 @@ class CalibrationResult(eqx.Module):
             parameters, each column times the size of its parameter, over the parameters that are neither
             fixed nor on a bound; inf where a combination of them has no effect. Above 200 the quotes do not
             determine some combination. It is that of `neutral.diagnose(...).identifiability`.
-        at_bound: Whether a coordinate of `names` ends on a bound and the gradient holds it there, (n,).
+        at_bound: Whether a coordinate of `names` ends on a bound and the gradient keeps it there, (n,).
         agreement: Among the starts that have converged, the share whose cost is within 0.1 % of the best.
         spread: Largest range of a parameter among these, relative to its value in the best fit.
         minima: Number of distinct costs, more than 0.1 % apart, among the starts that have converged.

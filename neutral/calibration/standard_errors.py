@@ -10,7 +10,7 @@ from .solvers import Solution
 def standard_errors(
     setting: Setting, problem: Problem, solution: Solution, moving: Flags, strikes: Codes
 ) -> Real:
-    """Sandwich standard errors (Huber 1967; White 1980), which hold whatever the sizes of the quotes' errors.
+    """Sandwich standard errors (Huber 1967; White 1980), valid whatever the sizes of the quotes' errors.
 
     The covariance of the coordinates is V = A^{-1} S A^{-1} n/(n - p). A is the Gauss-Newton curvature, S the
     sum over strikes of the squares of their parts of the gradient (Liang and Zeger 1986: call and put of a

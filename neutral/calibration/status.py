@@ -13,7 +13,7 @@ QUADRATURE_SHARE = 0.01  # this share of the fit's errors, in the loss's weights
 
 
 class CalibrationStatus(enum.IntEnum):
-    """How a fit ended; `CalibrationStatus(code).message` says what it means and what to do."""
+    """How a fit ended; `CalibrationStatus(code).message` states what it means and what to do."""
 
     converged = Stop.converged
     max_steps = Stop.max_steps
@@ -50,7 +50,7 @@ class CalibrationStatus(enum.IntEnum):
 
     @property
     def message(self) -> str:
-        """A sentence that says what the status means, and what to do."""
+        """A sentence that states what the status means, and what to do."""
         return _MESSAGES[self]
 
 

@@ -22,8 +22,9 @@ from . import calibrate, configs, cube, demo, import_workbook, options, pipeline
 
 EXIT_CODES = (
     "Exit codes of every command: 0, all results are usable. 1, finished, but some results are not usable (a "
-    "file that cannot be read, a fit that did not converge, a failed gate), and the output says which and "
-    "why. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished is kept."
+    "file that cannot be read, a fit that did not converge, a failed gate), and the output names them with "
+    "the reasons. 2, the command is wrong, or no input can be read. 130, interrupted, and what was finished "
+    "is kept."
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 # exit codes of every command
 USABLE = 0  # every file could be read, and every fit converged and passes its gates
-PARTLY_USABLE = 1  # finished, but some results are not usable: the output says which and why
+PARTLY_USABLE = 1  # finished, but some results are not usable: the output names them with the reasons
 WRONG_USE = 2  # the command is wrong, or no input can be read
 INTERRUPTED = 130  # what was finished is kept
 
@@ -119,18 +119,18 @@ Root = Annotated[
 ]
 Exercise = Annotated[
     str | None,
-    typer.Option(help="Whether options are european or american, where the underlying does not tell."),
+    typer.Option(help="Whether options are european or american, where the underlying does not decide it."),
 ]
 Settlement = Annotated[
     str | None,
-    typer.Option(help="Whether prices are in cash or in coin, where the underlying does not tell."),
+    typer.Option(help="Whether prices are in cash or in coin, where the underlying does not decide it."),
 ]
 FxSettings = Annotated[
     list[str] | None,
     typer.Option(
         "--fx",
         metavar="NAME=VALUE",
-        help="How volatilities of currency pairs are quoted, in place of what files say: delta=spot or "
+        help="How volatilities of currency pairs are quoted, in place of what files state: delta=spot or "
         "forward, premium_adjusted=true or false, atm, butterfly, domestic_rate and foreign_rate (decimal a "
         "year), unit=percent or decimal. Repeat the option for several settings.",
     ),
@@ -153,7 +153,7 @@ def start_jax() -> None:
 
 @contextmanager
 def interruptible(advice: str) -> Iterator[None]:
-    """End the command with exit code 130 on Ctrl-C, and say on standard error what to do.
+    """End the command with exit code 130 on Ctrl-C, and print on standard error what to do.
 
     Args:
         advice: What has been kept, and how to continue.
@@ -165,7 +165,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 
 def stop_interrupted(advice: str) -> NoReturn:
-    """End the command with exit code 130, and say on standard error what to do."""
+    """End the command with exit code 130, and print on standard error what to do."""
     print(f"neutral: interrupted; {advice}", file=sys.stderr)
     raise typer.Exit(INTERRUPTED) from None
 
@@ -275,7 +275,7 @@ def read_inputs(
         config: A TOML file of settings, or the name of a shipped one; None takes the shipped settings for the
             kind of each file.
         underlyings: The underlyings to read; None reads those that the TOML file lists, or else all.
-        limit: The number of files to read, from the first one; None reads as many as the TOML file says, or
+        limit: The number of files to read, from the first one; None reads as many as the TOML file states, or
             else all.
         changes: As `reading_changes` returns them.
         default: Returns the settings for a kind of file if there is no TOML file; None takes the shipped

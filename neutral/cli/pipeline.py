@@ -79,7 +79,7 @@ def pipeline(
 ) -> None:
     """Take markets through five stages with gates: preprocess, configure, optimise, validate and store.
 
-    The files may hold market data of any kind. The results are a record of each market, a table of all
+    The files may be market data of any kind. The results are a record of each market, a table of all
     records, and a page. Errors of volatility in them are decimal, and maturities are in years. A market that
     is refused fails the first stage.
     """

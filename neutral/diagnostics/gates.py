@@ -150,7 +150,7 @@ def worst_outcome(gates: Collection[Gate]) -> Outcome:
 
 
 def _gate(limit: Limit, value: float | None, application: str, why: str | None) -> Gate:
-    holds, words = _RULES[limit.rule]
+    is_kept, words = _RULES[limit.rule]
     ends = limit.of(application)
     rule = words.format(*(f"{end:g}" for end in ends))
     number = math.nan if value is None else float(value)
@@ -158,7 +158,7 @@ def _gate(limit: Limit, value: float | None, application: str, why: str | None) 
         absence = "not measured" if value is None else why or "not a number"
         return _make_gate(limit, "cannot be determined", number, f"{limit.measure} is {absence}; it {rule}")
     measurement = f"{limit.measure} is {number:.6g}"
-    is_within = holds(number, ends if limit.rule == "between" else ends[0])
+    is_within = is_kept(number, ends if limit.rule == "between" else ends[0])
     if is_within and math.isinf(number):
         return _make_gate(
             limit, "cannot be determined", number, f"{measurement}, which never passes; it {rule}"

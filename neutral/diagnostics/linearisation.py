@@ -80,7 +80,7 @@ class Fit(NamedTuple):
         """The expansion at the fit.
 
         Raises:
-            ArgumentError: there is none; the message says why.
+            ArgumentError: there is none; the message states why.
         """
         if self.linearised is None:
             raise ArgumentError(f"the fit has no derivatives: {self.reason}")
@@ -108,7 +108,7 @@ class Fit(NamedTuple):
 
     @property
     def few(self) -> bool:
-        """True if there are no degrees of freedom, so that residuals say nothing about the model."""
+        """True if there are no degrees of freedom, so that residuals contain no information on the model."""
         return self.linearised is None or self.freedom < 1
 
     @property

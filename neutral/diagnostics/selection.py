@@ -187,7 +187,7 @@ def likelihood_ratio_test(restricted: float, full: float, more: int) -> NestedTe
 
     Twice the gain in log-likelihood is chi-squared with `more` degrees of freedom. If the smaller model is on
     a bound of the larger one (such as lam = 0, no jumps), the probability is too large (Self and Liang 1987),
-    and if parameters then have no effect, the distribution does not hold at all.
+    and if parameters then have no effect, the distribution is not valid at all.
 
     Args:
         restricted: Log-likelihood of the smaller model.

@@ -25,10 +25,10 @@ def european_quotes(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Replace American quotes by those of European options with the same volatilities.
 
-    Put-call parity holds for the European options, so the forward depends on their prices. These depend in
+    The European options satisfy put-call parity, so the forward depends on their prices. These depend in
     turn on the forward, through the yield. Both are iterated to a fixed point over the strikes near the
     money. The early-exercise premium of the mid price is subtracted from bid and ask, so the spread stays.
-    The yield of an expiry is constant and stands for borrow cost and all dividends that are not stated. Near
+    The yield of an expiry is constant and includes borrow cost and all dividends that are not stated. Near
     a discrete dividend that is not stated the forwards of the pairs drift along the strikes, and no average
     removes that: no pair is rejected, the average is robust, and the uncertainty of the forward counts the
     scatter of the pairs in full.

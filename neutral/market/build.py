@@ -41,7 +41,7 @@ def build_surface(
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
-    A `QuoteWarning` tells of quotes that contradict each other or whose unit is in doubt; see
+    A `QuoteWarning` reports quotes that contradict each other or whose unit is in doubt; see
     `check_reading`.
 
     Args:
@@ -69,7 +69,7 @@ def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSu
     from ..quotes.surface import QuoteSurface  # loads JAX, which reading and filtering do without
 
     table = surface_table(kept, open_interest_power)
-    # `prepare` has refused the quotes without volatility, and `check_reading` tells of calendar arbitrage
+    # `prepare` has refused the quotes without volatility, and `check_reading` reports calendar arbitrage
     return QuoteSurface.from_quotes(table, settlement=kept["settlement"].iloc[0], warn=False)
 
 
@@ -124,7 +124,7 @@ def prepare(
             factor the quotes do not state. Without it European quotes take theirs from put-call parity.
         dividends: Discrete dividends of the underlying: a `DividendSchedule`, cash amounts by ex-date
             ({"2024-05-10": 0.25}), or the path of a file for `load_dividends`. They bear on American quotes
-            only; the forwards of European quotes contain them already. A yield stands for what is not stated.
+            only; the forwards of European quotes contain them already. A yield replaces what is not stated.
 
     Returns:
         The kept and the rejected rows. Both tables have the columns of the file and: maturity (years), kind

@@ -65,7 +65,7 @@ def implied_forwards(frame: pd.DataFrame, spot: float = np.nan, agreement: float
     """Compute forward and discount factor of each expiry from European quotes in cash.
 
     The forward of a pair is K + (C - P) / D. Near the money (strikes within 7 % of the forward, iterated) the
-    pairs must agree: those outside the band of width `agreement` that holds most of them are rejected, and
+    pairs must agree: those outside the band of width `agreement` that contains most of them are rejected, and
     the others are averaged by Huber's estimate with weights from their spreads. An expiry with more than 15 %
     of its pairs rejected is `mixed` and gets no forward: its quotes are stale, or belong to two settlement
     series under one date.
@@ -309,7 +309,7 @@ def _forward(pairs: _Pairs, discount: float, discount_sd: float, agreement: floa
 
 
 def _in_band(values: np.ndarray, among: np.ndarray, width: float) -> np.ndarray:
-    """Mark the values in the interval of a width that holds the most values of a subset.
+    """Mark the values in the interval of a width that contains the most values of a subset.
 
     Args:
         values: Numbers, shape (n,).

@@ -25,7 +25,7 @@ _OUTERMOST = 2**40
 NEIGHBOURS = np.array([1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, _OUTERMOST])
 LATER_NEIGHBOURS = np.array([1, 2, 3, 4, _OUTERMOST])
 _FAR = 1e6  # strike / forward of the worthless leg
-NO_QUOTE = -1  # stands for the forward or the worthless leg in place of the position of a quote
+NO_QUOTE = -1  # means the forward or the worthless leg, in place of the position of a quote
 KINDS = ("parity", "spread", "butterfly", "calendar")
 
 

@@ -40,7 +40,7 @@ class TimeMap(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class VarianceClock:
-    """A clock by which variance accrues evenly: it stands still, or is slow, while prices move little.
+    """A clock by which variance accrues evenly: it stops, or is slow, while prices move little.
 
     An ordinary weekday is one day of variance. Other days have the weights below, and events add variance.
     Without a session the variance of a day accrues evenly over its hours. With a session the share `night` of
@@ -101,7 +101,7 @@ class VarianceClock:
     ) -> Self:
         """Make the clock of an exchange from the package exchange_calendars, which it needs.
 
-        It stands still on weekends, on holidays and at night, unless `options` say otherwise. Breaks at noon
+        It stops on weekends, on holidays and at night, unless `options` state otherwise. Breaks at noon
         count as open.
 
         Args:
@@ -126,7 +126,7 @@ class VarianceClock:
 
     @cached_property
     def year(self) -> float:
-        """Days of variance per year: `days_a_year`, or the average that stands for it."""
+        """Days of variance per year: `days_a_year`, or the average in its place."""
         return self.days_a_year or DAYS_A_YEAR * self._rules.mean_weight
 
     def years(self, start: Instants, end: Instants) -> np.ndarray:
@@ -154,7 +154,7 @@ class VarianceClock:
     def years_of_days(self, start: Instants, end: Instants) -> np.ndarray:
         """Compute the variance time of the whole days after start up to and including end.
 
-        It suits quotes and expiries that are known by date alone: both stand for the end of their day. An
+        It suits quotes and expiries that are known by date alone: both count as at the end of their day. An
         event at a time after the close of the session counts for the next day.
 
         Args:
@@ -176,7 +176,7 @@ class VarianceClock:
         """Tabulate variance time against calendar time (years of 365 days) from a start on.
 
         Args:
-            start: A time; a date, or a time at midnight UTC, stands for whole days as in `years_of_days`.
+            start: A time; a date, or a time at midnight UTC, means whole days as in `years_of_days`.
             years: Length of the table, > 0 and at most 200.
 
         Returns:
@@ -205,7 +205,7 @@ class VarianceClock:
         knots = [when, midnights, self._event_times, self._event_times - np.timedelta64(1, "us")]
         if self.session is not None:
             seconds = [np.full(len(numbers), self._table.opening), self._table.of(numbers).close]
-            # offsets from midnight in wall-clock time; sessions do not hold changes of the offset from UTC
+            # offsets from midnight in wall-clock time; sessions do not contain changes of the offset from UTC
             knots += [midnights + (1e6 * s).astype("timedelta64[us]") for s in seconds]
         times = np.unique(np.concatenate(knots))
         return times[(times >= when) & (times <= midnights[-1])]
@@ -301,5 +301,5 @@ def _seconds(span: np.ndarray) -> np.ndarray:
 
 
 def is_whole_days(when: np.ndarray) -> bool:
-    """Whether a time stands for a whole day: it is midnight UTC, as in files that state dates alone."""
+    """Whether a time means a whole day: it is midnight UTC, as in files that state dates alone."""
     return bool(when.astype("datetime64[D]") == when)

@@ -1,4 +1,4 @@
-"""Checks what a variance clock is told about weekends, holidays, sessions and events."""
+"""Checks the arguments of a variance clock about weekends, holidays, sessions and events."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from .clock_times import (
 
 @dataclasses.dataclass(frozen=True)
 class ClockRules:
-    """The fields of a `VarianceClock` that say how variance accrues, checked and converted."""
+    """The fields of a `VarianceClock` that set how variance accrues, checked and converted."""
 
     weekend: float
     weekend_days: frozenset[str]
@@ -50,7 +50,7 @@ class ClockRules:
         plain = dataclasses.replace(self, weights={}, dated_events={})
         first = Date(min((day.year for day in self.holidays), default=2001), 1, 1)
         last = Date(max((day.year for day in self.holidays), default=2001) + 1, 1, 1)
-        # without holidays one week stands for all years
+        # without holidays one week represents all years
         days = day_numbers("holidays", [first, last]) if self.holidays else np.array([0, len(WEEKDAYS)])
         variance = plain.table().before(days)
         return float(np.diff(variance)[0] / np.diff(days)[0])
@@ -93,7 +93,7 @@ class ClockRules:
 
 
 def read_rules(fields: Mapping[str, Any]) -> ClockRules:
-    """Check the fields of a `VarianceClock` that say how variance accrues.
+    """Check the fields of a `VarianceClock` that set how variance accrues.
 
     Raises:
         ArgumentError: A field is out of its range; the message names it and what is accepted.

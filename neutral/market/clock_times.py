@@ -24,7 +24,7 @@ Instants = Instant | np.datetime64 | Sequence[Instant] | np.ndarray | pd.Series 
 
 
 def read_day(name: str, value: object) -> Date:
-    """Read a date; `name` says in messages where it was given.
+    """Read a date; `name` states in messages where it was given.
 
     Raises:
         ArgumentError: The value is not a date without a time.
@@ -140,7 +140,7 @@ def instants(name: str, values: Instants) -> np.ndarray:
     """Convert times to UTC, datetime64[us], in the shape of `values`; missing ones are NaT.
 
     Raises:
-        ArgumentError: A value is no time; the message says which.
+        ArgumentError: A value is no time; the message names it.
     """
     if isinstance(values, str | Date):
         return np.array(_utc(_timestamp(name, values)).to_datetime64(), "datetime64[us]")
@@ -164,7 +164,7 @@ def day_numbers(name: str, values: Instants) -> np.ndarray:
     Of times with a zone the date in that zone is taken.
 
     Raises:
-        ArgumentError: A value is no date; the message says which.
+        ArgumentError: A value is no date; the message names it.
     """
     if isinstance(values, str):
         values = _timestamp(name, values)

@@ -128,8 +128,9 @@ def expiry_times(
 def _expiry_time(date: pd.Timestamp, root: object, settlement_time: object) -> datetime:
     """Return the UTC time of expiry of one root on one date."""
     name = str(root).strip().lstrip("^$.").upper()
-    told = settlement_time is not None and settlement_time == settlement_time  # nan is not equal to itself
-    rule = read_settlement_time(settlement_time) if told else _rule(name, date)
+    # nan is not equal to itself
+    is_given = settlement_time is not None and settlement_time == settlement_time
+    rule = read_settlement_time(settlement_time) if is_given else _rule(name, date)
     last = trading_day(date) if rule.zone == NEW_YORK else date
     try:
         return rule.on(last)
@@ -212,7 +213,7 @@ def lifetimes(
 
     Args:
         dates: Dates of expiry, UTC midnight, shape (rows,).
-        quoted: Time of the quotes, UTC. At midnight it stands for a date alone; dates of expiry then stay,
+        quoted: Time of the quotes, UTC. At midnight it means a date alone; dates of expiry then stay,
             and the days are whole.
         roots: As for `expiry_times`.
         settlement_time: As for `expiry_times`.

@@ -17,7 +17,7 @@ NON_STANDARD = "the contract is not standard"
 EXPIRED = "the option expired before the quote date"
 EXPIRES_TODAY = "the option expires on the quote date"
 REPEATED = "the row repeats the option of an earlier row"
-CONTRADICTED = "another row quotes the same option at other prices, and nothing tells which one is right"
+CONTRADICTED = "another row quotes the same option at other prices, and nothing determines which one is right"
 
 # The beginnings of the reasons that refuse a quote although nothing is wrong with it.
 _CHOICES = (
@@ -284,7 +284,7 @@ def sorted_rows(frame: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
 
 def _option_keys(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return expiry, strike and type (true for a put) of each row."""
-    # expiries as integers: an array of dates with a time zone holds Python objects
+    # expiries as integers: an array of dates with a time zone consists of Python objects
     expiry = pd.DatetimeIndex(frame["expiry_datetime"]).asi8
     return expiry, frame["strike"].to_numpy(), (frame["option_type"] != "call").to_numpy(bool)
 

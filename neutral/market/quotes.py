@@ -39,7 +39,7 @@ class Quotes:
     states none) and underlying_name. Tables of Deribit files keep all columns of the file. Those of all other
     files add discount (nan where unknown), implied_volatility (the vendor's, decimal) and refused (why the
     row cannot be used, or ""), and open_interest, volume, vega and quote_time (UTC) if the file has them.
-    Prices are in coin, or discounted in the payment currency; `settlement` says which. With a `clock` other
+    Prices are in coin, or discounted in the payment currency; `settlement` states which. With a `clock` other
     than calendar time there is also variance_time (years of that clock), by which surfaces and fits measure
     time.
     """
@@ -67,7 +67,7 @@ class Quotes:
         symbol: str | None = None,
         **options: object,
     ) -> Self:
-        """Make quotes of a table in memory, which holds what the files of any loader hold.
+        """Make quotes of a table in memory, which has the columns of the files of any loader.
 
         Args:
             frame: A table of pandas, polars (eager or lazy), pyarrow or another library, or a mapping of
@@ -82,11 +82,11 @@ class Quotes:
 
         Returns:
             The quotes of one underlying at one time; `path` is `<table>`, and `sha256` is that of the content
-            of the table, whichever library holds it.
+            of the table, whichever library it comes from.
 
         Raises:
             ArgumentError: The frame is no table, states neither date nor underlying and the argument is
-                missing, or holds several and nothing chooses one.
+                missing, or there are several and nothing chooses one.
             DataError: The columns fit no kind of table, or their values cannot be used.
         """
         # by its name, because every loader imports this module

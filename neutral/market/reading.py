@@ -24,7 +24,7 @@ LARGEST_SHARE_WRONG = 0.25  # of these pairs
 LARGEST_PARITY_ERROR = 0.01  # of the forward
 LARGEST_SHARE_REFUSED = 0.5
 # A forward may differ from that of the expiry before by this much, and by this much more per year between
-# them. Carry beyond it has been seen only where forwards were wrong.
+# them. Carry beyond it was found only where forwards were wrong.
 FORWARD_JUMP = 0.03
 FORWARD_DRIFT = 0.6
 AT_A_TIME = 64  # inversions, so that one compiled program serves all markets
@@ -54,7 +54,7 @@ class ReadingCheck:
     def findings(self) -> tuple[str, ...]:
         """What is not as in an ordinary market, a sentence each: the doubts, and a large share refused."""
         if self.refused_share > LARGEST_SHARE_REFUSED:
-            refused = f"{self.refused_share:.0%} of the quotes are refused for a fault; see their reasons"
+            refused = f"{self.refused_share:.0%} of the quotes are refused for a fault; look at their reasons"
             return (*self.doubts, refused)
         return self.doubts
 

@@ -36,7 +36,7 @@ def _old_quotes(quotes: Quotes, max_age: float) -> np.ndarray:
     """Return the reason for each quote older than `max_age` seconds, with its age, or ""."""
     times = _quote_times(quotes)
     taken = instants("snapshot_ts", quotes.snapshot_ts)
-    # a date alone says nothing about the time of the snapshot, which then is that of its last quote
+    # a date alone does not determine the time of the snapshot, which then is that of its last quote
     now = np.nanmax(times) if is_whole_days(taken) else taken
     age = (now - times) / np.timedelta64(1, "s")
     reasons = np.full(len(age), "", dtype=object)
@@ -135,8 +135,8 @@ def _underlying_price(quotes: Quotes) -> float:
         if name in quotes.frame and column(quotes.frame, name).notna().any():
             return float(column(quotes.frame, name).median())
     raise DataError(
-        f"{quotes.path}: the file states no price of the underlying, so stale quotes cannot be told from a "
-        "market that did not move; leave max_unchanged out."
+        f"{quotes.path}: the file states no price of the underlying, so stale quotes cannot be distinguished "
+        "from a market that did not move; leave max_unchanged out."
     )
 
 

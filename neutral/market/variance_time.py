@@ -21,9 +21,9 @@ def in_clock(quotes: Quotes, clock: VarianceClock | None) -> Quotes:
     """Add the time to expiry on a variance clock to the quotes of a loader, as the column `variance_time`.
 
     Surfaces and fits then use it in place of `maturity`, which stays in calendar time for rates and forwards.
-    Quote and expiry that are known by date alone stand for the end of their day. An option is refused if its
-    expiry has no variance time, or the same as an earlier expiry, because its price then states no volatility
-    of its own.
+    Quote and expiry that are known by date alone count as at the end of their day. An option is refused if
+    its expiry has no variance time, or the same as an earlier expiry, because its price then states no
+    volatility of its own.
 
     Args:
         quotes: The result of a loader.

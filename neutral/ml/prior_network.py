@@ -1,6 +1,6 @@
 """A network that gives a calibration its prior, trained through the implicit derivatives of the fit.
 
-Where few quotes are fresh, the last fit says more about the parameters than they do. The network reads how
+Where few quotes are fresh, the last fit determines the parameters better than they do. The network reads how
 far the fresh quotes are from the last fit, and answers with a normal law: where the parameters are now, how
 far each may move, and which move together. The fit then weighs this law against the fresh quotes.
 """

@@ -48,7 +48,7 @@ class Update(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How well fits price the quotes that they have not seen; every field has the shape of the updates.
+    """How well fits price the quotes that they were not fitted to; every field has the shape of the updates.
 
     Attributes:
         error: Mean absolute error of the unseen quotes, in normalised prices.
@@ -77,7 +77,7 @@ def stack_updates(
         context: What else is known of each, numbers of the order of 1, (N, m).
 
     Returns:
-        N updates, held on the host.
+        N updates, in the memory of the host.
 
     Raises:
         ArgumentError: the numbers of surfaces, fits and rows of `context` differ.

@@ -100,7 +100,7 @@ class AbstractModel(eqx.Module):
 
     @property
     def base(self) -> Any:
-        """The model that an extension extends, which a recipe may hold as a class; else the model itself."""
+        """The model that an extension extends, which a recipe may name as a class; else the model itself."""
         return self
 
     def entries(self) -> dict[str, int]:
@@ -231,8 +231,8 @@ class AbstractFourierModel(AbstractModel):
         """Split log_cf into a smooth part and jumps: log_cf = smooth + intensity e^exponent.
 
         Jumps of nearly one size make phi vanish and grow again periodically, as for a law on a lattice. An
-        engine needs the split to see this, and to sum over the number of jumps, term by term. The default is
-        None, for a phi that falls steadily.
+        engine needs the split to detect this, and to sum over the number of jumps, term by term. The default
+        is None, for a phi that falls steadily.
 
         Args:
             z: Complex frequencies, any shape.
@@ -386,7 +386,7 @@ def require_finite_mean(condition: Values, model: AbstractModel, rule: str) -> N
     Args:
         condition: Booleans of any shape, true where the expectation is finite.
         model: The model.
-        rule: The inequality that must hold, and what to change where it does not.
+        rule: The inequality that must be met, and what to change where it is not.
 
     Raises:
         ArgumentError: the condition fails somewhere; the message names the model and the rule.

@@ -94,8 +94,8 @@ def as_float64_with_flags(*arrays: Values) -> tuple[list[Float[Array, "..."]], B
     """Convert all arguments but the last to float64, the last to booleans, and broadcast them to one shape.
 
     Args:
-        arrays: Numbers or arrays of compatible shapes; the last one holds booleans, or numbers of which 0 is
-            false.
+        arrays: Numbers or arrays of compatible shapes; the last one contains booleans, or numbers of which
+            0 is false.
 
     Returns:
         The numbers and the booleans, all of the broadcast shape.
@@ -127,7 +127,7 @@ def _exp_square(factor: float, rate: float, x: Real) -> Real:
     """Compute factor exp(rate x^2) without the rounding error of x^2 (Cody 1969). Needs |rate| >= 0.5."""
     near = jnp.clip(x, -40.0, 40.0)  # for larger |x| the result leaves the range of float64
     head = jax.lax.stop_gradient(jnp.round(near * 16.0) / 16.0)
-    # The factor stands between the exponentials because XLA would rewrite exp(a) exp(b) as exp(a + b), and
+    # The factor is between the exponentials because XLA would rewrite exp(a) exp(b) as exp(a + b), and
     # that would round x^2 again.
     return (factor * jnp.exp(rate * head * head)) * jnp.exp(rate * (near - head) * (near + head))
 

@@ -16,7 +16,7 @@ from ..typing import Flags, Real
 from .black import tail_ratio
 
 # Corrections of the start, fitted over the whole domain by reweighted least squares close to the minimax fit.
-# Row i holds the coefficients of the i-th power of the first coordinate.
+# Row i has the coefficients of the i-th power of the first coordinate.
 _START_LOW = (
     (-0.04790463, 0.96382954, 11.406632, -6.3771072, -0.67376778),
     (0.81264273, -19.708498, -11.207559, 9.5811894),
@@ -36,7 +36,7 @@ def polynomial(rows: tuple[tuple[float, ...], ...], x: Real, y: Real) -> Real:
     """Evaluate the polynomial with terms rows[i][j] x^i y^j.
 
     Args:
-        rows: Coefficients; row i holds those of the powers of y that multiply x^i.
+        rows: Coefficients; row i has those of the powers of y that multiply x^i.
         x: First coordinate, any shape.
         y: Second coordinate, same shape.
 

@@ -155,7 +155,7 @@ def as_numbers(name: str, value: Values, dtype: type = np.float64) -> Numbers:
         The array.
 
     Raises:
-        ArgumentError: the argument does not hold numbers; the message names it.
+        ArgumentError: the argument does not contain numbers; the message names it.
     """
     if isinstance(value, Tracer):
         return value.astype(dtype)

@@ -37,7 +37,7 @@ def history(
         ax: matplotlib axes to draw on, one for each panel; a new figure where None.
 
     Returns:
-        A matplotlib figure; without any parameters it says so instead.
+        A matplotlib figure; without any parameters it states this instead.
 
     Raises:
         NeutralError: matplotlib is not installed.

@@ -50,14 +50,14 @@ def parameters(
 
     Args:
         fits: A batch of fits, a table with one row per fit (such as `fits.parquet`), or several of them by
-            label, whose boxes then stand beside each other.
+            label, whose boxes are then drawn side by side.
         names: Parameters to draw. For batches where None: all of their parameters but the increments of a
             shift; tables need it.
         title: Title of the figure.
         ax: matplotlib axes to draw on, one for each parameter; a new figure where None.
 
     Returns:
-        A matplotlib figure; where no fit has converged it says so.
+        A matplotlib figure; where no fit has converged it states this.
 
     Raises:
         ArgumentError: the fits are neither a batch nor a table, a name is unknown, or a table has no names.

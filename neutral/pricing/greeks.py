@@ -38,8 +38,8 @@ class Greeks(eqx.Module):
     -dP/dT per year at fixed forward and discount, or at fixed spot, rate and yield if spot and rate were
     arguments. vega, vanna and volga are those of Black's formula at the model's implied volatility, per unit
     of volatility. net_delta is the forward delta less the premium in units of the underlying: the hedge of a
-    holder who measures wealth in the underlying. `parameters` holds the derivative in each parameter of the
-    model by name; for a parameter with an axis of entries that axis comes last. `status` holds a
+    holder who measures wealth in the underlying. `parameters` has the derivative in each parameter of the
+    model by name; for a parameter with an axis of entries that axis comes last. `status` is a
     `PriceStatus` code. vanna, volga and speed are None unless they were requested.
     """
 
@@ -231,7 +231,7 @@ def _greeks_grid(
 
 
 def _nan_unless(has_price: Flags, x: Numbers) -> Numbers:
-    """Set x to nan where there is no price, unless it holds codes; x may have more axes than the flags."""
+    """Set x to nan where there is no price, unless x are codes; x may have more axes than the flags."""
     if not jnp.issubdtype(x.dtype, jnp.floating):
         return x
     return jnp.where(jnp.reshape(has_price, has_price.shape + (1,) * (x.ndim - has_price.ndim)), x, jnp.nan)

@@ -93,8 +93,8 @@ def monte_carlo(
 
     Returns:
         Price over (discount x forward) and standard error, both of the broadcast shape. The standard error
-        does not contain the bias of the time steps; halve the steps to see it. Prices are differentiable in
-        the parameters of the scheme, path by path.
+        does not contain the bias of the time steps; halve the steps to estimate it. Prices are differentiable
+        in the parameters of the scheme, path by path.
 
     Raises:
         ArgumentError: a maturity is not on the grid, or an argument is outside its domain.

@@ -91,7 +91,7 @@ def price(
     Returns:
         Prices of the broadcast shape, in the unit of the forward (cash) or in the underlying (coin). A price
         is nan where an argument is nan or, inside jit, outside its domain, where the default engine reaches
-        no accurate value, and where the engine refuses the option; `price_info` says which.
+        no accurate value, and where the engine refuses the option; `price_info` reports which.
 
     Raises:
         ArgumentError: an argument is outside its domain, the shapes do not broadcast, or `engine` comes with
@@ -244,7 +244,7 @@ def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option:
     if engine is None:
         return Contour()
     concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
-    # a missing maturity gets no price; any number stands for it
+    # a missing maturity gets no price; any number takes its place
     return engine.prepare(model, np.nan_to_num(option.maturity, nan=1.0)) if concrete else engine
 
 

@@ -1,7 +1,7 @@
 """The names that vendors use for the columns of option chains, in one table.
 
 Names are compared in lower case and without blanks, underscores, dashes, dots and brackets, so that
-`quote_date` stands for `QuoteDate`, `[QUOTE_DATE]` and `quote date` as well.
+`quote_date` means `QuoteDate`, `[QUOTE_DATE]` and `quote date` too.
 """
 
 import re
@@ -107,7 +107,7 @@ SIDED_NAMES: Mapping[str, tuple[str, ...]] = {
     "open_interest": ("{0}_open_interest", "{0}_oi"),
     "vega": ("{0}_vega",),
 }
-"""Columns of files with one row per strike; {0} stands for c or call, p or put."""
+"""Columns of files with one row per strike; {0} is c or call, p or put."""
 SIDES = {"call": ("c", "call"), "put": ("p", "put")}
 
 MEANINGLESS = frozenset(
@@ -120,7 +120,7 @@ MEANINGLESS = frozenset(
     quotedate fininstrmactlxprydt dte
     """.split()
 )
-"""Known columns of vendors, in squeezed form, that say nothing on which contract or snapshot a row is."""
+"""Known columns of vendors, in squeezed form, that do not identify the contract or snapshot of a row."""
 
 
 def sided_names(role: str) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def pandas_frame(data: object) -> pd.DataFrame:
     """Convert a table to pandas. The table that is passed in is not changed.
 
     Args:
-        data: An `AnyTable`. Named levels of a pandas index become columns. A mapping holds columns of equal
+        data: An `AnyTable`. Named levels of a pandas index become columns. A mapping has columns of equal
             length, and single values, which are repeated.
 
     Returns:
@@ -88,9 +88,9 @@ def with_columns(data: AnyTable, columns: Mapping[str, np.ndarray]) -> Any:
 def table_sha256(frame: pd.DataFrame) -> str:
     """Compute the SHA-256 of the content of a table, hexadecimal.
 
-    The same content gives the same digest whichever library held it: columns are taken in the order of their
-    names, every number as a float64 (little-endian), every time as microseconds since 1970, and every text in
-    UTF-8 after its length.
+    The same content gives the same digest whichever library it comes from: columns are taken in the order of
+    their names, every number as a float64 (little-endian), every time as microseconds since 1970, and every
+    text in UTF-8 after its length.
 
     Args:
         frame: The result of `pandas_frame`.

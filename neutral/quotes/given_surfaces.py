@@ -48,7 +48,7 @@ def quote_surfaces(quotes: ManySurfaces, caller: str) -> QuoteSurface:
     """Return a stack of one or more surfaces.
 
     Args:
-        quotes: As `ManySurfaces` says.
+        quotes: As for `ManySurfaces`.
         caller: Name of the function, for error messages.
 
     Raises:

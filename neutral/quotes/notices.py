@@ -1,4 +1,4 @@
-"""What the caller of a surface is told about its quotes: those that were refused, and calendar arbitrage."""
+"""The warnings about the quotes of a surface: those that were refused, and calendar arbitrage."""
 
 from typing import Any
 

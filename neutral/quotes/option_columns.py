@@ -53,7 +53,7 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
         Arrays of shape (rows,), by the names of this package.
 
     Raises:
-        ArgumentError: The data is no table, columns differ in length, or a column of numbers holds text.
+        ArgumentError: The data is no table, columns differ in length, or a column of numbers contains text.
     """
     from .frames import numpy_columns  # loads pandas
 
@@ -64,7 +64,7 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
     for role, values in columns.items():
         if role in NUMBERS and values.dtype.kind in NOT_NUMBERS:
             raise ArgumentError(
-                f"the column {found[role]} must hold numbers, got {_sort(values)} such as {values[0]!r}; "
+                f"the column {found[role]} must contain numbers, got {_sort(values)} such as {values[0]!r}; "
                 f"convert it, as with table[{found[role]!r}].astype(float)."
             )
     if "split" in columns and "train" not in columns:
@@ -170,7 +170,7 @@ def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.nd
     values = columns[name]
     if name == "expiry" and values.dtype.kind in "biuf":
         raise ArgumentError(
-            f"the column expiry must hold dates, got numbers such as {values[0]:g}; convert it, as with "
+            f"the column expiry must contain dates, got numbers such as {values[0]:g}; convert it, as with "
             "pandas.to_datetime, or name a column of years maturity."
         )
     if date is None and values.dtype.kind in "OTM":

@@ -1,6 +1,6 @@
 """The quotes of one snapshot as a padded pytree, which is the input of a calibration.
 
-A cell of the grid is a strike of an expiry. It holds two quotes, call and put, each with its own price,
+A cell of the grid is a strike of an expiry. It has two quotes, call and put, each with its own price,
 spread, weight and mask. A model is priced once per cell, and each quote has a residual.
 """
 
@@ -60,7 +60,7 @@ class QuoteSurface(eqx.Module):
     """Quotes of one underlying at one time, padded to T maturities and K strikes.
 
     Prices are normalised: undiscounted, over the forward. Quotes of coin-settled options are in that unit
-    already. The axis of length 2 holds call and put. `stack` adds a leading axis of surfaces to every field.
+    already. The axis of length 2 is call and put. `stack` adds a leading axis of surfaces to every field.
 
     Attributes:
         t: Maturities in years, ascending; those of the padding follow at intervals of one year.
@@ -132,7 +132,7 @@ class QuoteSurface(eqx.Module):
             settlement: Unit of prices: "cash" (payment currency) or "coin" (the underlying); where None that
                 of the column settlement, or "cash".
             date: The quote date; where None the column date.
-            warn: Whether a `QuoteWarning` tells of refused quotes and of calendar arbitrage at the money;
+            warn: Whether a `QuoteWarning` reports refused quotes and of calendar arbitrage at the money;
                 `warnings.simplefilter("error", neutral.QuoteWarning)` makes it an error.
 
         Returns:
@@ -214,7 +214,7 @@ class QuoteSurface(eqx.Module):
             The surface or stack.
 
         Raises:
-            ArgumentError: an argument does not hold numbers, or its shape does not fit the others.
+            ArgumentError: an argument does not contain numbers, or its shape does not fit the others.
             PrecisionError: double precision is off.
         """
         require_precision("float64")

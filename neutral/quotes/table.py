@@ -30,7 +30,7 @@ def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.nd
         table has that column.
 
     Raises:
-        ArgumentError: a column is missing or holds values that are not valid; the message names it and a row.
+        ArgumentError: a column is missing or has values that are not valid; the message names it and a row.
     """
     given = option_columns(table)
     values = _value_columns(given)
@@ -82,19 +82,19 @@ def _train_flags(values: np.ndarray) -> np.ndarray:
     """Return the flags of quotes that calibration uses.
 
     Raises:
-        ArgumentError: The column holds neither booleans nor 0 and 1.
+        ArgumentError: The column contains neither booleans nor 0 and 1.
     """
     if values.dtype == bool:
         return values
     if values.dtype.kind in "iuf" and np.isin(values, (0, 1)).all():
         return values == 1
     raise ArgumentError(
-        f"train must hold booleans, got {values[0]!r}; convert it, as with table['train'] == 'yes'."
+        f"train must contain booleans, got {values[0]!r}; convert it, as with table['train'] == 'yes'."
     )
 
 
 def _check_values(column: dict[str, np.ndarray], dated: bool) -> None:
-    """Refuse a table with values outside their domains; `dated` says that maturities come from dates."""
+    """Refuse a table with values outside their domains; `dated` states whether maturities come from dates."""
     if dated and np.any(column["maturity"] <= 0):
         rows = np.nonzero(column["maturity"] <= 0)[0]
         raise ArgumentError(

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 @runtime_checkable
 class Frame(Protocol):
-    """What tables of all libraries have in common, by which types tell them from other arguments."""
+    """What tables of all libraries have in common, by which types distinguish them from other arguments."""
 
     @property
     def filter(self) -> Callable[..., object]:

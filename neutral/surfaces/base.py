@@ -151,7 +151,7 @@ def call_on_points(function: Callable[..., Tree], **arguments: ArrayLike) -> Tre
         arguments: Numbers by name.
 
     Raises:
-        ArgumentError: an argument does not hold numbers, or the shapes do not broadcast.
+        ArgumentError: an argument does not contain numbers, or the shapes do not broadcast.
         PrecisionError: JAX runs in single precision.
     """
     require_precision("float64")

@@ -54,8 +54,9 @@ class SurfaceFit(AbstractSurfaceFit):
         steps: Number of evaluations of prices and their Jacobian.
         gradient_norm: Largest cosine between the residuals and the derivatives of the prices in a coordinate
             that is not on its bound; at most 1e-6 where the fit converged.
-        at_bound: No-arbitrage conditions that hold with equality, (3, T): True where the slope of the right
-            wing, the slope of the left wing, or the width theta / psi rises by the least amount at an expiry.
+        at_bound: No-arbitrage conditions that are met with equality, (3, T): True where the slope of the
+            right wing, the slope of the left wing, or the width theta / psi rises by the least amount at an
+            expiry.
     """
 
     status: Codes

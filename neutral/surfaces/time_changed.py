@@ -25,7 +25,7 @@ class TimeChangedSurface(VolSurface):
     """A surface w(k, tau) at the variance time tau(t) of calendar time t.
 
     Its prices and total variances are those of `surface` at tau(t). Volatility and local variance are per
-    year of calendar time: sqrt(w / t), and dw/dt, which is zero while the clock stands still. There is no
+    year of calendar time: sqrt(w / t), and dw/dt, which is zero while the clock does not run. There is no
     static arbitrage if `surface` has none, because tau does not fall.
 
     Args:

@@ -21,7 +21,7 @@ def business_days(first: np.ndarray, last: np.ndarray, calendar: Calendar) -> np
     Args:
         first: First days, datetime64[D].
         last: Last days; they broadcast. NaT gives 0.
-        calendar: As `Calendar` says.
+        calendar: As for `Calendar`.
 
     Returns:
         Numbers of days, in the broadcast shape; negative where the last day is before the first.

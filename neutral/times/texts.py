@@ -7,7 +7,7 @@ TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def time_text(time: datetime) -> str:
-    """Format a UTC time as `TIME` says.
+    """Format a UTC time as in `TIME`.
 
     Args:
         time: A UTC time, or the missing time of pandas (NaT).

@@ -80,7 +80,7 @@ class DataRules(Section):
 
 
 class FxRules(Section):
-    """`[fx]`: how volatilities of currency pairs are quoted, in place of what files say."""
+    """`[fx]`: how volatilities of currency pairs are quoted, in place of what files state."""
 
     delta: Literal["spot", "forward"] | None = None
     premium_adjusted: bool | None = None
@@ -244,7 +244,7 @@ def validated(content: Mapping[str, Any], source: str, kind: type[D]) -> D:
 
     Raises:
         ArgumentError: A key is unknown or a value is not accepted. The message names the source and the key,
-            and says what the value was and what is accepted.
+            and states what the value was and what is accepted.
     """
     try:
         return kind.model_validate(content)

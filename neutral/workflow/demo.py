@@ -27,7 +27,7 @@ def demonstrate(out: Path, progress: Callable[[Progress], None] = lambda event: 
     """Calibrate Black, Heston, SVCJ and SVCJ++ to twelve real Deribit snapshots, and write a page about them.
 
     Args:
-        out: Folder of the results; results that it already holds are not calculated again.
+        out: Folder of the results; results that are already in it are not calculated again.
         progress: Called with every committed block.
     """
     config = load_config().replaced(data={"first_index": FIRST_INDEX})

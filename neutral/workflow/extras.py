@@ -30,7 +30,7 @@ def require(uses: Iterable[str]) -> None:
         uses: Keys of `NEEDS`; others, such as kinds of report that need no package, are ignored.
 
     Raises:
-        NeutralError: A package is missing; the message says how to install all that are missing.
+        NeutralError: A package is missing; the message states how to install all that are missing.
     """
     missing = {use: name for use in uses if use in NEEDS and (name := _missing(NEEDS[use]))}
     if missing:

@@ -214,7 +214,7 @@ def value_columns(models: Iterable[str]) -> dict[str, str]:
 
 
 def number_columns(models: Iterable[str]) -> list[str]:
-    """Return the columns of the parameters of some models that hold a single number."""
+    """Return the columns of the parameters of some models that are a single number."""
     return [name for name, kind in value_columns(models).items() if kind == "real"]
 
 

@@ -44,7 +44,7 @@ TABLE = [
     ("storage", "missing_fields", 0, 1, "fail", "at most 0: a stored record is not complete"),
     ("storage", "clock_skew_seconds", 1.0, 1.1, "fail", "at most 1: the order of the records"),
     ("heston", "starts_converged", 1, 0, "fail", "at least 1: no start has led to a fit"),
-    ("heston", "least_open_interest", 101, 100, "warn", "above 100: quotes that hardly anybody holds"),
+    ("heston", "least_open_interest", 101, 100, "warn", "above 100: quotes with little open interest"),
     ("heston", "start_spread", 0.049, 0.05, "fail", "below 0.05: starts end in different places"),
     ("heston", "condition_number", 199.0, 200.0, "warn", "below 200: some combination of parameters"),
     ("heston", "fold_variation", 0.29, 0.3, "warn", "below 0.3: the error depends on which quotes"),

@@ -71,7 +71,7 @@ def test_refused_quotes_count_if_something_is_wrong_with_them():
     reasons = ["the bid is missing"] * 45 + ["the open interest is missing or below 1"] * 100
     check = check_reading(market(), pd.DataFrame({"reason": reasons}))
     assert check.refused_share == 45 / (44 + 45)
-    assert check.findings == ("51% of the quotes are refused for a fault; see their reasons",)
+    assert check.findings == ("51% of the quotes are refused for a fault; look at their reasons",)
 
 
 def test_quotes_far_from_the_money_say_nothing_about_the_volatility_there():

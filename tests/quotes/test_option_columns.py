@@ -121,13 +121,16 @@ def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
 FAULTS = {
     "text": (
         {"strike": ["x"] * 64},
-        "column strike must hold numbers, got text such as 'x'; convert it, as with",
+        "column strike must contain numbers, got text such as 'x'; convert it, as with",
     ),
-    "times": ({"price": [QUOTED] * 64}, "the column price must hold numbers, got times"),
+    "times": ({"price": [QUOTED] * 64}, "the column price must contain numbers, got times"),
     "ragged": ({"strike": np.ones(3)}, "the columns do not make a table"),
     "no quote date": ({"maturity": ["3m"] * 64}, "maturity has dates or tenors, and the quote"),
     "wrong tenor": ({"maturity": ["3x"] * 64, "date": QUOTED}, "maturity: tenor '3x' is unknown"),
-    "numbers as dates": ({"maturity": None, "expiry": np.ones(64)}, "must hold dates, got numbers such as 1"),
+    "numbers as dates": (
+        {"maturity": None, "expiry": np.ones(64)},
+        "must contain dates, got numbers such as 1",
+    ),
     "expires today": (
         {"maturity": [QUOTED] * 64, "date": QUOTED},
         "must be after the quote date; 64 of 64 rows",
@@ -135,7 +138,7 @@ FAULTS = {
     "spot alone": ({"forward": None, "spot": 100.0}, "has a spot but no rate; add a column forward"),
     "rate in percent": ({"rate": 4.5}, "rate must be decimal .*the median of the column is 4.5"),
     "prices beside volatilities": ({"price": None, "vol": 0.2}, "bid and ask must be volatilities.*leave"),
-    "train as text": ({"train": ["yes"] * 64}, "train must hold booleans, got 'yes'; convert it"),
+    "train as text": ({"train": ["yes"] * 64}, "train must contain booleans, got 'yes'; convert it"),
     "two settlements": (
         {"settlement": ["cash"] * 32 + ["coin"] * 32},
         "the column settlement has both cash and coin",

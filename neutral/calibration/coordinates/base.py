@@ -1,4 +1,4 @@
-"""The interface of coordinates: the vector that a solver moves, and the model that a vector stands for."""
+"""The interface of coordinates: the vector that a solver moves, and the model that a vector represents."""
 
 import abc
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def typical(self) -> AbstractFourierModel:
-        """A typical model of the class, with as many entries as `axes` says."""
+        """A typical model of the class, with as many entries as `axes` states."""
 
     @abc.abstractmethod
     def gather(self, columns: Sequence[Real]) -> dict[str, Real]:
@@ -107,7 +107,7 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def by_name(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Values by coordinate name; the name of a parameter with an axis stands for all its entries.
+        """Values by coordinate name; the name of a parameter with an axis means all its entries.
 
         Args:
             values: Values by the name of a parameter or of a coordinate.
@@ -152,7 +152,7 @@ class AbstractCoordinates(abc.ABC):
 
     @abc.abstractmethod
     def build(self, y: Real, unit: Real, t: Real) -> AbstractFourierModel:
-        """The model of a vector, as results hold it; its fields have the leading axes of y.
+        """The model of a vector, as in results; its fields have the leading axes of y.
 
         Args:
             y: Vectors, shape (..., size).
@@ -165,7 +165,7 @@ class AbstractCoordinates(abc.ABC):
         """Derivatives of prices in `natural`, from an engine's Jacobian.
 
         Args:
-            slopes: A model as `kernel` builds it, whose fields hold the derivatives, shape (B, T, K).
+            slopes: A model as `kernel` builds it, whose fields are the derivatives, shape (B, T, K).
         """
 
     @abc.abstractmethod

@@ -183,7 +183,7 @@ class AdamLBFGS(AbstractSteppingSolver[State]):
 def _judge(objective: Objective, state: State, new: Evaluation, finite: Flags) -> tuple[Flags, Flags, Flags]:
     """Whether the trial ends the search along its direction, or is too long, or is too short.
 
-    Evaluations hold half of the gradient g, so the slope is 2 g'p. A trial ends the search where the cost
+    Evaluations have half of the gradient g, so the slope is 2 g'p. A trial ends the search where the cost
     falls enough, f(y + p) <= f(y) + c1 slope (eq. 3.6a), and the slope is flatter, c2 slope <= slope there
     (eq. 3.6b).
     """

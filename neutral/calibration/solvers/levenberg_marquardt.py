@@ -55,7 +55,7 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
     step that meets further bounds is solved again for the other coordinates. Each step takes one evaluation
     and is accepted if the cost falls. A lane converges when the gradient vanishes on its movable coordinates,
     or the fit is exact, but never because a step was small. From its 300th evaluation on a lane estimates the
-    curvature of the residuals, which matters along directions that the residuals hardly see.
+    curvature of the residuals, which matters along directions that hardly change the residuals.
 
     Attributes:
         gtol: Largest cosine between residuals and columns of the Jacobian at a stationary point.
@@ -147,10 +147,10 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
 def secant(state: State, at: Evaluation) -> Real:
     """The estimate `bend` after a step from the state to its trial, with the evaluation there.
 
-    Along a direction that the quotes hardly see, the curvature of the residuals exceeds that of Gauss and
-    Newton, whose steps then zigzag. With the step s, the change d of half of the gradient and the curvature A
-    at its end, the new S has S s = d - A s, and is nearest to the old one in the norm of diag A (the
-    symmetric update of Powell, with the structure and the sizing of Dennis, Gay and Welsch 1981).
+    Along a direction that the quotes hardly determine, the curvature of the residuals exceeds that of Gauss
+    and Newton, whose steps then zigzag. With the step s, the change d of half of the gradient and the
+    curvature A at its end, the new S has S s = d - A s, and is nearest to the old one in the norm of diag A
+    (the symmetric update of Powell, with the structure and the sizing of Dennis, Gay and Welsch 1981).
     """
     step = state.trial - state.y
     times = lambda matrix: jnp.einsum("bij,bj->bi", matrix, step)  # noqa: E731

@@ -61,7 +61,7 @@ def search_box(coordinates: AbstractCoordinates, surface: QuoteSurface) -> tuple
     """
     box = coordinates.model.search_box(level_of(surface))
     corners: list[ParameterValues] = [{name: ends[i] for name, ends in box.items()} for i in (0, 1)]
-    # the box holds free values, so the joint map must not apply: every parameter counts as fixed
+    # the box has free values, so the joint map must not apply: every parameter counts as fixed
     free = coordinates.holding(domains(coordinates.model))
     low, high = _vectors(free, surface, corners, (0.0, 3.0 * _SHIFT))
     middle = data_starts(coordinates, surface)[0]

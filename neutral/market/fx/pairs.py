@@ -7,7 +7,7 @@ from ...errors import ArgumentError
 from .conventions import FxConventions
 
 PREMIUM_ORDER = ("USD", "EUR", "GBP", "AUD", "NZD", "CAD", "CHF", "NOK", "SEK", "DKK", "JPY")
-"""Currencies in which a premium is paid: that of a pair is paid in the one that stands first (Clark 2011,
+"""Currencies in which a premium is paid: that of a pair is paid in the one that comes first (Clark 2011,
 "Foreign exchange option pricing", section 3.3)."""
 OTHERS = (
     "AED ARS BHD BRL CLP CNH CNY COP CZK EGP GEL HKD HUF IDR ILS INR ISK JOD KES KRW KWD KZT MAD MXN MYR NGN "
@@ -68,7 +68,7 @@ def usual_conventions(
 ) -> FxConventions:
     """Return the usual conventions of a pair, for those that are not stated.
 
-    The premium is paid in the currency that stands first in `PREMIUM_ORDER`, and deltas are adjusted for it
+    The premium is paid in the currency that comes first in `PREMIUM_ORDER`, and deltas are adjusted for it
     if that is the foreign one. For pairs of these currencies deltas are spot deltas up to a year and forward
     deltas beyond (Reiswich and Wystup 2010). At the money is the delta-neutral straddle, and strangles are
     market strangles.

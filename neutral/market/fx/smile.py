@@ -41,7 +41,7 @@ def fx_smile(
 
     Raises:
         ArgumentError: The quotes have different numbers or no finite ones, a volatility is not between 0 and
-            10, a delta has no strike, or no smile reproduces the market strangles; the message then says
+            10, a delta has no strike, or no smile reproduces the market strangles; the message then states
             which of the quotes have a smile.
         PrecisionError: Double precision is off, and strangles are market strangles.
     """

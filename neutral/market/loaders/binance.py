@@ -33,11 +33,11 @@ REQUIRED = ("name", "day", "hour", "bid", "ask")
 def read_summaries(data: MarketData) -> CryptoListing:
     """Read the summaries of all hours of a file.
 
-    Prices are in USDT; 0 stands for no bid or ask. The files state no forward, so it comes from put-call
-    parity. A strike has the expiry in front of it (231229-30000). Binance does not say whether `hour` (0 to
-    23, UTC) is the hour of the quotes or the hour that ends with them; it is taken as the time of the quotes.
-    If they are an hour later, maturities are an hour too long, which makes volatilities of one week 0.3 % of
-    themselves too low.
+    Prices are in USDT; 0 means no bid or ask. The files state no forward, so it comes from put-call
+    parity. A strike has the expiry in front of it (231229-30000). Binance does not document whether `hour` (0
+    to 23, UTC) is the hour of the quotes or the hour that ends with them; it is taken as the time of the
+    quotes. If they are an hour later, maturities are an hour too long, which makes volatilities of one week
+    0.3 % of themselves too low.
 
     Raises:
         DataError: As for `crypto_listing`; a required column is missing; or an hour is not one of 0 to 23.

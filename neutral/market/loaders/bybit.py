@@ -26,7 +26,7 @@ def read_tickers(data: MarketData) -> CryptoListing:
     """Read tickers of category "option".
 
     Prices are in USDC, or in USDT for names that end in -USDT. `underlyingPrice` is the forward of the
-    expiry, `markIv` a decimal; "0" or nothing stands for no bid. The answer has one `time`, in milliseconds
+    expiry, `markIv` a decimal; "0" or nothing means no bid. The answer has one `time`, in milliseconds
     since 1970, for all tickers; a CSV file needs a column of that name, or the time in its own name (Bybit,
     v5 interface, Get Tickers).
 

@@ -130,7 +130,7 @@ def _by_content(table: Table) -> Table:
             continue
         filled = [name for name in candidates(key) if (name in contracts) == wanted and len(values(name))]
         fitting = [name for name in filled if name not in chosen.values()]
-        # an empty name stands for no column, so that the list of names is not searched again
+        # an empty name means no column, so that the list of names is not searched again
         chosen[key] = fitting[0] if fitting else ""
     return dataclasses.replace(table, layout_names=chosen)
 
@@ -161,7 +161,7 @@ def _contract_terms(table: Table) -> pd.DataFrame:
 
 
 def _set_strikes(table: Table, frame: pd.DataFrame, layout: Layout | None, symbols: pd.DataFrame) -> None:
-    """Scale the strikes where the vendor's documentation says so, and compare them with the contracts'.
+    """Scale the strikes where the vendor's documentation states it, and compare them with the contracts'.
 
     Raises:
         DataError: Most strikes are a multiple of those in the symbols of the contracts.

@@ -31,7 +31,7 @@ def choose(path: Path, name: str, choice: Choice | None, available: Sequence[Cho
         raise DataError(f"{path}: no row has a {name}; fill the column, or remove it.")
     if choice is None and len(available) > 1:
         raise ArgumentError(
-            f"{path}: the file holds {_listed(available)}; say which one, for example "
+            f"{path}: the file has {_listed(available)}; choose one, for example "
             f"{name}={_shown(available[0])!r}."
         )
     if choice is None:
@@ -48,7 +48,7 @@ def choose_time(path: Path, moment: datetime | None, times: pd.Series) -> dateti
 
     Args:
         path: The file, for messages.
-        moment: The caller's time, UTC; midnight stands for the day unless it is a time of the file. None
+        moment: The caller's time, UTC; midnight means the day unless it is a time of the file. None
             takes the only time.
         times: The times in the file, UTC.
 

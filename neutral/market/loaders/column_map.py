@@ -83,12 +83,12 @@ def parse_columns(texts: Sequence[str]) -> dict[str, str | list[str]]:
 
 
 def how_to_map(role: str, column: str) -> str:
-    """Say how a map tells what a column means, for messages."""
+    """Write how a map states what a column means, for messages."""
     return f'columns={{"{role}": "{column}"}} or --columns {role}={column}'
 
 
 def how_to_ignore(column: str) -> str:
-    """Say how a map tells that a column means nothing, for messages."""
+    """Write how a map states that a column means nothing, for messages."""
     return f'columns={{"ignore": ["{column}"]}} or --columns ignore={column}'
 
 

@@ -7,7 +7,7 @@
     BTC-240426-60000-C             Binance, in USDT
 
 The underlying of options that settle in coin is named after the coin alone, BTC, and that of linear options
-after coin and settlement currency, BTC_USDC. So the two never share a forward, and the name tells the
+after coin and settlement currency, BTC_USDC. So the two never share a forward, and the name determines the
 settlement. All these options expire at 08:00 UTC.
 """
 
@@ -35,7 +35,7 @@ _NAME = re.compile(
     re.ASCII,
 )
 _COIN_SETTLED = "coin"
-IN_COIN = ("BTC", "ETH")  # currencies whose options settle in coin unless their names say otherwise
+IN_COIN = ("BTC", "ETH")  # currencies whose options settle in coin unless their names state otherwise
 
 
 class Exchange(NamedTuple):
@@ -128,7 +128,7 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
     """Return the underlying of each row, with the settlement currency of options that do not settle in coin.
 
     Raises:
-        DataError: A row does not say how it settles, or its name and its currency disagree.
+        DataError: A row does not state how it settles, or its name and its currency disagree.
     """
     stated = column(frame, "instrument_name").tolist()
     names = [name if isinstance(name, str) else "" for name in stated]
@@ -139,7 +139,7 @@ def deribit_underlyings(path: Path, frame: pd.DataFrame) -> pd.Series:
         first = next(i for i, pair in enumerate(pairs) if found[pair] is None)
         raise DataError(
             f"{path}: line {first + 2}: currency {reprlib.repr(pairs[first][0])} and instrument_name "
-            f"{reprlib.repr(names[first])} do not say whether the options settle in coin or in cash. Fill "
+            f"{reprlib.repr(names[first])} do not state whether the options settle in coin or in cash. Fill "
             "instrument_name (BTC-30JAN26-90000-C settles in BTC, SOL_USDC-30JAN26-150-C in USDC), or write "
             "BTC, ETH or a name such as SOL_USDC into currency."
         )

@@ -86,9 +86,9 @@ class CryptoListing:
         if taken.isna().all():
             if when is None:
                 raise ArgumentError(
-                    f"{self.path}: neither the rows nor the name of the file say when the quotes were taken. "
-                    "Pass date='2024-04-01T12:00', add a column timestamp, or write the time into the name "
-                    "of the file, such as btc_20240401T120000.csv."
+                    f"{self.path}: neither the rows nor the name of the file state when the quotes were "
+                    "taken. Pass date='2024-04-01T12:00', add a column timestamp, or write the time into "
+                    "the name of the file, such as btc_20240401T120000.csv."
                 )
             return rows, name, when
         time = choose_time(self.path, when, taken)
@@ -148,7 +148,7 @@ def crypto_quotes(
         options: How the quotes are read.
 
     Raises:
-        DataError: The file has no such rows, or its prices cannot be in coin although the names say so.
+        DataError: The file has no such rows, or its prices cannot be in coin although the names state it.
         ArgumentError: As for `CryptoListing.pick`.
         PrecisionError: The file has volatilities in place of prices, and double precision is off.
     """
@@ -206,7 +206,7 @@ def check_coin_prices(path: Path, frame: pd.DataFrame, settlement: Settlement) -
     if len(bid) and np.median(bid) > 1.0:
         raise DataError(
             f"{path}: half of the calls have bids of {np.median(bid):.6g} or more, so they are not in "
-            "coin, of which a call is worth at most 1. If the options settle in cash, their names must say "
+            "coin, of which a call is worth at most 1. If the options settle in cash, their names must state "
             "so, such as BTC_USDC-26APR24-60000-C; if prices were converted, divide them by that of the coin."
         )
 

@@ -103,7 +103,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class DeribitOptions:
-    """The arguments of `load_deribit` that say how a snapshot is read.
+    """The arguments of `load_deribit` that set how a snapshot is read.
 
     Raises:
         ArgumentError: The day count is unknown.
@@ -125,8 +125,8 @@ def load_deribit(
     """Read the quotes of one underlying from a Deribit option snapshot.
 
     Options settle in coin, as BTC-30JAN26-90000-C, or in cash, as SOL_USDC-30JAN26-150-C (linear options).
-    The names of the instruments tell; BTC and BTC_USDC are two underlyings. A file without names is read if
-    its currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
+    The names of the instruments determine it; BTC and BTC_USDC are two underlyings. A file without names
+    is read if its currencies are BTC and ETH, which are then taken to settle in coin, or such as SOL_USDC.
 
     Columns that calibration does not need may be absent; they are empty in the result. A cell that is not a
     number becomes nan and one that is not a date becomes NaT; such rows stay, and `prepare` rejects them with
@@ -148,7 +148,7 @@ def load_deribit(
         exchange does not discount.
 
     Raises:
-        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not say how a
+        DataError: The file cannot be read, is damaged or empty, lacks a required column, does not state how a
             row settles, or has no row of the underlying. The message names the file, and the line or column.
         ArgumentError: The day count is unknown, or the file has several currencies and `currency` is None.
     """
@@ -298,7 +298,7 @@ def _refuse_mixed(path: Path, times: pd.Series) -> None:
     """Refuse a file whose rows are of times that lie far apart."""
     if times.max() - times.min() > LONGEST_COLLECTION:
         raise DataError(
-            f"{path}: the rows are of several times, from {times.min()} to {times.max()}, so the file holds "
+            f"{path}: the rows are of several times, from {times.min()} to {times.max()}, so the file has "
             f"several snapshots. Divide it into a file for each time, named {NAME_PATTERN}."
         )
 
@@ -308,7 +308,7 @@ def _earliest(path: Path, timestamps: pd.Series) -> datetime:
     first = timestamps.min()
     if first is pd.NaT:
         raise DataError(
-            f"{path}: neither the name nor the column timestamp says when the snapshot was taken. Fill the "
+            f"{path}: neither the name nor the column timestamp states when the snapshot was taken. Fill the "
             f"column, or rename the file to {NAME_PATTERN}."
         )
     return first.to_pydatetime()

@@ -52,7 +52,7 @@ REPORTED_SHARE = 0.05  # share of rows with open interest below which the column
 
 @dataclasses.dataclass(frozen=True)
 class ChainOptions:
-    """The arguments of `load_equity_chain` that say how a chain is read.
+    """The arguments of `load_equity_chain` that set how a chain is read.
 
     Raises:
         ArgumentError: The day count or the exercise is unknown.
@@ -115,9 +115,9 @@ def load_equity_chain(
         day_count: "365" or "365.25" days per year; maturities are whole calendar days, unless the quotes have
             a time of day.
         exercise: "european" or "american". None takes "european" for the indices in `EUROPEAN` and
-            "american" for tickers of one to five letters; other names do not tell, and an error asks for it.
+            "american" for tickers of one to five letters; other names are an error that asks for it.
         settlement: "cash" or "coin", the unit of prices. None takes "cash"; for a coin an error asks for it.
-        root: Root of the options, such as "SPXW", or "AM" or "PM" where the file tells series apart by the
+        root: Root of the options, such as "SPXW", or "AM" or "PM" where the file distinguishes series by the
             time of their settlement alone. None takes all roots, unless two of them quote one expiry day
             and differ in the time of settlement or in the quotes of a contract.
         settlement_time: When the options expire on their date, for quotes with a time of day: "am", "pm", or
@@ -259,7 +259,7 @@ def _terms(
     """Return exercise and settlement of the options: the caller's, or the file's, or those of the underlying.
 
     Raises:
-        ArgumentError: The caller does not say it, and neither file nor underlying tell.
+        ArgumentError: The caller does not state it, and neither file nor underlying determine it.
     """
     stated = rows["stated_underlying"].iloc[0] if chain.named else name
     exercise = options.exercise or _stated_exercise(rows) or exercise_of(stated)
@@ -268,9 +268,9 @@ def _terms(
         wanted = ["exercise='european' or 'american'"] if exercise is None else []
         wanted += ["settlement='cash' or 'coin'"] if crypto else []
         raise ArgumentError(
-            f"{chain.path}: the name {stated!r} does not tell how its options are exercised and settled: it "
-            "is neither a known index nor a ticker of one to five letters, or it is also that of a coin. "
-            f"Pass {' and '.join(wanted)} (--exercise, --settlement)."
+            f"{chain.path}: the name {stated!r} does not determine how its options are exercised and "
+            "settled: it is neither a known index nor a ticker of one to five letters, or it is also that of "
+            f"a coin. Pass {' and '.join(wanted)} (--exercise, --settlement)."
         )
     return exercise, options.settlement or "cash"
 

@@ -19,7 +19,7 @@ from .column_map import NO_COLUMNS, ColumnMap, Columns, column_map
 from .json_records import json_frame
 
 PARQUET_MAGIC = b"PAR1"
-IN_MEMORY = Path("<table>")  # stands for the path of a table that is no file
+IN_MEMORY = Path("<table>")  # in place of the path of a table that is no file
 GZIP_MAGIC = b"\x1f\x8b"
 LARGEST = 1 << 30
 """Bytes of the largest file that is read, unpacked; tables take several times that in memory."""
@@ -68,7 +68,7 @@ class FileContent:
 
     @property
     def is_json(self) -> bool:
-        """Whether the text is JSON, which its first characters tell."""
+        """Whether the text is JSON, recognised by its first characters."""
         return self.table is None and not self._is_parquet and JSON_START.match(self.text) is not None
 
     @property

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-# The word that a name says, without case, blanks and marks, and what the word means.
+# The word in a name, without case, blanks and marks, and what the word means.
 KINDS = {
     "atm": ("atm", "atmv", "atmvol", "atmdns", "dns", "straddle", "deltaneutral", "atthemoney"),
     "atmf": ("atmf", "atmfwd", "atmforward", "atthemoneyforward"),
@@ -47,12 +47,12 @@ ACCEPTED = (
 
 
 class QuoteName(NamedTuple):
-    """What a name of a quote says."""
+    """What a name of a quote means."""
 
     kind: str  # atm, rr, bf, put or call
     delta: float  # absolute, percent; 0 at the money
     side: str  # bid, ask or "" for a mid
-    unit: str  # percent, decimal or "" if the name does not say
+    unit: str  # percent, decimal or "" if the name does not state it
     convention: tuple[str, str] | None  # the field of `FxConventions` that the name states, and its value
 
     @property
@@ -69,7 +69,7 @@ _CONVENTIONS = {
 
 
 def quote_name(text: str) -> QuoteName | None:
-    """Return what a name of a quote says, or None if it is no such name.
+    """Return what a name of a quote means, or None if it is no such name.
 
     Args:
         text: Such as `ATM`, `25D RR`, `bf_10_bid`, `10 delta put` or `25C (%)`.
@@ -78,22 +78,22 @@ def quote_name(text: str) -> QuoteName | None:
     tokens = _TOKEN.findall(plain)
     if "".join(word + number for word, number in tokens) != plain:  # in linear time, however long it is
         return None
-    said: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     numbers = []
     for word, number in tokens:
         part, meaning = _MEANINGS[word] if word else ("", "")
         if number:
             numbers.append(float(number))
-        elif part and part in said:
+        elif part and part in meanings:
             return None
         elif part:
-            said[part] = meaning
-    return _understood(said, numbers)
+            meanings[part] = meaning
+    return _understood(meanings, numbers)
 
 
-def _understood(said: dict[str, str], numbers: list[float]) -> QuoteName | None:
+def _understood(meanings: dict[str, str], numbers: list[float]) -> QuoteName | None:
     """Combine the words of a name; None if they are too few or too many."""
-    kind, convention = _CONVENTIONS.get(said.get("kind", ""), (said.get("kind", ""), None))
+    kind, convention = _CONVENTIONS.get(meanings.get("kind", ""), (meanings.get("kind", ""), None))
     if kind == "atm":
         delta = 0.0
         complete = all(number in (0.0, 0.5, 50.0) for number in numbers)
@@ -103,7 +103,11 @@ def _understood(said: dict[str, str], numbers: list[float]) -> QuoteName | None:
     if not complete:
         return None
     return QuoteName(
-        kind=kind, delta=delta, side=said.get("side", ""), unit=said.get("unit", ""), convention=convention
+        kind=kind,
+        delta=delta,
+        side=meanings.get("side", ""),
+        unit=meanings.get("unit", ""),
+        convention=convention,
     )
 
 

@@ -74,12 +74,12 @@ def fx_rows(table: Table) -> tuple[Table, pd.DataFrame, Names]:
     The rows have a column `line` of the file, those of `NAMES` that the file has, `tenor` and `ends`, which
     is the day of expiry where the file states it and else the tenor, and one for each quote:
     `atm`, `rr25`, `bf25`, `put25`, `call25` and so on for a mid, `atm_bid` and `atm_ask` for sides, in the
-    file's unit, nan where nothing is quoted. `unit` is that which the file declares, or "". `fault` says what
-    is wrong with a row, or is "".
+    file's unit, nan where nothing is quoted. `unit` is that which the file declares, or "". `fault` states
+    what is wrong with a row, or is "".
 
     Args:
-        table: The parsed file. Quotes stand in columns of their own, or below each other with a column that
-            says what each is and a column of values.
+        table: The parsed file. Quotes are in columns of their own, or below each other with a column that
+            states what each is and a column of values.
 
     Raises:
         DataError: The file has no tenors or no quotes, a quote twice or a risk reversal without strangle, or
@@ -129,7 +129,7 @@ def _known(table: Table, without: tuple[str, ...]) -> dict[str, tuple[str, ...]]
             names[key] = (found,)
     if not {"tenor", "expiry"} & set(names):
         raise DataError(
-            f"{table.path}: the file has no tenors. It has the columns {table.listed}. Say which one holds "
+            f"{table.path}: the file has no tenors. It has the columns {table.listed}. State which one has "
             f"tenors such as 3m, or days of expiry: {how_to_map('tenor', '...')}."
         )
     return names
@@ -150,17 +150,17 @@ ROLES = {"date": are_dates, "underlying": _are_pairs}
 
 
 def _wide(table: Table, rows: pd.DataFrame, quotes: Mapping[str, QuoteName]) -> pd.DataFrame:
-    """Add the columns of quotes to rows that each hold a whole tenor."""
+    """Add the columns of quotes to rows that are each a whole tenor."""
     faults = pd.Series("", index=rows.index)
     units = {quote.unit for quote in quotes.values() if quote.unit}
-    held: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, quote in quotes.items():
         key = _side_key(quote.key, quote.side)
-        if key in held:
+        if key in names:
             raise DataError(
-                f"{table.path}: the columns {held[key]!r} and {name!r} both hold the same quote; remove one."
+                f"{table.path}: the columns {names[key]!r} and {name!r} both have the same quote; remove one."
             )
-        held[key] = name
+        names[key] = name
         written = column(table.frame, name)
         values, wrong, percent = _numbers(written)
         rows[key] = values
@@ -172,7 +172,7 @@ def _wide(table: Table, rows: pd.DataFrame, quotes: Mapping[str, QuoteName]) -> 
 
 
 def _long(table: Table, rows: pd.DataFrame) -> pd.DataFrame:
-    """Gather quotes that stand below each other, a row for each date, pair and tenor."""
+    """Gather quotes that are below each other, a row for each date, pair and tenor."""
     plain = {squeezed(str(name)): str(name) for name in table.frame}
     numeric = {name for name in plain.values() if pd.api.types.is_numeric_dtype(table.frame[name])}
     labels = [plain[x] for x in LABELS if x in plain and (plain[x] not in numeric or x == "delta")]
@@ -223,7 +223,7 @@ def _put(
 
 
 def _label(text: str) -> QuoteName | str:
-    """Return what the labels of a line say, or the text itself if they are not understood.
+    """Return what the labels of a line mean, or the text itself if they are not understood.
 
     A delta alone has the sign of its option, negative for a put.
     """

@@ -33,7 +33,7 @@ class TenorMarket:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class TenorOptions:
-    """The options of a tenor, one for each that the columns of the file can hold, shape (points,) each."""
+    """The options of a tenor, one for each that the columns of the file can contain, shape (points,) each."""
 
     smile: FxSmile  # strikes and volatilities are nan where there is a reason
     spread: np.ndarray  # between bid and ask volatility, decimal; nan where none is quoted
@@ -46,7 +46,7 @@ def tenor_options(
     """Return the options of one tenor; a fault becomes their reason.
 
     Args:
-        row: The quotes of the tenor, and what the file says of its conventions.
+        row: The quotes of the tenor, and what the file states of its conventions.
         deltas: The deltas of the file's columns.
         market: What the options need besides.
         why: A reason why the tenor cannot be used, or "".
@@ -198,10 +198,10 @@ def _check_quoted(quoted: Mapping[str, float], wings: list[str], sides: list[tup
 
 
 def _says_twice(quoted: Mapping[str, float], delta: str) -> bool:
-    """Whether a risk reversal says again what the volatilities of put and call say, which then count.
+    """Whether a risk reversal repeats the volatilities of put and call, which then count.
 
     Raises:
-        ArgumentError: It says something else.
+        ArgumentError: It contradicts them.
     """
     put = quoted[f"put{delta}"]
     call = quoted[f"call{delta}"]

@@ -42,7 +42,7 @@ from .vol_quotes import SPREAD, OptionTerms, bid_ask_around, check_spread
 
 @dataclasses.dataclass(frozen=True)
 class FxOptions:
-    """The arguments of `load_fx_vols` that say how volatilities are read.
+    """The arguments of `load_fx_vols` that set how volatilities are read.
 
     Raises:
         ArgumentError: The spread is negative or not finite, a convention or unit is unknown, or a rate is
@@ -90,8 +90,8 @@ def load_fx_vols(
 
     - Expiry: the quote date plus the tenor, without holidays and settlement lags; act/365. ON, TN and SN end
       one, two and three days after it, weekends left out. Dates and IMM dates are accepted too.
-    - Unit: percent or decimals, as the file declares or `unit` says, or else as the size of the volatilities
-      at the money shows.
+    - Unit: percent or decimals, as the file declares or `unit` states, or else as the size of the
+      volatilities at the money shows.
     - Rates: `domestic_rate` and `foreign_rate`, or those of the file, continuously compounded; a forward or
       swap points of the file count more than its foreign rate. Otherwise a second file gives,
       by tenor, par rates of overnight swaps in percent (annual, act/360), swap points and the cross-currency

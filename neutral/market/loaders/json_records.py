@@ -12,7 +12,7 @@ from ...errors import DataError
 LARGEST = 1 << 27
 """Bytes of the largest JSON text that is read; its objects take several times that in memory."""
 MOST_FIELDS = 1000  # of all records together
-WRAPPERS = ("result", "data", "list", "rows")  # fields that hold the records, or the next wrapper
+WRAPPERS = ("result", "data", "list", "rows")  # fields that contain the records, or the next wrapper
 SHOWN = 10  # largest number of fields that a message lists
 BLANKS = re.compile(r"[\ufeff \t\r\n]*")  # with the byte order mark
 
@@ -25,7 +25,7 @@ def json_frame(path: Path, text: str) -> pd.DataFrame:
     The text is one answer, a list of answers, or one answer after the other (JSON lines). An answer is a list
     of records, or an object with such a list in a field of `WRAPPERS`. The other fields of that object, such
     as the time of the answer, belong to each of its records unless the record has the field itself. Fields
-    that hold lists or objects are left out.
+    that contain lists or objects are left out.
 
     Args:
         path: The file, for messages.
@@ -109,7 +109,7 @@ def _column(values: list[object]) -> pd.Series:
 
 
 def _plain(value: object) -> str:
-    """Convert a value to text that can be stored; JSON may hold halves of characters, which cannot."""
+    """Convert a value to text that can be stored; JSON may contain halves of characters, which cannot."""
     return str(value).encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,7 +1,7 @@
 """What is known of the layouts of vendors of option chains, one row of a table each.
 
-A layout adds to the names of `column_names` only what these do not tell: a column whose meaning depends on
-the vendor, units and forms of dates that its documentation states, and rows that are no options.
+A layout adds to the names of `column_names` only what these do not determine: a column whose meaning depends
+on the vendor, units and forms of dates that its documentation states, and rows that are no options.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ from .table import Names, Table
 from .unknown_columns import refuse_unknown
 
 DATES = ("date", "expiry")  # columns of dates
-LEAST_ROWS = 4  # of a file that can be said to have another underlying in every row
+LEAST_ROWS = 4  # of a file that counts as having another underlying in every row
 VENDORS = frozenset(
     "CBOE DOLTHUB NSE OPENBB OPRA OPTIONMETRICS OPTIONSDX ORATS POLYGON THETA THETADATA TRADIER YAHOO "
     "YFINANCE".split()
@@ -35,7 +35,7 @@ class Listing:
     path: Path
     sha256: str  # of the uncompressed bytes
     named: bool  # whether the rows state their underlying; otherwise the file name gives it
-    timezone: str | None = None  # of the times of day, where the layout tells; None for UTC
+    timezone: str | None = None  # of the times of day, where the layout states it; None for UTC
 
     @property
     def snapshots(self) -> tuple[tuple[str, datetime | None], ...]:
@@ -132,7 +132,7 @@ def _refuse_contracts(table: Table, values: pd.Series, name: str | None) -> None
 
 
 def parse_date_columns(table: Table, frame: pd.DataFrame, names: Names) -> None:
-    """Parse the columns of dates, in place; what one column does not tell of their form another one may.
+    """Parse the columns of dates, in place; what one column does not show of their form another one may.
 
     Raises:
         DataError: A date has no accepted form, or can be read in two ways.

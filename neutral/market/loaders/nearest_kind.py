@@ -43,7 +43,7 @@ def lacking_column(table: Table, kinds: Mapping[str, Names]) -> str | None:
     name = meant[0] if len(meant) == 1 else "..."
     return (
         f"It is nearest to {kind}, and lacks a column with one of the names "
-        f"{', '.join(kinds[kind][role][:SHOWN])}. Say which column holds these values{perhaps}: "
+        f"{', '.join(kinds[kind][role][:SHOWN])}. State which column contains these values{perhaps}: "
         f"{how_to_map(role, name)}."
     )
 
@@ -56,7 +56,7 @@ def _unknown(table: Table, kinds: Collection[Names]) -> list[str]:
 
 
 def _may_be(role: str, values: pd.Series) -> bool:
-    """Whether a column can hold the values of a role: dates, names, or numbers that are not all alike."""
+    """Whether a column can contain the values of a role: dates, names, or numbers that are not all alike."""
     distinct = texts(values).dropna().drop_duplicates()
     if role in DATES:
         return ROLES["date"](distinct, len(values))

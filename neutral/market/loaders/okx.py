@@ -32,7 +32,7 @@ def read_tickers(data: MarketData) -> CryptoListing:
     Prices are in coin for names such as BTC-USD-240426-60000-C, and in the settlement currency for
     BTC-USD_UM-..., BTC-USDC-... and BTC-USDT-... . Tickers have no forward, so it comes from put-call parity.
     The volatilities of summaries are decimal and Black's for the forward `fwdPx`; they become prices where
-    the file has none, and "0" or nothing stands for no bid. `ts` is in milliseconds since 1970 (OKX, v5
+    the file has none, and "0" or nothing means no bid. `ts` is in milliseconds since 1970 (OKX, v5
     interface, Get tickers and Get option market data).
 
     Raises:

@@ -65,7 +65,7 @@ LONGEST = 200.0  # years; longer maturities have no expiry, because pandas limit
 
 @dataclasses.dataclass(frozen=True)
 class SurfaceOptions:
-    """The arguments of `load_surface` that say how a surface is read.
+    """The arguments of `load_surface` that set how a surface is read.
 
     Raises:
         ArgumentError: The spread is negative or not finite, or the exercise is unknown.
@@ -157,7 +157,7 @@ def read_surface(data: MarketData) -> Listing:
         raise DataError(
             f"{table.path}: the file has no quotes that can be used; expected the columns bid and ask, or a "
             "column forward or spot together with bid_iv and ask_iv, with price, or with iv. Say which "
-            f"columns of other names hold them: {how_to_map('vol', '...')}, or bid and ask. "
+            f"columns of other names contain them: {how_to_map('vol', '...')}, or bid and ask. "
             f"The file has the columns {table.listed}."
         )
     if "option_type" in frame:

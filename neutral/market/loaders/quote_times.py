@@ -18,7 +18,7 @@ LAST = pd.Timestamp("2200-01-01", tz="UTC")
 
 
 def parse_times(table: Table, values: pd.Series, name: str) -> pd.Series:
-    """Parse a column of times: numbers since 1970, whose size tells the unit, or text.
+    """Parse a column of times: numbers since 1970, whose size determines the unit, or text.
 
     Args:
         table: The file.

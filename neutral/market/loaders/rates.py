@@ -28,7 +28,7 @@ NAMES = {
 class Rates:
     """An overnight rate on every calendar day, linear in time between the dates of its history.
 
-    Before the first date the rate is the first one, and after the last date the last one. `covers` says
+    Before the first date the rate is the first one, and after the last date the last one. `covers` reports
     whether a date is between them.
     """
 

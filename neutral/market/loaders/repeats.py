@@ -19,7 +19,7 @@ OTHER_TIMES = re.compile(
 )
 """Parts of names of times that are not those of the quotes."""
 CONTRACT = ("snapshot", "underlying", "root", "settlement_time", "expiry", "maturity", "days", "strike")
-"""Columns that, with the kind, tell contracts of one snapshot apart."""
+"""Columns that, with the kind, distinguish contracts of one snapshot."""
 QUOTED = ("bid", "ask", "price", "bid_vol", "ask_vol", "vol", "vol_percent")
 A_DAY = {"h": 24, "ms": 86_400_000}
 ROWS_OF_A_TIME = 8  # least number of rows at each time, on average, where times are those of snapshots
@@ -31,7 +31,7 @@ def time_of_day(table: Table, values: pd.Series, name: str) -> pd.Series:
     Args:
         table: The parsed file.
         values: Texts such as 10:00 or 10:00:00, whole dates with times, hours, or milliseconds if the name
-            of the column says so.
+            of the column states it.
         name: The file's name of the column.
 
     Raises:
@@ -115,7 +115,7 @@ def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None
 
     Args:
         table: The parsed file.
-        unused: Its columns that no accepted name stands for.
+        unused: Its columns that no accepted name matches.
         expiry: The expiry of each row.
 
     Raises:
@@ -131,7 +131,7 @@ def refuse_times(table: Table, unused: Sequence[str], expiry: pd.Series) -> None
         if _spread(times, expiry) > LONGEST_COLLECTION:
             raise DataError(
                 f"{table.path}: the column {name!r} has several times, from {times.min()} to {times.max()}, "
-                "so the file may hold several snapshots. Say what it means: "
+                "so the file may contain several snapshots. State what it means: "
                 f"{how_to_map('date', name)}; or that it means nothing: {how_to_ignore(name)}."
             )
 
@@ -145,8 +145,8 @@ def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
         names: The accepted names of each column.
 
     Raises:
-        DataError: A contract is listed twice; the message names the lines, and the columns that tell them
-            apart.
+        DataError: A contract is listed twice; the message names the lines, and the columns that
+            distinguish them.
     """
     conflicts = _conflicts(frame)
     if not conflicts.any():
@@ -158,10 +158,10 @@ def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
     contract = ", ".join(f"{key} {_text(first[key])}" for key in keys if key != "snapshot")
     apart = _separating(table, frame, keys, table.unused(names))
     advice = (
-        f"The column {' or '.join(map(repr, apart))} differs between them: say what it means, such as "
+        f"The column {' or '.join(map(repr, apart))} differs between them: state what it means, such as "
         f'columns={{"time": "{apart[0]}"}}, or "root", "underlying" or "date", or --columns time={apart[0]}.'
         if apart
-        else "Add a column that tells them apart, such as time, root or underlying, or remove one of them."
+        else "Add a column that distinguishes them, such as time, root or underlying, or remove one of them."
     )
     raise DataError(
         f"{table.path}: {int(conflicts.sum())} rows list a contract that another row lists with other "

@@ -37,14 +37,14 @@ def choose_root(path: Path, rows: pd.DataFrame, root: str | None) -> pd.DataFram
     if mixed is not None:
         raise ArgumentError(
             f"{path}: the expiry {mixed:%Y-%m-%d} has options of the roots {', '.join(standard)}, which are "
-            f"different series; say which one to use, for example root={standard[-1]!r} "
+            f"different series; choose one, for example root={standard[-1]!r} "
             f"(--root {standard[-1]})."
         )
     return rows
 
 
 def _series(rows: pd.DataFrame) -> pd.Series:
-    """Return the root of each row, or AM or PM if only that tells series apart; "" if nothing does."""
+    """Return the root of each row, or AM or PM if only that distinguishes the series; "" if nothing does."""
     if "root" in rows and bool(column(rows, "root").notna().any()):
         return column(rows, "root").fillna("")
     if "settlement_time" in rows:

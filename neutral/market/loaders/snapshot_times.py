@@ -51,14 +51,14 @@ def _parts(rows: pd.DataFrame) -> np.ndarray:
     starts = np.flatnonzero(np.append(True, time[1:] > time[:-1]))  # of each distinct time
     ends = np.append(starts[1:], len(time))
     begins = np.zeros(len(time), np.int64)
-    seen: set[int] = set()
+    found: set[int] = set()
     for start, end in zip(starts, ends, strict=True):
         options = option[start:end].tolist()
         paused = start > 0 and time[start] - time[start - 1] > PAUSE
-        if paused or not seen.isdisjoint(options):
+        if paused or not found.isdisjoint(options):
             begins[start] = 1
-            seen = set()
-        seen.update(options)
+            found = set()
+        found.update(options)
     return begins.cumsum()
 
 

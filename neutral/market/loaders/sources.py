@@ -66,7 +66,7 @@ class SourceKind:
     """Parses the content of a file; it is called once per file."""
     quotes: Callable[..., Quotes]
     """Is called as `quotes(content, asset, date, options)` with the result of `read`, and returns the quotes
-    of one asset on one date; None stands for the only one."""
+    of one asset on one date; None means the only one."""
     options: type = NoOptions
     """A dataclass of the loader's further arguments, which checks them; all have defaults."""
     file_name: re.Pattern[str] | None = None

@@ -25,7 +25,7 @@ AMERICAN_INDICES = frozenset(["OEX"])  # indices whose options can be exercised 
 CRYPTO = frozenset(
     "BTC XBT ETH SOL XRP DOGE AVAX TRX MATIC POL BNB LTC BCH ADA DOT LINK PAXG USDC USDT TON SUI HYPE".split()
 )
-"""Coins; some are also tickers of funds, so in a table of equity options they do not tell the exercise."""
+"""Coins; some are also tickers of funds, so they do not determine the exercise of equity options."""
 ROOTS = {"SPXW": "SPX", "SPXPM": "SPX", "NDXP": "NDX", "RUTW": "RUT", "VIXW": "VIX", "DJXW": "DJX"}
 """The underlying of option roots that have another name than it."""
 AM_ROOTS = frozenset(["SPX", "NDX", "RUT", "DJX", "VIX", "VIXW"])
@@ -50,7 +50,7 @@ def bare_symbol(name: str) -> str:
 
 
 def exercise_of(name: str) -> Exercise | None:
-    """Return the exercise of the options on an underlying, or None if its name does not tell.
+    """Return the exercise of the options on an underlying, or None if its name does not determine it.
 
     Args:
         name: The name as the file states it; a mark of an index matters.

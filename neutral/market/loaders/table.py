@@ -92,7 +92,7 @@ class Table:
         wanted = "; ".join(" or ".join(map(repr, names[key])) for key in missing)
         return (
             f"{self.path}: required column{'s' if len(missing) > 1 else ''} missing: {wanted}. The file has "
-            f"the columns {self.listed}. Add the column, or say which column holds its values: "
+            f"the columns {self.listed}. Add the column, or state which column contains its values: "
             f"{'; '.join(how_to_map(key, '...') for key in missing)}."
         )
 
@@ -111,7 +111,7 @@ class Table:
         return {squeezed(name): name for name in reversed(free)}
 
     def unused(self, names: Names) -> list[str]:
-        """Return the columns that no key of `names` stands for."""
+        """Return the columns that no key of `names` matches."""
         used = {self.name_of(key, names) for key in names}
         return [name for name in self.frame if name not in used]
 
@@ -125,7 +125,7 @@ class Table:
 
         Raises:
             DataError: A value has no accepted form, or another form than the others, or several forms fit
-                and nothing says which one is meant.
+                and nothing states which one is meant.
         """
         if isinstance(values.dtype, pd.DatetimeTZDtype):
             return values.dt.as_unit("us")
@@ -153,7 +153,7 @@ class Table:
         return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
 
     def refuse_blanks(self, values: pd.Series, name: str) -> None:
-        """Refuse blanks in a column that says to which snapshot each row belongs.
+        """Refuse blanks in a column that states to which snapshot each row belongs.
 
         Args:
             values: The column.

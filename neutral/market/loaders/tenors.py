@@ -52,7 +52,7 @@ def expiries(rows: pd.DataFrame, start: pd.Timestamp, dated: bool) -> tuple[pd.S
 def _repeats(rows: pd.DataFrame, expiry: pd.Series) -> np.ndarray:
     """Return why a tenor that ends on the day of another is refused, or "", shape (rows,).
 
-    Of equal rows the first is kept; of others none is, because nothing says which is right.
+    Of equal rows the first is kept; of others none is, because nothing determines which is right.
     """
     quotes = rows.drop(columns=["line", "tenor", "ends"]).assign(expiry=expiry)
     again = (quotes.duplicated() & expiry.notna()).to_numpy()

@@ -38,7 +38,7 @@ def refuse_unknown(
         roles: The roles, of which those count that `names` has. None takes `ROLES`.
 
     Raises:
-        DataError: There is such a column; the message says which names are accepted and how to map it.
+        DataError: There is such a column; the message states which names are accepted and how to map it.
     """
     tests = ROLES if roles is None else roles
     open_roles = [role for role in tests if role in names and not _is_filled(frame, role)]

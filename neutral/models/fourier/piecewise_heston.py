@@ -59,7 +59,7 @@ class PiecewiseHeston(AbstractFourierModel):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether the model holds breakpoints alone, so that calibration determines the other numbers."""
+        """Whether the model has breakpoints alone, so that calibration determines the other numbers."""
         return all(getattr(self, name) is None for name in ("v0", *_PIECES))
 
     def entries(self) -> dict[str, int]:

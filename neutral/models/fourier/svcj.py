@@ -199,7 +199,7 @@ class SVCJ(AbstractFourierModel):
     def strip(self, t: Real) -> Strip:
         """Range of orders a inside Heston's strip with 1 - a rho_j mu_v - mu_v B(t; -ia) > 0.
 
-        B rises in time, so the condition holds on [0, t] where it holds at t.
+        B rises in time, so the condition is met on [0, t] where it is met at t.
         """
         low, high = self.heston.strip(t)
 

@@ -128,7 +128,7 @@ def _graded(x: Real) -> Real:
     """The share of a segment behind a share of its steps, counted back from its end.
 
     Steps shrink like the distance to the end, and like the square of that to the beginning, where the spot
-    may be so close to the boundary that a longer step could not tell on which side it is.
+    may be so close to the boundary that a longer step could not determine on which side it is.
     """
     left = 1.0 - x
     return 1.0 - left**3 * (4.0 - 3.0 * left)
@@ -268,7 +268,7 @@ def _interpolated(value: Real, place: Real) -> Real:
 
 
 def _read(grid: _Grid, value: Real, option: Option) -> Real:
-    """The value at the spot, which is the centre, through a polynomial that tells the derivatives there."""
+    """The value at the spot, which is the centre, through a polynomial that gives the derivatives there."""
     escrow = grid.escrow[0, 0]
     price = option.spot - escrow
     x = jnp.log(price / (grid.option.spot[0] - escrow)) / grid.spacing[0, 0]

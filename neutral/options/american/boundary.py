@@ -7,7 +7,7 @@ Lake and Offengenden 2016, "High performance American option pricing", their sys
 asset and strike, rate and yield exchanged.
 
 With a negative rate and a yield below it, a put has two exercise boundaries, which this method does not
-cover. The same holds for a call with a negative yield and a rate below it.
+cover. The same is true of a call with a negative yield and a rate below it.
 """
 
 import jax

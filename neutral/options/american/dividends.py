@@ -147,7 +147,7 @@ def check_total(option: Option, dividends: Dividends | None) -> None:
     """Refuse options whose cash dividends are worth more than the spot.
 
     Raises:
-        ArgumentError: There are such options; the message tells how much the dividends are worth.
+        ArgumentError: There are such options; the message states how much the dividends are worth.
     """
     if dividends is None or any(isinstance(a, Tracer) for a in (*option, dividends.cash, dividends.times)):
         return

@@ -239,6 +239,6 @@ def _greeks(option: Option, vol: Real, dividends: Dividends | None, two_boundari
         risky = path(option, dividends).left[-1]
     growth = (option.r - option.q) * option.spot * delta + 0.5 * (vol * risky) ** 2 * gamma
     error = _ROUNDING if dividends is None else _GRID_ERROR
-    held = value - option.exercise > error * (option.spot + option.strike)
-    theta = jnp.where(held, option.r * value - growth, 0.0)
+    kept = value - option.exercise > error * (option.spot + option.strike)
+    theta = jnp.where(kept, option.r * value - growth, 0.0)
     return AmericanGreeks(value, delta=delta, gamma=gamma, vega=vega, theta=theta, rho=rho)

@@ -22,7 +22,7 @@ Grid = TypeVar("Grid")
 
 
 class PriceStatus(enum.IntEnum):
-    """How far a price can be trusted; `PriceStatus(code).message` says what to do."""
+    """How far a price can be trusted; `PriceStatus(code).message` states what to do."""
 
     accurate = 0
     inaccurate = 1
@@ -192,7 +192,7 @@ class AbstractGridEngine(AbstractEngine, Generic[Grid]):
 
     @abc.abstractmethod
     def prices_and_jacobian(self, model: Model, grid: Grid) -> tuple[Real, Model]:
-        """Prices, and a model whose fields hold their derivatives in each parameter.
+        """Prices, and a model whose fields are their derivatives in each parameter.
 
         Args:
             model: Fields of shape (...).

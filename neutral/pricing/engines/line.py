@@ -58,7 +58,7 @@ def integrand(
         t: Maturities, shape (options,).
         path: The lines.
         y: Shape (options, nodes).
-        number: Number of jumps to which the integrand is restricted; nan stands for any number, as None does.
+        number: Number of jumps to which the integrand is restricted; nan means any number, as None does.
     """
     z, slope = along(path, y)
     e = exponent(model, k, t, z) if number is None else _exponent_of_term(model, k, t, z, number)

@@ -50,7 +50,7 @@ def split_rows(sums: Real, slopes: tuple[Waves, ...], psi: Waves, model: Model) 
         model: A model whose structure the derivatives get.
 
     Returns:
-        Prices of shape (..., T, K), and a model whose fields hold derivatives of that shape, to which a
+        Prices of shape (..., T, K), and a model whose fields are derivatives of that shape, to which a
         parameter with an axis adds it last.
     """
     has_axis = [x.ndim > psi.ndim for x in slopes]

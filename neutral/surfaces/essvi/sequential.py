@@ -51,8 +51,8 @@ def sequential_essvi(surface: QuoteSurface, flattening: bool = False, mask: Arra
         mask: True for quotes to fit, shape (2, T, K); the surface's `train` if None.
 
     Returns:
-        The surface; nan at expiries without quotes, and where the bounds admit no psi. Its `certificate` says
-        whether it is free of static arbitrage.
+        The surface; nan at expiries without quotes, and where the bounds admit no psi. Its `certificate`
+        reports whether it is free of static arbitrage.
     """
     used = np.asarray(surface.train if mask is None else mask) & np.asarray(surface.mask)
     rows = np.full((3, surface.shape[0]), np.nan)

@@ -31,8 +31,8 @@ class ESSVI(FittedSurface[SurfaceFit]):
     proportional to t; after the last expiry theta continues its last growth while psi and rho are constant.
     An interval is free of arbitrage at every maturity if both its smiles satisfy the Gatheral-Jacquier bound,
     both wings and theta do not fall, and psi / theta does not rise (Corbetta et al. 2019). `certificate`
-    states for which intervals that holds, and tests the others. Before the first and after the last expiry an
-    arbitrage-free smile remains arbitrage-free.
+    states for which intervals this is proven, and tests the others. Before the first and after the last
+    expiry an arbitrage-free smile remains arbitrage-free.
 
     Attributes:
         expiries: Expiries in years, ascending, > 0, (T,).

@@ -70,7 +70,7 @@ def fit_sanos(
 
     Returns:
         The surface, with its `fit` and `certificate`. If the linear program fails, the surface is nan and the
-        status says why.
+        status gives the reason.
 
     Raises:
         ArgumentError: an argument is not valid.
@@ -144,7 +144,7 @@ def _surface(
 
 
 def _nan_surface(surface: QuoteSurface, widths: np.ndarray, status: int) -> SANOS:
-    """Build a surface of nan, with the status that says why."""
+    """Build a surface of nan, with the status that gives the reason."""
     t = np.asarray(surface.t)
     fit = SanosFit(
         status=int(status), loss=np.nan, steps=0, widths=widths, held_out=np.full(widths.size, np.nan)

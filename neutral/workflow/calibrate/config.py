@@ -133,7 +133,7 @@ class Config(Document[ArchiveRules]):
         If these are unknown, the ones that the run is limited to replace it.
 
         Raises:
-            DataError: The configuration says "all", and no underlyings are known.
+            DataError: The configuration has "all", and no underlyings are known.
         """
         if self.data.currencies != [ALL]:
             return self

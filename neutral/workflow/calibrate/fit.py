@@ -108,7 +108,7 @@ def _fit(
 def _compile_ahead(pool: ThreadPoolExecutor, block: QuoteSurface, config: Config, programs: Programs) -> None:
     """Compile the programs of the later models on another thread while the first is compiled and run.
 
-    Compiling needs only shapes, so models of nan stand in for the fits from which the later models will
+    Compiling needs only shapes, so models of nan replace the fits from which the later models will
     start. An error in the configuration is reported when the model is fitted.
     """
     for name in config.models[:0:-1]:

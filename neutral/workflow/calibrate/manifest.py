@@ -38,7 +38,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"{folder}: holds no results of `neutral calibrate`, because {MANIFEST} is missing."
+            f"{folder}: has no results of `neutral calibrate`, because {MANIFEST} is missing."
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read: {error}. {_REMEDY}") from error

@@ -34,7 +34,7 @@ def resume_or_create(folder: Path, config: Config, archive: Sequence[SnapshotFil
         store.save(config=config.content, config_hash=config.hash, tables={})
     if store.config_hash != config.hash:
         changes = "; ".join(_differences(store.config, config.content)) or "it is of another version"
-        raise ArgumentError(f"{folder} holds results of another configuration: {changes}. {REMEDY}")
+        raise ArgumentError(f"{folder} has results of another configuration: {changes}. {REMEDY}")
     check_inputs(store, archive)
     return store
 
@@ -43,7 +43,7 @@ def move_aside(folder: Path) -> Path | None:
     """Rename a folder with results, so that a new run starts afresh.
 
     Returns:
-        The new name of the folder; None if it holds no results.
+        The new name of the folder; None if it has no results.
     """
     if not (folder / MANIFEST).exists():
         return None

@@ -203,7 +203,7 @@ class Store:
         return None if fits is None else max(fits["snapshot_ts"].to_pylist())
 
     def log(self, **event: object) -> None:
-        """Add a line to the run log, which holds times and counts that are not in the tables."""
+        """Add a line to the run log, which has times and counts that are not in the tables."""
         durable.append_line(self.folder / LOG, json.dumps(event))
 
     def save(self, **changes: object) -> None:

@@ -170,7 +170,7 @@ def _write_cell(sheet: "Worksheet", row: int, column: int, value: Cell) -> None:
 
 
 def rows_of(frame: pd.DataFrame, kinds: Mapping[str, str]) -> Iterable[tuple[Cell, ...]]:
-    """Convert rows to what cells hold: times become days, as Excel counts them; nan and missing values None.
+    """Convert rows to values of cells: times become days, as Excel counts them; nan and missing values None.
 
     Args:
         frame: The table.

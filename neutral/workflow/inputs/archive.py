@@ -20,7 +20,7 @@ from ...times import time_text
 
 MIDNIGHT = "T00:00:00"
 RESULTS = ("manifest.json", "report.html", "surfaces.parquet", "records.parquet")
-"""A folder that has one of these files holds results."""
+"""A folder that has one of these files is a folder of results."""
 SHOWN_REASONS = 5
 UNREADABLE = "unreadable"  # replaces the SHA-256 of a file that cannot be read
 Entry = tuple[int, str, str]  # position, `SnapshotFile.name`, SHA-256 of the file
@@ -96,13 +96,13 @@ def open_file(path: Path, columns: ColumnMap = NO_COLUMNS, symbol: str | None = 
     """Read a file of market data, hashing and parsing the same bytes.
 
     The last four files stay in memory, because the snapshots of one file are often used one after another.
-    A file that cannot be used raises no error; the result says why. The other arguments are those of
+    A file that cannot be used raises no error; the result states why. The other arguments are those of
     `open_source`.
     """
     try:
         state = path.stat()
     except OSError:
-        return _open(path, columns, symbol)  # the result says what is wrong
+        return _open(path, columns, symbol)  # the result states what is wrong
     version = (state.st_mtime_ns, state.st_size)
     return _open_state(path.resolve(), version, columns, symbol)
 

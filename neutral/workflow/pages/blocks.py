@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 
 Tone = Literal["", "lead", "note", "good", "caution", "reason"]
-"""How a paragraph looks: "good", "caution" and "reason" stand on green, yellow and red."""
+"""How a paragraph looks: "good", "caution" and "reason" have green, yellow and red grounds."""
 
 
 class Block(Protocol):
@@ -53,7 +53,7 @@ def basis_points(value: float) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its name, and whether it holds text, which is aligned to the left."""
+    """A column of a table: its name, and whether it is text, which is aligned to the left."""
 
     name: str
     is_text: bool = False
@@ -140,7 +140,7 @@ class HeatMap:
 
     Attributes:
         title: Name of the map.
-        caption: What the map shows, and in which unit; "" if a text beside the map says it.
+        caption: What the map shows, and in which unit; "" if a text beside the map states it.
         alt: The result in words, for readers who cannot see the colours.
         corner: The names of both axes.
         rows: Labels of the rows.

@@ -123,7 +123,7 @@ def median_errors(quotes: pd.DataFrame, models: Sequence[str]) -> dict[tuple[str
 def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str) -> list[blocks.Block]:
     """State how good the fits are, and what failed."""
     lines = summarise(fits).lines
-    quotes = "held-back quotes" if split == "test" else "fitted quotes"
+    quotes = "held-out quotes" if split == "test" else "fitted quotes"
     sentences = []
     for underlying in dict.fromkeys(line.underlying for line in lines):
         own = [
@@ -214,7 +214,7 @@ def _quality(fits: pd.DataFrame, errors: dict[tuple[str, str], float]) -> list[b
 
 
 def _convergence(fits: pd.DataFrame) -> list[blocks.Block]:
-    """Make the table of the convergence of attempted fits, and say what a fit at a bound means."""
+    """Make the table of the convergence of attempted fits, and explain what a fit at a bound means."""
     header = [
         "currency",
         "model",

@@ -54,15 +54,15 @@ def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
             "all snapshots", names, x=whole, style="whiskers", notes=[f"{x:.1f} % inside" for x in whole]
         ),
     ]
-    told = ", ".join(f"{name} {x:.1f} %" for name, x in zip(names, whole, strict=True))
-    quotes = "held-back" if split == "test" else "fitted"
+    shares = ", ".join(f"{name} {x:.1f} %" for name, x in zip(names, whole, strict=True))
+    quotes = "held-out" if split == "test" else "fitted"
     return charts.Chart(
         title=f"Share of {quotes} quotes inside the bid-ask spread",
         caption=f"The share of {quotes} quotes whose model price is at most half the spread from the mid "
         "price: "
         "a large dot for all converged fits together, a grey dot for each snapshot. Further to the right is "
         "better.",
-        alt=f"Share of {quotes} quotes inside the spread: {told}.",
+        alt=f"Share of {quotes} quotes inside the spread: {shares}.",
         x=charts.Axis("share of quotes inside the spread, %", unit=" %"),
         y=charts.Axis("", "names"),
         views=[charts.View([charts.Panel(series)])],

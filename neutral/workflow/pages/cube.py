@@ -138,14 +138,14 @@ def _paths(cube: VolCube) -> charts.Chart:
         views.append(charts.View(panels, label=f"{days[j]:g} days"))
     atm = 100.0 * values[0][:, shown[0]]
     finite = atm[np.isfinite(atm)]
-    told = f"from {finite.min():.1f} % to {finite.max():.1f} %" if finite.size else "not known"
+    range_text = f"from {finite.min():.1f} % to {finite.max():.1f} %" if finite.size else "not known"
     return charts.Chart(
         title="The smile at the money over time",
         caption="Level, slope and curvature of volatility at the forward, by date and for one maturity of "
         "the grid. Skew is the "
         "derivative of volatility by log-moneyness, convexity the second derivative, both scaled to a move "
         "of 0.1.",
-        alt=f"Volatility at the money for {days[shown[0]]:g} days: {told} over {len(cube)} surfaces.",
+        alt=f"Volatility at the money for {days[shown[0]]:g} days: {range_text} over {len(cube)} surfaces.",
         x=charts.Axis("", "time"),
         y=charts.Axis("value"),
         views=views,

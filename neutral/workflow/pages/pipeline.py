@@ -107,21 +107,21 @@ def _reason(run: MarketRun) -> str:
 def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
     """State how good the fits are, and what failed."""
     if len(runs) <= TOLD:
-        told = [blocks.Text(_sentence(run), "lead") for run in runs]
+        answer = [blocks.Text(_sentence(run), "lead") for run in runs]
     else:
         errors = np.array([number(run, "iv_rmse") for run in runs])
         known = errors[np.isfinite(errors)]
         size = blocks.basis_points(float(np.median(known))) if known.size else ""
         bp = f" with a median error of volatility of {size}" if size else ""
-        told = [blocks.Text(f"{known.size} of {len(runs)} markets were fitted{bp}.", "lead")]
+        answer = [blocks.Text(f"{known.size} of {len(runs)} markets were fitted{bp}.", "lead")]
     counts = sections.counted(run.outcome for run in runs)
     worst = [run for run in runs if run.outcome != "pass"]
     if not worst:
-        return [*told, blocks.Text(f"{len(runs)} markets: {counts}. Every gate passes.", "good")]
+        return [*answer, blocks.Text(f"{len(runs)} markets: {counts}. Every gate passes.", "good")]
     reasons = [f"{_title(run)}: {_why(run)}" for run in worst[:TOLD]]
     more = f"; {len(worst) - TOLD} more markets below" if len(worst) > TOLD else ""
     failed = any(run.outcome == "fail" for run in worst)
-    return [*told, blocks.Text(f"{counts}. {'; '.join(reasons)}{more}.", "reason" if failed else "caution")]
+    return [*answer, blocks.Text(f"{counts}. {'; '.join(reasons)}{more}.", "reason" if failed else "caution")]
 
 
 def _sentence(run: MarketRun) -> str:

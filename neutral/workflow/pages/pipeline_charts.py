@@ -11,7 +11,7 @@ from ...diagnostics.linearisation import parameter_sizes
 from ...diagnostics.residuals import MONEYNESS
 from ...options.inversion import implied_stdev
 from ...plot.frame import NINETY, days
-from ...plot.surfaces import quoted_vols
+from ...plot.surfaces import quoted_vols, quotes_of_smiles
 from ...times import DAYS_A_YEAR
 from ..pipeline.stages import MarketRun
 from . import blocks, charts
@@ -56,12 +56,12 @@ def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
     surface: Any = diagnosis.fit.surface
     k, t, bid, ask, _ = quoted_vols(surface)
     listed = surface.quotes()
-    out = listed.is_call == (listed.k >= 0.0)
+    drawn = quotes_of_smiles(listed)
     fitted = np.asarray(diagnosis.fit.result.prices)
     units = surface.to_rows(np.ones_like(fitted))  # of each row; nan where a row is not on the grid
-    prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][out]
-    vols = np.asarray(implied_stdev(prices, k, listed.is_call[out])) / np.sqrt(t)
-    mid = np.asarray(listed.vol)[out]
+    prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][drawn]
+    vols = np.asarray(implied_stdev(prices, k, listed.is_call[drawn])) / np.sqrt(t)
+    mid = np.asarray(listed.vol)[drawn]
     name = str(run.record.get("model") or "model")
     found = []
     for expiry in expiries_of(run.market.frame, np.unique(t)):
@@ -83,9 +83,9 @@ def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
         chosen(found),
         subject=subject,
         title="Smiles",
-        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, dots are mid "
-        "prices without "
-        "bid or ask, and the line joins the prices that the model gives to these quotes.",
+        caption="Implied volatilities of one quote per strike, the one out of the money where there is one: "
+        "bars reach from bid to ask, dots are mid prices without bid or ask, and the line joins the prices "
+        "that the model gives to these quotes.",
         alt=f"Smiles of {len(found)} expiries of {subject} with the curve of {name}.",
     )
 
@@ -126,7 +126,7 @@ def intervals(diagnosis: Diagnosis, subject: str) -> charts.Chart:
     ends = uncertainty.intervals(LEVEL)
     values = uncertainty.values
     offsets = 100.0 * (ends - values[:, None]) / parameter_sizes(diagnosis.fit)[:, None]
-    told = [
+    labels = [
         f"{value:.4g}, from {low:.3g} to {high:.3g}"
         if np.isfinite(low + high)
         else f"{value:.4g}, no interval"
@@ -141,7 +141,7 @@ def intervals(diagnosis: Diagnosis, subject: str) -> charts.Chart:
         style="whiskers",
         low=offsets[:, 0],
         high=offsets[:, 1],
-        notes=told,
+        notes=labels,
     )
     return charts.Chart(
         subject=subject,
@@ -149,7 +149,7 @@ def intervals(diagnosis: Diagnosis, subject: str) -> charts.Chart:
         caption="The 90 % interval of each parameter that follows from the noise of the quotes, less its "
         "value, in percent of "
         f"the parameter's size. Shorter is better.{without}",
-        alt="; ".join(f"{name} {text}" for name, text in zip(uncertainty.names, told, strict=True)),
+        alt="; ".join(f"{name} {text}" for name, text in zip(uncertainty.names, labels, strict=True)),
         x=charts.Axis("interval less value, % of the parameter's size", unit=" %"),
         y=charts.Axis("", "names"),
         views=[charts.View([charts.Panel([series])])],
@@ -301,14 +301,14 @@ def errors_by_expiry(runs: Sequence[MarketRun], names: Sequence[str]) -> charts.
             series.append(charts.Series(name, errors, x=x, style="path", colour=i))
     if not series:
         return None
-    told = ", ".join(f"{one.name} {np.nanmin(one.y):.0f} to {np.nanmax(one.y):.0f} bp" for one in series)
+    ranges = ", ".join(f"{one.name} {np.nanmin(one.y):.0f} to {np.nanmax(one.y):.0f} bp" for one in series)
     largest = max(float(np.nanmax(np.asarray(one.y))) for one in series)
     return charts.Chart(
         title="Error of volatility, by expiry",
         caption="Root mean square error of implied volatility over the fitted quotes of each expiry, in "
         "basis points. Lower is "
         "better.",
-        alt=f"Errors by expiry: {told}.",
+        alt=f"Errors by expiry: {ranges}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("error of volatility, bp", unit=" bp"),
         views=[charts.View([charts.Panel(series, range=(0.0, 1.1 * largest))])],

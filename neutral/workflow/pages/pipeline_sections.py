@@ -172,7 +172,7 @@ def refused(run: MarketRun) -> list[blocks.Block]:
     by_reason = [[str(reason), blocks.number(count, ",d")] for reason, count in counts]
     summary = "All refused quotes"
     if len(rejected) > SHOWN_ROWS:
-        summary = f"The first {SHOWN_ROWS} refused quotes; the .refused.csv file beside the record holds all"
+        summary = f"The first {SHOWN_ROWS} refused quotes; the .refused.csv file beside the record has all"
     return [
         blocks.Heading(f"Refused quotes: {len(rejected):,d}"),
         blocks.table(["reason", "quotes"], by_reason, (0,), "Refused quotes by reason"),

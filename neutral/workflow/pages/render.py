@@ -1,4 +1,4 @@
-"""Renders pages with templates; a page is one HTML file that holds its style, script, charts and numbers."""
+"""Renders pages with templates; a page is one HTML file with its style, script, charts and numbers."""
 
 import hashlib
 import json

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...plot.frame import days, widened
-from ...plot.surfaces import quoted_vols
+from ...plot.surfaces import quoted_vols, quotes_of_smiles
 from ...surfaces import VolSurface
 from ...times import DAYS_A_YEAR
 from ..surfaces.files import title
@@ -76,7 +76,7 @@ def at_the_money(surface: VolSurface, t: np.ndarray) -> tuple[np.ndarray, np.nda
 def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFrame]) -> charts.Chart:
     """Make the first picture: share inside the spread and error by expiry, a line for each surface."""
     whole = [float(result.row["inside"]) for result in results]
-    told = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
+    shares = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
     shares, errors = [], []
     for i, (result, row) in enumerate(zip(results, rows, strict=True)):
         x = DAYS_A_YEAR * row["t"].to_numpy(float)
@@ -99,7 +99,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
         "ask. Second: the root mean "
         "square error of their volatilities in basis points. Point at a dot for the date and the number of "
         "quotes.",
-        alt=f"Share of all quotes inside the spread: {told}.",
+        alt=f"Share of all quotes inside the spread: {shares}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
         views=[charts.View(panels)],
@@ -146,8 +146,7 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
     quotes: Any = result.quotes
     k, t, bid, ask, _ = quoted_vols(quotes)
     listed = quotes.quotes()
-    out = listed.is_call == (listed.k >= 0.0)
-    mid = np.asarray(listed.vol)[out]
+    mid = np.asarray(listed.vol)[quotes_of_smiles(listed)]
     found = []
     for row in rows.to_dict("records"):
         expiry = Expiry(row["t"], row["date"], row["forward"])
@@ -172,9 +171,8 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
         chosen(found),
         subject=name,
         title="Smiles",
-        caption="Implied volatilities of out-of-the-money quotes: bars reach from bid to ask, dots are mid "
-        "prices without "
-        "bid or ask, and the line is the surface.",
+        caption="Implied volatilities of one quote per strike, the one out of the money where there is one: "
+        "bars reach from bid to ask, dots are mid prices without bid or ask, and the line is the surface.",
         alt=f"Smiles of {len(found)} expiries of {name}; {result.row['inside']:.0%} of the quotes are "
         "inside the spread.",
     )

@@ -28,7 +28,7 @@ def record_of(
     accepted: AcceptedFit | None,
     diagnosis: Diagnosis | None,
 ) -> dict[str, Any]:
-    """Make the record of a market; without a fit it says why there is none.
+    """Make the record of a market; without a fit it states why there is none.
 
     Args:
         market: The quotes.

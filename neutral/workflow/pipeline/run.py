@@ -1,6 +1,6 @@
 """Runs the pipeline: each market goes through five stages, each with metrics, limits and a wall time.
 
-The stages are preprocess, configure, optimise, validate and store. If a stage fails, the record says why.
+The stages are preprocess, configure, optimise, validate and store. If a stage fails, the record states why.
 """
 
 import time

@@ -72,7 +72,7 @@ def fit(config: PipelineConfig, setup: Setup) -> AcceptedFit:
 
     Returns:
         The first fit that converged. If none did, the fit of the first attempt that raised no error; the last
-        line of its log then says what a person should check.
+        line of its log then states what a person should check.
 
     Raises:
         NeutralError: Every attempt raised an error.

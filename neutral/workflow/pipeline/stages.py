@@ -1,4 +1,4 @@
-"""Runs a stage of the pipeline with its metrics and gates, and holds the results of a market."""
+"""Runs a stage of the pipeline with its metrics and gates, and keeps the results of a market."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence

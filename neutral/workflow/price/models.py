@@ -43,7 +43,7 @@ class ModelSource(Protocol):
             time: UTC; None takes the latest models.
 
         Raises:
-            DataError: There is none; the message says which there are.
+            DataError: There is none; the message names those that exist.
         """
         ...
 

@@ -76,7 +76,7 @@ def build_cube(markets: Iterable[Market], grid: CubeGrid | None = None, **option
 
     Returns:
         The cube, sorted by underlying and time, and a row for each market in the same order. The row of a
-        market without a surface says why it has none.
+        market without a surface states why it has none.
     """
     chosen = grid or CubeGrid()
     return join_entries(list(cube_entries(markets, chosen, **options)), chosen)
@@ -212,7 +212,7 @@ def cube_grid(moneyness: str, days: str) -> CubeGrid:
 
 
 def described(built: CubeBuild, test_from: str | None = None) -> str:
-    """Describe what the cube holds, what was refused and why, the certificates, and both static tests.
+    """Describe the contents of the cube, what was refused and why, the certificates, and both static tests.
 
     Args:
         built: The cube.

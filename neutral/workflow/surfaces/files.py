@@ -101,8 +101,8 @@ def write_surfaces(results: Sequence[MarketSurface], folder: Path) -> list[Path]
 def _file_names(results: Sequence[MarketSurface]) -> list[str]:
     """Return a name for each surface: underlying and time, and a number from the second one of these on.
 
-    Names that differ in capital letters alone count as equal, because some file systems do not tell them
-    apart.
+    Names that differ in capital letters alone count as equal, because some file systems do not distinguish
+    them.
     """
     counts: Counter[str] = Counter()
     names = []
@@ -155,7 +155,7 @@ def parameters(results: Sequence[MarketSurface]) -> pd.DataFrame:
 def certificates(results: Sequence[MarketSurface]) -> pd.DataFrame:
     """Return the no-arbitrage margins, negative for arbitrage, with one row per component and expiry.
 
-    A row holds the margin at the expiry and the margins of the interval that ends there.
+    A row has the margin at the expiry and the margins of the interval that ends there.
     """
     return pd.DataFrame([row for result in results for row in _margins(result)])
 

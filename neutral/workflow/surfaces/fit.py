@@ -101,7 +101,7 @@ def _groups(results: Sequence[MarketSurface], shapes: set[Shape]) -> dict[tuple[
 
 
 def _with_quotes(market: Market, labels: Mapping[str, str]) -> MarketSurface:
-    """Return the market with its quotes on a grid, or with a row that says why they cannot be used."""
+    """Return the market with its quotes on a grid, or with a row that states why they cannot be used."""
     row = {
         "snapshot_ts": market.timestamp,
         "currency": market.underlying,

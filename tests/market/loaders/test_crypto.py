@@ -179,7 +179,7 @@ def test_times_are_chosen_by_time_or_day(opened):
     source = opened(deribit_csv(rows))
     assert source.quotes(date="2024-04-01T17:00").snapshot_ts == LATER
     assert source.quotes(date="2024-04-02").snapshot_ts == TAKEN + timedelta(days=1)
-    with pytest.raises(ArgumentError, match=r"2024-04-01T12:00:00, 2024-04-01T17:00:00; say which one"):
+    with pytest.raises(ArgumentError, match=r"2024-04-01T12:00:00, 2024-04-01T17:00:00; choose one"):
         source.quotes(date="2024-04-01")
     with pytest.raises(DataError, match="no rows for date='2024-04-01T13:00:00'"):
         source.quotes(date="2024-04-01T13:00")
@@ -191,7 +191,7 @@ def test_a_file_without_times_needs_one(opened):
     text = made.as_csv([made.bybit(row) for row in chain(BTC_CASH)])
     source = opened(text, "bybit_20240401.csv")
     assert source.snapshots == (("BTC_USDC", None),)
-    with pytest.raises(ArgumentError, match="neither the rows nor the name of the file say when"):
+    with pytest.raises(ArgumentError, match="neither the rows nor the name of the file state when"):
         source.quotes()
     given = source.quotes(date="2024-04-01T12:00")
     named = opened(text, "bybit_20240401T120000Z.csv").quotes()

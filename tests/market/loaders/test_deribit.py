@@ -156,7 +156,7 @@ def test_byte_order_mark_and_windows_lines(write):
 def test_currencies(write):
     path = write(text({}, {"currency": "ETH"}, {"currency": "ETH"}))
     assert [len(load_deribit(path, name)) for name in ("BTC", "ETH")] == [1, 2]
-    with pytest.raises(ArgumentError, match="holds BTC, ETH; say which one, for example currency='BTC'"):
+    with pytest.raises(ArgumentError, match="has BTC, ETH; choose one, for example currency='BTC'"):
         load_deribit(path)
     with pytest.raises(DataError, match="no rows for currency='SOL'; the file has BTC, ETH"):
         load_deribit(path, "SOL")

@@ -141,7 +141,7 @@ def test_faults_are_told(write, text, message):
 
 def test_several_dates_are_named(write):
     path = write(WIDE)
-    with pytest.raises(ArgumentError, match=r"holds 2020-01-02, 2020-01-03; say which.*date='2020-01-02'"):
+    with pytest.raises(ArgumentError, match=r"has 2020-01-02, 2020-01-03; choose one.*date='2020-01-02'"):
         load_equity_chain(path)
     with pytest.raises(DataError, match=r"date='2020-01-04'; the file has 2020-01-02, 2020-01-03"):
         load_equity_chain(path, "2020-01-04")

@@ -182,7 +182,7 @@ FAULTS = {
         {},
         "the file has no tenors. It has the columns date",
     ),
-    "twice": (wide("tenor,atm,rr25,25RR,bf25", "1m,5.6,-.3,-.3,.1\n"), {}, "'rr25' and '25rr' both hold"),
+    "twice": (wide("tenor,atm,rr25,25RR,bf25", "1m,5.6,-.3,-.3,.1\n"), {}, "'rr25' and '25rr' both have"),
     "unit": (
         wide("tenor,atm", "1m,1.5\n"),
         {},

@@ -113,7 +113,7 @@ FAULTS = {
     "header only": (VOLS.splitlines()[0], DataError, "no rows"),
     "no strangle": (VOLS.replace("bf25", "b25"), DataError, "rr25 has no bf25. A smile needs both"),
     "dates": (VOLS.replace("2024-05-28,EURUSD,2y", "5/28/24,EURUSD,2y"), DataError, "line 3: date '5/28/24'"),
-    "two pairs": (VOLS.replace("EURUSD,2y", "EURJPY,2y"), ArgumentError, "holds EURJPY, EURUSD; say which"),
+    "two pairs": (VOLS.replace("EURUSD,2y", "EURJPY,2y"), ArgumentError, "has EURJPY, EURUSD; choose one"),
     "no spot": (
         VOLS,
         ArgumentError,

@@ -191,11 +191,11 @@ def test_times_of_day_are_snapshots():
         assert [f"{time:%H:%M}" for _, time in source.snapshots] == ["10:00", "11:00"]
         quotes = source.quotes(date="2024-03-04T10:00", rates=0.03, exercise="european")
         check(quotes, hours=10.0)  # from 10:00 UTC to 16:00 in New York, which is 20:00 UTC
-        with pytest.raises(ArgumentError, match="2024-03-04T10:00:00, 2024-03-04T11:00:00; say which"):
+        with pytest.raises(ArgumentError, match="2024-03-04T10:00:00, 2024-03-04T11:00:00; choose one"):
             source.quotes(date="2024-03-04")
     with pytest.raises(DataError, match="a contract that another row lists with other .*'hour'.*time"):
         open_source(joined.assign(hour=["a"] * 36 + ["b"] * 36))
-    with pytest.raises(DataError, match="Add a column that tells them apart"):
+    with pytest.raises(DataError, match="Add a column that distinguishes them"):
         open_source(joined)
 
 
@@ -251,7 +251,7 @@ def test_stocks_and_funds_are_american(name):
 
 @pytest.mark.parametrize("name", ["^XYZ", "BTC", "ETH-USD", "RELIANCE", "7203"])
 def test_other_names_must_be_told(name):
-    with pytest.raises(ArgumentError, match="does not tell how its options are exercised.*exercise="):
+    with pytest.raises(ArgumentError, match="does not determine how its options are exercised.*exercise="):
         Quotes.from_frame(base(underlying=name))
     told = Quotes.from_frame(base(underlying=name), exercise="european", settlement="cash")
     assert (told.exercise, told.settlement) == ("european", "cash")

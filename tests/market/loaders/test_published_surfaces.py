@@ -105,7 +105,7 @@ def test_rates_fill_what_a_file_leaves_open(write):
 
 def test_two_underlyings_are_told_apart(write):
     path = write(TWO)
-    with pytest.raises(ArgumentError, match="holds SPX, VIX; say which one, for example name='SPX'"):
+    with pytest.raises(ArgumentError, match="has SPX, VIX; choose one, for example name='SPX'"):
         load_surface(path)
     with pytest.raises(DataError, match="name='DAX'; the file has SPX, VIX"):
         load_surface(path, "DAX")

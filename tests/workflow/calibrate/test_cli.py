@@ -193,7 +193,7 @@ def test_ctrl_c_is_130_and_the_same_command_goes_on(neutral, monkeypatch, capsys
 
 def test_a_report_of_no_results_is_2(neutral, capsys):
     assert neutral("report", "in") == 2
-    assert "holds no results" in capsys.readouterr().err
+    assert "has no results" in capsys.readouterr().err
 
 
 def test_bars_on_a_terminal(capsys, monkeypatch):

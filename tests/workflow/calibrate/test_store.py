@@ -224,7 +224,7 @@ def test_two_runs_cannot_write_to_one_folder(archive, tmp_path):
 
 
 def test_no_store_and_a_broken_manifest_are_told(tmp_path):
-    with pytest.raises(DataError, match="holds no results"):
+    with pytest.raises(DataError, match="has no results"):
         open_store(tmp_path)
     for content in ("{", "[]", '{"format": 99}'):
         (tmp_path / store.MANIFEST).write_text(content)

@@ -35,10 +35,10 @@ def test_the_page_answers_first(path):
     structure = checked(text)
     assert path.name == "report.html"
     answer = text[text.index('<section class="answer"') : text.index('<section id="quality"')]
-    assert "BTC: black prices" in answer and "of the held-back quotes inside the bid-ask spread" in answer
+    assert "BTC: black prices" in answer and "of the held-out quotes inside the bid-ask spread" in answer
     assert "All 4 fits converged; 2 of 6 sets of quotes were refused" in answer
     first = structure.data[0]
-    assert first["title"] == "Share of held-back quotes inside the bid-ask spread"
+    assert first["title"] == "Share of held-out quotes inside the bid-ask spread"
     each, whole = first["views"][0]["panels"][0]["series"]
     assert len(each["x"]) == 4 and whole["y"] == ["BTC black", "ETH black"]
 
@@ -50,7 +50,7 @@ def test_the_page_has_tables_reasons_and_charts(path):
         assert part in text
     titles = [one["title"] for one in structure.data]
     assert titles == [
-        "Share of held-back quotes inside the bid-ask spread",
+        "Share of held-out quotes inside the bid-ask spread",
         *["Smiles", "Parameters over time"] * 2,
     ]
     row = text[text.index('<td class="text">black</td>') :].split("</tr>")[0]
