@@ -1,0 +1,73 @@
+"""Settings of the documentation's site, which Sphinx builds from Markdown; `make docs` runs it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import neutral
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
+
+project = "neutral"
+author = "The neutral developers"
+copyright = author
+version = release = neutral.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "directives",
+    "docstrings",
+    "links",
+]
+exclude_patterns = ["images", "extensions"]
+language = "en"
+nitpicky = True
+nitpick_ignore_regex = [
+    # types of other libraries, and those of the package that nobody needs to name
+    ("py:.*", r"(np|pd|npt|jax|os|plt)\..*"),
+]
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline", "deflist"]
+myst_heading_anchors = 4
+myst_update_mathjax = False
+nb_execution_mode = "off"  # notebooks carry their outputs; CI runs them
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+autosummary_generate = False
+napoleon_attr_annotations = False
+napoleon_preprocess_types = False
+add_module_names = False
+python_maximum_signature_line_length = 90
+python_display_short_literal_types = True
+toc_object_entries_show_parents = "hide"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "neutral"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+mathjax_path = "equations.js"  # KaTeX, from this site
+html_theme_options = {
+    "logo": {"text": "neutral"},
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def setup(app):
+    """Copy the notebooks to where Sphinx reads them."""
+    shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True)
