@@ -31,7 +31,10 @@ language = "en"
 nitpicky = True
 nitpick_ignore_regex = [
     # types of other libraries, and those of the package that nobody needs to name
-    ("py:.*", r"(np|pd|npt|jax|os|plt)\..*"),
+    ("py:.*", r"(np|pd|pl|pa|npt|jax|jnp|eqx|os|plt|datetime|pathlib)\..*"),
+    ("py:.*", r"ArrayLike|Float|Int|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date"),
+    ("py:.*", r"'.*|.*'"),  # names of axes
+    ("py:.*", r"State|Grid|Method|Model|Tested|Fit"),  # variables of types
 ]
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline", "deflist"]
@@ -42,8 +45,6 @@ nb_execution_mode = "off"  # notebooks carry their outputs; CI runs them
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autosummary_generate = False
-napoleon_attr_annotations = False
-napoleon_preprocess_types = False
 add_module_names = False
 python_maximum_signature_line_length = 90
 python_display_short_literal_types = True
@@ -52,6 +53,7 @@ toc_object_entries_show_parents = "hide"
 html_theme = "pydata_sphinx_theme"
 html_title = "neutral"
 html_static_path = ["_static"]
+html_context = {"default_mode": "auto"}
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False

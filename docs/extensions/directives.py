@@ -1,12 +1,18 @@
 """Directives of the reference: `reference` for public names, `commands` for the command line."""
 
+import ast
 import importlib
+import importlib.util
+import inspect
+import re
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
 from docutils import nodes
 from docutils.statemachine import StringList
-from source import fields
+from docstrings import described_fields, escaped
+from source import alias, fields, function_signature
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -30,14 +36,64 @@ def entry(name: str, members: str | None) -> list[str]:
     value = resolved(name)
     if isinstance(value, ModuleType):
         return [f".. automodule:: {name}", "   :no-members:", ""]
-    if not isinstance(value, type):
-        return [f".. auto{'function' if callable(value) else 'data'}:: {name}", ""]
-    kind = "exception" if issubclass(value, Exception) else "class"
-    lines = [f".. auto{kind}:: {name}"]
-    if members != "":
-        lines.append(f"   :members:{' ' + members if members else ''}")
-        lines.append(f"   :exclude-members: {', '.join(fields(value))}")
+    if isinstance(value, type):
+        return class_entry(name, value, members)
+    if inspect.isroutine(inspect.unwrap(value)):
+        return [f".. autofunction:: {name}", ""]
+    module, _, short = name.rpartition(".")
+    written, text = alias(origin(module, short), short)
+    return [f".. py:data:: {name}", f"   :value: {written}", "", *indented(escaped(text)), ""]
+
+
+def origin(module: str, name: str) -> str:
+    """The module that assigns a name which another module may only import."""
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and any(x.name == name for x in node.names):
+            return origin(importlib.util.resolve_name("." * node.level + (node.module or ""), module), name)
+    return module
+
+
+def class_entry(name: str, owner: type, members: str | None) -> list[str]:
+    """Lines for a class: its fields and properties with their types, then its methods."""
+    shown = public_members(owner) if members is None else re.findall(r"\w+", members)
+    shown = [x for x in shown if x not in fields(owner)]
+    properties = {x: inspect.getattr_static(owner, x) for x in shown}
+    properties = {x: y for x, y in properties.items() if isinstance(y, property | cached_property)}
+    methods = [x for x in shown if x not in properties]
+    lines = [f".. auto{'exception' if issubclass(owner, Exception) else 'class'}:: {name}"]
+    lines += [f"   :members: {', '.join(methods)}"] if methods else []
+    for field, (kind, text) in described_fields(owner).items():
+        lines += member("attribute", field, kind, text)
+    for short, value in properties.items():
+        function = value.func if isinstance(value, cached_property) else value.fget
+        kind = function_signature(function, bound=True)[1]
+        lines += member("property", short, kind, escaped(inspect.getdoc(function) or ""))
     return [*lines, ""]
+
+
+def member(directive: str, name: str, kind: str, text: str) -> list[str]:
+    """Lines for a field or a property."""
+    lines = ["", f".. py:{directive}:: {name}", *([f"   :type: {kind}"] if kind else []), "", *indented(text)]
+    return indented("\n".join(lines))
+
+
+def indented(text: str) -> list[str]:
+    """Lines of a text, moved to the right."""
+    return [f"   {line}" if line else "" for line in text.split("\n")]
+
+
+def public_members(owner: type) -> list[str]:
+    """Methods and properties that a class defines and describes."""
+    known = {*fields(owner), "tree_flatten", "tree_unflatten"}
+    names = [x for x in vars(owner) if not x.startswith("_") and x not in known]
+    routines = (property, cached_property, staticmethod, classmethod)
+    return [
+        x
+        for x in names
+        if isinstance(inspect.getattr_static(owner, x), routines) or inspect.isroutine(getattr(owner, x))
+        if inspect.getdoc(getattr(owner, x))
+    ]
 
 
 class Parsed(SphinxDirective):

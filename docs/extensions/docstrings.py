@@ -1,5 +1,6 @@
 """Docstrings in the reference: plain text with `code` between backticks, fields with their types."""
 
+import inspect
 import re
 from typing import Any
 
@@ -10,9 +11,6 @@ CODE = re.compile(r"`+[^`]+`+")
 SPECIAL = re.compile(r"[\\*|]|_(?!\w)")
 """What reStructuredText would read as markup."""
 
-FIELD = re.compile(r"^    (\w+): ")
-
-
 def escaped(text: str) -> str:
     """Text whose only markup is code between backticks."""
     parts = []
@@ -20,22 +18,29 @@ def escaped(text: str) -> str:
     for code in CODE.finditer(text):
         parts += [SPECIAL.sub(r"\\\g<0>", text[end : code.start()]), f"``{code[0].strip('`')}``"]
         end = code.end()
-    return "".join([*parts, SPECIAL.sub(r"\\\g<0>", text[end:])])
+    whole = "".join([*parts, SPECIAL.sub(r"\\\g<0>", text[end:])])
+    return re.sub(r"docs/(\w+)\.md", r":doc:`/\1`", whole)
 
 
-def with_types(lines: list[str], known: dict[str, Field]) -> list[str]:
-    """Add the type of each field to the section of attributes, or add the section."""
+def without_fields(lines: list[str]) -> list[str]:
+    """Leave out the section of attributes, whose entries follow the docstring with their types."""
     if "Attributes:" not in lines:
-        entries = (f"    {name}: {field.text or '...'}" for name, field in known.items())
-        lines = [*lines, "", "Attributes:", *entries, ""]
+        return lines
     start = lines.index("Attributes:")
-    typed = []
-    for line in lines[start:]:
-        entry = FIELD.match(line)
-        shown = known[entry[1]].type if entry and entry[1] in known else ""
-        text = line.replace(": ", f" ({shown}): ", 1) if shown else line
-        typed.append(re.sub(r": \.\.\.$", ":", text))
-    return [*lines[:start], *typed]
+    rest = (at for at in range(start + 1, len(lines)) if lines[at] and not lines[at].startswith(" "))
+    return [*lines[:start], *lines[next(rest, len(lines)) :]]
+
+
+def described_fields(owner: type) -> dict[str, Field]:
+    """Fields of a class, with the texts of its section of attributes where there is one."""
+    found = fields(owner)
+    section = (inspect.getdoc(owner) or "").partition("Attributes:\n")[2]
+    section = re.split(r"^(?=\S)", section, maxsplit=1, flags=re.MULTILINE)[0]
+    for entry in re.split(r"^    (?=\w)", section, flags=re.MULTILINE)[1:]:
+        name, _, text = entry.partition(":")
+        if name in found:
+            found[name] = found[name]._replace(text=" ".join(text.split()))
+    return {name: field._replace(text=escaped(field.text)) for name, field in found.items()}
 
 
 def with_result_type(lines: list[str], value: Any) -> list[str]:
@@ -50,8 +55,8 @@ def with_result_type(lines: list[str], value: Any) -> list[str]:
 def process_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Hook of autodoc, before its reader of Google's style."""
     changed = escaped("\n".join(lines)).split("\n")
-    if what in ("class", "exception") and isinstance(obj, type) and fields(obj):
-        changed = with_types(changed, fields(obj))
+    if what in ("class", "exception"):
+        changed = without_fields(changed)
     elif what in ("function", "method"):
         changed = with_result_type(changed, obj)
     lines[:] = changed
@@ -61,7 +66,9 @@ def process_signature(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, result: str | None
 ) -> tuple[str, str] | None:
     """Hook of autodoc: the signature as the source writes it."""
-    if what in ("class", "exception"):
+    if what == "exception" or signature is None:
+        return None
+    if what == "class":
         return class_signature(obj), ""
     if what == "function":
         return function_signature(obj, bound=False)

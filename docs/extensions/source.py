@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple, get_origin
 
 import equinox as eqx
 
-SHAPED = {"Literal", "Float", "Int", "Bool", "Complex", "Shaped", "Num", "PRNGKeyArray"}
+SHAPED = {"Literal", "Float", "Int", "Bool", "Complex", "Shaped", "Num", "Key"}
+"""Names whose subscripts are texts, not quoted types."""
 
 
 class Field(NamedTuple):
@@ -114,7 +115,7 @@ def fields(owner: type) -> dict[str, Field]:
     """Public fields of a dataclass, a module of equinox or a named tuple, or the members of an enumeration."""
     if issubclass(owner, enum.Enum):
         return {x.name: Field("", getattr(x, "message", "")) for x in owner}
-    described = getattr(owner, "__dataclass_fields__", {})
+    described = {x.name: x for x in dataclasses.fields(owner)} if dataclasses.is_dataclass(owner) else {}
     names = [name for name in (*described, *getattr(owner, "_fields", ())) if not name.startswith("_")]
     written = {}
     for base in reversed(owner.__mro__):
@@ -137,6 +138,19 @@ def _annotations(owner: type, tree: ast.ClassDef) -> dict[str, Field]:
             type_name = ast.unparse(spelled(node.annotation, owner.__module__))
             found[node.target.id] = Field(type_name, " ".join(text.split()))
     return found
+
+
+def alias(module: str, name: str) -> tuple[str, str]:
+    """An alias of a type in a module: the type as written, and the text below it."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
+        if isinstance(target, ast.Name) and target.id == name and isinstance(node, ast.Assign | ast.AnnAssign):
+            below = after.value if isinstance(after, ast.Expr) else None
+            text = str(below.value) if isinstance(below, ast.Constant) else ""
+            assert node.value is not None
+            return ast.unparse(node.value), text
+    raise LookupError(f"{module} assigns no {name}")
 
 
 def _with_domain(field: Field, described: dataclasses.Field | None) -> Field:
