@@ -25,16 +25,18 @@ extensions = [
     "directives",
     "docstrings",
     "links",
+    "tasks",
 ]
 exclude_patterns = ["images", "extensions"]
 language = "en"
 nitpicky = True
 nitpick_ignore_regex = [
-    # types of other libraries, and those of the package that nobody needs to name
+    # names of other libraries
     ("py:.*", r"(np|pd|pl|pa|npt|jax|jnp|eqx|os|plt|datetime|pathlib)\..*"),
     ("py:.*", r"ArrayLike|Float|Int|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date"),
     ("py:.*", r"'.*|.*'"),  # names of axes
     ("py:.*", r"State|Grid|Method|Model|Tested|Fit"),  # variables of types
+    ("py:.*", r"Entry|StoredFile|Setting|Programs|ColumnMap"),  # of arguments that nobody passes
 ]
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "attrs_inline", "deflist"]
@@ -70,6 +72,4 @@ html_theme_options = {
 }
 
 
-def setup(app):
-    """Copy the notebooks to where Sphinx reads them."""
-    shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True)
+shutil.copytree(HERE.parent / "notebooks", HERE / "notebooks", dirs_exist_ok=True)  # Sphinx reads below docs/
