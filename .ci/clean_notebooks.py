@@ -1,4 +1,4 @@
-"""Remove from executed notebooks what differs between two runs that give the same results: times and versions."""
+"""Remove from executed notebooks what differs between two equal runs: times and versions."""
 
 import json
 from pathlib import Path

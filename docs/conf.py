@@ -29,11 +29,15 @@ extensions = [
 ]
 exclude_patterns = ["images", "extensions"]
 language = "en"
+suppress_warnings = ["toc.empty_glob"]  # a section without pages
 nitpicky = True
 nitpick_ignore_regex = [
     # names of other libraries
     ("py:.*", r"(np|pd|pl|pa|npt|jax|jnp|eqx|os|plt|datetime|pathlib)\..*"),
-    ("py:.*", r"ArrayLike|Float|Int|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date"),
+    (
+        "py:.*",
+        r"ArrayLike|Float|Int|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date",
+    ),
     ("py:.*", r"'.*|.*'"),  # names of axes
     ("py:.*", r"State|Grid|Method|Model|Tested|Fit"),  # variables of types
     ("py:.*", r"Entry|StoredFile|Setting|Programs|ColumnMap"),  # of arguments that nobody passes

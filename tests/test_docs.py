@@ -32,7 +32,9 @@ PAGES = [
 MARKDOWN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 BLOCKS = re.compile(r"^```\{reference\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LINES = [line for page in REFERENCE for block in BLOCKS.findall(page.read_text()) for line in block.split("\n")]
+LINES = [
+    line for page in REFERENCE for block in BLOCKS.findall(page.read_text()) for line in block.split("\n")
+]
 ENTRIES = [(name, members) for name, _, members in (line.partition(":") for line in LINES if line)]
 SCRIPTS = sorted([*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb"), *MARKDOWN])
 OFFERED = [

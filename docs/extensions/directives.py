@@ -1,4 +1,4 @@
-"""Directives of the reference: `reference` for public names, `commands` for the command line."""
+"""Directives of the reference: `reference` for public names, `command` for the command line."""
 
 import ast
 import importlib
@@ -7,14 +7,17 @@ import inspect
 import re
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
+from docstrings import described_fields, escaped
 from docutils import nodes
 from docutils.statemachine import StringList
-from docstrings import described_fields, escaped
 from source import alias, fields, function_signature
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from typer.models import ArgumentInfo, OptionInfo
+
+import neutral.cli
 
 
 def resolved(name: str) -> Any:
@@ -126,7 +129,47 @@ class Reference(Parsed):
         return self.parsed([*table, *entries])
 
 
+class Command(Parsed):
+    """A command of the command line: what it does, its arguments and its options."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Nodes of the description and of the entries."""
+        name = self.arguments[0]
+        infos = neutral.cli.app.registered_commands
+        function = next(x.callback for x in infos if x.name == name and x.callback)
+        described = [
+            (key, *get_args(kind))
+            for key, kind in get_type_hints(function, include_extras=True).items()
+            if get_args(kind)
+        ]
+        entries = [(usage(key, kind, info), info) for key, kind, info, *_ in described]
+        arguments = [text for text, info in entries if isinstance(info, ArgumentInfo)]
+        lines = [f"``{' '.join(['neutral', name, *arguments, '[options]'])}``", ""]
+        lines += [
+            *escaped(inspect.getdoc(function) or "").split("\n"),
+            "",
+            f".. program:: neutral {name}",
+            "",
+        ]
+        for text, info in entries:
+            lines += [f".. option:: {text}", "", *indented(escaped(info.help or "")), ""]
+        return self.parsed(lines)
+
+
+def usage(name: str, kind: Any, info: ArgumentInfo | OptionInfo) -> str:
+    """An argument, or an option with the kind of its value."""
+    several = "list" in str(kind)
+    if isinstance(info, ArgumentInfo):
+        return (info.metavar or name.upper()) + ("..." if several else "")
+    names = ", ".join(x for x in info.param_decls or () if x.startswith("-")) or f"--{name.replace('_', '-')}"
+    inner = next((x for x in ("bool", "float", "int", "Path") if x in str(kind)), "text")
+    return names if inner == "bool" else f"{names} {info.metavar or inner.upper()}"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("reference", Reference)
+    app.add_directive("command", Command)
     return {"parallel_read_safe": True}

@@ -11,6 +11,7 @@ CODE = re.compile(r"`+[^`]+`+")
 SPECIAL = re.compile(r"[\\*|]|_(?!\w)")
 """What reStructuredText would read as markup."""
 
+
 def escaped(text: str) -> str:
     """Text whose only markup is code between backticks."""
     parts = []

@@ -43,7 +43,11 @@ def resolve(
         return None
     place = objects[min(found, key=len)]
     return nodes.reference(
-        "", "", text, internal=True, refuri=f"{app.builder.get_relative_uri(node['refdoc'], place.docname)}#{place.node_id}"
+        "",
+        "",
+        text,
+        internal=True,
+        refuri=f"{app.builder.get_relative_uri(node['refdoc'], place.docname)}#{place.node_id}",
     )
 
 

@@ -73,7 +73,13 @@ def function_signature(function: Any, bound: bool) -> tuple[str, str]:
         return str(inspect.signature(function)), ""
     module = inspect.unwrap(function).__module__
     arguments = copy.deepcopy(tree.args)
-    for x in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.kwarg, arguments.vararg):
+    for x in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.kwarg,
+        arguments.vararg,
+    ):
         if x is not None and x.annotation is not None:
             x.annotation = spelled(x.annotation, module)
     text = ast.unparse(arguments)
@@ -112,7 +118,7 @@ def _default(value: object) -> str:
 
 
 def fields(owner: type) -> dict[str, Field]:
-    """Public fields of a dataclass, a module of equinox or a named tuple, or the members of an enumeration."""
+    """Public fields of a dataclass, an equinox module or a named tuple, or the members of an enumeration."""
     if issubclass(owner, enum.Enum):
         return {x.name: Field("", getattr(x, "message", "")) for x in owner}
     described = {x.name: x for x in dataclasses.fields(owner)} if dataclasses.is_dataclass(owner) else {}
@@ -145,7 +151,11 @@ def alias(module: str, name: str) -> tuple[str, str]:
     body = ast.parse(inspect.getsource(sys.modules[module])).body
     for node, after in zip(body, [*body[1:], None], strict=True):
         target = node.target if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [None])[0]
-        if isinstance(target, ast.Name) and target.id == name and isinstance(node, ast.Assign | ast.AnnAssign):
+        if (
+            isinstance(target, ast.Name)
+            and target.id == name
+            and isinstance(node, ast.Assign | ast.AnnAssign)
+        ):
             below = after.value if isinstance(after, ast.Expr) else None
             text = str(below.value) if isinstance(below, ast.Constant) else ""
             assert node.value is not None

@@ -6,7 +6,9 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-ROW = re.compile(r"^\| (?P<task>[^|]+) \| \[[^]]+\]\((?P<page>[\w/]+)\.md(?P<anchor>#[\w-]+)?\)", re.MULTILINE)
+ROW = re.compile(
+    r"^\| (?P<task>[^|]+) \| \[[^]]+\]\((?P<page>[\w/]+)\.md(?P<anchor>#[\w-]+)?\)", re.MULTILINE
+)
 
 
 def add_tasks(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:

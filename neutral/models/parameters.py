@@ -15,8 +15,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..errors import ArgumentError
-from ..typing import Real
-from ..typing import Values
+from ..typing import Real, Values
 
 
 @dataclasses.dataclass(frozen=True)
