@@ -17,14 +17,14 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick slow fuzz lint format architecture docs lock clean
+.PHONY: help demo test quick slow fuzz lint format architecture docs notebooks lock clean
 
 help:
 	@echo "make demo    calibrate four models to twelve shipped market snapshots, with a page about it"
 	@echo "make test    every test but the slow ones (make quick: without those over ten seconds, make slow: the rest)"
 	@echo "make fuzz    N=$(N) damaged files, drawn with SEED=$(SEED), in WORKERS processes; ONLY=number shows one"
 	@echo "make lint    ruff and pyright        make format   ruff format"
-	@echo "make docs    build the documentation into site/"
+	@echo "make docs    build the documentation into site/    make notebooks   run the notebooks, keep their outputs"
 	@echo "make architecture   the list of files in ARCHITECTURE.md        make lock   requirements.lock"
 	@echo "make clean   remove environments, caches and build results"
 	@echo "Settings: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS=$(PYTEST_ARGS) CONSTRAINTS=$(CONSTRAINTS)"
@@ -54,11 +54,16 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Runs the notebooks and keeps their outputs, which the site shows.
+notebooks: $(VENV)/.docs
+	$(BIN)/python -m pytest --nbmake --overwrite --nbmake-timeout=300 notebooks
+	$(BIN)/python .ci/clean_notebooks.py
+
 architecture: $(VENV)/.made
 	$(BIN)/python .ci/architecture.py
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -d .cache/docs docs site
 
 # Newest versions that resolve, in environments made for it alone: one of PYTHON and one of NEWER.
 lock:
@@ -75,7 +80,7 @@ clean:
 $(VENV)/.demo: EXTRAS := cli,plot
 $(VENV)/.test: EXTRAS := cli,plot,test
 $(VENV)/.dev: EXTRAS := cli,plot,test,dev
-$(VENV)/.docs: EXTRAS := cli,plot,docs
+$(VENV)/.docs: EXTRAS := cli,plot,test,docs
 $(VENV)/.everything: EXTRAS := cli,plot,test,dev,docs
 $(VENV)/.demo $(VENV)/.test $(VENV)/.dev $(VENV)/.docs $(VENV)/.everything: pyproject.toml | $(VENV)/.made
 	$(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable ".[$(EXTRAS)]"

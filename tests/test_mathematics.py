@@ -35,10 +35,16 @@ DERIVED = (
 )
 
 
+def blocks() -> list[str]:
+    """The displayed formulas of the page."""
+    parts = re.split(r"^\$\$$", PAGE, flags=re.MULTILINE)
+    assert len(parts) % 2 == 1, "a formula is not closed"
+    return parts[1::2]
+
+
 def equations() -> list[int]:
-    """Numbers of the page's equations, in order: each ends a line of a block of formulas."""
-    blocks = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [int(number) for block in blocks for number in re.findall(r" \((\d+)\)$", block, re.MULTILINE)]
+    """Numbers of the page's equations, in order."""
+    return [int(number) for block in blocks() for number in re.findall(r"\\tag\{(\d+)\}$", block.strip())]
 
 
 def prose(path: Path) -> str:
@@ -61,6 +67,15 @@ def references(text: str) -> set[int]:
 def test_equations_are_numbered_through():
     assert equations() == list(range(1, len(equations()) + 1))
     assert len(equations()) > 60
+
+
+def test_formulas_are_whole():
+    for block in blocks():
+        text = re.sub(r"\\\\[{}]", "", block)
+        assert block.count("\\tag") <= 1, "one number per formula"
+        assert text.count("{") == text.count("}")
+        assert len(re.findall(r"\\left\b", text)) == len(re.findall(r"\\right\b", text)), block
+        assert sorted(re.findall(r"\\begin(\{\w+\})", text)) == sorted(re.findall(r"\\end(\{\w+\})", text))
 
 
 def test_the_page_refers_to_its_own_equations():

@@ -15,8 +15,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..errors import ArgumentError
-from ..typing import Real as RealArray
-from ..typing import Values
+from ..typing import Real, Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Domain:
         """Whether every entry is finite and lies in the closed interval."""
         return bool(np.all(np.isfinite(x) & (np.asarray(x) >= self.lower) & (np.asarray(x) <= self.upper)))
 
-    def to_unconstrained(self, x: RealArray, scale: float = 0.0) -> RealArray:
+    def to_unconstrained(self, x: Real, scale: float = 0.0) -> Real:
         """Map to the real line: by the identity, by log for a half line, or by atanh for an interval.
 
         Args:
@@ -48,7 +47,7 @@ class Domain:
             return jnp.log(x - self.lower + scale)
         return jnp.arctanh((2.0 * x - self.lower - self.upper) / (self.upper - self.lower))
 
-    def from_unconstrained(self, z: RealArray, scale: float = 0.0) -> RealArray:
+    def from_unconstrained(self, z: Real, scale: float = 0.0) -> Real:
         """Inverse of `to_unconstrained`, with the same scale; shape of z."""
         if np.isinf(self.lower):
             return z
