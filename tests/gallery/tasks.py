@@ -1,27 +1,17 @@
-"""The gallery of docs/gallery: reads its tasks, runs them, and writes their outputs and pictures into the pages.
-
-`python tests/gallery.py [PAGE ...]` (or `make gallery`) runs every task of the pages again, writes what it shows
-below it, draws its picture, and writes the list of `index.md`.
-"""
+"""The tasks of the pages in docs/gallery: read, run, listed."""
 
 import ast
 import contextlib
 import hashlib
 import io
-import os
 import re
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "gallery"
 PAGES = ("prices", "fits", "surfaces", "many")
 MOST_LINES = 3
-WIDTH = 800  # pixels of a picture
-COLOURS = 64
-STYLE = {"font.size": 13.0}  # of matplotlib: readable on a phone too
+STYLE = {"font.size": 14.0}  # of matplotlib: readable on a phone too
 BEGIN = "<!-- begin: written by `make gallery` -->\n"
 END = "<!-- end: written by `make gallery` -->\n"
 _SECTION = re.compile(r"^## (.+)\n", re.MULTILINE)
@@ -100,18 +90,6 @@ def run(task: Task) -> Shown:
     return Shown(names, re.sub(r" +$", "", text, flags=re.MULTILINE), value)
 
 
-def draw(figure: Any, task: Task, path: Path) -> None:
-    """Write a figure as a small PNG that names the code it was drawn by."""
-    from PIL import Image, PngImagePlugin
-
-    raw = io.BytesIO()
-    figure.savefig(raw, dpi=WIDTH / figure.get_size_inches()[0])
-    image = Image.open(raw).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    note = PngImagePlugin.PngInfo()
-    note.add_text("Source", task.digest)
-    image.save(path, optimize=True, pnginfo=note)
-
-
 def index_list(every: list[Task]) -> str:
     """Write the pictures and the list of tasks of `index.md`."""
     lines = []
@@ -137,23 +115,6 @@ def indexed(every: list[Task]) -> str:
     return before + BEGIN + index_list(every) + END + rest.partition(END)[2]
 
 
-def main(*pages: str) -> None:
-    """Run the tasks of pages and write what they show."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    matplotlib.rcParams.update(STYLE)
-    for page in pages or PAGES:
-        for task in read(page):
-            with _in_new_folder():
-                shown = run(task)
-            if task.picture:
-                draw(shown.value, task, FOLDER / "images" / task.picture[0])
-            _write(task, shown.text)
-            print(f"{page}.md: {task.title}")
-    (FOLDER / "index.md").write_text(indexed(tasks()), encoding="utf-8")
-
-
 def _block(text: str, info: str) -> str:
     found = re.search(_BLOCK.format(re.escape(info)), text, re.MULTILINE | re.DOTALL)
     return found[1] if found else ""
@@ -171,31 +132,3 @@ def _task(page: str, start: str, title: str, text: str) -> Task:
         output=_block(text, 'text title="Output"'),
         picture=(picture[2], picture[1]) if picture else None,
     )
-
-
-def _write(task: Task, text: str) -> None:
-    """Put the output of a task in the place of the one that its page has."""
-    path = FOLDER / f"{task.page}.md"
-    page = path.read_text(encoding="utf-8")
-    fence = '```python title="Task"\n' + task.code + "```\n"
-    output = '\n```text title="Output"\n{}```\n'
-    before = fence + (output.format(task.output) if task.output else "")
-    after = fence + (output.format(text) if text else "")
-    if page.count(before) != 1:
-        raise SystemExit(f"{path.name}: the code of {task.title!r} is not there once; make it different.")
-    path.write_text(page.replace(before, after), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _in_new_folder() -> Iterator[None]:
-    here = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(here)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
