@@ -16,7 +16,7 @@ from typing import Any
 from .tasks import FOLDER, PAGES, STYLE, Task, indexed, read, run, tasks
 
 WIDTH = 800  # pixels of a picture
-COLOURS = 64
+COLOURS = 160
 
 
 def main(*pages: str) -> None:

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "gallery"
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "gallery"
 PAGES = ("prices", "fits", "surfaces", "many")
 MOST_LINES = 3
 STYLE = {"font.size": 14.0}  # of matplotlib: readable on a phone too
@@ -99,9 +99,9 @@ def index_list(every: list[Task]) -> str:
             lines.append(f"[![{alternative}](images/{name})]({task.page}.md#{task.anchor})")
     for page in PAGES:
         heading = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        lines += [f"\n## [{heading}]({page}.md)\n"]
+        lines += [f"\n## [{heading}]({page}.md)\n", "| task | |", "| --- | --- |"]
         lines += [
-            f"- [{task.title}]({page}.md#{task.anchor}): {task.sentence[0].lower()}{task.sentence[1:]}"
+            f"| [{task.title}]({page}.md#{task.anchor}) | {task.sentence} |"
             for task in every
             if task.page == page
         ]
