@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 from gallery import CHECKS
-from gallery.tasks import FOLDER, MOST_LINES, PAGES, STYLE, Task, indexed, run, tasks
+from gallery.tasks import FOLDER, MOST_LINES, STYLE, Task, indexed, run, tasks
 from PIL import Image
 
 TASKS = tasks()
-HEAVY: set[str] = set()
-SLOW: set[str] = set()
+SLOW = {"Box plots of parameters", "The gradient through a fit", "A vega ladder through a fit"}
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w)")
 LARGEST_PICTURE = 40_000  # bytes
 
@@ -22,14 +22,13 @@ def agree(text: str, expected: str) -> bool:
     return words[0] == words[1] and np.allclose(here, there, rtol=1e-4, atol=2e-6)
 
 
-def marked(task: Task):
-    """A task as a parameter of a test, with the marker of its cost."""
-    slow = [pytest.mark.slow] if task.title in SLOW else []
-    heavy = [pytest.mark.heavy] if task.title in HEAVY else []
-    return pytest.param(task, id=task.anchor, marks=[*slow, *heavy])
+def marked(task: Task) -> ParameterSet:
+    """A task as a parameter of a test; those whose programs take long to compile are slow."""
+    marks = [pytest.mark.slow] if task.title in SLOW else []
+    return pytest.param(task, id=task.anchor, marks=marks)
 
 
-@pytest.mark.parametrize("task", map(marked, TASKS))
+@pytest.mark.parametrize("task", [marked(task) for task in TASKS])
 def test_a_task_shows_what_its_page_says(task, tmp_path, monkeypatch):
     matplotlib = pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
@@ -42,7 +41,6 @@ def test_a_task_shows_what_its_page_says(task, tmp_path, monkeypatch):
 def test_every_task_is_checked_and_short():
     assert len(TASKS) >= 25 and {task.title for task in TASKS} == set(CHECKS)
     assert len({task.anchor for task in TASKS}) == len(TASKS)
-    assert len({task.start for task in TASKS}) == len(PAGES)
     for task in TASKS:
         lines = [line for line in task.code.splitlines() if line.strip()]
         assert 1 <= len(lines) <= MOST_LINES, task.title
