@@ -25,7 +25,7 @@ def boxes(shown):
 
 @check("Prices of many models by vmap")
 def many_models(shown):
-    for i in (0, 500, 999):
+    for i in (0, 100, 199):
         model = nt.Heston(*(float(x) for x in shown.names["parameters"][i]))
         prices = quantlib_heston(model, 100.0, shown.names["strike"], 0.5)
         np.testing.assert_allclose(shown.names["prices"][i], prices, atol=1e-7)
