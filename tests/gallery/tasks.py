@@ -99,7 +99,7 @@ def index_list(every: list[Task]) -> str:
             lines.append(f"[![{alternative}](images/{name})]({task.page}.md#{task.anchor})")
     for page in PAGES:
         heading = (FOLDER / f"{page}.md").read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        lines += [f"\n## [{heading}]({page}.md)\n", "| task | |", "| --- | --- |"]
+        lines += [f"\n## [{heading}]({page}.md)\n", "| task | what it gives |", "| --- | --- |"]
         lines += [
             f"| [{task.title}]({page}.md#{task.anchor}) | {task.sentence} |"
             for task in every
