@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick slow fuzz lint format architecture docs notebooks lock clean
+.PHONY: help demo test quick slow fuzz lint format architecture gallery docs notebooks lock clean
 
 help:
 	@echo "make demo    calibrate four models to twelve shipped market snapshots, with a page about it"
@@ -25,6 +25,7 @@ help:
 	@echo "make fuzz    N=$(N) damaged files, drawn with SEED=$(SEED), in WORKERS processes; ONLY=number shows one"
 	@echo "make lint    ruff and pyright        make format   ruff format"
 	@echo "make docs    build the documentation into site/    make notebooks   run the notebooks, keep their outputs"
+	@echo "make gallery run the gallery anew: outputs and pictures"
 	@echo "make architecture   the list of files in ARCHITECTURE.md        make lock   requirements.lock"
 	@echo "make clean   remove environments, caches and build results"
 	@echo "Settings: PYTHON=$(PYTHON) VENV=$(VENV) WORKERS=$(WORKERS) PYTEST_ARGS=$(PYTEST_ARGS) CONSTRAINTS=$(CONSTRAINTS)"
@@ -61,6 +62,9 @@ notebooks: $(VENV)/.docs
 
 architecture: $(VENV)/.made
 	$(BIN)/python .ci/architecture.py
+
+gallery: $(VENV)/.test
+	PYTHONPATH=tests $(BIN)/python -m gallery $(ONLY)
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -d .cache/docs docs site

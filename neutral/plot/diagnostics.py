@@ -277,7 +277,7 @@ def vega_ladder(ladder: Sensitivities, *, title: str | None = None, ax: Axes | N
     axes.set(xlabel="log-forward moneyness  log(K / F)", ylabel="maturity, days")
     axes.set_title(title or f"change of the value, {float(ladder.value):.4g}, per percentage point")
     axes.axvline(0.0, color="0.4", lw=0.6)
-    bar = figure.colorbar(strips[-1], ax=axes, label="per strike; sums per expiry beside the map", pad=0.01)
+    bar = figure.colorbar(strips[-1], ax=axes, label="per strike; sums\nper expiry beside the map", pad=0.01)
     bar.ax.ticklabel_format(axis="y", scilimits=(-2, 3))
     return figure
 

@@ -103,12 +103,17 @@ class Certificate(eqx.Module):
         if np.ndim(self.expiries) > 1:
             return f"{int(np.sum(self.free))} of {np.size(self.free)} surfaces free of static arbitrage"
         name, t, k = self.worst()
-        verdict = "free of static arbitrage" if self.free else "NOT free of static arbitrage"
-        return f"{verdict}: smallest margin {float(self.margin):.2e} ({name}, t = {t:.4g}, k = {k:.4g})"
+        margin = f"smallest margin {float(self.margin):.2e} ({name}, t = {t:.4g}, k = {k:.4g})"
+        return f"{verdict(self.free)}: {margin}"
 
     def __getitem__(self, index: int | slice | np.ndarray | jax.Array) -> "Certificate":
         """Select one certificate of a batch, or several."""
         return type(self)(**{name: getattr(self, name)[index] for name in self.__dataclass_fields__})
+
+
+def verdict(free: bool) -> str:
+    """Write whether a surface is free of static arbitrage."""
+    return f"{'' if free else 'NOT '}free of static arbitrage"
 
 
 def check_single(expiries: Numbers, name: str) -> None:

@@ -23,7 +23,7 @@ from ...presentation.frame import stacked
 from ...pricing import LocalVolatility
 from ...typing import Flags, Numbers, Real
 from ..base import Jet, PricedSurface
-from ..certificate import ROUNDING, Certificate, check_single
+from ..certificate import ROUNDING, Certificate, check_single, verdict
 from ..evidence import FittedSurface, SurfaceFit
 from .surface import ESSVI
 
@@ -80,11 +80,12 @@ class MixtureCertificate(eqx.Module):
         return stacked([self.components[j].to_frame() for j in range(len(self.components.butterfly))])
 
     def __str__(self) -> str:
-        """Write the error of the mean, then one line per component."""
+        """Write the verdict and the error of the mean, then one line per component."""
         if np.ndim(self.mean_error) > 0:
             return f"{int(np.sum(self.free))} of {np.size(self.free)} mixtures free of static arbitrage"
         lines = [f"component {j}: {self.components[j]}" for j in range(len(self.components.butterfly))]
-        return "\n".join([f"relative error of the forward {float(self.mean_error):.1e}", *lines])
+        first = f"{verdict(self.free)}: relative error of the forward {float(self.mean_error):.1e}"
+        return "\n".join([first, *lines])
 
 
 class ESSVIMixture(PricedSurface, FittedSurface[SurfaceFit]):

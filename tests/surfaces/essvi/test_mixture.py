@@ -95,11 +95,12 @@ def test_local_variance_is_dupires(mixture):
 def test_it_is_free_and_a_dense_scan_agrees(mixture):
     certificate = mixture.certificate
     assert certificate.free and certificate.margin > 0 and "component 1" in str(certificate)
+    assert str(certificate).startswith("free of static arbitrage: ")
     k = np.linspace(-1.5, 1.5, 61)
     calls = np.asarray(mixture.price(k[None], np.linspace(0.05, 2.0, 12)[:, None]))
     assert not any(violations(k[None], calls).count(1e-14).values())
     moved = nt.ESSVIMixture(ALPHA, 1.001 * mixture.multipliers, mixture.components)
-    assert not moved.certificate.free
+    assert not moved.certificate.free and str(moved.certificate).startswith("NOT free of static arbitrage: ")
 
 
 @pytest.mark.heavy
