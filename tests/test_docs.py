@@ -14,7 +14,6 @@ import neutral
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    "README.md",
     "docs/index.md",
     pytest.param("docs/guide.md", marks=pytest.mark.slow),
     pytest.param("docs/tables.md", marks=pytest.mark.slow),
