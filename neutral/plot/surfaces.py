@@ -173,18 +173,23 @@ def densities(
     return figure
 
 
-def quoted_vols(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
-    """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
+def drawn_quotes(quotes: QuoteSurface) -> np.ndarray:
+    """Return which of the listed quotes are drawn, (n,): one per strike, out of the money or the only one."""
+    listed = quotes.quotes()
+    out = listed.is_call == (listed.k >= 0.0)
+    _, strike = np.unique(np.stack([listed.t, listed.k]), axis=1, return_inverse=True)
+    return out | ~np.isin(strike, strike[out])
 
-    The quote of a strike is the one out of the money, or the only one. Only quotes without bid and ask have a
-    mid, because the middle of a wide spread says little.
+
+def quoted_vols(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
+    """Return k, t, bid, ask and mid volatilities of the drawn quotes; nan where there is none.
+
+    Only quotes without bid and ask have a mid, because the middle of a wide spread says little.
     """
     listed = quotes.quotes()
     if not listed.k.size:
         raise ArgumentError("smiles needs at least one quote, got none.")
-    out = listed.is_call == (listed.k >= 0.0)
-    _, strike = np.unique(np.stack([listed.t, listed.k]), axis=1, return_inverse=True)
-    drawn = out | ~np.isin(strike, strike[out])
+    drawn = drawn_quotes(quotes)
     k, t, is_call = (x[drawn] for x in (listed.k, listed.t, listed.is_call))
     mid = np.where(np.isfinite(listed.spread), np.nan, listed.price)
     prices = [x[drawn] for x in (listed.bid, listed.ask, mid)]

@@ -144,10 +144,7 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
     """Make the chart of the smiles of a surface over bid and ask."""
     surface: Any = result.surface
     quotes: Any = result.quotes
-    k, t, bid, ask, _ = quoted_vols(quotes)
-    listed = quotes.quotes()
-    out = listed.is_call == (listed.k >= 0.0)
-    mid = np.asarray(listed.vol)[out]
+    k, t, bid, ask, mid = quoted_vols(quotes)
     found = []
     for row in rows.to_dict("records"):
         expiry = Expiry(row["t"], row["date"], row["forward"])

@@ -1,5 +1,6 @@
 """`neutral surface` and `neutral cube`, as a user calls them, on shipped snapshots."""
 
+import signal
 import sys
 from typing import Any
 
@@ -48,14 +49,14 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Makes the next command stop at its second market, as Ctrl-C does; surfaces are fitted one by one."""
-    monkeypatch.setattr(fit, "BLOCK", 1)
+    """Presses Ctrl-C while the next command reads its first market, which it then fits and stores."""
     read = options.read_inputs
 
     def read_one(*arguments):
         monkeypatch.setattr(options, "read_inputs", read)
-        yield next(iter(read(*arguments)))
-        raise KeyboardInterrupt
+        for market in read(*arguments):
+            signal.raise_signal(signal.SIGINT)
+            yield market
 
     monkeypatch.setattr(options, "read_inputs", read_one)
 
