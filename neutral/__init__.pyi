@@ -1,4 +1,8 @@
+from . import diagnostics as diagnostics
+from . import market as market
+from . import ml as ml
 from . import plot as plot
+from . import workflow as workflow
 from .calibration import AdamLBFGS as AdamLBFGS
 from .calibration import CalibrationResult as CalibrationResult
 from .calibration import CalibrationStatus as CalibrationStatus

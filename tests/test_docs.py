@@ -12,7 +12,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
-    "README.md",
     "docs/index.md",
     pytest.param("docs/guide.md", marks=pytest.mark.slow),
     pytest.param("docs/tables.md", marks=pytest.mark.slow),

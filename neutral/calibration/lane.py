@@ -253,7 +253,7 @@ def make_problem(request: Request, lanes: Lane, surfaces: QuoteSurface, used: Fl
     return Problem(
         grid=setting.engine.grid(surfaces.k, surfaces.t, surfaces.stdev),
         targets=setting.loss.targets(surfaces, used),
-        unit=increment_unit(surfaces),
+        unit=increment_unit(surfaces.stdev),
         lower=every(request.lower),
         upper=every(request.upper),
         free=free & ~every(request.fixed),

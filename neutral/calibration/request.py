@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..models.parameters import domains, is_concrete
+from ..numerics.buckets import bucket
 from ..numerics.compiled import compiled
 from ..precision import require_precision
 from ..pricing import AbstractGridEngine, Lewis
@@ -278,23 +279,31 @@ def _checked(name: str, value: object, kind: type[Kind], default: type[Kind]) ->
 
 def _vectors(coordinates: AbstractCoordinates, model: AbstractFourierModel, surfaces: QuoteSurface) -> Real:
     """Vectors of one model for all surfaces, or of one model for each surface; shape (surfaces, size)."""
-    unit = increment_unit(surfaces)
-    many = has_lanes(model)
     count = len(surfaces)
-    return _vectors_jit(coordinates, model, unit, t=surfaces.t, many=many, count=count)
+    each = model if has_lanes(model) else None
+    given = (each, surfaces.stdev, surfaces.t)
+    if not all(map(is_concrete, jax.tree.leaves(given))):
+        return _vectors_jit(coordinates, model, *given, count=count)
+    rows = np.minimum(np.arange(bucket(count)), count - 1)  # so that few numbers of surfaces are compiled for
+    given = jax.tree.map(lambda x: np.asarray(x)[rows], given)
+    shared = model if each is None else None
+    vectors = _vectors_jit(coordinates, shared, *given, count=rows.size)
+    return (np.asarray(vectors) if is_concrete(vectors) else vectors)[:count]
 
 
 @compiled
 def _vectors_jit(
     coordinates: AbstractCoordinates,
-    model: AbstractFourierModel,
-    unit: Real,
-    *,
+    shared: AbstractFourierModel | None,
+    each: AbstractFourierModel | None,
+    stdev: Real,
     t: Real,
-    many: bool,
+    *,
     count: int,
 ) -> Real:
-    def one(model: AbstractFourierModel, unit: Real, t: Real) -> Real:
+    def one(each: AbstractFourierModel | None, unit: Real, t: Real) -> Real:
+        model = shared if each is None else each
+        assert model is not None
         return coordinates.vector(model, unit, t)
 
-    return jax.vmap(one, in_axes=(0 if many else None, 0, 0), axis_size=count)(model, unit, t)
+    return jax.vmap(one, axis_size=count)(each, increment_unit(stdev), t)

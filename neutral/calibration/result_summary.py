@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import jax
 import numpy as np
 
 from ..presentation.summary import Summary, Table, number, pairs, percent
@@ -22,6 +23,7 @@ _QUANTILES = (0.0, 0.05, 0.5, 0.95, 1.0)
 
 def summary_of_fit(result: CalibrationResult, alpha: float) -> Summary:
     """Summarise one fit; a result of an older version, which lacks quotes or request, in fewer numbers."""
+    result = jax.device_get(result)  # once, instead of one transfer for each number
     complete = result.surface is not None and result.request is not None
     status = CalibrationStatus(int(result.status))
     tables = [_header(result, status), _parameters(result, alpha, complete)]

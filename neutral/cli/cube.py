@@ -99,7 +99,8 @@ def cube(
             earlier = cubes.EarlierCube(out, labels if resume else None)
             markets = options.read_inputs(inputs or [], config, underlying, limit, changes)
             entries, interrupted = options.collected(
-                cubes.cube_entries(markets, grid, earlier, method=method, labels=labels)
+                markets,
+                lambda read: cubes.cube_entries(read, grid, earlier, method=method, labels=labels),
             )
             options.check_readable([entry.market for entry in entries])
             if interrupted and len(entries) <= len(earlier):

@@ -1,7 +1,10 @@
 """Defines the options that commands share, and reads their values."""
 
 import hashlib
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,7 @@ import typer
 from ..errors import ArgumentError
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 # exit codes of every command
 USABLE = 0  # every file could be read, and every fit converged and passes its gates
@@ -182,15 +186,50 @@ def check_readable(markets: "Sequence[Market]") -> None:
         raise nothing_readable([market.reason for market in markets])
 
 
-def collected(items: Iterable[T]) -> tuple[list[T], bool]:
-    """Return items up to the end, or up to Ctrl-C, and whether there was Ctrl-C."""
+def collected(items: Iterable[Item], work: Callable[[Iterator[Item]], Iterable[T]]) -> tuple[list[T], bool]:
+    """Return the results of some work on items, and whether there was Ctrl-C.
+
+    The first Ctrl-C ends the items, so that the work finishes those that it has taken. The second one stops
+    the work, and the results up to then are returned.
+    """
     finished: list[T] = []
+    with _first_interrupt() as interrupted:
+        try:
+            for result in work(_until(items, interrupted)):
+                finished.append(result)
+        except KeyboardInterrupt:
+            interrupted.set()
+    return finished, interrupted.is_set()
+
+
+def _until(items: Iterable[Item], interrupted: threading.Event) -> Iterator[Item]:
+    """Yield items until there is Ctrl-C."""
+    for item in items:
+        yield item
+        if interrupted.is_set():
+            return
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[threading.Event]:
+    """Let the first Ctrl-C set an event, in place of an exception; only the main thread receives it."""
+    interrupted = threading.Event()
+
+    def note(signum: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        # a signal may come while something is printed, so the streams of Python are not used
+        os.write(2, b"\nneutral: finishing what has been read; press Ctrl-C again to stop at once.\n")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, note)
     try:
-        for item in items:
-            finished.append(item)
-    except KeyboardInterrupt:
-        return finished, True
-    return finished, False
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_files(paths: Iterable[Path]) -> None:

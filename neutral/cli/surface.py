@@ -60,7 +60,7 @@ def surface(
         earlier = EarlierSurfaces(out, labels if resume else None)
         markets = options.read_inputs(inputs, config, underlying, limit, changes)
         results, interrupted = options.collected(
-            fit_markets(markets, method, labels=labels, known=earlier.known)
+            markets, lambda read: fit_markets(read, method, labels=labels, known=earlier.known)
         )
         options.check_readable([result.market for result in results])
         if interrupted and len(results) <= len(earlier):

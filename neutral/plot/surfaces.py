@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
-from ..quotes.surface import ListedQuotes, QuoteSurface
+from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
 from ..times import DAYS_A_YEAR
 from .frame import K_LABEL, VOL_LABEL, clean, days, draw_quotes, label_all, model_vols, panels, widened
@@ -173,23 +173,23 @@ def densities(
     return figure
 
 
-def quotes_of_smiles(listed: ListedQuotes) -> np.ndarray:
-    """Choose one quote per strike: the one out of the money, or the only one. Flags, shape (quotes,)."""
+def drawn_quotes(quotes: QuoteSurface) -> np.ndarray:
+    """Return which of the listed quotes are drawn, (n,): one per strike, out of the money or the only one."""
+    listed = quotes.quotes()
     out = listed.is_call == (listed.k >= 0.0)
     _, strike = np.unique(np.stack([listed.t, listed.k]), axis=1, return_inverse=True)
     return out | ~np.isin(strike, strike[out])
 
 
 def quoted_vols(quotes: QuoteSurface) -> tuple[np.ndarray, ...]:
-    """Return k, t, bid, ask and mid volatilities, one quote per strike; nan where there is none.
+    """Return k, t, bid, ask and mid volatilities of the drawn quotes; nan where there is none.
 
-    The quotes are those of `quotes_of_smiles`, in their order. Only quotes without bid and ask have a
-    mid, because the middle of a wide spread is uncertain.
+    Only quotes without bid and ask have a mid, because the middle of a wide spread is uncertain.
     """
     listed = quotes.quotes()
     if not listed.k.size:
         raise ArgumentError("smiles needs at least one quote, got none.")
-    drawn = quotes_of_smiles(listed)
+    drawn = drawn_quotes(quotes)
     k, t, is_call = (x[drawn] for x in (listed.k, listed.t, listed.is_call))
     mid = np.where(np.isfinite(listed.spread), np.nan, listed.price)
     prices = [x[drawn] for x in (listed.bid, listed.ask, mid)]

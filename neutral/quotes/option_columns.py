@@ -43,6 +43,9 @@ NOT_NUMBERS = "OTMm"  # kinds of numpy dtypes: text, times and spans
 LARGEST_RATE = 1.0  # median; a rate above it is in percent
 
 
+BY_PARITY = "neutral.build_surface(neutral.Quotes.from_frame(table, date=..., symbol=...))"
+
+
 def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
     """Read the columns of a table by the names of `NAMES`, and bid and ask; other columns do not matter.
 
@@ -137,15 +140,21 @@ def require(columns: Mapping[str, np.ndarray], names: tuple[str, ...], more: tup
         missing.append("forward (or spot)")
     if missing:
         chain = {"bid", "ask", "expiry"} <= set(columns) or "forward (or spot)" in missing
-        help_with_chains = (
-            " The forwards of an option chain follow from put-call parity with "
-            "neutral.build_surface(neutral.Quotes.from_frame(table))."
-        )
         raise ArgumentError(
             f"the table lacks the columns {', '.join(missing)}; it has "
             f"{', '.join(sorted(columns)) or 'no column of a known name'}. Rename or add columns."
-            + (help_with_chains if chain else "")
+            + (_help_with_chains(columns) if chain else "")
         )
+
+
+def _help_with_chains(columns: Mapping[str, np.ndarray]) -> str:
+    """Say how to find the forwards of a chain."""
+    if "kind" in columns and np.unique(np.asarray(call_flags(columns["kind"]))).size == 1:
+        return (
+            " neutral.build_surface finds forwards by put-call parity, which needs calls and puts; the table "
+            "has one kind alone, so add the column forward, or spot and rate."
+        )
+    return f" {BY_PARITY} finds the forwards of an option chain by put-call parity."
 
 
 def _first(header: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -189,6 +198,6 @@ def _forward(columns: Mapping[str, np.ndarray], maturity: np.ndarray) -> np.ndar
         raise ArgumentError(
             "the table has a spot but no rate; add a column forward, or the columns rate and dividend, "
             "decimal and per year (0 where there is none), or let "
-            "neutral.build_surface(neutral.Quotes.from_frame(table)) find the forwards by put-call parity."
+            f"{BY_PARITY} find the forwards by put-call parity."
         )
     return columns["spot"] * np.exp((columns["rate"] - columns.get("dividend", 0.0)) * maturity)

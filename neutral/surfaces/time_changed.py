@@ -1,6 +1,6 @@
 """`TimeChangedSurface`: a surface fitted in the time of a variance clock, as a surface in calendar time."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -13,6 +13,9 @@ from ..errors import ArgumentError
 from ..typing import Numbers, Real
 from .base import VolSurface
 from .certificate import Certificate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST = 1e-12  # years, 30 microseconds: where less variance time has passed, there is none
 
@@ -61,6 +64,33 @@ class TimeChangedSurface(VolSurface):
     def certificate(self) -> Certificate:
         """The certificate of `surface`, whose maturities are variance times."""
         return self.surface.certificate  # pyright: ignore[reportAttributeAccessIssue]
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return the table of `surface`, in calendar time.
+
+        Columns: those of the table of `surface`, of which `maturity` is in calendar years and `atm_vol`,
+        where there is one, per calendar year; and `variance_time`, the maturity in years of the clock.
+
+        Raises:
+            ArgumentError: `surface` has no table.
+        """
+        if not hasattr(self.surface, "to_frame"):
+            raise ArgumentError(f"{type(self.surface).__name__} has no to_frame(); nothing can be tabulated.")
+        frame = self.surface.to_frame()  # pyright: ignore[reportAttributeAccessIssue]
+        tau = frame["maturity"].to_numpy(float)
+        t = self._calendar_time(tau)
+        if "atm_vol" in frame:
+            frame["atm_vol"] *= np.sqrt(tau / t)
+        frame.insert(list(frame.columns).index("maturity") + 1, "variance_time", tau)
+        return frame.assign(maturity=t)
+
+    def _calendar_time(self, tau: np.ndarray) -> np.ndarray:
+        """Return the first calendar time at which the clock shows each variance time > 0."""
+        times, shown = np.asarray(self.times, float), np.asarray(self.variance_times, float)
+        after = np.minimum(np.searchsorted(shown, tau), shown.size - 1)
+        share = (tau - shown[after - 1]) / (shown[after] - shown[after - 1])
+        inside = times[after - 1] + share * (times[after] - times[after - 1])
+        return np.where(tau <= shown[-1], inside, tau * times[-1] / shown[-1])
 
     def variance_time(self, t: Real) -> Real:
         """Compute the years of variance until t, elementwise; t > 0."""

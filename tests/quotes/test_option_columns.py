@@ -144,6 +144,10 @@ FAULTS = {
         "the column settlement has both cash and coin",
     ),
     "negative weight": ({"weight": -1.0}, "weight must be finite and not negative; 64 of 64 rows"),
+    "a chain of one kind": (
+        {"forward": None, "kind": "call"},
+        "build_surface finds forwards by put-call parity, which needs calls and puts; the table has one kind",
+    ),
     "a chain": (
         {"forward": None},
         r"lacks the columns forward \(or spot\).*build_surface\(neutral.Quotes.from_frame",

@@ -13,6 +13,13 @@ FREE = nt.ESSVI(T, theta=[0.012, 0.045], psi=[0.09, 0.16], rho=[-0.5, -0.45])
 CROSSING = nt.ESSVI(T, theta=[0.012, 0.045], psi=[0.09, 0.16], rho=[-0.5, 0.3])
 
 
+class Flat(nt.VolSurface):
+    """A surface without a table."""
+
+    def variance_at(self, k, t):
+        return 0.04 * t + 0.0 * k
+
+
 def padded(surface):
     """The same surface with an expiry that has no smile."""
     fields = (np.append(getattr(surface, name), np.nan) for name in ("theta", "psi", "rho"))
@@ -41,6 +48,31 @@ def test_a_surface_is_shown_in_one_line():
     traced = []
     jax.eval_shape(lambda surface: traced.append(repr(surface)), fitted)
     assert "expiries=f64[2]" in traced[0]
+
+
+def test_other_surfaces_and_smiles_are_tables_too():
+    surface = nt.SSVI(T, theta=[0.012, 0.045], rho=-0.3, eta=1.0, gamma=0.4)
+    frame = surface.to_frame()
+    assert list(frame) == ["maturity", "theta", "psi", "rho", "atm_vol"]
+    np.testing.assert_allclose(frame["atm_vol"], np.asarray(surface.implied_vol(0.0, T)), rtol=1e-12)
+    smile = nt.SVI(a=0.01, b=0.1, rho=-0.3, m=0.02, sigma=0.15)
+    assert smile.to_frame().to_dict("records") == [
+        {"a": 0.01, "b": 0.1, "rho": -0.3, "m": 0.02, "sigma": 0.15}
+    ]
+
+
+def test_a_table_in_the_time_of_a_clock_has_calendar_years():
+    # the clock stands still from 0.1 to 0.2 years, and beyond 2 years has its average speed of 0.95
+    surface = nt.TimeChangedSurface(FREE, [0.0, 0.1, 0.2, 2.0], [0.0, 0.1, 0.1, 1.9])
+    frame = surface.to_frame()
+    np.testing.assert_allclose(frame["variance_time"], T)
+    np.testing.assert_allclose(surface.variance_time(frame["maturity"].to_numpy()), T, rtol=1e-14)
+    vols = np.asarray(surface.implied_vol(0.0, frame["maturity"].to_numpy()))
+    np.testing.assert_allclose(frame["atm_vol"], vols, rtol=1e-12)
+    late = nt.TimeChangedSurface(FREE, [0.0, 0.05], [0.0, 0.1]).to_frame()
+    np.testing.assert_allclose(late["maturity"], T / 2.0)
+    with pytest.raises(nt.ArgumentError, match="has no to_frame"):
+        nt.TimeChangedSurface(Flat(), [0.0, 1.0], [0.0, 1.0]).to_frame()
 
 
 @pytest.mark.parametrize("surface", [FREE, CROSSING, padded(CROSSING)], ids=["free", "crossing", "padded"])

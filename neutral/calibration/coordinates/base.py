@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...models import AbstractFourierModel
-from ...quotes.surface import QuoteSurface
 from ...typing import Flags, Real
 
 Bounds = dict[str, tuple[float, float]]
@@ -234,15 +233,15 @@ class AbstractCoordinates(abc.ABC):
         """
 
 
-def increment_unit(surface: QuoteSurface) -> Real:
+def increment_unit(stdev: Real) -> Real:
     """Increments of variance that count as 1: those of the market's total variance at the money.
 
     Args:
-        surface: One surface, or surfaces with leading axes.
+        stdev: The market's total standard deviation at the money, shape (..., T).
 
     Returns:
         The increment since the maturity before, at least a tenth of the total variance, shape (..., T).
     """
-    w = surface.stdev**2
+    w = stdev**2
     increment = jnp.diff(w, prepend=jnp.zeros_like(w[..., :1]), axis=-1)
     return jnp.maximum(increment, 0.1 * w)

@@ -199,7 +199,7 @@ class ModelCoordinates(AbstractCoordinates):
 
     def free(self, used: Flags) -> Flags:
         """See `AbstractCoordinates.free`: every coordinate, whatever the quotes."""
-        return jnp.ones((used.shape[0], self.size), bool)
+        return np.ones((used.shape[0], self.size), bool)
 
     def bounds(self, intervals: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
         """See `AbstractCoordinates.bounds`."""

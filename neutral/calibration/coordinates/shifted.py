@@ -135,7 +135,8 @@ class ShiftedCoordinates(AbstractCoordinates):
 
     def free(self, used: Flags) -> Flags:
         """See `AbstractCoordinates.free`."""
-        return jnp.concatenate([self.inner.free(used), jnp.any(used, axis=(-3, -1))], axis=-1)
+        xp = np if isinstance(used, np.ndarray) else jnp  # on the host no program is started
+        return xp.concatenate([self.inner.free(used), xp.any(used, axis=(-3, -1))], axis=-1)
 
     def bounds(self, intervals: Bounds | None = None) -> tuple[np.ndarray, np.ndarray]:
         """See `AbstractCoordinates.bounds`."""

@@ -150,7 +150,9 @@ class AbstractSteppingSolver(AbstractSolver[State]):
             return (state.stop == Stop.running) & (state.steps < until)
 
         def body(state: Any) -> Any:
-            return select(active(state), self.step(objective, state), state)
+            new = self.step(objective, state)
+            # a single lane is active in every pass of the loop
+            return new if state.stop.size == 1 else select(active(state), new, state)
 
         return jax.lax.while_loop(lambda state: jnp.any(active(state)), body, state)
 

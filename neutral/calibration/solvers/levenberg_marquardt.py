@@ -110,7 +110,8 @@ class LevenbergMarquardt(AbstractSteppingSolver[State]):
 
         def curved() -> tuple[Real, tuple[Real, Real]]:
             bend = select(late & better, secant(state, at), state.bend)
-            return bend, select(late, curved_step(objective, y, at, damping, bend), plain)
+            step = damped_step(objective, y, at, damping, bend)
+            return bend, select(late & is_useful(step), step, plain)
 
         bend, (move, predicted) = jax.lax.cond(jnp.any(late), curved, lambda: (state.bend, plain))
         tiny = jnp.max(jnp.abs(move) / (1.0 + jnp.abs(y)), axis=-1) < 1e-15
@@ -169,14 +170,10 @@ def secant(state: State, at: Evaluation) -> Real:
     return select((length > 0.0) & jnp.all(jnp.isfinite(new), axis=(-2, -1)), new, bend)
 
 
-def curved_step(
-    objective: Objective, y: Real, at: Evaluation, damping: Real, bend: Real
-) -> tuple[Real, Real]:
-    """The damped step with the estimate `bend` in the curvature; without it, where that has no minimum."""
-    plain = damped_step(objective, y, at, damping)
-    curved = damped_step(objective, y, at, damping, bend)
-    good = jnp.all(jnp.isfinite(curved[0]), axis=-1) & (curved[1] > _LEAST)
-    return select(good, curved, plain)
+def is_useful(step: tuple[Real, Real]) -> Flags:
+    """Whether a step is finite and predicts a decrease of the cost, (B,): its model has a minimum."""
+    move, predicted = step
+    return jnp.all(jnp.isfinite(move), axis=-1) & (predicted > _LEAST)
 
 
 def damped_step(
@@ -204,9 +201,9 @@ def damped_step(
     damped = curvature + _diagonal(jnp.expand_dims(damping, -1) * diagonal + floor)
     room_down = objective.lower - y
     room_up = objective.upper - y
-    free = movable(objective, y, at.gradient)
-    move = jnp.zeros_like(y)
-    for _ in range(_PASSES):
+
+    def solve_again(_: Codes, state: tuple[Real, Flags]) -> tuple[Real, Flags]:
+        move, free = state
         # coordinates that have reached a bound keep their part of the step
         pull = at.gradient + jnp.einsum("bij,bj->bi", curvature, jnp.where(free, 0.0, move))
         solved = _solve(damped, -pull, free)
@@ -214,8 +211,10 @@ def damped_step(
         solved = solved * jnp.minimum(1.0, _LONGEST / jnp.where(longest > 0.0, longest, 1.0))
         move = jnp.where(free, solved, move)
         outside = free & ((move <= room_down) | (move >= room_up))
-        move = jnp.clip(move, room_down, room_up)
-        free = free & ~outside
+        return jnp.clip(move, room_down, room_up), free & ~outside
+
+    start = jnp.zeros_like(y), movable(objective, y, at.gradient)
+    move, _ = jax.lax.fori_loop(0, _PASSES, solve_again, start)
     linear = jnp.sum(at.gradient * move, axis=-1)
     square = jnp.einsum("bi,bij,bj->b", move, curvature, move)
     return move, jnp.maximum(-2.0 * linear - square, _LEAST)

@@ -102,7 +102,7 @@ def _vectors(
     shifts: tuple[float, ...],
 ) -> Real:
     """One vector for each set of values, with typical values where one is missing; shape (models, size)."""
-    unit = increment_unit(surface)
+    unit = increment_unit(surface.stdev)
     typical = coordinates.typical()
     counts = dict(coordinates.axes)
     vectors = []

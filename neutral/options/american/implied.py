@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from ...numerics.buckets import call_on_row
 from ...numerics.compiled import compiled
 from ...presentation.frame import Labels, frame_of_arrays
+from ...times.instants import Ends, Instants
 from ...typing import Codes, Flags, Real, Values
 from .. import black
 from ..inversion import implied_stdev
@@ -50,13 +51,14 @@ def european_equivalent(
     price: Values,
     spot: Values,
     strike: Values,
-    maturity: Values,
+    maturity: Ends,
     rate: Values,
     dividend: Values = 0.0,
     kind: Kind = "call",
     dividends: Dividends | None = None,
     *,
     is_call: Values | None = None,
+    date: Instants | None = None,
 ) -> Equivalent:
     """Find the European option with the volatility implied by an American price. Arguments broadcast.
 
@@ -66,13 +68,14 @@ def european_equivalent(
         price: Price of the American option, in the unit of the strike.
         spot: Price of the asset, > 0.
         strike: Strike, in the unit of the spot, > 0.
-        maturity: Maturity in years, >= 0.
+        maturity: Maturity in years, >= 0; or dates, times or tenors with `date`; or spans of time.
         rate: Continuously compounded rate, 1/yr, of either sign.
         dividend: Continuous yield, 1/yr, of either sign.
         kind: "call", "put", an array of these, or booleans that are True for calls.
         dividends: Discrete dividends, paid besides the continuous yield; None for none. The volatility is to
             be understood in their model.
         is_call: The older name of `kind`.
+        date: The quote date, from which maturities count that are dates or tenors.
 
     Returns:
         Price and volatility. Both are nan where the American price is at or below that of an asset without
@@ -94,6 +97,7 @@ def european_equivalent(
         dividend=dividend,
         kind=kind,
         is_call=is_call,
+        date=date,
     )
     check_total(option, dividends)
     two_boundaries = may_have_two_boundaries(option)
@@ -107,13 +111,14 @@ def implied_vol(
     price: Values,
     spot: Values,
     strike: Values,
-    maturity: Values,
+    maturity: Ends,
     rate: Values,
     dividend: Values = 0.0,
     kind: Kind = "call",
     dividends: Dividends | None = None,
     *,
     is_call: Values | None = None,
+    date: Instants | None = None,
 ) -> Real:
     """Return the volatility implied by the price of an American option.
 
@@ -129,6 +134,7 @@ def implied_vol(
         kind=kind,
         dividends=dividends,
         is_call=is_call,
+        date=date,
     ).vol
 
 

@@ -8,6 +8,7 @@ from jax.core import Tracer
 
 from ...errors import ArgumentError
 from ...numerics.normal import as_float64
+from ...times.instants import Ends, Instants
 from ...typing import Flags, Real, Values
 from ..kinds import Kind
 from ..terms import as_numbers, terms
@@ -50,11 +51,12 @@ def checked(
     value: Values,
     spot: Values,
     strike: Values,
-    maturity: Values,
+    maturity: Ends,
     rate: Values,
     dividend: Values,
     kind: Kind,
     is_call: Values | None,
+    date: Instants | None = None,
 ) -> Checked:
     """Check and convert the arguments of a public function; values inside `jax.jit` are taken as they are.
 
@@ -63,11 +65,12 @@ def checked(
         value: Volatilities or prices.
         spot: Spot, > 0.
         strike: Strike, > 0.
-        maturity: Years, >= 0.
+        maturity: Years, >= 0; or dates, times or tenors with `date`, or spans of time.
         rate: Rate, 1/yr.
         dividend: Yield, 1/yr.
         kind: "call", "put", an array of these, or booleans that are True for calls (or 1, and 0 for puts).
         is_call: The older name of `kind`; None where `kind` is given.
+        date: The quote date, from which maturities count that are dates or tenors.
 
     Raises:
         ArgumentError: An argument is not a number, not finite or of the wrong sign, or shapes do not fit.
@@ -77,7 +80,9 @@ def checked(
     if not isinstance(given, str | Tracer) and np.asarray(given).dtype.kind in "iuf":
         numbers = np.asarray(given)
         given = numbers != 0 if np.isin(numbers, (0, 1)).all() else given
-    plain = terms(None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend, missing=False)
+    plain = terms(
+        None, strike, maturity, given, spot=spot, rate=rate, dividend=dividend, date=date, missing=False
+    )
     numbers = as_numbers(name, value)
     if name == "vol" and not isinstance(numbers, Tracer):
         wrong = ~(np.isfinite(numbers) & (numbers >= 0.0))

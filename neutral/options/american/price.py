@@ -10,6 +10,7 @@ from jax.core import Tracer
 from ...numerics.buckets import call_on_row
 from ...numerics.compiled import compiled
 from ...presentation.frame import Labels, frame_of_arrays
+from ...times.instants import Ends, Instants
 from ...typing import Flags, Real, Values
 from .. import black
 from ..kinds import Kind
@@ -59,7 +60,7 @@ class AmericanGreeks(NamedTuple):
 def price(
     spot: Values,
     strike: Values,
-    maturity: Values,
+    maturity: Ends,
     vol: Values,
     rate: Values,
     dividend: Values = 0.0,
@@ -67,6 +68,7 @@ def price(
     dividends: Dividends | None = None,
     *,
     is_call: Values | None = None,
+    date: Instants | None = None,
 ) -> Real:
     """Price American options. Arguments broadcast.
 
@@ -77,13 +79,15 @@ def price(
     Args:
         spot: Price of the asset, > 0.
         strike: Strike, in the unit of the spot, > 0.
-        maturity: Maturity in years, >= 0; at 0 the price is what exercise gives.
+        maturity: Maturity in years, >= 0; at 0 the price is what exercise gives. Or dates, times or tenors
+            such as "3m", with `date`; or spans of time. They become years by act/365.
         vol: Annualised volatility, >= 0; with 0 the asset follows its forward.
         rate: Continuously compounded rate, 1/yr, of either sign.
         dividend: Continuous yield, 1/yr, of either sign.
         kind: "call", "put", an array of these, or booleans that are True for calls.
         dividends: Discrete dividends, paid besides the continuous yield; None for none.
         is_call: The older name of `kind`.
+        date: The quote date, from which maturities count that are dates or tenors.
 
     Returns:
         Prices in the unit of the strike.
@@ -102,6 +106,7 @@ def price(
         dividend=dividend,
         kind=kind,
         is_call=is_call,
+        date=date,
     )
     check_total(option, dividends)
     two_boundaries = may_have_two_boundaries(option)
@@ -114,12 +119,14 @@ def price(
 def greeks(
     spot: Values,
     strike: Values,
-    maturity: Values,
+    maturity: Ends,
     vol: Values,
     rate: Values,
     dividend: Values = 0.0,
     kind: Kind = "call",
     dividends: Dividends | None = None,
+    *,
+    date: Instants | None = None,
 ) -> AmericanGreeks:
     """Price American options, with their derivatives. The arguments are those of `price`.
 
@@ -137,6 +144,7 @@ def greeks(
         dividend=dividend,
         kind=kind,
         is_call=None,
+        date=date,
     )
     check_total(option, dividends)
     two_boundaries = may_have_two_boundaries(option)

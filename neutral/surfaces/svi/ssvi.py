@@ -1,6 +1,6 @@
 """`SSVI` with a power law and one correlation for all maturities (Gatheral and Jacquier 2014)."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,6 +14,9 @@ from ..base import VolSurface
 from ..certificate import Certificate
 from ..essvi.slice import variance
 from ..essvi.surface import ESSVI
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SSVI(VolSurface):
@@ -70,6 +73,10 @@ class SSVI(VolSurface):
             psi=self.psi(theta),
             rho=jnp.broadcast_to(self.rho, theta.shape),
         )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of the smiles at the expiries, with the columns of `ESSVI.to_frame`."""
+        return self.smiles().to_frame()
 
     @property
     def certificate(self) -> Certificate:

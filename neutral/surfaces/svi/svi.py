@@ -1,7 +1,7 @@
 """Raw SVI (Gatheral 2004): one smile of five parameters, its jump-wings form and exact butterfly test."""
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,8 +13,12 @@ from ...errors import ArgumentError
 from ...models.parameters import Interval, Positive, Unbounded, param
 from ...numerics.compiled import compiled
 from ...options.arbitrage import durrleman
+from ...presentation.frame import frame_of_rows
 from ...typing import Real, Scalar
 from ..base import call_on_points
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_WIDTH = 1e8  # of b sigma over the variance at the money; beyond it, rounding leaves no digit of a
 _HALVINGS = 40  # bisection steps towards the nearest smile free of butterfly arbitrage
@@ -57,6 +61,10 @@ class SVI(eqx.Module):
     rho: Scalar = param(Interval(-1.0, 1.0), "tilt: slopes of the wings are b (1 +- rho)")
     m: Scalar = param(Unbounded(), "shift in k")
     sigma: Scalar = param(Positive(), "width of the bend, > 0")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """Return a table of one row with the parameters `a`, `b`, `rho`, `m` and `sigma`."""
+        return frame_of_rows([dict(zip(("a", "b", "rho", "m", "sigma"), self._numbers(), strict=True))])
 
     def derivatives(self, k: ArrayLike) -> tuple[Real, Real, Real]:
         """Compute w, dw/dk and d2w/dk2 at log-forward moneyness k, any shape."""

@@ -11,7 +11,7 @@ from ...diagnostics.linearisation import parameter_sizes
 from ...diagnostics.residuals import MONEYNESS
 from ...options.inversion import implied_stdev
 from ...plot.frame import NINETY, days
-from ...plot.surfaces import quoted_vols, quotes_of_smiles
+from ...plot.surfaces import drawn_quotes, quoted_vols
 from ...times import DAYS_A_YEAR
 from ..pipeline.stages import MarketRun
 from . import blocks, charts
@@ -54,14 +54,12 @@ def _or_reason(content: str, reason: str, make: Callable[[], list[blocks.Block]]
 def smiles(run: MarketRun, diagnosis: Diagnosis, subject: str) -> charts.Chart:
     """Make the chart of the smiles of the model over the quotes that were fitted."""
     surface: Any = diagnosis.fit.surface
-    k, t, bid, ask, _ = quoted_vols(surface)
-    listed = surface.quotes()
-    drawn = quotes_of_smiles(listed)
+    k, t, bid, ask, mid = quoted_vols(surface)
+    drawn = drawn_quotes(surface)
     fitted = np.asarray(diagnosis.fit.result.prices)
     units = surface.to_rows(np.ones_like(fitted))  # of each row; nan where a row is not on the grid
     prices = (surface.to_rows(fitted) / units)[np.isfinite(units)][drawn]
-    vols = np.asarray(implied_stdev(prices, k, listed.is_call[drawn])) / np.sqrt(t)
-    mid = np.asarray(listed.vol)[drawn]
+    vols = np.asarray(implied_stdev(prices, k, surface.quotes().is_call[drawn])) / np.sqrt(t)
     name = str(run.record.get("model") or "model")
     found = []
     for expiry in expiries_of(run.market.frame, np.unique(t)):

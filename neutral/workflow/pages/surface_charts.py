@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ...plot.frame import days, widened
-from ...plot.surfaces import quoted_vols, quotes_of_smiles
+from ...plot.surfaces import quoted_vols
 from ...surfaces import VolSurface
 from ...times import DAYS_A_YEAR
 from ..surfaces.files import title
@@ -76,7 +76,9 @@ def at_the_money(surface: VolSurface, t: np.ndarray) -> tuple[np.ndarray, np.nda
 def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFrame]) -> charts.Chart:
     """Make the first picture: share inside the spread and error by expiry, a line for each surface."""
     whole = [float(result.row["inside"]) for result in results]
-    shares = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
+    whole_shares = ", ".join(
+        f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True)
+    )
     shares, errors = [], []
     for i, (result, row) in enumerate(zip(results, rows, strict=True)):
         x = DAYS_A_YEAR * row["t"].to_numpy(float)
@@ -99,7 +101,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
         "ask. Second: the root mean "
         "square error of their volatilities in basis points. Point at a dot for the date and the number of "
         "quotes.",
-        alt=f"Share of all quotes inside the spread: {shares}.",
+        alt=f"Share of all quotes inside the spread: {whole_shares}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
         views=[charts.View(panels)],
@@ -144,9 +146,7 @@ def smiles(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
     """Make the chart of the smiles of a surface over bid and ask."""
     surface: Any = result.surface
     quotes: Any = result.quotes
-    k, t, bid, ask, _ = quoted_vols(quotes)
-    listed = quotes.quotes()
-    mid = np.asarray(listed.vol)[quotes_of_smiles(listed)]
+    k, t, bid, ask, mid = quoted_vols(quotes)
     found = []
     for row in rows.to_dict("records"):
         expiry = Expiry(row["t"], row["date"], row["forward"])

@@ -3,6 +3,7 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from quantlib_american import quantlib_dividend_price, quantlib_price
 from scipy.special import ndtr
@@ -158,6 +159,19 @@ def test_without_volatility_the_best_day_of_exercise_decides():
 def test_at_maturity_the_price_is_what_exercise_gives():
     price = american.price(100.0, [90.0, 110.0], 0.0, 0.2, 0.05, kind=["call", "put"])
     assert np.array_equal(price, [10.0, 10.0])
+
+
+def test_maturities_are_dates_tenors_or_years():
+    given = {"spot": 100.0, "strike": np.linspace(90.0, 110.0, SIZE), "rate": 0.05, "kind": "put"}
+    expected = np.asarray(american.price(maturity=181 / 365, vol=0.2, **given))
+    dated = {**given, "date": "2026-01-02"}
+    for maturity in (pd.Timestamp("2026-07-02"), "6m", ["2026-07-02"] * SIZE):
+        assert np.array_equal(american.price(maturity=maturity, vol=0.2, **dated), expected)
+    found = american.implied_vol(expected, maturity="6m", **dated)
+    np.testing.assert_allclose(found, 0.2, atol=1e-6)
+    for function in (american.price, american.greeks):
+        with pytest.raises(ArgumentError, match="the quote date is missing"):
+            function(maturity="6m", vol=0.2, **given)
 
 
 def test_kinds_are_names_or_booleans():
