@@ -76,7 +76,7 @@ def at_the_money(surface: VolSurface, t: np.ndarray) -> tuple[np.ndarray, np.nda
 def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFrame]) -> charts.Chart:
     """Make the first picture: share inside the spread and error by expiry, a line for each surface."""
     whole = [float(result.row["inside"]) for result in results]
-    whole_shares = ", ".join(
+    by_name = ", ".join(
         f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True)
     )
     shares, errors = [], []
@@ -101,7 +101,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
         "ask. Second: the root mean "
         "square error of their volatilities in basis points. Point at a dot for the date and the number of "
         "quotes.",
-        alt=f"Share of all quotes inside the spread: {whole_shares}.",
+        alt=f"Share of all quotes inside the spread: {by_name}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
         views=[charts.View(panels)],
