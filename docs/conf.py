@@ -29,7 +29,6 @@ extensions = [
 ]
 exclude_patterns = ["images", "extensions"]
 language = "en"
-suppress_warnings = ["toc.empty_glob"]  # a section without pages
 nitpicky = True
 nitpick_ignore_regex = [
     # names of other libraries
