@@ -10,6 +10,7 @@ class NeutralError(Exception):
     """The base class of the package's errors. The message states what is wrong, and how to fix it."""
 
     def __init__(self, message: str = ""):
+        message = " ".join(line.strip() for line in message.splitlines())  # a cell may have line breaks
         # a damaged file may contain names and values of any length, which nobody reads to their end
         half = LONGEST_WORD // 2
         message = re.sub(rf"(\S{{{half}}})\S{{{half},}}", r"\1...", message)

@@ -162,7 +162,8 @@ def _pooled(values: np.ndarray, count: np.ndarray) -> float:
     usable = np.isfinite(values) & (count > 0)
     if not usable.any():
         return np.nan
-    return float(np.sum(values[usable] * count[usable]) / np.sum(count[usable]))
+    share = count[usable] / np.sum(count[usable])  # taken first, because a sum of huge values overflows
+    return float(np.sum(values[usable] * share))
 
 
 def _pooled_root(values: np.ndarray, count: np.ndarray) -> float:

@@ -256,6 +256,11 @@ FAULTS = {
         {},
         "line 3: the quote .25X. is not",
     ),
+    "a cell of two lines": (
+        wide("tenor,atm,rr25,bf25", '1m,"5.6\n7",-0.3,.14\n'),
+        {},
+        "^[^\n]*tenor 1m: atm is 5.6 7, no number$",
+    ),
 }
 
 
