@@ -207,8 +207,9 @@ def _discounts(
 
 
 def _stated(group: pd.DataFrame) -> float:
-    """Return the discount factor that the quotes of an expiry state, nan if they state none."""
-    return float(column(group, "discount").median()) if "discount" in group else np.nan
+    """Return the discount factor that the quotes of an expiry state, nan if they state none above 0."""
+    stated = column(group, "discount") if "discount" in group else pd.Series(dtype=float)
+    return float(stated.where(stated > 0.0).median())
 
 
 def _slope(pairs: _Pairs, agreement: float) -> tuple[float, float]:

@@ -140,11 +140,14 @@ def _loader_rules(frame: pd.DataFrame) -> list[Rule]:
 def _term_rules(frame: pd.DataFrame) -> list[Rule]:
     """Return the rules on the terms of the option."""
     strike = frame["strike"].to_numpy()
+    unknown = np.full(len(frame), np.nan)
+    discount = frame["discount"].to_numpy(float) if "discount" in frame else unknown
     return [
         ("the option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
         ("the strike is missing or not positive", ~(np.isfinite(strike) & (strike > 0))),
         ("the expiry is missing or not a date", frame["expiry_datetime"].isna().to_numpy()),
         ("the maturity is missing", ~np.isfinite(frame["maturity"].to_numpy())),
+        ("the discount factor is not positive", discount <= 0.0),
     ]
 
 

@@ -88,6 +88,7 @@ BROKEN = {
     "no strike": (LOOSE, {"strike": np.nan}, "the strike is missing or not positive"),
     "expiry": (LOOSE, {"expiry_datetime": pd.NaT}, "the expiry is missing or not a date"),
     "no maturity": (LOOSE, {"maturity": np.nan}, "the maturity is missing"),
+    "discount": (LOOSE, {"discount": 0.0}, "the discount factor is not positive"),
     "no bid": (LOOSE, {"bid_price": np.nan}, "the bid is missing"),
     "no ask": (LOOSE, {"ask_price": np.inf}, "the ask is missing"),
     "zero bid": (LOOSE, {"bid_price": 0.0}, "the bid is not above 0"),

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import ndtr
 
 from neutral import ArgumentError, DataError, implied_vol, load_surface
-from neutral.market import Quotes
+from neutral.market import Filters, Quotes, prepare
 from neutral.market.filters import EXPIRES_TODAY
 from neutral.market.quotes import UNKNOWN_DATE
 
@@ -81,6 +81,17 @@ def test_both_sides_are_kept(write):
     np.testing.assert_allclose(frame["implied_volatility"], [0.55, np.nan], rtol=1e-15)
     dated = load_surface(write(SIDES, "vix_sample.csv"), date="2022-07-15")
     assert dated.snapshot_ts == datetime(2022, 7, 15, tzinfo=UTC) and table(dated)["timestamp"].notna().all()
+
+
+def test_a_discount_factor_of_zero_refuses_its_quotes_alone(write):
+    rows = [
+        f"0.25,100,{discount},{strike},0.2,0.21"
+        for discount, strike in zip(["0"] * 3 + ["0.99"] * 2, range(80, 130, 10), strict=True)
+    ]
+    text = "\n".join(["T,forward,discount,strike,bid_iv,ask_iv", *rows])
+    kept, refused = prepare(load_surface(write(text), "SPX"), Filters(min_quotes=2))
+    assert kept["strike"].tolist() == [110, 120] and set(kept["discount"]) == {0.99}
+    assert set(refused["reason"]) == {"the discount factor is not positive"} and len(refused) == 3
 
 
 def test_prices_without_sides_are_calls(write):
