@@ -1,6 +1,7 @@
 """What is a model's own: its limits, its joint domain, what it refuses."""
 
 import dataclasses
+from typing import Any
 
 import chex
 import equinox as eqx
@@ -197,7 +198,8 @@ def test_one_variance_jump_keeps_its_digits_at_high_frequencies(sigma_v):
             return 1 / (1 + 0.15j * z - 0.3 * slope)
 
         cuts = [0, *(t * mp.mpf(10) ** n for n in range(-14, 1))]
-        return complex(mp.quad(share, cuts) / t)
+        whole: Any = mp.quad(share, cuts)
+        return complex(whole / t)
 
     with mp.workdps(30):
         expected = np.array([true(x) for x in z])
