@@ -1,6 +1,7 @@
 """What a result says of itself: statistics, parameters, quotes and summaries."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -188,7 +189,7 @@ def test_a_batch_is_summarised_in_quantiles():
     text = fits.summary()
     assert "3 fits of Black, 1 parameter: 3 converged" in text and "90 % quantile of the steps" in text
     assert "sMAPE" in text and "RMSE over mean price" in text
-    rows = fits.to_frame()
+    rows: Any = fits.to_frame()
     measures = {"rmse_bp", "inside", "rsquared", "smape", "rmse_over_mean", "aic", "bic", "sigma_se"}
     assert measures <= set(rows)
     one = nt.calibrate(nt.Black, surfaces[1], engine=nt.Lewis(32))

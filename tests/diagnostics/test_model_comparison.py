@@ -1,5 +1,7 @@
 """Fits of several models beside each other."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from synthetic import heston_surface
@@ -43,18 +45,20 @@ def test_errors_of_another_day_are_those_of_the_models(fits, surface):
     fixed = nt.calibrate(nt.Black, surface, engine=ENGINE, fixed={"sigma": 0.3})
     models = nt.compare({"black": fits["black"], "fixed": fixed}, other)
     counts = np.asarray(other.vega) >= 0.05 * np.max(other.vega, axis=(0, 2), keepdims=True)
+    frame: Any = models.to_frame()
     for i, sigma in enumerate((float(fits["black"].model.sigma), 0.3)):
         expected = 1e4 * np.sqrt(np.mean((sigma - np.asarray(other.vol)[counts]) ** 2))
-        assert models.to_frame()["rmse_bp"][i] == pytest.approx(expected, rel=1e-6)
-    assert list(models.to_frame()["parameters"]) == [1, 0]
+        assert frame["rmse_bp"][i] == pytest.approx(expected, rel=1e-6)
+    assert list(frame["parameters"]) == [1, 0]
     assert "all quotes of the given surface" in str(models)
 
 
 def test_likelihoods_of_different_losses_are_not_compared(fits, surface):
     vega = nt.calibrate(nt.Black, surface, engine=ENGINE, loss=nt.Loss("vega"))
     models = nt.compare({"default": fits["black"], "vega": vega})
-    assert models.to_frame()["bic"].isna().all() and "different losses" in str(models)
-    assert np.all(np.isfinite(models.to_frame()["rmse_bp"]))
+    frame: Any = models.to_frame()
+    assert frame["bic"].isna().all() and "different losses" in str(models)
+    assert np.all(np.isfinite(frame["rmse_bp"]))
 
 
 def test_what_cannot_be_compared_is_named(fits, surface):

@@ -1,5 +1,7 @@
 """Surfaces and certificates as tables."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -92,9 +94,9 @@ def test_a_certificate_is_a_table_of_margins(surface):
 def test_tables_of_a_mixture_name_the_component():
     pair = nt.ESSVI(*(np.stack([np.asarray(getattr(s, n)) for s in (FREE, CROSSING)]) for n in FIELDS))
     mixture = nt.ESSVIMixture(np.array([0.5, 0.5]), np.array([1.1, 0.9]), pair)
-    frame = mixture.to_frame()
+    frame: Any = mixture.to_frame()
     assert list(frame["component"]) == [0, 0, 1, 1] and list(frame["multiplier"]) == [1.1, 1.1, 0.9, 0.9]
-    margins = mixture.certificate.to_frame()
+    margins: Any = mixture.certificate.to_frame()
     assert margins["calendar"].min() == float(CROSSING.certificate.margin)
     assert mixture.certificate.worst() == CROSSING.certificate.worst()
 
@@ -103,9 +105,9 @@ def test_a_discrete_surface_is_a_table_of_its_weights():
     nodes = np.array([0.8, 1.0, 1.25])
     weights = np.array([[0.1, 0.825, 0.08], [0.2, 0.64, 0.16], [np.nan] * 3])
     surface = nt.SANOS(np.array([0.5, 1.0, 2.0]), nodes, weights, np.array([0.01, 0.02, np.nan]), 0.25)
-    frame = surface.to_frame()
+    frame: Any = surface.to_frame()
     assert len(frame) == 6 and frame["weight"][2] == 0.08 and frame["maturity"][3] == 1.0
-    margins = surface.certificate.to_frame()
+    margins: Any = surface.certificate.to_frame()
     assert margins["mass_error"][0] == pytest.approx(0.005) and np.isnan(margins["order"][0])
     assert margins["weight"].min() == 0.08
 

@@ -76,9 +76,7 @@ def at_the_money(surface: VolSurface, t: np.ndarray) -> tuple[np.ndarray, np.nda
 def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFrame]) -> charts.Chart:
     """Make the first picture: share inside the spread and error by expiry, a line for each surface."""
     whole = [float(result.row["inside"]) for result in results]
-    by_name = ", ".join(
-        f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True)
-    )
+    by_name = ", ".join(f"{title(result)} {share:.0%}" for result, share in zip(results, whole, strict=True))
     shares, errors = [], []
     for i, (result, row) in enumerate(zip(results, rows, strict=True)):
         x = DAYS_A_YEAR * row["t"].to_numpy(float)
