@@ -201,12 +201,9 @@ def _quality(fits: pd.DataFrame, errors: dict[tuple[str, str], float]) -> list[b
     return [
         blocks.Text(
             "Errors pool the test quotes of all converged fits. Inside: the share of quotes priced within "
-            "half the "
-            "bid-ask spread of the mid price. Vol error: the median size of errors of implied volatility "
-            "over "
-            "out-of-the-money quotes, in basis points. MAE and RMSE: mean absolute and root mean square "
-            "error of prices, "
-            "in the unit of the quotes.",
+            "half the bid-ask spread of the mid price. Vol error: the median size of errors of implied "
+            "volatility over out-of-the-money quotes, in basis points. MAE and RMSE: mean absolute and "
+            "root mean square error of prices, in the unit of the quotes.",
             "note",
         ),
         blocks.table(header, rows, (0, 1), "Fit quality by underlying and model"),
@@ -256,11 +253,9 @@ def _convergence(fits: pd.DataFrame) -> list[blocks.Block]:
 def _bounds(bounded: Sequence[str]) -> blocks.Text:
     return blocks.Text(
         "A fit can converge and yet end at a bound: the smallest loss within the bounds then lies on a "
-        "bound, and the "
-        "parameter has no standard error. Its prices are as good as the table of fit quality shows, but "
-        "the quotes do not "
-        "determine that parameter: fix it, widen its bounds, or choose a simpler model. Here: "
-        f"{'; '.join(bounded)}."
+        "bound, and the parameter has no standard error. Its prices are as good as the table of fit quality "
+        "shows, but the quotes do not determine that parameter: fix it, widen its bounds, or choose a "
+        f"simpler model. Here: {'; '.join(bounded)}."
     )
 
 

@@ -59,9 +59,8 @@ def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
     return charts.Chart(
         title=f"Share of {quotes} quotes inside the bid-ask spread",
         caption=f"The share of {quotes} quotes whose model price is at most half the spread from the mid "
-        "price: "
-        "a large dot for all converged fits together, a grey dot for each snapshot. Further to the right is "
-        "better.",
+        "price: a large dot for all converged fits together, a grey dot for each snapshot. Further to the "
+        "right is better.",
         alt=f"Share of {quotes} quotes inside the spread: {shares}.",
         x=charts.Axis("share of quotes inside the spread, %", unit=" %"),
         y=charts.Axis("", "names"),
@@ -153,10 +152,8 @@ def error_maps(quotes: pd.DataFrame, models: Sequence[str], underlying: str) -> 
         )
     note = blocks.Text(
         "The maps show where the models miss the market: the median of (model - mid) / spread over all "
-        "quotes of a cell, by "
-        "days to expiry (rows) and log-forward moneyness (columns). Red: the model is too dear; blue: too "
-        "cheap; up to 0.5 in "
-        "size is inside the spread.",
+        "quotes of a cell, by days to expiry (rows) and log-forward moneyness (columns). Red: the model is "
+        "too dear; blue: too cheap; up to 0.5 in size is inside the spread.",
         "note",
     )
     return [note, blocks.Group(maps)]
@@ -200,10 +197,8 @@ def paths(
         subject=underlying,
         title="Parameters over time",
         caption="Estimates with 90 % intervals; crosses are fits that did not converge, and rings are "
-        "jumps, whose "
-        "reasons are in the table below and appear when you point at them. The vertical axes follow the "
-        "estimates: wide "
-        "intervals are cut.",
+        "jumps, whose reasons are in the table below and appear when you point at them. The vertical axes "
+        "follow the estimates: wide intervals are cut.",
         alt=f"Paths of {len(panels)} parameters over {fits['snapshot_ts'].nunique()} snapshots, "
         f"{len(found)} jumps.",
         x=charts.Axis("", "time"),

@@ -142,9 +142,8 @@ def _paths(cube: VolCube) -> charts.Chart:
     return charts.Chart(
         title="The smile at the money over time",
         caption="Level, slope and curvature of volatility at the forward, by date and for one maturity of "
-        "the grid. Skew is the "
-        "derivative of volatility by log-moneyness, convexity the second derivative, both scaled to a move "
-        "of 0.1.",
+        "the grid. Skew is the derivative of volatility by log-moneyness, convexity the second derivative, "
+        "both scaled to a move of 0.1.",
         alt=f"Volatility at the money for {days[shown[0]]:g} days: {range_text} over {len(cube)} surfaces.",
         x=charts.Axis("", "time"),
         y=charts.Axis("value"),

@@ -163,10 +163,9 @@ def _all(runs: Sequence[MarketRun]) -> list[blocks.Block]:
         ),
         blocks.Text(
             "Vol RMSE: the root mean square error of implied volatility in basis points. Condition: the "
-            "ratio of the largest to "
-            "the smallest singular value of the scaled Jacobian; above 200 the quotes do not determine "
-            "some combination of "
-            "parameters. Outcome: the worst of all gates; a gate that cannot be determined does not pass.",
+            "ratio of the largest to the smallest singular value of the scaled Jacobian; above 200 the "
+            "quotes do not determine some combination of parameters. Outcome: the worst of all gates; a "
+            "gate that cannot be determined does not pass.",
             "note",
         ),
     ]

@@ -106,8 +106,7 @@ def residual_map(run: MarketRun, diagnosis: Diagnosis, subject: str) -> blocks.H
         subject=subject,
         title="Where the model misses the market",
         caption="Mean error of volatility of the fitted quotes in basis points, by expiry (rows) and "
-        "log-forward moneyness "
-        "(columns). Red: the model is above the market; blue: below.",
+        "log-forward moneyness (columns). Red: the model is above the market; blue: below.",
         alt=f"Errors of {int(finite.sum())} quotes; nine in ten cells are within {most:.0f} bp.",
         corner="expiry",
         rows=[expiry.date or f"{days(expiry.t)} days" for expiry in expiries],
@@ -145,8 +144,7 @@ def intervals(diagnosis: Diagnosis, subject: str) -> charts.Chart:
         subject=subject,
         title="How well the quotes determine each parameter",
         caption="The 90 % interval of each parameter that follows from the noise of the quotes, less its "
-        "value, in percent of "
-        f"the parameter's size. Shorter is better.{without}",
+        f"value, in percent of the parameter's size. Shorter is better.{without}",
         alt="; ".join(f"{name} {text}" for name, text in zip(uncertainty.names, labels, strict=True)),
         x=charts.Axis("interval less value, % of the parameter's size", unit=" %"),
         y=charts.Axis("", "names"),
@@ -223,8 +221,7 @@ def parameters_over_time(history: Sequence[Mapping[str, Any]], subject: str) -> 
         subject=subject,
         title="Parameters from fit to fit",
         caption="Parameters up to this fit with 90 % intervals; crosses are fits that did not converge, "
-        "and rings are jumps with "
-        "their reasons.",
+        "and rings are jumps with their reasons.",
         alt=f"Paths of {len(names)} parameters over {len(fits)} fits; {len(found)} jumps.",
         x=charts.Axis("", "time" if dated else "names"),
         y=charts.Axis("value"),
@@ -304,8 +301,7 @@ def errors_by_expiry(runs: Sequence[MarketRun], names: Sequence[str]) -> charts.
     return charts.Chart(
         title="Error of volatility, by expiry",
         caption="Root mean square error of implied volatility over the fitted quotes of each expiry, in "
-        "basis points. Lower is "
-        "better.",
+        "basis points. Lower is better.",
         alt=f"Errors by expiry: {ranges}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("error of volatility, bp", unit=" bp"),

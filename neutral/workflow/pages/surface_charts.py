@@ -96,9 +96,8 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
     return charts.Chart(
         title="How well the quotes are matched, by expiry",
         caption="First panel: the share of out-of-the-money quotes that the surface prices between bid and "
-        "ask. Second: the root mean "
-        "square error of their volatilities in basis points. Point at a dot for the date and the number of "
-        "quotes.",
+        "ask. Second: the root mean square error of their volatilities in basis points. Point at a dot for "
+        "the date and the number of quotes.",
         alt=f"Share of all quotes inside the spread: {by_name}.",
         x=charts.Axis("days to expiry, log scale", "log"),
         y=charts.Axis("value"),
@@ -208,11 +207,9 @@ def volume(grids: Sequence[charts.Grid], subject: str, chooser: str = "Surface")
         subject=subject,
         title="Surface",
         caption="Implied volatility over moneyness and maturity, up to 2.5 standard deviations from the "
-        "forward. Drag to "
-        "turn, scroll or pinch to zoom.",
+        "forward. Drag to turn, scroll or pinch to zoom.",
         alt=f"Volatilities from {low:.1f} % to {high:.1f} %; {first.at_the_money[0]:.1f} % at the money at "
-        "the shortest and "
-        f"{first.at_the_money[-1]:.1f} % at the longest maturity.",
+        f"the shortest and {first.at_the_money[-1]:.1f} % at the longest maturity.",
         x=charts.Axis("moneyness", "moneyness"),
         y=charts.Axis("maturity"),
         grids=grids,

@@ -134,11 +134,9 @@ def _all(results: Sequence[MarketSurface]) -> list[blocks.Block]:
     return [
         blocks.Text(
             "Inside: the share of quotes, with calls and puts counted separately, that the surface prices "
-            "within half "
-            "the spread of the mid price. Vol RMSE: the root mean square error of volatility over "
-            "out-of-the-money quotes, in "
-            "basis points. Margin: the smallest relative margin of the no-arbitrage conditions; it is 0 if "
-            "a condition binds.",
+            "within half the spread of the mid price. Vol RMSE: the root mean square error of volatility "
+            "over out-of-the-money quotes, in basis points. Margin: the smallest relative margin of the "
+            "no-arbitrage conditions; it is 0 if a condition binds.",
             "note",
         ),
         blocks.table(HEADER, [_line(result) for result in results], TEXTS, "All surfaces"),
