@@ -194,9 +194,8 @@ def check_aligned(columns: Mapping[str, object]) -> None:
         if index is not indexes[first] and len(index) == len(indexes[first]) and len(index) > 1:
             if not index.equals(indexes[first]):
                 raise ArgumentError(
-                    f"the columns {first} and {name} have different indexes: their rows do not match; "
-                    f"align them, as with {name}.reindex({first}.index), or pass "
-                    f"{name}.to_numpy()."
+                    f"the columns {first} and {name} have different indexes: their rows do not match; align "
+                    f"them, as with {name}.reindex({first}.index), or pass {name}.to_numpy()."
                 )
 
 

@@ -111,9 +111,8 @@ def monte_carlo(
     nearest = times[np.minimum(place, times.size - 1)]
     if times[0] != 0.0 or np.any(np.diff(times) <= 0.0) or np.any(nearest != years):
         raise ArgumentError(
-            "grid must ascend from 0 and contain every maturity, got "
-            f"{times.size} times from {times[0]:g} to {times[-1]:g} for maturities {years.tolist()}; "
-            "time_grid(t) makes such a grid."
+            f"grid must ascend from 0 and contain every maturity, got {times.size} times from {times[0]:g} "
+            f"to {times[-1]:g} for maturities {years.tolist()}; time_grid(t) makes such a grid."
         )
     require_precision("float64")
     numbers = as_numbers("k", k)

@@ -37,8 +37,7 @@ def choose_root(path: Path, rows: pd.DataFrame, root: str | None) -> pd.DataFram
     if mixed is not None:
         raise ArgumentError(
             f"{path}: the expiry {mixed:%Y-%m-%d} has options of the roots {', '.join(standard)}, which are "
-            f"different series; choose one, for example root={standard[-1]!r} "
-            f"(--root {standard[-1]})."
+            f"different series; choose one, for example root={standard[-1]!r} (--root {standard[-1]})."
         )
     return rows
 
