@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 import numpy as np
 import pandas as pd
 
-from .forwards import MIN_PAIRS, SPREAD_TO_SD, call_put_pairs, has_futures, huber, not_refused
+from .forwards import DISCOUNTS, MIN_PAIRS, SPREAD_TO_SD, call_put_pairs, has_futures, huber, not_refused
 from .quotes import column
 
 WINDOW = 0.07  # largest |strike / forward - 1| of the pairs used
@@ -207,9 +207,9 @@ def _discounts(
 
 
 def _stated(group: pd.DataFrame) -> float:
-    """Return the discount factor that the quotes of an expiry state, nan if they state none above 0."""
+    """Return the discount factor that the quotes of an expiry state, nan if they state none of any market."""
     stated = column(group, "discount") if "discount" in group else pd.Series(dtype=float)
-    return float(stated.where(stated > 0.0).median())
+    return float(stated.where(stated.between(*DISCOUNTS)).median())
 
 
 def _slope(pairs: _Pairs, agreement: float) -> tuple[float, float]:

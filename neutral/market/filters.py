@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from ..times import DAYS_A_YEAR
+from .forwards import DISCOUNTS
 from .quotes import column, refusals
 
 SYNTHETIC = "SYN."  # with which names of synthetic forwards begin
@@ -147,7 +148,10 @@ def _term_rules(frame: pd.DataFrame) -> list[Rule]:
         ("the strike is missing or not positive", ~(np.isfinite(strike) & (strike > 0))),
         ("the expiry is missing or not a date", frame["expiry_datetime"].isna().to_numpy()),
         ("the maturity is missing", ~np.isfinite(frame["maturity"].to_numpy())),
-        ("the discount factor is not positive", discount <= 0.0),
+        (
+            "the discount factor is not between {:g} and {:g}".format(*DISCOUNTS),
+            (discount < DISCOUNTS[0]) | (discount > DISCOUNTS[1]),
+        ),
     ]
 
 

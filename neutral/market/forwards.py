@@ -19,6 +19,8 @@ SHARED_SD = 1e-4
 HUBER = 1.345  # standard deviations; 95 % as efficient as the mean for normal errors (Huber 1964)
 ITERATIONS = 50
 TOLERANCE = 1e-12
+DISCOUNTS = (1e-9, 1e9)
+"""Least and largest discount factor of any market; others are damaged, and would overflow prices."""
 
 
 class Parity(NamedTuple):
