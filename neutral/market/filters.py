@@ -141,8 +141,7 @@ def _loader_rules(frame: pd.DataFrame) -> list[Rule]:
 def _term_rules(frame: pd.DataFrame) -> list[Rule]:
     """Return the rules on the terms of the option."""
     strike = frame["strike"].to_numpy()
-    unknown = np.full(len(frame), np.nan)
-    discount = frame["discount"].to_numpy(float) if "discount" in frame else unknown
+    discount = frame["discount"].to_numpy(float) if "discount" in frame else np.full(len(frame), np.nan)
     return [
         ("the option type is not call or put", ~frame["option_type"].isin(["call", "put"]).to_numpy()),
         ("the strike is missing or not positive", ~(np.isfinite(strike) & (strike > 0))),

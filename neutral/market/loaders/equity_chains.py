@@ -34,12 +34,13 @@ from .option_table import (
     rows_where,
     spot_of,
 )
+from .quote_times import parse_times
 from .rates import Rates, discount_factors
 from .repeats import are_snapshots, exact_repeats, mark_snapshots, refuse_conflicts, refuse_times
 from .roots import choose_root
 from .sources import SourceKind
 from .symbols import exercise_of, is_crypto
-from .table import read_table
+from .table import Table, read_table
 from .units import from_percent, refuse_percent, refuse_scaled
 from .unknown_columns import refuse_unknown
 
@@ -161,7 +162,7 @@ def read_chain(data: MarketData) -> Listing:
     """
     table, frame, layout = chain_columns(read_table(data))
     parse_date_columns(table, frame, CHAIN_NAMES)
-    _set_date(frame)
+    _set_date(table, frame)
     refuse_unknown(table, frame, CHAIN_NAMES)
     from_percent(frame, CHAIN_NAMES)
     refuse_percent(table, frame, CHAIN_NAMES)
@@ -183,12 +184,17 @@ def _are_seconds(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values.dtype) and bool(values.min() > FIRST_SECONDS)
 
 
-def _set_date(frame: pd.DataFrame) -> None:
-    """Take the last day of the times of the quotes as the date of a file that states none, in place."""
+def _set_date(table: Table, frame: pd.DataFrame) -> None:
+    """Take the last day of the times of the quotes as the date of a file that states none, in place.
+
+    Raises:
+        DataError: A time has another form than the others, or is of no market; 0 stands for no quote.
+    """
     if "date" in frame or "quoted_at" not in frame:
         return
-    milliseconds = numbers(column(frame, "quoted_at"))
-    times = pd.to_datetime(milliseconds, unit="ms", utc=True)
+    stated = column(frame, "quoted_at")
+    name = table.name_of("quoted_at", CHAIN_NAMES) or "quoted_at"
+    times = parse_times(table, stated.mask(numbers(stated) == 0), name)
     if times.isna().all():
         return
     several = are_snapshots(times, times.dt.normalize())

@@ -231,7 +231,7 @@ def _rate(x: Real, y: Real) -> Real:
 def _share_above(number: Real, expected: Real) -> Real:
     """Chernoff's bound on the probability of more jumps than a number, where so many are expected."""
     share = jnp.exp(_log_tail(jnp.maximum(number, 1.0), expected))
-    return jnp.where((number > expected) & (number >= 0.0), share, 1.0)
+    return jnp.where(number > expected, share, 1.0)
 
 
 def _share_below(number: Real, expected: Real) -> Real:

@@ -69,6 +69,20 @@ def test_every_kind_of_file_and_table_gives_the_chain(vendor, ending, tmp_path):
         same_quotes(load_equity_chain(written(shuffled, tmp_path, ending), date))
 
 
+@pytest.mark.parametrize("time", [10**17, -(10**15), 7_000_000_000_000_000, 1, 1709586000])
+def test_a_time_of_a_quote_of_no_market_is_refused_by_its_row(time, tmp_path):
+    table = VENDORS["Tradier"](ROWS)
+    table.loc[2, "bid_date"] = time
+    with pytest.raises(DataError, match=f"row 3: bid_date .*{time}.* is no time between 2001 and 2200"):
+        load_equity_chain(written(table, tmp_path))
+
+
+def test_a_time_of_zero_says_that_a_contract_has_no_quote_yet(tmp_path):
+    table = VENDORS["Tradier"](ROWS)
+    table.loc[2, "bid_date"] = 0
+    same_quotes(load_equity_chain(written(table, tmp_path), rates=0.03))
+
+
 @pytest.mark.parametrize("make", [nse_bhavcopy, nse_udiff])
 def test_settlement_prices_of_the_nse_are_mids(make, tmp_path):
     table = make(ROWS)
