@@ -37,7 +37,7 @@ FORMS = {
     "seconds since 1970": DateForm(r"\d{10}", "s"),
     "milliseconds since 1970": DateForm(r"\d{13}", "ms"),
     "microseconds since 1970": DateForm(r"\d{16}", "us"),
-    "nanoseconds since 1970": DateForm(r"\d{19}", "ns"),
+    "nanoseconds since 1970": DateForm(r"[0-8]\d{18}", "ns"),  # larger ones are no integer of 64 bits
 }
 """Every accepted form; only those with slashes or dashes between two-digit numbers can be confused."""
 EPOCHS = ("s", "ms", "us", "ns")

@@ -171,6 +171,14 @@ def test_forms_of_dates(tmp_path):
         check(Quotes.from_frame(table, rates=0.03, exercise="european"), hours=hours)
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 17])
+def test_numbers_beyond_every_form_of_dates_are_refused(number, tmp_path):
+    path = tmp_path / "chain.csv"
+    base().astype({"expiration": "str"}).assign(expiration=number).to_csv(path, index=False)
+    with pytest.raises(DataError, match=f"expiration '{number}' is not a date of the form"):
+        load_equity_chain(path, rates=0.03)
+
+
 def test_dates_that_can_be_read_in_two_ways_are_declared():
     table = base(date="03/04/2024", expiration="05/06/2024")
     with pytest.raises(DataError, match=r"'03/04/2024' can be read as MM/DD/YYYY and as .*date_format"):
