@@ -7,10 +7,12 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from .errors import DataError, NeutralError
 
@@ -18,6 +20,8 @@ PARTIAL = ".partial"
 DIGEST = "digest"
 # what the content of a file that was not written here, or that has changed, can raise
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, SyntaxError)
+# the same of compressed files, where encryption is a RuntimeError, and unknown compression one of its kind
+ARCHIVE_DAMAGE = (*DAMAGE, OSError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error)
 LONGEST_NAME = 120  # bytes of a part of a file name; file systems take 255 for all parts together
 
 

@@ -3,11 +3,9 @@
 import dataclasses
 import datetime
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -25,8 +23,6 @@ from ..typing import Numbers, Real
 
 CHANNELS = ("ttm", "iv", "spot", "rate", "strike")
 _FORMAT = 1
-# what a file that `save` did not write, or that has changed, can raise
-_DAMAGE = (*durable.DAMAGE, OSError, EOFError, MemoryError, NotImplementedError, BadZipFile, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +189,7 @@ class VolCube:
             raise DataError(f"{path}: no such file.") from None
         except DataError:
             raise
-        except _DAMAGE as error:
+        except durable.ARCHIVE_DAMAGE as error:
             raise DataError(
                 f"{path}: is not a cube that neutral wrote, or is damaged: {error}. Restore the file from a "
                 "copy, or write it again."

@@ -104,6 +104,18 @@ def test_a_damaged_file_is_told(cube, tmp_path, damage):
         VolCube.load(tmp_path / "none.npz")
 
 
+@pytest.mark.parametrize("at, byte", [(8, 1), (10, 99)])
+def test_an_entry_that_is_encrypted_or_of_unknown_compression_is_told(cube, tmp_path, at, byte):
+    path = tmp_path / "cube.npz"
+    cube.save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + at] = byte  # in the directory at the end
+    content[content.index(b"PK\x03\x04") + at - 2] = byte
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        VolCube.load(path)
+
+
 def test_wrong_use_is_told(cube):
     with pytest.raises(ArgumentError, match="ascend"):
         CubeGrid(moneyness=(1.0, 0.9))
