@@ -118,6 +118,17 @@ def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
     assert nt.QuoteSurface.from_quotes(table | {"split": split}).train.sum() == (split == "train").sum()
 
 
+def test_columns_without_a_value_are_numbers_that_are_missing(table, expected):
+    plain = {name: x for name, x in table.items() if name not in ("bid", "ask")}
+    surface = nt.QuoteSurface.from_quotes(plain | {"bid": [None] * 64, "ask": [None] * 64})
+    np.testing.assert_array_equal(surface.prices, expected.prices)
+    assert np.isnan(surface.bid[surface.mask]).all()
+    empty = pd.DataFrame(columns=list(table))
+    assert len(nt.price_table(nt.Black(0.2), empty)) == 0
+    with pytest.raises(nt.ArgumentError, match="needs at least one row, got no quotes"):
+        nt.QuoteSurface.from_quotes(empty)
+
+
 FAULTS = {
     "text": (
         {"strike": ["x"] * 64},
