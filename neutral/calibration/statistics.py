@@ -98,11 +98,9 @@ def statistics(
 ) -> FitStatistics:
     """Compute the statistics of a result over chosen quotes, by default those that were fitted."""
     if np.ndim(result.status) and len(result) > _CHUNK:
-        starts = range(0, len(result), _CHUNK)
-        parts = [
-            statistics(result[i : i + _CHUNK], None if chosen is None else chosen[i : i + _CHUNK])
-            for i in starts
-        ]
+        picks = None if chosen is None else np.broadcast_to(chosen, np.shape(result.prices))
+        chunks = [slice(i, i + _CHUNK) for i in range(0, len(result), _CHUNK)]
+        parts = [statistics(result[some], None if picks is None else picks[some]) for some in chunks]
         return FitStatistics(*(np.concatenate(x) for x in zip(*parts, strict=True)))
     surface = surface_of(result)
     pick = fitted_quotes(result) if chosen is None else chosen & surface.mask
