@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -200,6 +201,15 @@ def test_a_missing_time_is_named_however_its_column_is_written(tmp_path):
     rows = [["Timestamp", *COMMON[1:], "sigma"], row(None, [0.5])]
     with pytest.raises(DataError, match="row 2: Timestamp is missing"):
         import_workbook(workbook(tmp_path / "old.xlsx", {"black_params": rows}), tmp_path / "out")
+
+
+def test_an_underlying_that_looks_like_a_cell_is_a_text_of_its_charts(tmp_path):
+    rows = [[*COMMON, "sigma"], *(row(time, [0.5], "A!B1") for time in TIMES)]
+    store, _ = import_workbook(workbook(tmp_path / "old.xlsx", {"black_params": rows}), tmp_path / "out")
+    (path,) = write_reports(store, ["xlsx"])
+    with zipfile.ZipFile(path) as content:
+        charts = [content.read(x).decode() for x in content.namelist() if x.startswith("xl/charts/chart")]
+    assert len(charts) == 2 and all("<a:t>A! B1: " in text for text in charts)
 
 
 def test_quotes_of_other_underlyings_do_not_count(source, tmp_path):
