@@ -240,7 +240,7 @@ def _quotes(path: Path, book: "Workbook", imported: Imported) -> pd.DataFrame:
             frames.append(frame.assign(split=split))
     if not frames:
         return pd.DataFrame(columns=["currency"])
-    quotes = _completed_quotes(pd.concat(frames, ignore_index=True))
+    quotes: Any = _completed_quotes(pd.concat(frames, ignore_index=True))
     quotes = quotes[quotes["currency"].isin(imported.fits["currency"])]
     order = ["currency", "snapshot_ts", "expiry_datetime", "strike", "option_type"]
     return quotes.sort_values(order, kind="stable", ignore_index=True)

@@ -112,7 +112,7 @@ def at_the_money(cube: VolCube) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _paths(cube: VolCube) -> charts.Chart:
     """Make the paths of volatility, skew and convexity at the money, with a view for each maturity."""
     days = np.asarray(cube.grid.days)
-    shown = np.unique(np.linspace(0, len(days) - 1, min(MATURITIES, len(days))).round().astype(int))
+    shown = charts.evenly(len(days), MATURITIES)
     values = at_the_money(cube)
     titles = (
         "volatility at the money, %",
@@ -127,11 +127,7 @@ def _paths(cube: VolCube) -> charts.Chart:
             series = []
             for i, name in enumerate(dict.fromkeys(map(str, cube.assets))):
                 own = np.flatnonzero((cube.assets == name) & ~np.isnat(cube.dates))
-                own = (
-                    own[np.unique(np.linspace(0, len(own) - 1, min(len(own), SHOWN_DATES)).astype(int))]
-                    if len(own)
-                    else own
-                )
+                own = own[charts.evenly(len(own), SHOWN_DATES)]
                 times = [str(one).replace("T", " ") for one in cube.dates[own]]
                 series.append(charts.Series(name, scale * value[own, j], x=times, style="path", colour=i))
             panels.append(charts.Panel(series, title))
@@ -155,7 +151,7 @@ def _paths(cube: VolCube) -> charts.Chart:
 
 def _volume(cube: VolCube, surfaces: int) -> charts.Chart:
     """Make the chart in three dimensions, with a choice of dates."""
-    picks = np.unique(np.linspace(0, len(cube) - 1, min(surfaces, len(cube))).round().astype(int))
+    picks = charts.evenly(len(cube), surfaces)
     years = cube.grid.maturities
     ticks = [(float(t), f"{day:g} d") for t, day in zip(years, cube.grid.days, strict=True)]
     grids = [

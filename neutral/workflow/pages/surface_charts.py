@@ -250,8 +250,7 @@ def term_structure(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
 def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
     """Make the charts of densities and total variances of some expiries."""
     surface: Any = result.surface
-    picks = np.unique(np.linspace(0, len(rows) - 1, min(SHOWN_LINES, len(rows))).round().astype(int))
-    shown = rows.iloc[picks]
+    shown = rows.iloc[charts.evenly(len(rows), SHOWN_LINES)]
     t = shown["t"].to_numpy(float)[:, None]
     labels = [date or f"{days(float(one))} days" for date, one in zip(shown["date"], t[:, 0], strict=True)]
     colours = (np.arange(len(shown)) + 0.5) / len(shown)
