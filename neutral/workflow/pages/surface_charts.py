@@ -19,6 +19,7 @@ SHOWN_LINES = 9  # expiries of densities and total variances; more lines cannot 
 ACROSS = 2.5  # standard deviations on either side of the forward
 SHORT_STEP = 0.1  # standard deviations of the differences for skew and convexity
 TENTH = 0.1  # log-moneyness by which skew and convexity are stated
+ROUNDING = 1e-9  # relative; total variances that differ by less are equal
 FEW = 8  # surfaces up to this number have a line each in the first picture
 
 
@@ -108,7 +109,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
 
 
 def quality_by_time(results: Sequence[MarketSurface]) -> charts.Chart:
-    """Make the first picture for many surfaces: the share of quotes inside the spread over time."""
+    """Make the first picture for many surfaces of known times: the share of quotes inside the spread."""
     by_name: dict[str, list[MarketSurface]] = {}
     for result in results:
         by_name.setdefault(result.market.underlying, []).append(result)
@@ -126,12 +127,15 @@ def quality_by_time(results: Sequence[MarketSurface]) -> charts.Chart:
             )
         )
     shares = charts.percent([result.row["inside"] for result in results])
+    known = shares[np.isfinite(shares)]
+    range_text = (
+        f"{known.min():.0f} % to {known.max():.0f} % of quotes inside" if known.size else "no spreads"
+    )
     return charts.Chart(
         title="Share of quotes inside the bid-ask spread, over time",
         caption="The share of all quotes of each surface that it prices within half the spread of the mid "
         "price.",
-        alt=f"{len(results)} surfaces: {np.nanmin(shares):.0f} % to {np.nanmax(shares):.0f} % of quotes "
-        "inside.",
+        alt=f"{len(results)} surfaces: {range_text}.",
         x=charts.Axis("", "time"),
         y=charts.Axis("inside the spread, %", unit=" %"),
         views=[charts.View([charts.Panel(series)])],
@@ -207,7 +211,7 @@ def volume(grids: Sequence[charts.Grid], subject: str, chooser: str = "Surface")
         subject=subject,
         title="Surface",
         caption="Implied volatility over moneyness and maturity, up to 2.5 standard deviations from the "
-        "forward. Drag to turn, scroll or pinch to zoom.",
+        "forward. Drag to turn; the buttons + and − zoom.",
         alt=f"Volatilities from {low:.1f} % to {high:.1f} %; {first.at_the_money[0]:.1f} % at the money at "
         f"the shortest and {first.at_the_money[-1]:.1f} % at the longest maturity.",
         x=charts.Axis("moneyness", "moneyness"),
@@ -262,6 +266,7 @@ def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
     few = "" if len(shown) == len(rows) else f" {len(shown)} of {len(rows)} expiries are drawn."
     name = title(result)
     lowest = float(np.nanmin(density))
+    falls = int(np.sum(np.any(w[1:] < (1.0 - ROUNDING) * w[:-1], axis=1)))
     return [
         charts.Chart(
             subject=name,
@@ -279,7 +284,8 @@ def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
             title="Total variance",
             caption="Total variance vol² t over moneyness; lines that cross would show calendar "
             f"arbitrage.{few}",
-            alt=f"Total variances of {len(shown)} expiries, each above the one before.",
+            alt=f"Total variances of {len(shown)} expiries; {falls or 'none'} of them falls below the "
+            "one before.",
             x=charts.Axis("log-forward moneyness log(K / F)"),
             y=charts.Axis("total variance", "log"),
             views=[_bundle(labels, k, w, colours)],
