@@ -201,7 +201,10 @@ def test_wrong_surfaces_are_named(table, expected):
     }
     for message, given in one.items():
         with pytest.raises(nt.ArgumentError, match=message):
-            quote_surface(given, "calibrate")
+            quote_surface(given, "calibrate", "calibrate_batch")
+    for given in (both, nt.stack([expected])):
+        with pytest.raises(nt.ArgumentError, match="compare takes one surface, .*; pass one of them"):
+            quote_surface(given, "compare")
     many = {
         "add the column surface, as with table.assign": frames,
         "the column surface must name the surface of every row": both.replace("mon", None),
