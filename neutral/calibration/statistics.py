@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import ArgumentError
-from ..models.parameters import Domain, domains
+from ..models.parameters import Domain, domains, split_unit
 from ..numerics.error_measures import error_measures
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 BP = 1e4
 """Basis points of 1."""
 _CHUNK = 1024  # fits whose quotes are compared together, which bounds the memory
-_UNIT = re.compile(r", (1/yr|1/sqrt\(yr\)|yr)$")  # the end of the description of a parameter
 
 
 class FitStatistics(NamedTuple):
@@ -187,8 +185,8 @@ def parameter_domains(result: CalibrationResult) -> tuple[Domain, ...]:
 def parameter_units(result: CalibrationResult) -> tuple[str, ...]:
     """Unit of each of the `names` of a result; "" for a number without one."""
     fields = type(result.model.base).__dataclass_fields__ | type(result.model).__dataclass_fields__
-    found = (_UNIT.search(fields[name.partition("[")[0]].metadata["description"]) for name in result.names)
-    return tuple("" if match is None else match[1] for match in found)
+    described = (fields[name.partition("[")[0]].metadata["description"] for name in result.names)
+    return tuple(split_unit(description)[1] for description in described)
 
 
 def degrees_of_freedom(result: CalibrationResult) -> np.ndarray:
