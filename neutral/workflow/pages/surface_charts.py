@@ -253,51 +253,61 @@ def term_structure(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
 
 def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
     """Make the charts of densities and total variances of some expiries."""
-    surface: Any = result.surface
     shown = rows.iloc[charts.evenly(len(rows), SHOWN_LINES)]
-    t = shown["t"].to_numpy(float)[:, None]
-    labels = [date or f"{days(float(one))} days" for date, one in zip(shown["date"], t[:, 0], strict=True)]
-    colours = (np.arange(len(shown)) + 0.5) / len(shown)
-    stdev = np.sqrt(np.asarray(surface.total_variance(np.zeros_like(t), t)))
-    across = np.linspace(-4.0, 3.5, 121)[None] * np.ones_like(stdev)
-    density = np.asarray(surface.density(across * stdev, t * np.ones_like(across))) * stdev
-    k = np.linspace(-3.0, 3.0, 61)[None] * float(stdev.max()) * np.ones_like(stdev)
-    w = np.asarray(surface.total_variance(k, t * np.ones_like(k)))
     few = "" if len(shown) == len(rows) else f" {len(shown)} of {len(rows)} expiries are drawn."
-    name = title(result)
-    lowest = float(np.nanmin(density))
-    falls = int(np.sum(np.any(w[1:] < (1.0 - ROUNDING) * w[:-1], axis=1)))
+    t = shown["t"].to_numpy(float)[:, None]
+    surface: Any = result.surface
+    stdev = np.sqrt(np.asarray(surface.total_variance(np.zeros_like(t), t)))
+    labels = [date or f"{days(float(one))} days" for date, one in zip(shown["date"], t[:, 0], strict=True)]
     return [
-        charts.Chart(
-            subject=name,
-            title="Risk-neutral densities",
-            caption="Density of log(F_T / F) in its standard deviation; below 0 there would be "
-            f"arbitrage.{few}",
-            alt=f"Densities of {len(shown)} expiries; the smallest value is {lowest:.2g}.",
-            x=charts.Axis("log(F_T / F) in standard deviations at the money"),
-            y=charts.Axis("density"),
-            views=[_bundle(labels, across, density, colours)],
-            height=280,
-        ),
-        charts.Chart(
-            subject=name,
-            title="Total variance",
-            caption="Total variance vol² t over moneyness; lines that cross would show calendar "
-            f"arbitrage.{few}",
-            alt=f"Total variances of {len(shown)} expiries; {falls or 'none'} of them falls below the "
-            "one before.",
-            x=charts.Axis("log-forward moneyness log(K / F)"),
-            y=charts.Axis("total variance", "log"),
-            views=[_bundle(labels, k, w, colours)],
-            height=280,
-        ),
+        _densities(result, t, stdev, labels=labels, few=few),
+        _total_variances(result, t, stdev, labels=labels, few=few),
     ]
 
 
-def _bundle(labels: Sequence[str], x: np.ndarray, y: np.ndarray, colours: np.ndarray) -> charts.View:
-    """Return a view with a line for each expiry."""
+def _densities(
+    result: MarketSurface, t: np.ndarray, stdev: np.ndarray, *, labels: Sequence[str], few: str
+) -> charts.Chart:
+    """Make the chart of densities at maturities of shape (T, 1), whose deviations have this shape too."""
+    surface: Any = result.surface
+    across = np.linspace(-4.0, 3.5, 121)[None] * np.ones_like(stdev)
+    density = np.asarray(surface.density(across * stdev, t * np.ones_like(across))) * stdev
+    return charts.Chart(
+        subject=title(result),
+        title="Risk-neutral densities",
+        caption=f"Density of log(F_T / F) in its standard deviation; below 0 there would be arbitrage.{few}",
+        alt=f"Densities of {len(t)} expiries; the smallest value is {float(np.nanmin(density)):.2g}.",
+        x=charts.Axis("log(F_T / F) in standard deviations at the money"),
+        y=charts.Axis("density"),
+        views=[_bundle(labels, across, density)],
+        height=280,
+    )
+
+
+def _total_variances(
+    result: MarketSurface, t: np.ndarray, stdev: np.ndarray, *, labels: Sequence[str], few: str
+) -> charts.Chart:
+    """Make the chart of total variances; the arguments are those of `_densities`."""
+    surface: Any = result.surface
+    k = np.linspace(-3.0, 3.0, 61)[None] * float(stdev.max()) * np.ones_like(stdev)
+    w = np.asarray(surface.total_variance(k, t * np.ones_like(k)))
+    falls = int(np.sum(np.any(w[1:] < (1.0 - ROUNDING) * w[:-1], axis=1)))
+    return charts.Chart(
+        subject=title(result),
+        title="Total variance",
+        caption=f"Total variance vol² t over moneyness; lines that cross would show calendar arbitrage.{few}",
+        alt=f"Total variances of {len(t)} expiries; {falls or 'none'} of them falls below the one before.",
+        x=charts.Axis("log-forward moneyness log(K / F)"),
+        y=charts.Axis("total variance", "log"),
+        views=[_bundle(labels, k, w)],
+        height=280,
+    )
+
+
+def _bundle(labels: Sequence[str], x: np.ndarray, y: np.ndarray) -> charts.View:
+    """Return a view with a line for each expiry, in colours from short to long maturities."""
     series = [
-        charts.Series(label, one_y, x=one_x, colour=float(colour))
-        for label, one_x, one_y, colour in zip(labels, x, y, colours, strict=True)
+        charts.Series(label, one_y, x=one_x, colour=(i + 0.5) / len(labels))
+        for i, (label, one_x, one_y) in enumerate(zip(labels, x, y, strict=True))
     ]
     return charts.View([charts.Panel(series)])
