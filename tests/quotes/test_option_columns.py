@@ -154,6 +154,10 @@ FAULTS = {
         {"settlement": ["cash"] * 32 + ["coin"] * 32},
         "the column settlement has both cash and coin",
     ),
+    "settlement of some rows": (
+        {"settlement": ["cash"] * 32 + [None] * 32},
+        "the column settlement has rows without a value; fill them",
+    ),
     "negative weight": ({"weight": -1.0}, "weight must be finite and not negative; 64 of 64 rows"),
     "a chain of one kind": (
         {"forward": None, "kind": "call"},
