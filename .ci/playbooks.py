@@ -85,13 +85,14 @@ def main(*arguments: str) -> int:
     outdated = 0
     for path in sorted(PAGES.glob("*.md")):
         page = path.read_text(encoding="utf-8")
-        if written(page) == page:
+        new = written(page)
+        if new == page:
             continue
         outdated = 1
         if "--check" in arguments:
             print(f"{path.relative_to(ROOT)} is out of date: run python .ci/playbooks.py", file=sys.stderr)
         else:
-            path.write_text(written(page), encoding="utf-8")
+            path.write_text(new, encoding="utf-8")
     return outdated if "--check" in arguments else 0
 
 

@@ -78,8 +78,8 @@ def beside() -> list[Row]:
         ),
         Row(
             "Heston from exact quotes, problems of Cui et al. (2017): solved",
-            f"{solved(ours)}",
-            f"{solved(theirs)}",
+            solved(ours),
+            solved(theirs),
             "cui.py --part cui",
         ),
         Row(

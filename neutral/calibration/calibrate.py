@@ -81,7 +81,7 @@ def calibrate(
         CalibrationError: `throw` is true and the fit has not converged.
         PrecisionError: double precision is off.
     """
-    surface = quote_surface(surface, "calibrate")
+    surface = quote_surface(surface, "calibrate", "calibrate_batch")
     request = Request.of(
         recipe,
         surface,

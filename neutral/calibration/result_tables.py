@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..presentation.frame import Labels, frame_of_arrays
+from ..quotes.cells import in_row_order
 from ..quotes.outside import REASONS
 from . import statistics as stats
 from .status import CalibrationStatus
@@ -88,11 +89,8 @@ def quote_table(result: CalibrationResult, index: Labels | None) -> pd.DataFrame
         raise ArgumentError("quotes() needs one fit, got a batch; select one, as in results[3].quotes().")
     surface = stats.surface_of(result)
     refused = np.zeros(surface.mask.shape, int) if surface.refused is None else surface.refused
-    cells = np.nonzero(surface.mask | (refused > 0))
-    rows = np.asarray(surface.index)[cells]
-    order = np.argsort(rows, kind="stable")
-    kind, maturity, slot = (axis[order] for axis in cells)
-    pick = (kind, maturity, slot)
+    pick = in_row_order(surface.mask | (refused > 0), surface.index)
+    kind, maturity, slot = pick
     errors = stats.errors_of(result)
     unit = np.asarray(surface.unit)[maturity]
     market = np.where(surface.mask, surface.prices, np.nan)[pick]
@@ -111,7 +109,7 @@ def quote_table(result: CalibrationResult, index: Labels | None) -> pd.DataFrame
         "residual_bp": stats.BP * errors.vol[pick],
         "refused": np.array([texts[int(code)] for code in refused[pick]], object),
     }
-    frame = frame_of_arrays(columns, _row_labels(rows[order], index))
+    frame = frame_of_arrays(columns, _row_labels(np.asarray(surface.index)[pick], index))
     frame.insert(len(columns) - 1, "inside", _flags(errors.inside[pick]))
     return frame
 

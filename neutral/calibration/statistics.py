@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..errors import ArgumentError
-from ..models.parameters import Domain, domains
+from ..models.parameters import Domain, domains, split_unit
 from ..numerics.error_measures import error_measures
 from ..quotes.surface import QuoteSurface
 from ..typing import Values
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 BP = 1e4
 """Basis points of 1."""
 _CHUNK = 1024  # fits whose quotes are compared together, which bounds the memory
-_UNIT = re.compile(r", (1/yr|1/sqrt\(yr\)|yr)$")  # the end of the description of a parameter
 
 
 class FitStatistics(NamedTuple):
@@ -98,11 +96,9 @@ def statistics(
 ) -> FitStatistics:
     """Compute the statistics of a result over chosen quotes, by default those that were fitted."""
     if np.ndim(result.status) and len(result) > _CHUNK:
-        starts = range(0, len(result), _CHUNK)
-        parts = [
-            statistics(result[i : i + _CHUNK], None if chosen is None else chosen[i : i + _CHUNK])
-            for i in starts
-        ]
+        picks = None if chosen is None else np.broadcast_to(chosen, np.shape(result.prices))
+        chunks = [slice(i, i + _CHUNK) for i in range(0, len(result), _CHUNK)]
+        parts = [statistics(result[some], None if picks is None else picks[some]) for some in chunks]
         return FitStatistics(*(np.concatenate(x) for x in zip(*parts, strict=True)))
     surface = surface_of(result)
     pick = fitted_quotes(result) if chosen is None else chosen & surface.mask
@@ -189,8 +185,8 @@ def parameter_domains(result: CalibrationResult) -> tuple[Domain, ...]:
 def parameter_units(result: CalibrationResult) -> tuple[str, ...]:
     """Unit of each of the `names` of a result; "" for a number without one."""
     fields = type(result.model.base).__dataclass_fields__ | type(result.model).__dataclass_fields__
-    found = (_UNIT.search(fields[name.partition("[")[0]].metadata["description"]) for name in result.names)
-    return tuple("" if match is None else match[1] for match in found)
+    described = (fields[name.partition("[")[0]].metadata["description"] for name in result.names)
+    return tuple(split_unit(description)[1] for description in described)
 
 
 def degrees_of_freedom(result: CalibrationResult) -> np.ndarray:

@@ -165,9 +165,10 @@ def _check_results(results: Mapping[str, CalibrationResult]) -> None:
         ArgumentError: the argument is something else.
     """
     if not isinstance(results, Mapping) or len(results) < 2:
+        given = f" of {len(results)}" if isinstance(results, Mapping) else ""
         raise ArgumentError(
             'compare needs two or more fits by name, such as compare({"heston": fit, "bates": other}), got '
-            f"{type(results).__name__} of {len(results)}."
+            f"{type(results).__name__}{given}."
         )
     for name, fit in results.items():
         if not isinstance(fit, CalibrationResult):

@@ -19,6 +19,7 @@ from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..numerics.compiled import compiled
 from ..presentation.frame import frame_of_arrays
+from ..quotes.cells import in_row_order
 from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from ..surfaces import ESSVI, ESSVIMixture, fit_essvi, fit_surface
@@ -102,21 +103,18 @@ class Sensitivities:
         value in the quote's volatility, normalised price and weight, `d_vol`, `d_price` and `d_weight`; of
         several values `d_vol[0]`, `d_vol[1]`, ... in C order.
         """
-        mask = np.asarray(self.surface.mask)
-        cells = np.argwhere(mask)
-        rows = np.asarray(self.surface.index)[mask]
-        order = np.argsort(rows, kind="stable")
-        kind, maturity, slot = cells[order].T
+        pick = in_row_order(self.surface.mask, self.surface.index)
+        kind, maturity, slot = pick
         columns = {
             "kind": np.array(["call", "put"], object)[kind],
             "maturity": np.asarray(self.surface.t)[maturity],
             "k": np.asarray(self.surface.k)[maturity, slot],
         }
         for name, values in (("d_vol", self.vols), ("d_price", self.prices), ("d_weight", self.weights)):
-            flat = values.reshape((-1, *mask.shape))[:, kind, maturity, slot]
+            flat = values.reshape((-1, *self.surface.mask.shape))[:, kind, maturity, slot]
             many = np.ndim(self.value) > 0
             columns |= {f"{name}[{i}]" if many else name: row for i, row in enumerate(flat)}
-        frame = frame_of_arrays(columns, rows[order])
+        frame = frame_of_arrays(columns, np.asarray(self.surface.index)[pick])
         frame.attrs["reason"] = self.reason
         return frame
 

@@ -81,8 +81,9 @@ class VolCube:
         shape = "VolCube({} dates x {} channels x {} maturities x {} moneyness".format(*sizes)
         if not len(self):
             return f"{shape})"
-        first, last = (np.datetime_as_string(x, "D") for x in (self.dates.min(), self.dates.max()))
-        return f"{shape}, {first} to {last}, {np.unique(self.assets).size} assets)"
+        dates = self.dates[~np.isnat(self.dates)].astype("datetime64[D]")
+        span = f"{dates.min()} to {dates.max()}" if dates.size else "without dates"
+        return f"{shape}, {span}, {np.unique(self.assets).size} assets)"
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> "VolCube":
         """The cube of some dates, chosen by a slice, a mask or positions."""

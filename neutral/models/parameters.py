@@ -91,6 +91,16 @@ def as_parameter(x: object) -> Any:
     return jnp.asarray(x) if jax.config.jax_enable_x64 else x  # pyright: ignore[reportAttributeAccessIssue]
 
 
+UNITS = ("1/yr", "1/sqrt(yr)", "yr")
+"""The units with which the description of a parameter may end."""
+
+
+def split_unit(description: str) -> tuple[str, str]:
+    """Split the description of a parameter into its meaning and its unit; "" for a number without one."""
+    meaning, _, unit = description.rpartition(", ")
+    return (meaning, unit) if unit in UNITS else (description, "")
+
+
 def param(
     domain: Domain, description: str, search: tuple[float, float] | None = None, **field: object
 ) -> Any:
@@ -98,7 +108,7 @@ def param(
 
     Args:
         domain: Legal values.
-        description: Meaning and unit.
+        description: Meaning, and after a comma the unit if it is one of `UNITS`.
         search: Range that calibration searches by default; where None, the part of the domain between -100
             and 100.
         field: Further arguments of `equinox.field`, such as a default.

@@ -1,7 +1,8 @@
 """`compiled`: functions with one program for all arguments of one shape, a limited number of which are kept.
 
-Numbers in arguments, also plain ones of Python, are inputs of a program. Everything else in them (settings,
-names, flags) belongs to the program. Programs that were not used for longest are dropped first.
+Arrays and floating-point numbers in arguments are inputs of a program. Everything else in them (settings,
+names, flags, integers of Python) belongs to the program. Programs that were not used for longest are dropped
+first.
 """
 
 import functools

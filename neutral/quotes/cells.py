@@ -3,8 +3,9 @@
 from typing import NamedTuple, Self
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 
+from ..typing import Numbers
 from .table import check_constant, check_single, slots
 
 _MATURITIES = (4, 8, 12, 16, 24, 32, 48, 64)
@@ -73,6 +74,20 @@ class Cells(NamedTuple):
         out = np.ones(self.shape[0])
         out[self.row] = values
         return out
+
+
+def in_row_order(
+    chosen: Bool[Numbers, "2 T K"], index: Int[Numbers, "2 T K"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return kind, maturity and strike of chosen cells by position, in the order of the rows of the table.
+
+    Args:
+        chosen: True for the cells that are listed.
+        index: The row of each cell.
+    """
+    kind, maturity, slot = np.nonzero(np.asarray(chosen))
+    order = np.argsort(np.asarray(index)[kind, maturity, slot], kind="stable")
+    return kind[order], maturity[order], slot[order]
 
 
 def _bucket(size: int, sizes: tuple[int, ...]) -> int:

@@ -20,26 +20,28 @@ ManySurfaces: TypeAlias = QuoteSurface | Sequence[OneSurface] | AnyTable
 the column `surface`, whose distinct values name the surfaces in the order in which they first occur."""
 
 
-def quote_surface(quotes: OneSurface, caller: str) -> QuoteSurface:
+def quote_surface(quotes: OneSurface, caller: str, batch: str = "") -> QuoteSurface:
     """Return one surface.
 
     Args:
         quotes: A surface, or a table of quotes.
         caller: Name of the function, for error messages.
+        batch: Name of the function for several surfaces; "" if there is none.
 
     Raises:
         ArgumentError: The quotes are of several surfaces, are neither a surface nor a table, or the table
             cannot be used.
     """
+    remedy = f"use {batch}" if batch else "pass one of them"
     if isinstance(quotes, QuoteSurface):
         if np.ndim(quotes.t) == 1:
             return quotes
-        raise ArgumentError(f"{caller} takes one surface, got a stack of them; use {caller}_batch.")
+        raise ArgumentError(f"{caller} takes one surface, got a stack of them; {remedy}.")
     if not is_frame(quotes):
         raise ArgumentError(_no_surface(caller, quotes))
     if len(parts := tables_by_surface(quotes)) > 1:
         raise ArgumentError(
-            f"{caller} takes one surface, and the column {SURFACE} names {len(parts)}; use {caller}_batch."
+            f"{caller} takes one surface, and the column {SURFACE} names {len(parts)}; {remedy}."
         )
     return QuoteSurface.from_quotes(quotes)
 

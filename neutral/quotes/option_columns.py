@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..options.kinds import call_flags
 from ..times import years_to
-from ..times.instants import Instants
+from ..times.instants import Instants, is_missing
 from .column_names import CHAIN_NAMES, QUOTE_PAIRS, squeezed
 from .tables import AnyTable
 
@@ -65,7 +65,11 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
     found = {role: _first(header, names) for role, names in NAMES.items()} | _sides(header)
     columns = {role: arrays[name] for role, name in found.items() if name}
     for role, values in columns.items():
-        if role in NUMBERS and values.dtype.kind in NOT_NUMBERS:
+        if role not in {*NUMBERS, "maturity"} or values.dtype.kind not in NOT_NUMBERS:
+            continue
+        if all(map(is_missing, values)):  # a column without a value has no type
+            columns[role] = np.full(values.shape, np.nan)
+        elif role in NUMBERS:
             raise ArgumentError(
                 f"the column {found[role]} must contain numbers, got {_sort(values)} such as {values[0]!r}; "
                 f"convert it, as with table[{found[role]!r}].astype(float)."
@@ -95,7 +99,7 @@ def terms_of(
     require(columns, ("strike", "kind") if needs_kind else ("strike",))
     maturity = _maturity(columns, columns.get("date") if date is None else date)
     rate = columns.get("rate")
-    if rate is not None and np.nanmedian(np.abs(rate)) > LARGEST_RATE:
+    if rate is not None and np.isfinite(rate).any() and np.nanmedian(np.abs(rate)) > LARGEST_RATE:
         raise ArgumentError(
             f"the rate must be decimal (0.03 for 3 %); the median of the column is {np.nanmedian(rate):g}. "
             "If it is in percent, divide it by 100."

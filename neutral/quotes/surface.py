@@ -19,7 +19,7 @@ from ..options.terms import as_numbers, unit
 from ..precision import require_precision
 from ..times.instants import Instants
 from ..typing import Numbers, Real, Scalar, Values
-from .cells import Cells
+from .cells import Cells, in_row_order
 from .notices import notice_of_calendar, notice_of_refusals, refusals
 from .outside import outside_codes
 from .shapes import broadcast, quote_shape
@@ -352,10 +352,8 @@ class QuoteSurface(eqx.Module):
             raise ArgumentError(
                 "quotes() needs a single surface, got a stack; select one from it, as in surfaces[3]."
             )
-        where = np.nonzero(self.mask)
-        order = np.argsort(np.asarray(self.index)[where], kind="stable")
-        kind, row, slot = (axis[order] for axis in where)
-        pick = (kind, row, slot)
+        pick = in_row_order(self.mask, self.index)
+        kind, row, slot = pick
         bid = np.asarray(self.bid)[pick]
         ask = np.asarray(self.ask)[pick]
         return ListedQuotes(

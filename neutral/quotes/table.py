@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from ..errors import ArgumentError
 from ..options import black
 from ..options.kinds import Settlement
-from ..times.instants import Instants
+from ..times.instants import Instants, is_missing
 from .option_columns import mid_prices, option_columns, require, terms_of
 from .tables import AnyTable
 
@@ -53,9 +53,11 @@ def settlement_of(column: Mapping[str, np.ndarray], settlement: Settlement | Non
     """Return the settlement that the caller states, or else the column of the table, or else "cash".
 
     Raises:
-        ArgumentError: It is neither "cash" nor "coin", or the column has both.
+        ArgumentError: It is neither "cash" nor "coin", or the column has both, or rows without a value.
     """
     stated = set(column.get("settlement", [])) if settlement is None else {settlement}
+    if any(map(is_missing, stated)):
+        raise ArgumentError("the column settlement has rows without a value; fill them with cash or coin.")
     if len(stated) > 1:
         raise ArgumentError("the column settlement has both cash and coin; make a surface of each.")
     chosen = stated.pop() if stated else "cash"

@@ -57,7 +57,7 @@ def fit_surface(
         ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
     _check_names(method, components, cap)
-    surface = quote_surface(surface, "fit_surface")
+    surface = quote_surface(surface, "fit_surface", "fit_surface_batch")
     if method == "essvi":
         return fit_essvi(surface, loss, cap=cap, mask=mask, solver=solver)
     if method == "sequential":

@@ -87,8 +87,9 @@ class TimeChangedSurface(VolSurface):
     def _calendar_time(self, tau: np.ndarray) -> np.ndarray:
         """Return the first calendar time at which the clock shows each variance time > 0."""
         times, shown = np.asarray(self.times, float), np.asarray(self.variance_times, float)
-        after = np.minimum(np.searchsorted(shown, tau), shown.size - 1)
-        share = (tau - shown[after - 1]) / (shown[after] - shown[after - 1])
+        known = np.minimum(tau, shown[-1])
+        after = np.searchsorted(shown, known)
+        share = (known - shown[after - 1]) / (shown[after] - shown[after - 1])
         inside = times[after - 1] + share * (times[after] - times[after - 1])
         return np.where(tau <= shown[-1], inside, tau * times[-1] / shown[-1])
 

@@ -19,7 +19,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """
     texts = [name for name in frame if pd.api.types.is_string_dtype(frame[name].dtype)]
     safe = frame.assign(**{name: frame[name].map(as_text) for name in texts})
-    durable.write_text(path, safe.to_csv(index=False, date_format=TIME))
+    header = [str(as_text(str(name))) for name in frame]
+    durable.write_text(path, safe.to_csv(index=False, header=header, date_format=TIME))
 
 
 def as_text(value: object) -> object:

@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from synthetic import heston_surface
 
 import neutral as nt
+from neutral.calibration import statistics
 from neutral.calibration.statistics import log_likelihood
 
 ENGINE = nt.Lewis(48)
@@ -110,6 +111,15 @@ def test_statistics_are_those_of_the_table_of_quotes(black):
     assert found.inside == pytest.approx(quotes["inside"].mean())
     total = np.sum((quotes["market_price"] - quotes["market_price"].mean()) ** 2)
     assert black.rsquared == pytest.approx(1.0 - np.sum(error**2) / total, rel=1e-12)
+
+
+def test_one_mask_serves_every_part_of_a_large_batch(monkeypatch):
+    fits = nt.calibrate_batch(nt.Black, [heston_surface(noise=0.01, seed=i) for i in range(3)], nt.Lewis(32))
+    mask = np.asarray(fits.surface.k)[0] > 0.0
+    whole = fits.statistics(mask)
+    monkeypatch.setattr(statistics, "_CHUNK", 2)
+    for one, other in zip(fits.statistics(mask), whole, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_likelihood_is_that_of_a_regression():

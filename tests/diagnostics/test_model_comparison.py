@@ -74,6 +74,12 @@ def test_what_cannot_be_compared_is_named(fits, surface):
         nt.compare({"black": fits["black"], "part": part})
 
 
+@pytest.mark.mistyped
+def test_a_fit_alone_is_named(fits):
+    with pytest.raises(nt.ArgumentError, match=r"two or more fits by name, .* got CalibrationResult\."):
+        nt.compare(fits["heston"])
+
+
 def test_the_figure_has_the_numbers_of_the_table(models):
     pytest.importorskip("matplotlib")
     axes = models.plot(title="two models").axes

@@ -130,3 +130,11 @@ def test_wrong_use_is_told(cube):
 def test_no_surface_is_an_empty_cube():
     cube = sample_cube([], GRID)
     assert cube.values.shape == (0, 5, 2, 3) and len(cube) == 0 and not list(cube.batches(3))
+
+
+def test_a_cube_with_unknown_dates_shows_those_that_are_known():
+    grid = CubeGrid(moneyness=(1.0,), days=(30.0,))
+    dates = np.array(["2026-01-05T16", "NaT", "2026-01-07T16"], "datetime64[s]")
+    cube = VolCube(values=np.ones((3, 5, 1, 1)), dates=dates, assets=np.full(3, "SPX"), grid=grid)
+    assert "2026-01-05 to 2026-01-07, 1 assets" in repr(cube)
+    assert "without dates, 1 assets" in repr(cube[[1]])

@@ -118,6 +118,17 @@ def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
     assert nt.QuoteSurface.from_quotes(table | {"split": split}).train.sum() == (split == "train").sum()
 
 
+def test_columns_without_a_value_are_numbers_that_are_missing(table, expected):
+    plain = {name: x for name, x in table.items() if name not in ("bid", "ask")}
+    surface = nt.QuoteSurface.from_quotes(plain | {"bid": [None] * 64, "ask": [None] * 64})
+    np.testing.assert_array_equal(surface.prices, expected.prices)
+    assert np.isnan(surface.bid[surface.mask]).all()
+    empty = pd.DataFrame(columns=list(table))
+    assert len(nt.price_table(nt.Black(0.2), empty)) == 0
+    with pytest.raises(nt.ArgumentError, match="needs at least one row, got no quotes"):
+        nt.QuoteSurface.from_quotes(empty)
+
+
 FAULTS = {
     "text": (
         {"strike": ["x"] * 64},
@@ -142,6 +153,10 @@ FAULTS = {
     "two settlements": (
         {"settlement": ["cash"] * 32 + ["coin"] * 32},
         "the column settlement has both cash and coin",
+    ),
+    "settlement of some rows": (
+        {"settlement": ["cash"] * 32 + [None] * 32},
+        "the column settlement has rows without a value; fill them",
     ),
     "negative weight": ({"weight": -1.0}, "weight must be finite and not negative; 64 of 64 rows"),
     "a chain of one kind": (
@@ -190,7 +205,10 @@ def test_wrong_surfaces_are_named(table, expected):
     }
     for message, given in one.items():
         with pytest.raises(nt.ArgumentError, match=message):
-            quote_surface(given, "calibrate")
+            quote_surface(given, "calibrate", "calibrate_batch")
+    for given in (both, nt.stack([expected])):
+        with pytest.raises(nt.ArgumentError, match="compare takes one surface, .*; pass one of them"):
+            quote_surface(given, "compare")
     many = {
         "add the column surface, as with table.assign": frames,
         "the column surface must name the surface of every row": both.replace("mon", None),

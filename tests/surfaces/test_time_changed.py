@@ -74,6 +74,12 @@ def test_beyond_the_map_time_goes_on_at_the_average_speed(surface):
     assert float(two - one) == pytest.approx(0.5 * speed * VOL**2, rel=1e-12)
 
 
+def test_a_table_reaches_beyond_a_map_that_ends_while_the_clock_stops():
+    essvi = nt.ESSVI([0.05, 0.4], theta=[0.01, 0.04], psi=[0.09, 0.16], rho=[-0.5, -0.45])
+    frame = nt.TimeChangedSurface(essvi, [0.0, 1.0, 2.0], [0.0, 0.1, 0.1]).to_frame()
+    np.testing.assert_allclose(frame["maturity"], [0.5, 8.0], rtol=1e-14)
+
+
 def test_a_saved_surface_is_read_back(tmp_path):
     essvi = nt.ESSVI(*(np.array(x) for x in ([0.25, 1.0], [0.01, 0.04], [0.09, 0.16], [-0.5, -0.45])))
     surface = nt.TimeChangedSurface(essvi, *CLOCK.time_map(START, years=0.1))

@@ -77,7 +77,7 @@ def fit_essvi(
     Raises:
         ArgumentError: an argument is not valid. Faults of the quotes are reported by the status instead.
     """
-    surface = quote_surface(surface, "fit_essvi")
+    surface = quote_surface(surface, "fit_essvi", "fit_essvi_batch")
     task = _task(surface, anchor, mask)
     return _solve_one(_method(loss, cap, strength, solver), task)
 

@@ -23,7 +23,6 @@ COUNT = "number"
 SHARE = "share"
 YEARS = "years"
 UTC = "UTC"
-PARAMETER_UNITS = ("1/yr", "1/sqrt(yr)", "yr")  # as descriptions of parameters end
 
 NOTES: dict[str, Note] = {
     "snapshot_ts": Note(UTC, "time of the snapshot"),
@@ -116,12 +115,13 @@ def notes_of(kind: str, models: Sequence[str]) -> dict[str, Note]:
 
 def _parameter_notes(name: str) -> dict[str, Note]:
     """Return the notes on the parameters of a model and their standard errors, as its class declares them."""
+    from ...models.parameters import split_unit  # loads JAX
+
     recipe = RECIPES[name]
     fields = {field.name: field for field in dataclasses.fields(recipe.model_class)}
     notes = {}
     for parameter, column in recipe.columns.items():
-        description = fields[parameter].metadata["description"]
-        meaning, _, unit = description.rpartition(", ")
-        notes[column] = Note(unit, meaning) if unit in PARAMETER_UNITS else Note("", description)
+        meaning, unit = split_unit(fields[parameter].metadata["description"])
+        notes[column] = Note(unit, meaning)
         notes[f"{column}_se"] = Note(notes[column].unit, f"standard error of {column}")
     return notes

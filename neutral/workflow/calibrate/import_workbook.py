@@ -19,7 +19,7 @@ from ..recipes import RECIPES
 from .parquet import fits_table, quotes_table
 from .rows import columns_of
 from .store import MANIFEST, Store, create_imported, locked
-from .workbook_cells import read_cells, typed
+from .workbook_cells import NEEDED, read_cells, typed
 from .workbook_columns import COMMON, RENAMED, SPLITS, quote_sheet
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _read(
         frames.append(frame)
     whole = pd.concat(frames, ignore_index=True)
     shown = {old: new for new, old in names.items()}
-    for name in ("snapshot_ts", "currency"):
+    for name in NEEDED:
         if name not in whole:
             raise DataError(f"{path}: sheet {sheets[0]} has no column {shown.get(name, name)}.")
     _note(imported.missing, [shown.get(name, name) for name in columns if name not in whole])
@@ -240,7 +240,8 @@ def _quotes(path: Path, book: "Workbook", imported: Imported) -> pd.DataFrame:
             frames.append(frame.assign(split=split))
     if not frames:
         return pd.DataFrame(columns=["currency"])
-    quotes = _completed_quotes(pd.concat(frames, ignore_index=True))
+    quotes: Any = _completed_quotes(pd.concat(frames, ignore_index=True))
+    quotes = quotes[quotes["currency"].isin(imported.fits["currency"])]
     order = ["currency", "snapshot_ts", "expiry_datetime", "strike", "option_type"]
     return quotes.sort_values(order, kind="stable", ignore_index=True)
 

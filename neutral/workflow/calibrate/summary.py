@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from ..inputs.markets import noted
 from ..outcome import LOST, REFUSED
 from ..recipes import in_order
 
+Split = Literal["test", "train"]
 SHOWN = 10  # number of reasons of refusals that are printed
 
 
@@ -31,6 +32,11 @@ class Line:
     inside: float  # share of quotes with an error of at most half the spread
     steps: float  # median over converged fits
     unit: str = ""  # of the errors: coin or cash
+    inside_train: float = np.nan  # as `inside`, of the fitted quotes: the mean over snapshots
+
+    def inside_of(self, split: Split) -> float:
+        """Return the share of the test or the train quotes inside the spread."""
+        return self.inside if split == "test" else self.inside_train
 
     @property
     def failed(self) -> int:
@@ -154,6 +160,7 @@ def _line(underlying: str, model: str, rows: pd.DataFrame, unit: str) -> Line:
         inside=_pooled(converged["inside_test"].to_numpy(float), count),
         steps=float(converged["steps"].median()) if len(converged) else np.nan,
         unit=unit,
+        inside_train=float(converged["inside_train"].mean()),
     )
 
 

@@ -15,6 +15,7 @@ from ..recipes import RECIPES, in_order, standard_models
 from .column_notes import COUNT, PRICE, SHARE, Note, notes_of
 from .store import Store
 from .workbook_columns import (
+    HEADER_STYLE,
     RENAMED,
     SPLITS,
     days,
@@ -129,7 +130,7 @@ def _new_sheet(book: "xlsxwriter.Workbook", name: str, columns: Sequence[Column]
     """Add a sheet with a bold header that stays in view; hovering over a name shows its unit and meaning."""
     sheet = book.add_worksheet(name)
     sheet.freeze_panes(1, 2)
-    bold = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3"})
+    bold = book.add_format(HEADER_STYLE)
     for i, column in enumerate(columns):
         sheet.set_column(i, i, column.width, book.add_format({"num_format": column.number_format}))
         sheet.write_string(0, i, column.name, bold)
@@ -147,7 +148,7 @@ def _write_notes(book: "xlsxwriter.Workbook", notes: Mapping[str, Note]) -> None
     header = ("column", "unit", "meaning")
     sheet = book.add_worksheet(COLUMNS_SHEET)
     sheet.freeze_panes(1, 0)
-    bold = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3"})
+    bold = book.add_format(HEADER_STYLE)
     for i, (title, width) in enumerate(zip(header, (24, 30, 64), strict=True)):
         sheet.set_column(i, i, width)
         sheet.write_string(0, i, title, bold)

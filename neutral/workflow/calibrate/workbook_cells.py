@@ -17,6 +17,7 @@ ABSENT = ("", "nan", "none", "null", "nat", "n/a")  # texts for a missing value,
 COMPACT_TIME = "%Y%m%dT%H%M%SZ"  # as in the names of snapshot files
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 DTYPES = {"real": "float64", "count": "Int64", "time": "datetime64[us, UTC]", "flag": "boolean"}
+NEEDED = ("snapshot_ts", "currency")  # columns of which every row has a value
 LONGEST = 60  # characters of a value that a message shows
 ALSO = {"F0": "forward"}  # other names of columns in workbooks
 
@@ -47,7 +48,10 @@ def read_cells(
         twice = next(name for name in known.values() if list(known.values()).count(name) > 1)
         raise DataError(f"{place}: has the column {twice} twice; remove one of them.")
     content = [row for row in enumerate(rows, 2) if any(x is not None and x != "" for x in row[1])]
-    table = {name: _values(place, header[i], content, i, columns[name]) for i, name in known.items()}
+    table = {
+        name: _values(place, header[i], content, i, columns[name], is_needed=name in NEEDED)
+        for i, name in known.items()
+    }
     frame = pd.DataFrame(table, index=range(len(content)))
     return frame, [header[i] for i in titles if i not in known]
 
@@ -62,8 +66,10 @@ def _column(title: str, columns: Mapping[str, str], names: Mapping[str, str]) ->
     return names.get(small, small) if names.get(small, small) in columns else title
 
 
-def _values(place: str, title: str, content: list[tuple[int, Any]], i: int, kind: str) -> pd.Series:
-    """Convert the cells of a column."""
+def _values(
+    place: str, title: str, content: list[tuple[int, Any]], i: int, kind: str, is_needed: bool
+) -> pd.Series:
+    """Convert the cells of a column; where the column is needed, none may be missing."""
     convert = CONVERSIONS.get(kind, _text)
     values = []
     for number, row in content:
@@ -75,7 +81,7 @@ def _values(place: str, title: str, content: list[tuple[int, Any]], i: int, kind
             raise DataError(
                 f"{place}, row {number}: {title} is {str(value)[:LONGEST]!r}; expected {EXPECTED[kind]}."
             ) from None
-        if is_absent and kind == "time" and title in ("timestamp", "snapshot_ts"):
+        if is_absent and is_needed:
             raise DataError(f"{place}, row {number}: {title} is missing; expected {EXPECTED[kind]}.")
     return typed(values, kind)
 

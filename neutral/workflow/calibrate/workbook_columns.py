@@ -49,6 +49,7 @@ QUOTE_FRONT = (
     "vega",
     "random_seed",
 )  # columns of a sheet of quotes before the prices of models
+HEADER_STYLE = {"bold": True, "bottom": 1, "bg_color": "#E8EDF3"}
 EPOCH = pd.Timestamp("1899-12-30", tz="UTC")  # day 0 of Excel
 SPLITS = ("train", "test")
 

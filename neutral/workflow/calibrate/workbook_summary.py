@@ -13,7 +13,7 @@ from ..recipes import RECIPES, number_columns
 from .column_notes import notes_of
 from .store import Store
 from .summary import Line, summarise
-from .workbook_columns import RENAMED, days, sheet_columns
+from .workbook_columns import HEADER_STYLE, RENAMED, days, sheet_columns
 
 if TYPE_CHECKING:
     import xlsxwriter
@@ -81,7 +81,7 @@ def _write_title(book: "xlsxwriter.Workbook", sheet: "Worksheet", store: Store, 
 
 def _write_table(book: "xlsxwriter.Workbook", sheet: "Worksheet", lines: Sequence[Line]) -> None:
     """Write a row for each underlying and model."""
-    bold = book.add_format({"bold": True, "bottom": 1, "bg_color": "#E8EDF3", "text_wrap": True})
+    bold = book.add_format(HEADER_STYLE | {"text_wrap": True})
     for column, (title, number_format) in enumerate(HEADER.values()):
         sheet.set_column(column, column, 13, book.add_format({"num_format": number_format}))
         sheet.write_string(FIRST_ROW, column, title, bold)
@@ -109,7 +109,7 @@ def _inside_chart(book: "xlsxwriter.Workbook", lines: Sequence[Line]) -> "tuple[
         last = group[-1][0]
         chart.add_series(
             {
-                "name": underlying,
+                "name": _no_reference(underlying),
                 "categories": [SUMMARY_SHEET, first, names, last, names],
                 "values": [SUMMARY_SHEET, first, values, last, values],
                 "categories_data": [line.model for _, line in group],
@@ -132,7 +132,7 @@ def _charts_over_time(
     for underlying in store.underlyings[:CHARTED]:
         unit = store.units.get(underlying, "")
         for name in (ERROR, *common):
-            title = f"{underlying}: {notes[name].meaning}"
+            title = f"{_no_reference(underlying)}: {notes[name].meaning}"
             axis = f"{name} [{unit if name == ERROR else notes[name].unit or 'no unit'}]"
             chart = _chart_over_time(book, fitted, underlying, RENAMED.get(name, name), axis)
             if chart is not None:
@@ -194,6 +194,11 @@ def _new_chart(book: "xlsxwriter.Workbook", options: dict[str, str]) -> "Chart":
     chart = book.add_chart(options)
     assert chart is not None  # the type exists
     return chart
+
+
+def _no_reference(name: str) -> str:
+    """Return a name such as `A!B1` in a form that XlsxWriter does not take for a reference to a cell."""
+    return name.replace("!", "! ")
 
 
 def _number(value: float) -> float | str:

@@ -197,7 +197,10 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise DataError(f"{path}: there is no such file or folder.")
-    files = list(_tables_in(path))
+    try:
+        files = list(_tables_in(path))
+    except OSError as error:
+        raise DataError(f"{error.filename or path}: cannot be read: {error.strerror or error}.") from error
     if not files:
         raise DataError(
             f"{path}: there is no snapshot in it; expected files named "

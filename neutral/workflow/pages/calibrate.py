@@ -9,16 +9,14 @@ import pandas as pd
 
 from ...times import TIME
 from ..calibrate.store import Store
-from ..calibrate.summary import Line, by_model, summarise
+from ..calibrate.summary import Split, by_model, summarise
 from ..outcome import REFUSED
 from ..recipes import RECIPES, in_order
-from . import blocks, render
+from . import blocks, charts, render
 from .blocks import number
 
 SNAPSHOTS = 12  # snapshots whose smiles are drawn, shared by all underlyings
 SHOWN_MESSAGES = 100  # rows of refused and failed fits
-SHOWN_JUMPS = 60  # rows of jumps of an underlying
-SMALL = 3.0  # errors are computed of quotes within this many standard deviations of the forward
 
 
 def write_report(store: Store, path: str | Path | None = None) -> Path:
@@ -73,7 +71,7 @@ def content(
     span = f"{times.min()} to {times.max()}" if len(fits) else "none"
     versions = ", ".join(sorted(set(fits["code_version"])))
     errors = median_errors(quotes, in_order(fits["model"].unique()))
-    split = "test" if (fits["n_test"] > 0).to_numpy(bool).any() else "train"
+    split: Split = "test" if (fits["n_test"] > 0).to_numpy(bool).any() else "train"
     underlyings = [str(name) for name in fits["currency"].unique()]
     sections = [
         blocks.Section("Fit quality", _quality(fits, errors), "quality"),
@@ -100,7 +98,7 @@ def content(
 def median_errors(quotes: pd.DataFrame, models: Sequence[str]) -> dict[tuple[str, str], float]:
     """Return the median size of errors of volatility by underlying and model, as decimals.
 
-    The test quotes out of the money count, or the train quotes of an underlying without test quotes.
+    The test quotes out of the money count, or the train quotes if the run has no test quotes.
     """
     from .volatility import out_of_the_money, volatilities  # loads JAX
 
@@ -120,21 +118,17 @@ def median_errors(quotes: pd.DataFrame, models: Sequence[str]) -> dict[tuple[str
     return found
 
 
-def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str) -> list[blocks.Block]:
+def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: Split) -> list[blocks.Block]:
     """State how good the fits are, and what failed."""
     lines = summarise(fits).lines
     quotes = "held-out quotes" if split == "test" else "fitted quotes"
     sentences = []
     for underlying in dict.fromkeys(line.underlying for line in lines):
-        own = [
-            line
-            for line in lines
-            if line.underlying == underlying and np.isfinite(_inside(line, fits, split))
-        ]
+        own = [x for x in lines if x.underlying == underlying and np.isfinite(x.inside_of(split))]
         if not own:
             sentences.append(f"{underlying}: no model was fitted.")
             continue
-        best = max(own, key=lambda line: _inside(line, fits, split))
+        best = max(own, key=lambda line: line.inside_of(split))
         error = errors.get((underlying, best.model), np.nan)
         bp = (
             f", with a median error of {blocks.basis_points(error)} of volatility"
@@ -142,23 +136,12 @@ def _answer(fits: pd.DataFrame, errors: dict[tuple[str, str], float], split: str
             else ""
         )
         fits_best = "fits best: it prices" if len(own) > 1 else "prices"
-        share = _inside(best, fits, split)
         sentences.append(
-            f"{underlying}: {best.model} {fits_best} {share:.0%} of the {quotes} inside the bid-ask "
-            f"spread{bp}."
+            f"{underlying}: {best.model} {fits_best} {best.inside_of(split):.0%} of the {quotes} inside the "
+            f"bid-ask spread{bp}."
         )
     answer: list[blocks.Block] = [blocks.Text(sentence, "lead") for sentence in sentences]
     return [*answer, _outcome(fits)]
-
-
-def _inside(line: Line, fits: pd.DataFrame, split: str) -> float:
-    """Return the share of quotes inside the spread over the converged fits of a line."""
-    if split == "test":
-        return line.inside
-    rows: Any = fits[
-        (fits["currency"] == line.underlying) & (fits["model"] == line.model) & fits["converged"].astype(bool)
-    ]
-    return float(rows["inside_train"].mean())
 
 
 def _outcome(fits: pd.DataFrame) -> blocks.Text:
@@ -179,7 +162,7 @@ def _outcome(fits: pd.DataFrame) -> blocks.Text:
     return blocks.Text(f"{text}; {kept}.", "good" if good else "reason")
 
 
-def _first(fits: pd.DataFrame, split: str) -> list[blocks.Block]:
+def _first(fits: pd.DataFrame, split: Split) -> list[blocks.Block]:
     from .calibrate_charts import share_inside  # loads JAX
 
     known = fits["converged"].to_numpy(bool) & fits[f"inside_{split}"].notna().to_numpy(bool)
@@ -280,23 +263,21 @@ def _messages(fits: pd.DataFrame) -> list[blocks.Block]:
 
 def _underlying(name: str, fits: pd.DataFrame, quotes: pd.DataFrame, snapshots: int) -> list[blocks.Block]:
     """Draw the charts of one underlying."""
-    from . import calibrate_charts as draw  # loads JAX
+    from . import calibrate_charts as draw  # these two load JAX
+    from . import paths
 
     models = in_order(fits["model"].unique())
     usable = draw.usable(fits)
     if usable.empty or quotes.empty:
         return [blocks.Text("No snapshot could be used.", "note")]
-    times = spaced(sorted(usable["snapshot_ts"].unique()), snapshots)
-    path, jumps = draw.paths(usable, models, name)
+    times = sorted(usable["snapshot_ts"].unique())
+    times = [times[i] for i in charts.evenly(len(times), snapshots)]
+    chart, jumps = draw.parameters_over_time(usable, models, name)
     body: list[blocks.Block] = [draw.smiles(quotes, usable, times[::-1], name)]
     body += draw.error_maps(quotes, models, name)
-    body += [path] if path else []
+    body += [chart] if chart else []
     if jumps:
-        table = draw.jump_table(jumps[:SHOWN_JUMPS], name)
-        summary = f"{len(jumps)} jumps of parameters with their reasons"
-        hidden = len(jumps) - SHOWN_JUMPS
-        summary += f"; the first {SHOWN_JUMPS}" if hidden > 0 else ""
-        body.append(blocks.Fold(summary, [table]))
+        body.append(paths.folded_jumps(("model", "parameter"), jumps, name))
     return body
 
 
@@ -304,9 +285,3 @@ def _rows(table: pd.DataFrame, column: str, value: str) -> pd.DataFrame:
     """Return the rows with a value in a column."""
     rows: Any = table[table[column] == value]
     return rows
-
-
-def spaced(times: Sequence[str], count: int) -> list[str]:
-    """Choose at most `count` times, evenly spaced from the first to the last."""
-    picks = np.unique(np.linspace(0, len(times) - 1, min(count, len(times))).round().astype(int))
-    return [times[int(i)] for i in picks]

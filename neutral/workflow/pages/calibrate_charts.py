@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...plot.frame import NINETY
 from ...times import DAYS_A_YEAR
-from ..calibrate.summary import by_model, summarise
+from ..calibrate.summary import Split, by_model, summarise
 from ..outcome import REFUSED
 from ..recipes import RECIPES, number_columns
 from . import blocks, charts
-from .jumps import Jump, fits_of, jumps
+from .jumps import fits_of, jumps
+from .paths import Named, path
 from .smiles import Smile, chosen, expiries_of, smile_chart
 from .volatility import out_of_the_money, volatilities
 
@@ -20,10 +20,9 @@ K_EDGES = (-np.inf, -0.4, -0.2, -0.1, -0.05, 0.0, 0.05, 0.1, 0.2, 0.4, np.inf)
 DAY_EDGES = (0.0, 3.0, 7.0, 14.0, 30.0, 60.0, 120.0, 240.0, np.inf)
 MOST = 1.0  # error of the full colour, in spreads
 FEWEST = 5  # number of quotes below which a cell is empty
-SHOWN_FITS = 400  # points of a path; more of them are thinned evenly, which no screen can show
 
 
-def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
+def share_inside(fits: pd.DataFrame, split: Split) -> charts.Chart:
     """Make the first picture: the share of quotes inside the spread, by model, for each snapshot and for all.
 
     Args:
@@ -32,21 +31,17 @@ def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
     """
     lines = summarise(fits).lines
     several = len({line.underlying for line in lines}) > 1
-    pooled = {(line.underlying, line.model): (line.inside if split == "test" else np.nan) for line in lines}
-    names, dots, series = [], {}, []
-    for underlying, model, rows in by_model(fits):
-        name = f"{underlying} {model}" if several else model
-        share = charts.percent(rows.loc[rows["converged"].astype(bool), f"inside_{split}"])
-        names.append(name)
-        dots[name] = share
-        if split == "train":
-            pooled[underlying, model] = float(np.nanmean(share)) / 100 if np.isfinite(share).any() else np.nan
-    whole = 100 * np.array(list(pooled.values()))
+    names = [f"{line.underlying} {line.model}" if several else line.model for line in lines]
+    whole = 100.0 * np.array([line.inside_of(split) for line in lines])
+    dots = [
+        charts.percent(rows.loc[rows["converged"].astype(bool), f"inside_{split}"])
+        for _, _, rows in by_model(fits)
+    ]
     series = [
         charts.Series(
             "each snapshot",
-            [name for name, share in dots.items() for _ in share],
-            x=np.concatenate(list(dots.values())) if dots else [],
+            [name for name, share in zip(names, dots, strict=True) for _ in share],
+            x=np.concatenate(dots),
             style="dots",
             colour=charts.QUIET,
         ),
@@ -54,14 +49,14 @@ def share_inside(fits: pd.DataFrame, split: str) -> charts.Chart:
             "all snapshots", names, x=whole, style="whiskers", notes=[f"{x:.1f} % inside" for x in whole]
         ),
     ]
-    shares = ", ".join(f"{name} {x:.1f} %" for name, x in zip(names, whole, strict=True))
+    known = [f"{name} {x:.1f} %" for name, x in zip(names, whole, strict=True) if np.isfinite(x)]
     quotes = "held-out" if split == "test" else "fitted"
     return charts.Chart(
         title=f"Share of {quotes} quotes inside the bid-ask spread",
         caption=f"The share of {quotes} quotes whose model price is at most half the spread from the mid "
         "price: a large dot for all converged fits together, a grey dot for each snapshot. Further to the "
         "right is better.",
-        alt=f"Share of {quotes} quotes inside the spread: {shares}.",
+        alt=f"Share of {quotes} quotes inside the spread: {', '.join(known)}.",
         x=charts.Axis("share of quotes inside the spread, %", unit=" %"),
         y=charts.Axis("", "names"),
         views=[charts.View([charts.Panel(series)])],
@@ -165,9 +160,9 @@ def _intervals(edges: Sequence[float]) -> list[str]:
     return [*inner, f">{edges[-2]:g}"]
 
 
-def paths(
+def parameters_over_time(
     fits: pd.DataFrame, models: Sequence[str], underlying: str
-) -> tuple[charts.Chart | None, list[tuple[str, str, Jump]]]:
+) -> tuple[charts.Chart | None, list[Named]]:
     """Make the chart of parameters over time with 90 % intervals, and list their jumps.
 
     Args:
@@ -176,19 +171,21 @@ def paths(
         underlying: Its name.
 
     Returns:
-        The chart, None if no fit has parameters, and for each jump the model, the parameter and the jump.
+        The chart, None if no fit has parameters, and the jumps with the names of model and parameter.
     """
     panels = []
-    found: list[tuple[str, str, Jump]] = []
+    found: list[Named] = []
     for name in number_columns(models):
         series: list[charts.Series] = []
         for i, model in enumerate(models):
             rows: Any = fits.loc[(fits["model"] == model) & fits[name].notna()].sort_values("snapshot_ts")
             if rows.empty or name not in RECIPES[model].columns.values():
                 continue
-            own = jumps(fits_of(rows, name))
-            found += [(model, name, jump) for jump in own]
-            series += _path(rows, name, model, i, own)
+            times = [time.replace("T", " ").removesuffix("Z") for time in rows["snapshot_ts"]]
+            estimates = fits_of(rows, name)
+            own = jumps(estimates)
+            found += [((model, name), jump) for jump in own]
+            series += path(model, times, estimates, own, colour=i)
         if series:
             panels.append(charts.Panel(series, name))
     if not panels:
@@ -207,64 +204,6 @@ def paths(
         height=150,
     )
     return chart, found
-
-
-def _path(rows: pd.DataFrame, name: str, model: str, colour: int, own: Sequence[Jump]) -> list[charts.Series]:
-    """Return the path of one parameter of one model, and rings at its jumps."""
-    times = [time.replace("T", " ").removesuffix("Z") for time in rows["snapshot_ts"]]
-    values = rows[name].to_numpy(float)
-    half = NINETY * (
-        rows[f"{name}_se"].to_numpy(float) if f"{name}_se" in rows else np.full(len(rows), np.nan)
-    )
-    places = thinned(len(rows), {jump.position for jump in own})
-    crossed = ~rows["converged"].to_numpy(bool)
-    path = charts.Series(
-        model,
-        values[places],
-        x=[times[i] for i in places],
-        style="path",
-        colour=colour,
-        low=(values - half)[places],
-        high=(values + half)[places],
-        crossed=crossed[places].tolist(),
-    )
-    if not own:
-        return [path]
-    rings = charts.Series(
-        "jump",
-        [jump.after.value for jump in own],
-        x=[times[jump.position] for jump in own],
-        style="marks",
-        colour=colour,
-        notes=[
-            f"{model} jumps from {jump.before.value:.4g} to {jump.after.value:.4g}: {jump.reason}"
-            for jump in own
-        ],
-    )
-    return [path, rings]
-
-
-def thinned(n: int, kept: set[int] | None = None) -> np.ndarray:
-    """Return about `SHOWN_FITS` of n positions, evenly spaced from first to last, and those `kept`."""
-    even = np.linspace(0, n - 1, min(n, SHOWN_FITS)).round().astype(int)
-    return np.unique([*even, *(kept or ())]).astype(int)
-
-
-def jump_table(found: Sequence[tuple[str, str, Jump]], underlying: str) -> blocks.Table:
-    """Make the table of jumps with their reasons."""
-    header = ["snapshot", "model", "parameter", "from", "to", "why"]
-    rows = [
-        [
-            jump.after.time,
-            model,
-            name,
-            blocks.number(jump.before.value, ".4g"),
-            blocks.number(jump.after.value, ".4g"),
-            jump.reason,
-        ]
-        for model, name, jump in found
-    ]
-    return blocks.table(header, rows, (0, 1, 2, 5), f"{underlying}: jumps of parameters", stacked=True)
 
 
 def usable(fits: pd.DataFrame) -> pd.DataFrame:

@@ -242,6 +242,11 @@ def _plain(x: Any) -> Any:
     return int(rounded) if rounded.is_integer() else rounded
 
 
+def evenly(n: int, most: int) -> np.ndarray:
+    """Return at most `most` of the positions 0 to n - 1, ascending and evenly spaced from first to last."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+
+
 def percent(values: ArrayLike) -> np.ndarray:
     """Return decimals in percent."""
     return 100.0 * np.asarray(values, float)

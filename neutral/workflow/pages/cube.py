@@ -14,6 +14,11 @@ SHOWN_SURFACES = 24  # dates of the chart in three dimensions
 SHOWN_DATES = 600  # dates of a path; more are thinned evenly
 SHOWN_ROWS = 200  # refused markets that are listed
 MATURITIES = 3  # maturities of the paths
+PATHS = {  # title of a panel: the factor from the unit of the derivative to that of the title
+    "volatility at the money, %": 100.0,
+    "skew, vol points per 0.1 of moneyness": 10.0,
+    "convexity, vol points per 0.1 squared": 1.0,
+}
 
 
 def write_page(built: CubeBuild, path: Path) -> Path:
@@ -112,29 +117,14 @@ def at_the_money(cube: VolCube) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _paths(cube: VolCube) -> charts.Chart:
     """Make the paths of volatility, skew and convexity at the money, with a view for each maturity."""
     days = np.asarray(cube.grid.days)
-    shown = np.unique(np.linspace(0, len(days) - 1, min(MATURITIES, len(days))).round().astype(int))
+    shown = charts.evenly(len(days), MATURITIES)
     values = at_the_money(cube)
-    titles = (
-        "volatility at the money, %",
-        "skew, vol points per 0.1 of moneyness",
-        "convexity, vol points per 0.1 squared",
-    )
-    scales = (100.0, 10.0, 1.0)
     views = []
     for j in shown:
-        panels = []
-        for title, scale, value in zip(titles, scales, values, strict=True):
-            series = []
-            for i, name in enumerate(dict.fromkeys(map(str, cube.assets))):
-                own = np.flatnonzero((cube.assets == name) & ~np.isnat(cube.dates))
-                own = (
-                    own[np.unique(np.linspace(0, len(own) - 1, min(len(own), SHOWN_DATES)).astype(int))]
-                    if len(own)
-                    else own
-                )
-                times = [str(one).replace("T", " ") for one in cube.dates[own]]
-                series.append(charts.Series(name, scale * value[own, j], x=times, style="path", colour=i))
-            panels.append(charts.Panel(series, title))
+        panels = [
+            charts.Panel(_by_asset(cube, scale * value[:, j]), title)
+            for (title, scale), value in zip(PATHS.items(), values, strict=True)
+        ]
         views.append(charts.View(panels, label=f"{days[j]:g} days"))
     atm = 100.0 * values[0][:, shown[0]]
     finite = atm[np.isfinite(atm)]
@@ -153,9 +143,20 @@ def _paths(cube: VolCube) -> charts.Chart:
     )
 
 
+def _by_asset(cube: VolCube, values: np.ndarray) -> list[charts.Series]:
+    """Return a path of values, (N,), for each asset over its known dates."""
+    series = []
+    for i, name in enumerate(dict.fromkeys(map(str, cube.assets))):
+        own = np.flatnonzero((cube.assets == name) & ~np.isnat(cube.dates))
+        own = own[charts.evenly(len(own), SHOWN_DATES)]
+        times = [str(one).replace("T", " ") for one in cube.dates[own]]
+        series.append(charts.Series(name, values[own], x=times, style="path", colour=i))
+    return series
+
+
 def _volume(cube: VolCube, surfaces: int) -> charts.Chart:
     """Make the chart in three dimensions, with a choice of dates."""
-    picks = np.unique(np.linspace(0, len(cube) - 1, min(surfaces, len(cube))).round().astype(int))
+    picks = charts.evenly(len(cube), surfaces)
     years = cube.grid.maturities
     ticks = [(float(t), f"{day:g} d") for t, day in zip(years, cube.grid.days, strict=True)]
     grids = [

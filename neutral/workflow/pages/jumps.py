@@ -46,6 +46,9 @@ class Jump:
     after: Fit
     reason: str
 
+    def __str__(self) -> str:
+        return f"from {self.before.value:.4g} to {self.after.value:.4g}: {self.reason}"
+
 
 def jumps(fits: Sequence[Fit]) -> list[Jump]:
     """Return the jumps along a path of one parameter.

@@ -106,6 +106,10 @@ def _reason(run: MarketRun) -> str:
 
 def _answer(runs: Sequence[MarketRun]) -> list[blocks.Block]:
     """State how good the fits are, and what failed."""
+    if not runs:
+        return [
+            blocks.Text("No market is new: each one has a record of this data and these settings.", "lead")
+        ]
     if len(runs) <= TOLD:
         answer = [blocks.Text(_sentence(run), "lead") for run in runs]
     else:

@@ -10,12 +10,13 @@ from ...diagnostics.identifiability import TOGETHER
 from ...diagnostics.linearisation import parameter_sizes
 from ...diagnostics.residuals import MONEYNESS
 from ...options.inversion import implied_stdev
-from ...plot.frame import NINETY, days
+from ...plot.frame import days
 from ...plot.surfaces import drawn_quotes, quoted_vols
 from ...times import DAYS_A_YEAR
 from ..pipeline.stages import MarketRun
 from . import blocks, charts
-from .jumps import Fit, Jump, jumps
+from .jumps import Fit, jumps
+from .paths import folded_jumps, path
 from .smiles import Smile, chosen, expiries_of, smile_chart
 
 EDGES = (*(-x for x in reversed(MONEYNESS)), *MONEYNESS)
@@ -213,10 +214,10 @@ def parameters_over_time(history: Sequence[Mapping[str, Any]], subject: str) -> 
     x = [str(fit["timestamp"])[:16].replace("T", " ") if dated else str(i + 1) for i, fit in enumerate(fits)]
     panels, found = [], []
     for name in names:
-        path = [_fit(record, name) for record in fits]
-        own = jumps(path)
-        found += [(name, jump) for jump in own]
-        panels.append(charts.Panel(_path(path, x, own), name))
+        estimates = [_fit(record, name) for record in fits]
+        own = jumps(estimates)
+        found += [((name,), jump) for jump in own]
+        panels.append(charts.Panel(path("parameter", x, estimates, own), name))
     chart = charts.Chart(
         subject=subject,
         title="Parameters from fit to fit",
@@ -228,21 +229,7 @@ def parameters_over_time(history: Sequence[Mapping[str, Any]], subject: str) -> 
         views=[charts.View(panels)],
         height=150,
     )
-    if not found:
-        return [chart]
-    rows = [
-        [
-            jump.after.time,
-            name,
-            blocks.number(jump.before.value, ".4g"),
-            blocks.number(jump.after.value, ".4g"),
-            jump.reason,
-        ]
-        for name, jump in found
-    ]
-    header = ["fit", "parameter", "from", "to", "why"]
-    table = blocks.table(header, rows, (0, 1, 4), f"{subject}: jumps of parameters", stacked=True)
-    return [chart, blocks.Fold(f"{len(found)} jumps of parameters with their reasons", [table])]
+    return [chart, *([folded_jumps(("parameter",), found, subject)] if found else [])]
 
 
 def _fit(record: Mapping[str, Any], name: str) -> Fit:
@@ -259,30 +246,6 @@ def _fit(record: Mapping[str, Any], name: str) -> Fit:
         quotes=known(record.get("n_options")),
         converged=bool(record.get("converged")),
     )
-
-
-def _path(path: Sequence[Fit], x: Sequence[str], own: Sequence[Jump]) -> list[charts.Series]:
-    values = np.array([fit.value for fit in path])
-    half = NINETY * np.array([fit.error for fit in path])
-    line = charts.Series(
-        "parameter",
-        values,
-        x=x,
-        style="path",
-        low=values - half,
-        high=values + half,
-        crossed=[not fit.converged for fit in path],
-    )
-    if not own:
-        return [line]
-    rings = charts.Series(
-        "jump",
-        [jump.after.value for jump in own],
-        x=[x[jump.position] for jump in own],
-        style="marks",
-        notes=[jump.reason for jump in own],
-    )
-    return [line, rings]
 
 
 def errors_by_expiry(runs: Sequence[MarketRun], names: Sequence[str]) -> charts.Chart | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ... import durable
 from ...errors import NeutralError
+from ..extras import require
 from .blocks import Fold, Group, Page, Stack
 from .charts import Chart
 
@@ -70,17 +71,14 @@ def check_installed() -> None:
     Raises:
         NeutralError: Jinja2 is not installed.
     """
-    _environment()
+    require(["page"])
 
 
 @cache
 def _environment() -> "Environment":
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ModuleNotFoundError as error:
-        if error.name != "jinja2":
-            raise
-        raise NeutralError("pages need jinja2: pip install 'neutral[cli]'") from None
+    require(["page"])
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     return Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,

@@ -19,6 +19,7 @@ SHOWN_LINES = 9  # expiries of densities and total variances; more lines cannot 
 ACROSS = 2.5  # standard deviations on either side of the forward
 SHORT_STEP = 0.1  # standard deviations of the differences for skew and convexity
 TENTH = 0.1  # log-moneyness by which skew and convexity are stated
+ROUNDING = 1e-9  # relative; total variances that differ by less are equal
 FEW = 8  # surfaces up to this number have a line each in the first picture
 
 
@@ -108,7 +109,7 @@ def quality_by_expiry(results: Sequence[MarketSurface], rows: Sequence[pd.DataFr
 
 
 def quality_by_time(results: Sequence[MarketSurface]) -> charts.Chart:
-    """Make the first picture for many surfaces: the share of quotes inside the spread over time."""
+    """Make the first picture for many surfaces of known times: the share of quotes inside the spread."""
     by_name: dict[str, list[MarketSurface]] = {}
     for result in results:
         by_name.setdefault(result.market.underlying, []).append(result)
@@ -126,12 +127,15 @@ def quality_by_time(results: Sequence[MarketSurface]) -> charts.Chart:
             )
         )
     shares = charts.percent([result.row["inside"] for result in results])
+    known = shares[np.isfinite(shares)]
+    range_text = (
+        f"{known.min():.0f} % to {known.max():.0f} % of quotes inside" if known.size else "no spreads"
+    )
     return charts.Chart(
         title="Share of quotes inside the bid-ask spread, over time",
         caption="The share of all quotes of each surface that it prices within half the spread of the mid "
         "price.",
-        alt=f"{len(results)} surfaces: {np.nanmin(shares):.0f} % to {np.nanmax(shares):.0f} % of quotes "
-        "inside.",
+        alt=f"{len(results)} surfaces: {range_text}.",
         x=charts.Axis("", "time"),
         y=charts.Axis("inside the spread, %", unit=" %"),
         views=[charts.View([charts.Panel(series)])],
@@ -207,7 +211,7 @@ def volume(grids: Sequence[charts.Grid], subject: str, chooser: str = "Surface")
         subject=subject,
         title="Surface",
         caption="Implied volatility over moneyness and maturity, up to 2.5 standard deviations from the "
-        "forward. Drag to turn, scroll or pinch to zoom.",
+        "forward. Drag to turn; the buttons + and − zoom.",
         alt=f"Volatilities from {low:.1f} % to {high:.1f} %; {first.at_the_money[0]:.1f} % at the money at "
         f"the shortest and {first.at_the_money[-1]:.1f} % at the longest maturity.",
         x=charts.Axis("moneyness", "moneyness"),
@@ -249,50 +253,61 @@ def term_structure(result: MarketSurface, rows: pd.DataFrame) -> charts.Chart:
 
 def lines(result: MarketSurface, rows: pd.DataFrame) -> list[charts.Chart]:
     """Make the charts of densities and total variances of some expiries."""
-    surface: Any = result.surface
-    picks = np.unique(np.linspace(0, len(rows) - 1, min(SHOWN_LINES, len(rows))).round().astype(int))
-    shown = rows.iloc[picks]
-    t = shown["t"].to_numpy(float)[:, None]
-    labels = [date or f"{days(float(one))} days" for date, one in zip(shown["date"], t[:, 0], strict=True)]
-    colours = (np.arange(len(shown)) + 0.5) / len(shown)
-    stdev = np.sqrt(np.asarray(surface.total_variance(np.zeros_like(t), t)))
-    across = np.linspace(-4.0, 3.5, 121)[None] * np.ones_like(stdev)
-    density = np.asarray(surface.density(across * stdev, t * np.ones_like(across))) * stdev
-    k = np.linspace(-3.0, 3.0, 61)[None] * float(stdev.max()) * np.ones_like(stdev)
-    w = np.asarray(surface.total_variance(k, t * np.ones_like(k)))
+    shown = rows.iloc[charts.evenly(len(rows), SHOWN_LINES)]
     few = "" if len(shown) == len(rows) else f" {len(shown)} of {len(rows)} expiries are drawn."
-    name = title(result)
-    lowest = float(np.nanmin(density))
+    t = shown["t"].to_numpy(float)[:, None]
+    surface: Any = result.surface
+    stdev = np.sqrt(np.asarray(surface.total_variance(np.zeros_like(t), t)))
+    labels = [date or f"{days(float(one))} days" for date, one in zip(shown["date"], t[:, 0], strict=True)]
     return [
-        charts.Chart(
-            subject=name,
-            title="Risk-neutral densities",
-            caption="Density of log(F_T / F) in its standard deviation; below 0 there would be "
-            f"arbitrage.{few}",
-            alt=f"Densities of {len(shown)} expiries; the smallest value is {lowest:.2g}.",
-            x=charts.Axis("log(F_T / F) in standard deviations at the money"),
-            y=charts.Axis("density"),
-            views=[_bundle(labels, across, density, colours)],
-            height=280,
-        ),
-        charts.Chart(
-            subject=name,
-            title="Total variance",
-            caption="Total variance vol² t over moneyness; lines that cross would show calendar "
-            f"arbitrage.{few}",
-            alt=f"Total variances of {len(shown)} expiries, each above the one before.",
-            x=charts.Axis("log-forward moneyness log(K / F)"),
-            y=charts.Axis("total variance", "log"),
-            views=[_bundle(labels, k, w, colours)],
-            height=280,
-        ),
+        _densities(result, t, stdev, labels=labels, few=few),
+        _total_variances(result, t, stdev, labels=labels, few=few),
     ]
 
 
-def _bundle(labels: Sequence[str], x: np.ndarray, y: np.ndarray, colours: np.ndarray) -> charts.View:
-    """Return a view with a line for each expiry."""
+def _densities(
+    result: MarketSurface, t: np.ndarray, stdev: np.ndarray, *, labels: Sequence[str], few: str
+) -> charts.Chart:
+    """Make the chart of densities at maturities of shape (T, 1), whose deviations have this shape too."""
+    surface: Any = result.surface
+    across = np.linspace(-4.0, 3.5, 121)[None] * np.ones_like(stdev)
+    density = np.asarray(surface.density(across * stdev, t * np.ones_like(across))) * stdev
+    return charts.Chart(
+        subject=title(result),
+        title="Risk-neutral densities",
+        caption=f"Density of log(F_T / F) in its standard deviation; below 0 there would be arbitrage.{few}",
+        alt=f"Densities of {len(t)} expiries; the smallest value is {float(np.nanmin(density)):.2g}.",
+        x=charts.Axis("log(F_T / F) in standard deviations at the money"),
+        y=charts.Axis("density"),
+        views=[_bundle(labels, across, density)],
+        height=280,
+    )
+
+
+def _total_variances(
+    result: MarketSurface, t: np.ndarray, stdev: np.ndarray, *, labels: Sequence[str], few: str
+) -> charts.Chart:
+    """Make the chart of total variances; the arguments are those of `_densities`."""
+    surface: Any = result.surface
+    k = np.linspace(-3.0, 3.0, 61)[None] * float(stdev.max()) * np.ones_like(stdev)
+    w = np.asarray(surface.total_variance(k, t * np.ones_like(k)))
+    falls = int(np.sum(np.any(w[1:] < (1.0 - ROUNDING) * w[:-1], axis=1)))
+    return charts.Chart(
+        subject=title(result),
+        title="Total variance",
+        caption=f"Total variance vol² t over moneyness; lines that cross would show calendar arbitrage.{few}",
+        alt=f"Total variances of {len(t)} expiries; {falls or 'none'} of them falls below the one before.",
+        x=charts.Axis("log-forward moneyness log(K / F)"),
+        y=charts.Axis("total variance", "log"),
+        views=[_bundle(labels, k, w)],
+        height=280,
+    )
+
+
+def _bundle(labels: Sequence[str], x: np.ndarray, y: np.ndarray) -> charts.View:
+    """Return a view with a line for each expiry, in colours from short to long maturities."""
     series = [
-        charts.Series(label, one_y, x=one_x, colour=float(colour))
-        for label, one_x, one_y, colour in zip(labels, x, y, colours, strict=True)
+        charts.Series(label, one_y, x=one_x, colour=(i + 0.5) / len(labels))
+        for i, (label, one_x, one_y) in enumerate(zip(labels, x, y, strict=True))
     ]
     return charts.View([charts.Panel(series)])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ...shipped import CODE_VERSION
+from ...times import DAYS_A_YEAR
 from ..surfaces.files import findings, title
 from ..surfaces.fit import MarketSurface
 from . import blocks, render
@@ -60,10 +61,12 @@ def content(results: Sequence[MarketSurface], pictures: int) -> blocks.Page:
         sections.append(blocks.Section("Refused and failed", failed, "failed"))
     for i, (result, frame) in enumerate(zip(drawable[:pictures], rows, strict=False)):
         sections.append(blocks.Section(title(result), _market(result, frame), _anchor(i)))
+    dated = [result for result in drawable if not pd.isna(result.market.timestamp)]
     first: list[blocks.Block] = []
-    if drawable:
-        few = len(drawable) <= draw.FEW
-        first = [draw.quality_by_expiry(shown, rows) if few else draw.quality_by_time(drawable)]
+    if drawable and len(drawable) <= draw.FEW:
+        first = [draw.quality_by_expiry(shown, rows)]
+    elif dated:
+        first = [draw.quality_by_time(dated)]
     return blocks.Page(
         title="Volatility surfaces",
         note=f"surfaces of {len(drawable)} of {len(results)} sets of quotes; neutral {CODE_VERSION}",
@@ -222,7 +225,7 @@ def _expiries(rows: pd.DataFrame, name: str) -> blocks.Table:
     lines = [
         [
             blocks.Cell(str(row["date"]) or "-", kind="time"),
-            number(365.0 * row["t"], ",.1f"),
+            number(DAYS_A_YEAR * row["t"], ",.1f"),
             number(row["forward"], ",.6g"),
             number(row["quotes"], ",.0f"),
             number(row["inside"], ".0%"),

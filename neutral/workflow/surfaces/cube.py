@@ -225,7 +225,7 @@ def described(built: CubeBuild, test_from: str | None = None) -> str:
     rows: Any = built.rows
     in_cube = rows["position"].notna()
     shape = " x ".join(map(str, cube.values.shape))
-    free = int(rows.loc[in_cube, "free"].sum())
+    free = int(rows.loc[in_cube, "free"].sum()) if in_cube.any() else 0
     lines = [f"{int(in_cube.sum())} surfaces of {len(rows)} ({shape}), {free} certified free"]
     if not in_cube.all():
         reasons = Counter(rows.loc[~in_cube, "message"])

@@ -19,8 +19,6 @@ from .earlier import EarlierRows
 from .fit import MarketSurface, measured
 
 STORED = (ESSVI, ESSVIMixture, SANOS, SSVI)
-AT_EXPIRY = ("butterfly", "butterfly_k")
-BETWEEN_EXPIRIES = ("calendar", "calendar_k", "between", "between_t", "proven")
 TITLES = {  # of the columns of the summary
     "status": "status",
     "n_expiries": "expiries",
@@ -182,31 +180,17 @@ def _components(result: MarketSurface) -> list[tuple[dict[str, Any], ESSVI]]:
 
 def _smiles(result: MarketSurface) -> list[dict[str, Any]]:
     """Return the parameters of each component at each of its expiries."""
-    smiles = []
-    for label, component in _components(result):
-        has_smile = np.asarray(component.known)
-        columns = {
-            "maturity": component.expiries,
-            "theta": component.theta,
-            "psi": component.psi,
-            "rho": component.rho,
-        }
-        values = [np.asarray(column)[has_smile] for column in columns.values()]
-        smiles += [label | dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
-    return smiles
+    return [
+        label | row
+        for label, component in _components(result)
+        for row in component.to_frame().drop(columns="atm_vol").to_dict("records")
+    ]
 
 
 def _margins(result: MarketSurface) -> list[dict[str, Any]]:
     """Return the margins of each component at each expiry, and between it and the previous expiry."""
-    margins = []
-    for label, component in _components(result):
-        certificate = component.certificate
-        for i, t in enumerate(np.asarray(certificate.expiries)):
-            if not np.isfinite(t):
-                break
-            row = {"maturity": t}
-            row |= {name: np.asarray(getattr(certificate, name))[i] for name in AT_EXPIRY}
-            if i:
-                row |= {name: np.asarray(getattr(certificate, name))[i - 1] for name in BETWEEN_EXPIRIES}
-            margins.append(label | row)
-    return margins
+    return [
+        label | row
+        for label, component in _components(result)
+        for row in component.certificate.to_frame().to_dict("records")
+    ]

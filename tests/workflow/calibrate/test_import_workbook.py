@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,7 @@ def test_a_model_that_the_workbook_lacks_joins_it(tmp_path, source):
     [
         ({"timestamp": "soon"}, r"sheet black_params, row 2: timestamp is 'soon'; expected a UTC time"),
         ({"timestamp": None}, "row 2: timestamp is missing"),
+        ({"currency": None}, "row 2: currency is missing; expected a text"),
         ({"success": "maybe"}, "row 2: success is 'maybe'; expected true or false"),
         ({"sigma": "high"}, "row 2: sigma is 'high'; expected a number"),
         ({"nfev": 1.5}, "row 2: nfev is '1.5'; expected a whole number"),
@@ -193,6 +195,30 @@ def test_a_value_that_cannot_be_read_is_named_with_its_place(tmp_path, change, m
     with pytest.raises(DataError, match=message):
         import_workbook(path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_time_is_named_however_its_column_is_written(tmp_path):
+    rows = [["Timestamp", *COMMON[1:], "sigma"], row(None, [0.5])]
+    with pytest.raises(DataError, match="row 2: Timestamp is missing"):
+        import_workbook(workbook(tmp_path / "old.xlsx", {"black_params": rows}), tmp_path / "out")
+
+
+def test_an_underlying_that_looks_like_a_cell_is_a_text_of_its_charts(tmp_path):
+    rows = [[*COMMON, "sigma"], *(row(time, [0.5], "A!B1") for time in TIMES)]
+    store, _ = import_workbook(workbook(tmp_path / "old.xlsx", {"black_params": rows}), tmp_path / "out")
+    (path,) = write_reports(store, ["xlsx"])
+    with zipfile.ZipFile(path) as content:
+        charts = [content.read(x).decode() for x in content.namelist() if x.startswith("xl/charts/chart")]
+    assert len(charts) == 2 and all("<a:t>A! B1: " in text for text in charts)
+
+
+def test_quotes_of_other_underlyings_do_not_count(source, tmp_path):
+    book = openpyxl.load_workbook(source)
+    book["train_data"]["B3"] = "SOL"
+    book.save(source)
+    store, imported = import_workbook(source, tmp_path / "out")
+    assert len(imported.quotes) == store.read("quotes").num_rows == 1
+    assert "and 1 quotes" in str(imported)
 
 
 def test_other_files_and_folders_are_refused(tmp_path, source):

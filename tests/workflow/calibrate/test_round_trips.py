@@ -144,6 +144,6 @@ def test_the_workbook_has_no_formulas_and_every_text(fits):
 
 
 def test_csv_files_have_no_formulas(tmp_path):
-    frame = pd.DataFrame({"name": ["=1+1", "@x", "BTC"], "number": [-1.0, 2.0, None]})
+    frame = pd.DataFrame({"name": ["=1+1", "@x", "BTC"], "number": [-1.0, 2.0, None], "=A1": 3})
     write_csv(tmp_path / "table.csv", frame)
-    assert (tmp_path / "table.csv").read_text() == "name,number\n'=1+1,-1.0\n'@x,2.0\nBTC,\n"
+    assert (tmp_path / "table.csv").read_text() == "name,number,'=A1\n'=1+1,-1.0,3\n'@x,2.0,3\nBTC,,3\n"

@@ -1,5 +1,8 @@
 """Files that are no Deribit snapshots, from the archive to the rows of a calibration."""
 
+import errno
+from pathlib import Path
+
 import crypto_files
 import numpy as np
 import pandas as pd
@@ -88,6 +91,21 @@ def test_nothing_to_read_is_told(tmp_path):
     with pytest.raises(DataError, match="no such file or folder"):
         market_files([tmp_path / "none"])
     with pytest.raises(DataError, match="expected files named"):
+        market_files([tmp_path])
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == locked:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(DataError, match="locked: cannot be read: Permission denied"):
         market_files([tmp_path])
 
 

@@ -127,6 +127,20 @@ def test_names_from_files_are_text_in_charts(browser, tmp_path):
     tab.close()
 
 
+def test_no_text_of_a_download_is_a_formula(browser, tmp_path):
+    formula = "-2+3+cmd|' /C calc'!A0"
+    tab = browser.new_page()
+    tab.goto(render.write_page(tmp_path / "formula.html", page(formula)).as_uri())
+    with tab.expect_download() as download:
+        tab.locator("button.download").first.click()
+    lines = download.value.path().read_text().splitlines()
+    assert lines[3:] == ["c,-", f"'{formula},1"]
+    with tab.expect_download() as download:
+        tab.locator("button.download").nth(1).click()
+    assert download.value.path().read_text().splitlines()[1] == f"'{formula},-0.5,"
+    tab.close()
+
+
 def test_charts_wait_until_they_are_near(opened):
     tab = opened()
     tab.set_viewport_size({"width": 1200, "height": 200})

@@ -13,7 +13,7 @@ from neutral.workflow import load_config, open_store, run
 from neutral.workflow.calibrate.rows import QUOTE_COLUMNS
 from neutral.workflow.pages import render
 from neutral.workflow.pages.calibrate import page, write_report
-from neutral.workflow.pages.calibrate_charts import SHOWN_FITS, thinned
+from neutral.workflow.pages.paths import SHOWN_FITS, thinned
 
 
 @pytest.fixture(scope="module")

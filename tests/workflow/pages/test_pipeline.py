@@ -60,6 +60,11 @@ def test_a_page_without_a_fit_says_why(tmp_path):
     assert checked(text).ids == ["content", "markets", "market-1", "market-2"]
 
 
+def test_a_run_without_new_markets_says_so(tmp_path):
+    text = write_page([], [], tmp_path / "page.html").read_text()
+    assert "No market is new" in text and "Every gate passes" not in text
+
+
 def test_the_past_of_a_market_is_its_own():
     def record(asset: str, day: int, **more: Any) -> dict[str, Any]:
         return {"asset": asset, "model": "heston", "timestamp": f"2026-01-{day:02d}T00:00:00Z"} | more

@@ -17,8 +17,8 @@ from neutral.cli import options  # noqa: E402
 from neutral.market import list_snapshots
 from neutral.ml import VolCube, summarise_cube  # noqa: E402
 from neutral.shipped import sample_folder  # noqa: E402
-from neutral.workflow.inputs.markets import Market  # noqa: E402
-from neutral.workflow.surfaces import fit  # noqa: E402
+from neutral.workflow.inputs.markets import NO_TIME, Market  # noqa: E402
+from neutral.workflow.surfaces import cube, fit  # noqa: E402
 from neutral.workflow.surfaces.files import write_surfaces  # noqa: E402
 from neutral.workflow.surfaces.fit import MarketSurface  # noqa: E402
 
@@ -166,6 +166,14 @@ def test_a_random_history_needs_no_files(call, tmp_path, capsys):
     assert "days='x': expected first:last:step" in capsys.readouterr().err
     assert call("cube", "--synthetic", 5, "--out", out, "--test-from", "soon") == 2
     assert "expected a date" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_cube_of_refused_markets_is_described(count):
+    refused = Market("f.csv", "X", NO_TIME, reason="too few quotes")
+    text = cube.described(cube.build_cube([refused] * count))
+    assert text.startswith(f"0 surfaces of {count} (0 x 5 x 20 x 20), 0 certified free")
+    assert ("2 x too few quotes" in text) == bool(count)
 
 
 def test_each_surface_has_a_file_of_its_own_inside_the_folder(tmp_path):

@@ -41,9 +41,11 @@ function faint(colour) {
 }
 
 
+const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet may take for one
+const NUMBER = /^[+-]?[\d.,]*(e[+-]?\d+)?( ?(%|bp))?$/i; // also a dash, which is no number
 function csvCell(value) {
   let text = value === null || value === undefined ? "" : String(value);
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]/.test(text)) text = "'" + text;
+  if (typeof value === "string" && FORMULA.test(text) && !NUMBER.test(text)) text = "'" + text;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 function save(name, content, type) {
