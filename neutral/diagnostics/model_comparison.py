@@ -167,7 +167,7 @@ def _check_results(results: Mapping[str, CalibrationResult]) -> None:
     if not isinstance(results, Mapping) or len(results) < 2:
         raise ArgumentError(
             'compare needs two or more fits by name, such as compare({"heston": fit, "bates": other}), got '
-            f"{type(results).__name__} of {len(results)}."
+            f"{type(results).__name__}{f' of {len(results)}' if isinstance(results, list | dict) else ''}."
         )
     for name, fit in results.items():
         if not isinstance(fit, CalibrationResult):
