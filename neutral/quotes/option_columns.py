@@ -43,12 +43,19 @@ NOT_NUMBERS = "OTMm"  # kinds of numpy dtypes: text, times and spans
 LARGEST_RATE = 1.0  # median; a rate above it is in percent
 LARGEST_MATURITY = 30.0  # years, median; numbers above it are days
 SPLITS = ("train", "test")
+SHOWN_NAMES = 8
 
 
 BY_PARITY = "neutral.build_surface(neutral.Quotes.from_frame(table, date=..., symbol=...))"
 
 
-def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
+class OptionColumns(dict[str, np.ndarray]):
+    """Columns of a table by the names of this package, and the names of the others."""
+
+    unread: tuple[str, ...] = ()
+
+
+def option_columns(table: AnyTable) -> OptionColumns:
     """Read the columns of a table by the names of `NAMES`, and bid and ask; other columns do not matter.
 
     Args:
@@ -67,7 +74,8 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
     header = {squeezed(name): name for name in reversed(arrays)}
     found = {role: _first(header, names) for role, names in NAMES.items()} | _sides(header)
     _refuse_twins(arrays, found)
-    columns = {role: arrays[name] for role, name in found.items() if name}
+    columns = OptionColumns({role: arrays[name] for role, name in found.items() if name})
+    columns.unread = tuple(name for name in arrays if name not in found.values())
     for role, values in columns.items():
         if role in NUMBERS and values.dtype.kind in NOT_NUMBERS:
             raise ArgumentError(
@@ -146,9 +154,18 @@ def require(columns: Mapping[str, np.ndarray], names: tuple[str, ...], more: tup
         chain = {"bid", "ask", "expiry"} <= set(columns) or "forward (or spot)" in missing
         raise ArgumentError(
             f"the table lacks the columns {', '.join(missing)}; it has "
-            f"{', '.join(sorted(columns)) or 'no column of a known name'}. Rename or add columns."
-            + (_help_with_chains(columns) if chain else "")
+            f"{', '.join(sorted(columns)) or 'no column of a known name'}{_unread(columns)}. Rename or add "
+            "columns." + (_help_with_chains(columns) if chain else "")
         )
+
+
+def _unread(columns: Mapping[str, np.ndarray]) -> str:
+    """List the columns of a table whose names mean nothing."""
+    names = columns.unread if isinstance(columns, OptionColumns) else ()
+    if not names:
+        return ""
+    more = ", ..." if len(names) > SHOWN_NAMES else ""
+    return f", and of no known name {', '.join(names[:SHOWN_NAMES])}{more}"
 
 
 def _help_with_chains(columns: Mapping[str, np.ndarray]) -> str:

@@ -121,6 +121,10 @@ def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
 
 
 FAULTS = {
+    "a typing error": (
+        {"strike": None, "strk": 1.0, "note": "x"},
+        "lacks the columns strike; it has ask,.*, and of no known name strk, note. Rename or add columns.",
+    ),
     "text": (
         {"strike": ["x"] * 64},
         "column strike must contain numbers, got text such as 'x'; convert it, as with",
