@@ -153,19 +153,19 @@ def require(columns: Mapping[str, np.ndarray], names: tuple[str, ...], more: tup
     if missing:
         chain = {"bid", "ask", "expiry"} <= set(columns) or "forward (or spot)" in missing
         raise ArgumentError(
-            f"the table lacks the columns {', '.join(missing)}; it has "
-            f"{', '.join(sorted(columns)) or 'no column of a known name'}{_unread(columns)}. Rename or add "
+            f"the table lacks the columns {', '.join(missing)}; it has {_listed(columns)}. Rename or add "
             "columns." + (_help_with_chains(columns) if chain else "")
         )
 
 
-def _unread(columns: Mapping[str, np.ndarray]) -> str:
-    """List the columns of a table whose names mean nothing."""
-    names = columns.unread if isinstance(columns, OptionColumns) else ()
-    if not names:
-        return ""
-    more = ", ..." if len(names) > SHOWN_NAMES else ""
-    return f", and of no known name {', '.join(names[:SHOWN_NAMES])}{more}"
+def _listed(columns: Mapping[str, np.ndarray]) -> str:
+    """List the columns of a table, those whose names mean nothing last."""
+    known = ", ".join(sorted(columns)) or "no column of a known name"
+    others = columns.unread if isinstance(columns, OptionColumns) else ()
+    if not others:
+        return known
+    more = ", ..." if len(others) > SHOWN_NAMES else ""
+    return f"{known} (unknown names: {', '.join(others[:SHOWN_NAMES])}{more})"
 
 
 def _help_with_chains(columns: Mapping[str, np.ndarray]) -> str:

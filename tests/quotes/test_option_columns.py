@@ -123,7 +123,7 @@ def test_the_prices_of_a_prepared_table_are_in_its_settlement(table):
 FAULTS = {
     "a typing error": (
         {"strike": None, "strk": 1.0, "note": "x"},
-        "lacks the columns strike; it has ask,.*, and of no known name strk, note. Rename or add columns.",
+        r"lacks the columns strike; it has ask,.*price \(unknown names: strk, note\). Rename or add",
     ),
     "text": (
         {"strike": ["x"] * 64},
