@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 
 typer = pytest.importorskip("typer")
@@ -65,7 +66,8 @@ def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch):
     ran = 0
     for line, language, text in blocks(page):
         if language == "python":
-            exec(compile("\n" * line + text, str(page), "exec"), namespace)
+            with jax.numpy_rank_promotion("allow"):  # as a user runs it
+                exec(compile("\n" * line + text, str(page), "exec"), namespace)
         elif language == "sh":
             for command in commands(text):
                 run(*command, monkeypatch)

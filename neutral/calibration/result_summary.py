@@ -176,7 +176,7 @@ def _errors(result: CalibrationResult) -> Table:
 def _definitions(result: CalibrationResult) -> list[str]:
     notes = [
         "Standard errors: sandwich (HC1), clustered by strike; intervals by Student's t with "
-        f"{int(stats.degrees_of_freedom(result))} degrees of freedom.",
+        f"{max(0, int(stats.degrees_of_freedom(result)))} degrees of freedom.",
         f"Condition number: {SCALING}. Prices are in the unit of the quotes.",
     ]
     request = result.request

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
 from ..options.inversion import implied_stdev
+from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
 from ..times import DAYS_A_YEAR
@@ -29,8 +31,8 @@ _POINTS = 241  # number of points of a line
 
 
 def smiles(
-    quotes: QuoteSurface,
-    surface: VolSurface | AbstractFourierModel,
+    quotes: OneSurface,
+    surface: VolSurface | AbstractFourierModel | CalibrationResult,
     *,
     title: str | None = None,
     ax: Axes | Iterable[Axes] | None = None,
@@ -41,8 +43,9 @@ def smiles(
     volatility of its price.
 
     Args:
-        quotes: A single surface of quotes; of call and put of a strike, the one out of the money is drawn.
-        surface: Surface or model to draw; it need not be fitted to these quotes.
+        quotes: A single surface or table of quotes; of call and put of a strike, the one out of the money is
+            drawn.
+        surface: Surface, model or fit to draw; it need not be fitted to these quotes.
         title: Title of the figure.
         ax: matplotlib axes to draw on, one for each expiry; a new figure where None.
 
@@ -50,20 +53,23 @@ def smiles(
         A matplotlib figure.
 
     Raises:
-        ArgumentError: the quotes are a stack of surfaces, or there are none.
+        ArgumentError: the quotes are a stack of surfaces, are none, or are of another type.
         NeutralError: matplotlib is not installed.
     """
+    drawn = surface.model if isinstance(surface, CalibrationResult) else surface
+    if not isinstance(quotes, QuoteSurface):
+        quotes = quote_surface(quotes, "smiles")
     if np.ndim(quotes.t) != 1:
         raise ArgumentError("smiles draws the quotes of one surface, got a stack; select one by its index.")
     k, t, bid, ask, mid = quoted_vols(quotes)
     expiries = np.unique(t)
     grid = np.stack([widened(k[t == expiry]) for expiry in expiries])
-    if isinstance(surface, VolSurface):
+    if isinstance(drawn, VolSurface):
         name = "surface"
-        vols = np.asarray(surface.implied_vol(grid, expiries[:, None]))
+        vols = np.asarray(drawn.implied_vol(grid, expiries[:, None]))
     else:
-        name = type(surface).__name__
-        vols = model_vols(surface, grid, expiries[:, None])
+        name = type(drawn).__name__
+        vols = model_vols(drawn, grid, expiries[:, None])
     figure, axes_list = _grid(expiries.size, ax)
     for axes, expiry, x, y in zip(axes_list, expiries, grid, vols, strict=True):
         of_expiry = t == expiry

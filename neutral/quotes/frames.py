@@ -19,7 +19,7 @@ from .tables import AnyTable as AnyTable
 
 def is_table(data: object) -> bool:
     """Whether `pandas_frame` accepts the data; paths, arrays and single columns are no tables."""
-    return isinstance(data, Mapping) or _is_frame(nw.from_native(data, pass_through=True))
+    return isinstance(data, Mapping) or _is_frame(_narwhal(data))
 
 
 def pandas_frame(data: object) -> pd.DataFrame:
@@ -109,7 +109,7 @@ def _table(data: object) -> "nw.DataFrame[Any]":
     native = _from_mapping(data) if isinstance(data, Mapping) else data
     if isinstance(native, pd.DataFrame):
         native = _checked(native)
-    table = nw.from_native(native, pass_through=True)
+    table = _narwhal(native)
     if isinstance(table, nw.LazyFrame):
         table = table.collect()
     if not isinstance(table, nw.DataFrame):
@@ -117,6 +117,15 @@ def _table(data: object) -> "nw.DataFrame[Any]":
             f"expected a table of pandas, polars, pyarrow or a mapping of columns, got {type(data).__name__}."
         )
     return table
+
+
+def _narwhal(data: object) -> Any:
+    """Return a table as one of narwhals, and other data as they are."""
+    try:
+        return nw.from_native(cast(Any, data), pass_through=True)
+    except nw.exceptions.DuplicateError:
+        _check_names([str(name) for name in getattr(data, "column_names", getattr(data, "columns", []))])
+        raise
 
 
 def _array(values: pd.Series) -> np.ndarray:

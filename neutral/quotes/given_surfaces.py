@@ -7,6 +7,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from ..errors import ArgumentError
+from .column_names import squeezed
 from .stack import stack
 from .surface import QuoteSurface
 from .tables import AnyTable, is_frame
@@ -84,17 +85,30 @@ def tables_by_surface(table: AnyTable) -> dict[object, AnyTable]:
     Raises:
         ArgumentError: A row has no surface.
     """
-    names = [str(name) for name in (table if isinstance(table, Mapping) else getattr(table, "columns", []))]
-    if SURFACE not in names:
-        names = list(getattr(table, "column_names", []))  # pyarrow
-    if SURFACE not in names:
+    if not _may_name_surfaces(table):
         return {"": table}
     from .frames import pandas_frame  # loads pandas
 
     frame = pandas_frame(table)
-    if bool(frame[SURFACE].isna().any()):
-        raise ArgumentError(f"the column {SURFACE} must name the surface of every row; fill what is missing.")
-    return {name: part for name, part in frame.groupby(SURFACE, sort=False)}
+    column = next((name for name in frame.columns if squeezed(name) == SURFACE), "")
+    if not column:
+        return {"": table}
+    if bool(frame[column].isna().any()):
+        raise ArgumentError(f"the column {column} must name the surface of every row; fill what is missing.")
+    return {name: part for name, part in frame.groupby(column, sort=False)}
+
+
+def _may_name_surfaces(table: AnyTable) -> bool:
+    """Whether a table has the column of surfaces, also as a level of a pandas index; it loads no library."""
+    if isinstance(table, Mapping):
+        names = list(table)
+    elif hasattr(table, "column_names"):  # pyarrow
+        names = list(cast(Any, table).column_names)
+    elif hasattr(table, "collect_schema"):  # polars
+        names = list(cast(Any, table).collect_schema())
+    else:
+        names = [*getattr(table, "columns", []), *getattr(getattr(table, "index", None), "names", [])]
+    return any(squeezed(str(name)) == SURFACE for name in names)
 
 
 def _named(quotes: ManySurfaces, caller: str) -> Mapping[Any, OneSurface]:

@@ -1,6 +1,6 @@
 """The columns of a table of options by their accepted names, and the terms of the options in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -41,12 +41,21 @@ Bid and ask are not among them, because their names belong together; see `QUOTE_
 NUMBERS = frozenset("forward spot strike rate dividend discount price vol vendor_vol bid ask weight".split())
 NOT_NUMBERS = "OTMm"  # kinds of numpy dtypes: text, times and spans
 LARGEST_RATE = 1.0  # median; a rate above it is in percent
+LARGEST_MATURITY = 30.0  # years, median; numbers above it are days
+SPLITS = ("train", "test")
+SHOWN_NAMES = 8
 
 
 BY_PARITY = "neutral.build_surface(neutral.Quotes.from_frame(table, date=..., symbol=...))"
 
 
-def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
+class OptionColumns(dict[str, np.ndarray]):
+    """Columns of a table by the names of this package, and the names of the others."""
+
+    unread: tuple[str, ...] = ()
+
+
+def option_columns(table: AnyTable) -> OptionColumns:
     """Read the columns of a table by the names of `NAMES`, and bid and ask; other columns do not matter.
 
     Args:
@@ -56,14 +65,17 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
         Arrays of shape (rows,), by the names of this package.
 
     Raises:
-        ArgumentError: The data is no table, columns differ in length, or a column of numbers contains text.
+        ArgumentError: The data is no table, columns differ in length, a column that counts has a second one
+            of its name, or its values are of the wrong type.
     """
     from .frames import numpy_columns  # loads pandas
 
     arrays = numpy_columns(table)
     header = {squeezed(name): name for name in reversed(arrays)}
     found = {role: _first(header, names) for role, names in NAMES.items()} | _sides(header)
-    columns = {role: arrays[name] for role, name in found.items() if name}
+    _refuse_twins(arrays, found)
+    columns = OptionColumns({role: arrays[name] for role, name in found.items() if name})
+    columns.unread = tuple(name for name in arrays if name not in found.values())
     for role, values in columns.items():
         if role not in {*NUMBERS, "maturity"} or values.dtype.kind not in NOT_NUMBERS:
             continue
@@ -75,7 +87,7 @@ def option_columns(table: AnyTable) -> dict[str, np.ndarray]:
                 f"convert it, as with table[{found[role]!r}].astype(float)."
             )
     if "split" in columns and "train" not in columns:
-        columns["train"] = columns["split"] == "train"
+        columns["train"] = _of_train(columns["split"], found["split"])
     return columns
 
 
@@ -99,9 +111,9 @@ def terms_of(
     require(columns, ("strike", "kind") if needs_kind else ("strike",))
     maturity = _maturity(columns, columns.get("date") if date is None else date)
     rate = columns.get("rate")
-    if rate is not None and np.isfinite(rate).any() and np.nanmedian(np.abs(rate)) > LARGEST_RATE:
+    if rate is not None and _median(np.abs(rate)) > LARGEST_RATE:
         raise ArgumentError(
-            f"the rate must be decimal (0.03 for 3 %); the median of the column is {np.nanmedian(rate):g}. "
+            f"the rate must be decimal (0.03 for 3 %); the median of the column is {_median(rate):g}. "
             "If it is in percent, divide it by 100."
         )
     discount = columns.get("discount")
@@ -145,10 +157,19 @@ def require(columns: Mapping[str, np.ndarray], names: tuple[str, ...], more: tup
     if missing:
         chain = {"bid", "ask", "expiry"} <= set(columns) or "forward (or spot)" in missing
         raise ArgumentError(
-            f"the table lacks the columns {', '.join(missing)}; it has "
-            f"{', '.join(sorted(columns)) or 'no column of a known name'}. Rename or add columns."
-            + (_help_with_chains(columns) if chain else "")
+            f"the table lacks the columns {', '.join(missing)}; it has {_listed(columns)}. Rename or add "
+            "columns." + (_help_with_chains(columns) if chain else "")
         )
+
+
+def _listed(columns: Mapping[str, np.ndarray]) -> str:
+    """List the columns of a table, those whose names mean nothing last."""
+    known = ", ".join(sorted(columns)) or "no column of a known name"
+    others = columns.unread if isinstance(columns, OptionColumns) else ()
+    if not others:
+        return known
+    more = ", ..." if len(others) > SHOWN_NAMES else ""
+    return f"{known} (unknown names: {', '.join(others[:SHOWN_NAMES])}{more})"
 
 
 def _help_with_chains(columns: Mapping[str, np.ndarray]) -> str:
@@ -166,11 +187,41 @@ def _first(header: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((header[form] for form in map(squeezed, names) if form in header), "")
 
 
+def _refuse_twins(names: Iterable[str], found: Mapping[str, str]) -> None:
+    """Refuse a table with two columns of one name, such as strike and Strike, of which one counts."""
+    used = {squeezed(name): name for name in found.values() if name}
+    for name in names:
+        if (chosen := used.get(squeezed(name), name)) != name:
+            raise ArgumentError(
+                f"the columns {chosen} and {name} have one name, because capitals, blanks and underscores do "
+                "not count. Rename or remove one of them."
+            )
+
+
+def _of_train(split: np.ndarray, name: str) -> np.ndarray:
+    """Return the flags of the quotes that a column of texts assigns to the fit."""
+    texts = np.array([str(x).strip().lower() for x in split.tolist()], object)
+    unknown = np.nonzero(~np.isin(texts, SPLITS))[0]
+    if unknown.size:
+        raise ArgumentError(
+            f"the column {name} must contain the texts train and test; {unknown.size} of {texts.size} rows "
+            f"do not, the first is row {unknown[0]} with {split[unknown[0]]!r}. Replace them, or rename the "
+            "column."
+        )
+    return texts == "train"
+
+
 def _sides(header: Mapping[str, str]) -> dict[str, str]:
     """Return the columns of bid and ask, which must belong together."""
     pairs = [tuple(header.get(squeezed(name), "") for name in pair) for pair in QUOTE_PAIRS]
     bid, ask = max(pairs, key=lambda pair: sum(map(bool, pair)))  # the first of the fullest pairs
     return {"bid": bid, "ask": ask}
+
+
+def _median(values: np.ndarray) -> float:
+    """Return the median of the numbers that are there, 0 if there is none."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _sort(values: np.ndarray) -> str:
@@ -185,6 +236,11 @@ def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.nd
         raise ArgumentError(
             f"the column expiry must contain dates, got numbers such as {values[0]:g}; convert it, as with "
             "pandas.to_datetime, or name a column of years maturity."
+        )
+    if name == "maturity" and values.dtype.kind in "iuf" and _median(values) > LARGEST_MATURITY:
+        raise ArgumentError(
+            f"the column maturity must be in years; its median is {_median(values):g}. If it is in days, "
+            "divide it by 365."
         )
     if date is None and values.dtype.kind in "OTM":
         raise ArgumentError(

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from ..errors import ArgumentError
 from ..options import black
 from ..options.kinds import Settlement
-from ..times.instants import Instants, is_missing
+from ..times.instants import Instants, as_instants, is_missing
 from .option_columns import mid_prices, option_columns, require, terms_of
 from .tables import AnyTable
 
@@ -41,6 +41,8 @@ def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.nd
     rows = column["strike"].size
     if rows == 0:
         raise ArgumentError("from_quotes needs at least one row, got no quotes.")
+    if date is None:
+        _refuse_several_dates(given, column["is_call"])
     for name, default in (("weight", 1.0), ("bid", np.nan), ("ask", np.nan)):
         column[name] = np.asarray(given.get(name, np.full(rows, default)), float)
     column["train"] = _train_flags(given.get("train", np.ones(rows, bool)))
@@ -64,6 +66,29 @@ def settlement_of(column: Mapping[str, np.ndarray], settlement: Settlement | Non
     if chosen not in ("cash", "coin"):
         raise ArgumentError(f"settlement must be 'cash' or 'coin' (inverse), got {chosen!r}.")
     return chosen
+
+
+def _refuse_several_dates(given: Mapping[str, np.ndarray], is_call: np.ndarray) -> None:
+    """Refuse quotes of several days or snapshots; quotes of one snapshot may have different times."""
+    if "date" not in given or given["date"].dtype.kind not in "OM":
+        return
+    try:
+        times = as_instants("date", given["date"])
+    except ArgumentError:  # where maturities are in years, the date does not matter
+        return
+    known = times[~np.isnat(times)]
+    if not known.size or known.max() == known.min():
+        return
+    repeated = False
+    if "expiry" in given:
+        options = list(zip(given["expiry"].tolist(), given["strike"].tolist(), is_call.tolist(), strict=True))
+        repeated = len(set(options)) < len(options)
+    if repeated or known.max() - known.min() >= np.timedelta64(1, "D"):
+        first, last = (np.datetime_as_string(x, "s") for x in (known.min(), known.max()))
+        raise ArgumentError(
+            f"the column date has several snapshots, {first} to {last}, and a surface is of one; select the "
+            "rows of one, or pass a table with the column surface, such as the date, to calibrate_batch."
+        )
 
 
 def _value_columns(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -64,6 +64,8 @@ def test_likelihoods_of_different_losses_are_not_compared(fits, surface):
 def test_what_cannot_be_compared_is_named(fits, surface):
     with pytest.raises(nt.ArgumentError, match="two or more fits by name"):
         nt.compare({"heston": fits["heston"]})
+    with pytest.raises(nt.ArgumentError, match="by name.*got CalibrationResult"):
+        nt.compare(fits["heston"], surface)
     with pytest.raises(nt.ArgumentError, match="model must be the result of calibrate, got Heston"):
         nt.compare({"fit": fits["heston"], "model": fits["heston"].model})
     other = nt.calibrate(nt.Black, heston_surface(noise=0.01, seed=3), engine=ENGINE)

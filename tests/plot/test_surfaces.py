@@ -67,5 +67,7 @@ def test_the_map_shows_volatilities(surface, tmp_path):
 def test_wrong_arguments(surface, quotes):
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.plot.smiles(nt.stack([quotes, quotes]), surface)
+    with pytest.raises(nt.ArgumentError, match="smiles takes a QuoteSurface, or a table"):
+        nt.plot.smiles(surface, quotes)
     with pytest.raises(nt.ArgumentError, match="t must be"):
         nt.plot.densities(surface, t=[-1.0])

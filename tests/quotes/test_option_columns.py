@@ -1,5 +1,7 @@
 """Tables of every library as quotes: columns by many names, dates, and one clear error for each fault."""
 
+import warnings
+
 import chex
 import numpy as np
 import pandas as pd
@@ -130,6 +132,10 @@ def test_columns_without_a_value_are_numbers_that_are_missing(table, expected):
 
 
 FAULTS = {
+    "a typing error": (
+        {"strike": None, "strk": 1.0, "note": "x"},
+        r"lacks the columns strike; it has ask,.*price \(unknown names: strk, note\). Rename or add",
+    ),
     "text": (
         {"strike": ["x"] * 64},
         "column strike must contain numbers, got text such as 'x'; convert it, as with",
@@ -150,6 +156,19 @@ FAULTS = {
     "rate in percent": ({"rate": 4.5}, "rate must be decimal .*the median of the column is 4.5"),
     "prices beside volatilities": ({"price": None, "vol": 0.2}, "bid and ask must be volatilities.*leave"),
     "train as text": ({"train": ["yes"] * 64}, "train must contain booleans, got 'yes'; convert it"),
+    "split as other texts": (
+        {"split": ["train"] * 60 + ["valid"] * 4},
+        "column split must contain the texts train and test; 4 of 64 rows do not, the first is row 60 with",
+    ),
+    "days as years": (
+        {"maturity": np.repeat([7, 30, 90, 180], 16)},
+        "must be in years; its median is 60.*365",
+    ),
+    "two columns of one name": ({"Strike": 1.0}, "the columns strike and Strike have one name.*Rename"),
+    "quotes of two days": (
+        {"date": [QUOTED] * 32 + [QUOTED + pd.Timedelta(days=1)] * 32},
+        "several snapshots, 2026-01-14T00:00:00 to 2026-01-15T00:00:00.*surface is of one; select the rows",
+    ),
     "two settlements": (
         {"settlement": ["cash"] * 32 + ["coin"] * 32},
         "the column settlement has both cash and coin",
@@ -193,6 +212,46 @@ def test_several_surfaces_as_tables(table, expected):
         chex.assert_trees_all_equal(quote_surfaces(given, "calibrate_batch"), stacked)
     chex.assert_trees_all_equal(quote_surface(both[both["surface"] == "mon"], "calibrate"), expected)
     assert quote_surface(expected, "calibrate") is expected and quote_surfaces(stacked, "x") is stacked
+
+
+def test_the_column_of_surfaces_may_be_written_otherwise_or_be_an_index(table, expected):
+    frames = pd.DataFrame(table)
+    both = pd.concat([frames.assign(surface="mon"), frames.assign(surface="tue")])
+    capital = both.rename(columns={"surface": "Surface"})
+    for given in (capital, both.set_index("surface"), pl.LazyFrame(capital)):
+        with warnings.catch_warnings(action="error"):
+            stacked = quote_surfaces(given, "calibrate_batch")
+        chex.assert_trees_all_equal(stacked, nt.stack([expected, expected]))
+
+
+def test_snapshots_of_one_day_are_several_and_times_of_one_are_not(table):
+    dates = QUOTED + pd.to_timedelta(365 * table["maturity"], unit="D").round("D")
+    early = table | {"expiry": dates, "date": QUOTED + pd.to_timedelta(np.arange(64), unit="s")}
+    assert nt.QuoteSurface.from_quotes(early).train.sum() == 64
+    late = early | {"maturity": table["maturity"] - 0.001, "date": QUOTED + pd.Timedelta(hours=6)}
+    with pytest.raises(nt.ArgumentError, match="the column date has several snapshots"):
+        nt.QuoteSurface.from_quotes(pd.concat([pd.DataFrame(early), pd.DataFrame(late)]))
+
+
+def test_the_texts_of_a_split_have_no_case(table):
+    split = np.where(np.arange(64) % 3, "Train", " TEST")
+    assert nt.QuoteSurface.from_quotes(table | {"split": split}).train.sum() == (split == "Train").sum()
+
+
+def test_a_table_without_rows_has_no_prices(table, recwarn):
+    empty = pd.DataFrame(table | {"rate": 0.0}).iloc[:0]
+    assert nt.price(nt.Black(0.2), empty).shape == (0,) and not recwarn.list
+
+
+@pytest.mark.parametrize("read", [nt.QuoteSurface.from_quotes, nt.Quotes.from_frame])
+@pytest.mark.parametrize("library", ["pandas", "arrow"])
+def test_a_column_twice_is_named(read, library):
+    names = ["strike", "bid", "strike"]
+    twice = pd.DataFrame([[1.0, 2.0, 3.0]], columns=names)
+    if library == "arrow":
+        twice = pa.Table.from_arrays([pa.array([1.0])] * 3, names=names)
+    with pytest.raises(nt.ArgumentError, match="names a column twice: strike"):
+        read(twice)
 
 
 def test_wrong_surfaces_are_named(table, expected):

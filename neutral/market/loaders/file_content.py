@@ -64,6 +64,11 @@ class FileContent:
         Raises:
             DataError: The file is empty, is damaged, or is not UTF-8 text.
         """
+        if self.path.suffix == ".parquet" and not self._is_parquet:
+            raise DataError(
+                f"{self.path}: this is not a Parquet file, or is damaged. Write it again, as with "
+                "table.to_parquet, or give a CSV file its ending .csv."
+            )
         return _checked_text(self.path, self.stored)
 
     @property

@@ -97,6 +97,8 @@ def model_source(models: Models) -> ModelSource:
     if isinstance(models, str | Path):
         return _stored(Path(models))
     named = models if isinstance(models, Mapping) else _named(models)
+    if not named:
+        raise ArgumentError("price_table needs at least one model, got none.")
     return GivenModels({str(name): FittedModel(_single(str(name), x)) for name, x in named.items()})
 
 
@@ -108,7 +110,7 @@ def name_of(model: object) -> str:
     for recipe in RECIPES.values():
         if recipe.shifted == (inner is not model) and recipe.model_class is type(inner):
             return recipe.name
-    return type(model).__name__.lower()
+    return (model if isinstance(model, type) else type(model)).__name__.lower()
 
 
 def _stored(path: Path) -> ModelSource:
@@ -156,9 +158,13 @@ def _single(name: str, model: object) -> AbstractFourierModel | VolSurface:
     inner = model.model if isinstance(model, CalibrationResult) else model
     if not isinstance(inner, AbstractFourierModel | VolSurface):
         raise ArgumentError(
-            f"{name} must be a model, a surface or the result of a calibration, got {type(model).__name__}."
+            f"{name} must be a model, a surface or the result of a calibration, got {_what(model)}."
         )
     return cast(AbstractFourierModel | VolSurface, inner)
+
+
+def _what(model: object) -> str:
+    return f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
 
 
 def _filled(row: Mapping[str, Any]) -> dict[str, Any]:

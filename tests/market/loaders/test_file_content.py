@@ -41,3 +41,11 @@ def test_a_line_without_end_is_no_table(tmp_path, text, line):
     path.write_text(text)
     with pytest.raises(DataError, match=rf"line {line} has .* bytes, so this is no table of options"):
         open_source(path)
+
+
+@pytest.mark.parametrize("content", [SURFACE.encode(), gzip.compress(SURFACE.encode()), b"junk", b""])
+def test_a_parquet_file_that_is_none_is_named(tmp_path, content):
+    path = tmp_path / "abc.parquet"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="abc.parquet: this is not a Parquet file.*table.to_parquet"):
+        open_source(path)

@@ -55,8 +55,9 @@ def test_saved_models(tmp_path):
     ("models", "message"),
     [
         ([MODEL, MODEL], r"several models are a black; name them, as in price_table\(\{'black 1'"),
+        ([], "needs at least one model, got none"),
         ({"a": 3}, "a must be a model, a surface or the result of a calibration, got int"),
-        (MODEL.__class__, "must be a model, a surface or the result of a calibration, got"),
+        (nt.Heston, "must be a model, a surface or the result of a calibration, got the class Heston"),
     ],
 )
 @pytest.mark.mistyped
