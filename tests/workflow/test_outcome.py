@@ -6,7 +6,8 @@ from neutral.calibration import CalibrationStatus
 from neutral.workflow import summarise
 from neutral.workflow.outcome import LOST, REFUSED, status_text
 
-ERRORS = dict.fromkeys(("n_test", "mae_test", "rmse_test", "inside_test", "steps"), float("nan"))
+NUMBERS = ("n_test", "mae_test", "rmse_test", "inside_train", "inside_test", "steps")
+ERRORS = dict.fromkeys(NUMBERS, float("nan"))
 
 
 def row(status: str) -> dict[str, object]:
