@@ -7,6 +7,7 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 import hashlib
 from collections.abc import Callable, Mapping, Sized
 from datetime import date as Date
+from datetime import datetime, time
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import narwhals as nw
@@ -14,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import ArgumentError
+
+MIDNIGHT = time()
 
 
 @runtime_checkable
@@ -140,10 +143,23 @@ def _plain_column(values: "nw.Series[Any]") -> pd.Series:
         return pd.Series(values.cast(nw.Float64).to_numpy(), dtype="float64")
     listed = pd.Series(values.to_list(), dtype=object)
     if dtype.is_temporal() and dtype not in (nw.Duration, nw.Time):
-        return pd.to_datetime(listed, utc=True).dt.as_unit("us")
+        zone = getattr(dtype, "time_zone", None)
+        return _times(listed) if zone in (None, "UTC") else _zoned(listed)
     if dtype == nw.Boolean:
         return listed.astype("float64" if listed.isna().any() else "bool")
     return listed.where(listed.notna(), None).astype("str") if _is_text(listed) else _mixed(listed)
+
+
+def _zoned(listed: pd.Series) -> pd.Series:
+    """Convert times with a zone; those at midnight there stay text, since they may mean days or moments."""
+    known = listed.dropna()
+    if len(known) and all(time.utcoffset() and time.time() == MIDNIGHT for time in known):
+        return listed.map(lambda time: time.isoformat(), na_action="ignore").astype("str")
+    return _times(listed)
+
+
+def _times(listed: pd.Series) -> pd.Series:
+    return pd.to_datetime(listed, utc=True, errors="coerce").dt.as_unit("us")
 
 
 def _is_text(listed: pd.Series) -> bool:
@@ -153,7 +169,8 @@ def _is_text(listed: pd.Series) -> bool:
 def _mixed(listed: pd.Series) -> pd.Series:
     """Convert a column of Python objects, such as dates, or numbers beside text."""
     if listed.map(lambda value: isinstance(value, Date) or pd.isna(value)).all():
-        return pd.to_datetime(listed, utc=True, errors="coerce").dt.as_unit("us")
+        zoned = listed.map(lambda value: isinstance(value, datetime) and value.tzinfo is not None)
+        return _zoned(listed) if zoned[listed.notna()].all() else _times(listed)
     try:
         numbers = cast(pd.Series, pd.to_numeric(listed))
         return numbers if numbers.dtype != object else listed.astype("str")
