@@ -7,7 +7,8 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 import hashlib
 from collections.abc import Callable, Mapping, Sized
 from datetime import date as Date
-from datetime import datetime, time
+from datetime import datetime
+from datetime import time as Time
 from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import narwhals as nw
@@ -16,7 +17,7 @@ import pandas as pd
 
 from ..errors import ArgumentError
 
-MIDNIGHT = time()
+MIDNIGHT = Time(0)
 
 
 @runtime_checkable
@@ -153,8 +154,8 @@ def _plain_column(values: "nw.Series[Any]") -> pd.Series:
 def _zoned(listed: pd.Series) -> pd.Series:
     """Convert times with a zone; those at midnight there stay text, since they may mean days or moments."""
     known = listed.dropna()
-    if len(known) and all(time.utcoffset() and time.time() == MIDNIGHT for time in known):
-        return listed.map(lambda time: time.isoformat(), na_action="ignore").astype("str")
+    if len(known) and all(moment.utcoffset() and moment.time() == MIDNIGHT for moment in known):
+        return listed.map(lambda moment: moment.isoformat(), na_action="ignore").astype("str")
     return _times(listed)
 
 
