@@ -207,7 +207,7 @@ def _discounts(
 
 
 def _stated(group: pd.DataFrame) -> float:
-    """Return the discount factor that the quotes of an expiry state, nan if they state none of any market."""
+    """Return the discount factor that the quotes of an expiry state, nan if none that a market could have."""
     stated = column(group, "discount") if "discount" in group else pd.Series(dtype=float)
     return float(stated.where(stated.between(*DISCOUNTS)).median())
 

@@ -7,6 +7,8 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 import hashlib
 from collections.abc import Mapping, Sized
 from datetime import date as Date
+from datetime import UTC, datetime
+from datetime import time as Time
 from typing import Any, cast
 
 import narwhals as nw
@@ -15,6 +17,8 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from .tables import AnyTable as AnyTable
+
+MIDNIGHT = Time(0)
 
 
 def is_table(data: object) -> bool:
@@ -194,13 +198,30 @@ def _plain_column(values: "nw.Series[Any]") -> pd.Series:
         return pd.Series(values.cast(nw.Float64).to_numpy(), dtype="float64")
     listed = pd.Series(values.to_list(), dtype=object)
     if dtype.is_temporal() and dtype not in (nw.Duration, nw.Time):
-        return pd.to_datetime(listed, utc=True).dt.as_unit("us")
+        zone = getattr(dtype, "time_zone", None)
+        return _times(listed) if zone in (None, "UTC") else _zoned(listed)
     if dtype == nw.Duration:
         return listed.astype("timedelta64[us]")
     if dtype == nw.Boolean:
         filled = listed.where(listed.notna(), np.nan)
         return filled.astype("float64" if filled.isna().any() else "bool")
     return listed.where(listed.notna(), None).astype("str") if _is_text(listed) else _mixed(listed)
+
+
+def _zoned(listed: pd.Series) -> pd.Series:
+    """Convert times with a zone other than UTC; those that UTC would move to another day stay text.
+
+    Those that are all at midnight stay text too, since they may mean days or moments.
+    """
+    known = listed.dropna()
+    midnights = len(known) > 0 and all(moment.utcoffset() and moment.time() == MIDNIGHT for moment in known)
+    if midnights or any(moment.astimezone(UTC).date() != moment.date() for moment in known):
+        return listed.map(lambda moment: moment.isoformat(), na_action="ignore").astype("str")
+    return _times(listed)
+
+
+def _times(listed: pd.Series) -> pd.Series:
+    return pd.to_datetime(listed, utc=True, errors="coerce").dt.as_unit("us")
 
 
 def _is_text(listed: pd.Series) -> bool:
@@ -210,7 +231,8 @@ def _is_text(listed: pd.Series) -> bool:
 def _mixed(listed: pd.Series) -> pd.Series:
     """Convert a column of Python objects, such as dates, or numbers beside text."""
     if listed.map(lambda value: isinstance(value, Date) or pd.isna(value)).all():
-        return pd.to_datetime(listed, utc=True, errors="coerce").dt.as_unit("us")
+        zoned = listed.map(lambda value: isinstance(value, datetime) and value.tzinfo is not None)
+        return _zoned(listed) if zoned[listed.notna()].all() else _times(listed)
     try:
         numbers = cast(pd.Series, pd.to_numeric(listed))
         return numbers if numbers.dtype != object else listed.astype("str")

@@ -17,7 +17,8 @@ EXPECTED = (
 )
 Instants: TypeAlias = Values | Date | np.datetime64
 """A date or a time: text such as "2026-03-27" or "2026-03-27T08:00Z", an object of datetime, numpy or pandas;
-or an array or column of them. A time without a zone is in UTC; a date is midnight."""
+or an array or column of them. A time without a zone is in UTC; a date is midnight. A time counts whole days
+from its day in its own zone."""
 Ends: TypeAlias = Instants | timedelta | np.timedelta64
 """Ends of periods: dates or times; spans of time; or texts such as "3m". Maturities may be numbers too."""
 
@@ -41,8 +42,29 @@ def as_instants(name: str, values: Instants) -> np.ndarray:
     return np.array(instants, INSTANT).reshape(raw.shape)
 
 
+def written_days(name: str, values: Instants) -> np.ndarray:
+    """Convert dates and times to days, datetime64[D]: those of the calendar in the zone of each time.
+
+    Args:
+        name: Name of the argument, for the error message.
+        values: As in `as_instants`.
+
+    Raises:
+        ArgumentError: A value is no date and no time; the message names the argument and the value.
+    """
+    instants = as_instants(name, values)
+    raw = np.asarray(values)
+    if raw.dtype.kind not in "OUT":
+        return instants.astype("datetime64[D]")
+    pairs = zip(raw.ravel().tolist(), instants.ravel(), strict=True)
+    days = [instant + _zone_offset(value) for value, instant in pairs]
+    return np.array(days, INSTANT).astype("datetime64[D]").reshape(raw.shape)
+
+
 def ends_of(name: str, values: Ends, start: np.ndarray) -> np.ndarray:
     """Convert expiries to instants: dates and times, spans of time, and tenors, which count from the start.
+
+    Midnight in the zone of an expiry is its date alone, as midnight without a zone is.
 
     Args:
         name: Name of the argument, for the error message.
@@ -80,10 +102,7 @@ def is_missing(value: object) -> bool:
 def _instant(name: str, value: object) -> np.datetime64:
     if is_missing(value):
         return np.datetime64("NaT", "us")
-    try:
-        when = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
-    except ValueError:
-        when = None
+    when = _parsed(value)
     if isinstance(when, datetime):
         utc = when if when.tzinfo is None else when.astimezone(UTC)
         return np.datetime64(utc.replace(tzinfo=None), "us")
@@ -92,14 +111,36 @@ def _instant(name: str, value: object) -> np.datetime64:
     raise ArgumentError(f"{name} must be {EXPECTED}; got {reprlib.repr(value)}.")
 
 
+def _parsed(value: object) -> object:
+    """Return the date or time that a text states, None for another text; other values as they are."""
+    try:
+        return datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    except ValueError:
+        return None
+
+
+def _zone_offset(value: object) -> np.timedelta64:
+    """Return the time of the zone of a value less that of UTC; 0 where it has no zone."""
+    when = None if is_missing(value) else _parsed(value)
+    offset = when.utcoffset() if isinstance(when, datetime) else None
+    return np.timedelta64(offset or timedelta(0), "us")
+
+
+def _dated(name: str, value: object) -> np.datetime64:
+    """Return the instant of a date or time; midnight in its zone is the date alone."""
+    instant = _instant(name, value)
+    written = instant + _zone_offset(value)
+    return instant if has_time(written) else written
+
+
 def _end(name: str, value: object, start: np.datetime64) -> np.datetime64:
     """Return the instant of one expiry."""
     if isinstance(value, timedelta) and not is_missing(value):
         return start + np.timedelta64(value, "us")
     if not isinstance(value, str):
-        return _instant(name, value)
+        return _dated(name, value)
     try:
-        return _instant(name, value)
+        return _dated(name, value)
     except ArgumentError:
         quoted = start.astype(INSTANT).item()
     if not isinstance(quoted, datetime):

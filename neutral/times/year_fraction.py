@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..typing import Values
 from .calendars import Calendar, business_days
 from .day_counts import BUSINESS_DAYS_A_YEAR, DAYS_A_YEAR, DayCount, day_count_named
-from .instants import Ends, Instants, as_instants, ends_of, has_time, is_missing
+from .instants import Ends, Instants, as_instants, ends_of, has_time, is_missing, written_days
 
 _NUMBERS = "biufc"  # kinds of numpy dtypes
 
@@ -25,7 +25,8 @@ def year_fraction(
     """Years from one date to another by a day count (ISDA 2006, section 4.16). Arguments broadcast.
 
     A time of the day counts where the end has one (other than midnight): with "ACT/365F" an option that
-    expires today at 16:00 has 2 hours left at 14:00. Where the end is a date alone, whole days count.
+    expires today at 16:00 has 2 hours left at 14:00. Where the end is a date alone, whole days count, from the
+    day of the start in its own time zone.
 
     Args:
         start: Dates or times: text such as "2026-01-14", objects of datetime, numpy or pandas, or a column of
@@ -51,9 +52,7 @@ def year_fraction(
             f"day_count={day_count!r} needs calendar=: the name of an exchange such as 'BVMF', or a list of "
             "holidays."
         )
-    first = as_instants("start", start)
-    last = ends_of("end", end, first)
-    return _years(first, last, rule, calendar)
+    return _years("start", start, "end", end, rule=rule, calendar=calendar)
 
 
 def years_to(maturity: Ends, date: Instants | None = None, name: str = "maturity") -> Values:
@@ -81,8 +80,7 @@ def years_to(maturity: Ends, date: Instants | None = None, name: str = "maturity
             f"{name} has dates or tenors, such as {str(raw.flat[0])!r}, and the quote date is missing; pass "
             "date=, such as date='2026-01-14', or years, as from neutral.year_fraction(start, end)."
         )
-    first = as_instants("date", date)
-    return _years(first, ends_of(name, maturity, first), day_count_named("ACT/365F"), None)
+    return _years("date", date, name, maturity, rule=day_count_named("ACT/365F"), calendar=None)
 
 
 def _all_numbers(raw: np.ndarray) -> bool:
@@ -91,15 +89,17 @@ def _all_numbers(raw: np.ndarray) -> bool:
 
 
 def _years(
-    first: np.ndarray, last: np.ndarray, rule: DayCount, calendar: Calendar | None
+    start_name: str, start: Instants, end_name: str, end: Ends, *, rule: DayCount, calendar: Calendar | None
 ) -> np.ndarray | float:
-    """Return the years between instants, with whole days where the end has no time of the day."""
+    """Return the years between times, with whole days where the end has no time of the day."""
+    first = as_instants(start_name, start)
+    last = ends_of(end_name, end, first)
     try:
-        first, last = np.broadcast_arrays(first, last)
+        first, day, last = np.broadcast_arrays(first, written_days(start_name, start), last)
     except ValueError:
         raise ArgumentError(f"Shapes do not broadcast: start {first.shape}, end {last.shape}.") from None
     whole = np.ones(first.shape, bool) if rule.whole_days else ~has_time(last)
-    first = np.where(whole, first.astype("datetime64[D]"), first)
+    first = np.where(whole, day, first)
     if rule.years is None:
         assert calendar is not None
         days = business_days(first.astype("datetime64[D]"), last.astype("datetime64[D]"), calendar)

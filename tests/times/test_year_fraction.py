@@ -117,6 +117,12 @@ def test_the_time_of_the_day_counts_where_the_end_has_one():
     assert nt.year_fraction(quoted, "2026-01-14T11:00-05:00") == 2 / 24 / 365  # in New York
     assert nt.year_fraction(quoted, "2026-01-16T16:00", "30/360") == 2 / 360
     assert nt.year_fraction(quoted, dt.timedelta(hours=36)) == 1.5 / 365
+    for late in ("2026-01-14T20:00-05:00", "2026-01-14T00:00+01:00"):  # 14 January there, not in UTC
+        assert nt.year_fraction(late, "2026-01-16") == 2 / 365
+        assert nt.year_fraction(pd.Timestamp(late), "2d") == 2 / 365
+        assert nt.year_fraction("2026-01-12", late[:10] + late[10:].replace("20", "00")) == 2 / 365
+    midnight = pd.Series(["2026-01-16", "2026-07-16"], dtype="datetime64[us, Europe/Berlin]")
+    np.testing.assert_allclose(nt.year_fraction("2026-01-14", midnight), np.array([2, 183]) / 365, rtol=1e-15)
     summer = pd.Series(pd.to_datetime(["2026-06-26 16:00"])).dt.tz_localize("America/New_York")
     np.testing.assert_allclose(nt.year_fraction("2026-06-26", summer), 20 / 24 / 365, rtol=1e-15)
 

@@ -40,6 +40,8 @@ FORMS = {
     "nanoseconds since 1970": DateForm(r"[0-8]\d{18}", "ns"),  # larger ones are no integer of 64 bits
 }
 """Every accepted form; only those with slashes or dashes between two-digit numbers can be confused."""
+ZONED_MIDNIGHT = r".*[T ]00:00(?::00(?:\.0+)?)?[+-](?!00:?(?:00)?$)\d\d:?(?:\d\d)?"
+"""Midnight in a zone other than UTC: a moment, or the day alone as pandas writes it."""
 EPOCHS = ("s", "ms", "us", "ns")
 
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,15 @@ from ...quotes.column_names import squeezed
 from ..quotes import column
 from .column_map import ColumnMap, how_to_map
 from .csv_table import check_rows, check_unique, decimal_mark, header_names, numbers, parse, plain_name, texts
-from .dates import FORMS, choose_form, distinct_texts, fitting_forms, form_of_first, parse_dates
+from .dates import (
+    FORMS,
+    ZONED_MIDNIGHT,
+    choose_form,
+    distinct_texts,
+    fitting_forms,
+    form_of_first,
+    parse_dates,
+)
 from .file_content import FileContent, MarketData, read_content
 
 Names = Mapping[str, tuple[str, ...]]
@@ -125,12 +134,13 @@ class Table:
 
         Raises:
             DataError: A value has no accepted form, or another form than the others, or several forms fit
-                and nothing states which one is meant.
+                and nothing states which one is meant, or all are midnight in a zone other than UTC.
         """
         if isinstance(values.dtype, pd.DatetimeTZDtype):
             return values.dt.as_unit("us")
         codes, uniques = pd.factorize(texts(values))  # a file repeats few dates, so each is parsed once
         text = distinct_texts(pd.Series(uniques, dtype="str"))
+        self._refuse_midnights(text, name)
         fitting = fitting_forms(text)
         elsewhere = [fitting_forms(distinct_texts(texts(x))) for x in others] if len(fitting) > 1 else []
         single = [forms[0] for forms in elsewhere if len(forms) == 1]
@@ -151,6 +161,17 @@ class Table:
                 f"{form}. Accepted forms are {', '.join(FORMS)}; all dates of a column must have one form."
             )
         return times.reindex(codes).set_axis(values.index)  # code -1, missing, becomes NaT
+
+    def _refuse_midnights(self, text: pd.Series, name: str) -> None:
+        """Refuse times that are all midnight in another zone than UTC: moments, or days that got a zone."""
+        filled = cast(pd.Series, text[text.notna() & (text != "")])
+        if len(filled) and filled.str.fullmatch(ZONED_MIDNIGHT).all():
+            raise DataError(
+                f"{self.path}: every {name} is midnight in its time zone, such as {filled.iloc[0]!r}, which "
+                f"can mean the day or the moment. For days write dates alone, as with "
+                f"table[{name!r}].dt.tz_localize(None); for moments write them in UTC, as with "
+                f"table[{name!r}].dt.tz_convert('UTC')."
+            )
 
     def refuse_blanks(self, values: pd.Series, name: str) -> None:
         """Refuse blanks in a column that states to which snapshot each row belongs.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow
 import pytest
 from scipy.stats import norm
@@ -177,6 +178,25 @@ def test_numbers_beyond_every_form_of_dates_are_refused(number, tmp_path):
     base().astype({"expiration": "str"}).assign(expiration=number).to_csv(path, index=False)
     with pytest.raises(DataError, match=f"expiration '{number}' is not a date of the form"):
         load_equity_chain(path, rates=0.03)
+
+
+@pytest.mark.parametrize("name", ["date", "expiration"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Tokyo"])
+def test_midnights_of_a_zone_are_days_or_moments_and_are_refused(name, zone, tmp_path):
+    table = base()
+    days = pd.to_datetime(table[name])
+    zoned = table.assign(**{name: days.dt.tz_localize(zone)})
+    zoned.to_csv(tmp_path / "chain.csv", index=False)
+    zoned.to_parquet(tmp_path / "chain.parquet")
+    tables = [zoned, zoned.astype({name: object}), pl.from_pandas(zoned), pyarrow.Table.from_pandas(zoned)]
+    for data in (*tables, tmp_path / "chain.csv", tmp_path / "chain.parquet"):
+        with pytest.raises(DataError, match=rf"every {name} is midnight in its time zone.*tz_localize\(None"):
+            load_equity_chain(data, rates=0.03, exercise="european")
+    plain = zoned.assign(**{name: zoned[name].dt.tz_localize(None)})
+    check(Quotes.from_frame(plain, rates=0.03, exercise="european"))
+    check(
+        Quotes.from_frame(table.assign(**{name: days.dt.tz_localize("UTC")}), rates=0.03, exercise="european")
+    )
 
 
 def test_dates_that_can_be_read_in_two_ways_are_declared():
