@@ -10,20 +10,25 @@ from ..options.terms import as_numbers
 from ..pricing import implied_vol, price
 from ..quotes.surface import QuoteSurface
 from ..surfaces import VolSurface
+from ..times import years_to
+from ..times.instants import Ends, Instants
+from ..typing import Numbers
 
 BASIS_POINT = 1e-4
+FAR = 3.0  # strike / forward; no maturity has quotes beyond it alone
 
 
 def synthetic_quotes(
     model: AbstractFourierModel | VolSurface,
     strikes: ArrayLike,
-    maturities: ArrayLike,
+    maturities: Ends,
     noise_bp: float = 0.0,
     spread: float = 0.0,
     key: int | jax.Array = 0,
     *,
-    forward: ArrayLike = 1.0,
+    forward: ArrayLike | None = None,
     discount: ArrayLike = 1.0,
+    date: Instants | None = None,
 ) -> QuoteSurface:
     """Quotes of the out-of-the-money options of a model or a surface, with noise and a bid-ask spread.
 
@@ -33,14 +38,15 @@ def synthetic_quotes(
     Args:
         model: Any Fourier model, or a volatility surface.
         strikes: Strikes in the unit of the forward, > 0, shape (K,), or (T, K) for strikes of each maturity.
-            With the default forward of 1 they are strike / forward.
-        maturities: Years, > 0, shape (T,), or a number.
+            Without a forward they are strike / forward.
+        maturities: Years, > 0, shape (T,), or a number; or dates or tenors such as "3m", with `date`.
         noise_bp: Standard deviation of the errors, basis points of volatility (0.0001).
         spread: Ask less bid, in volatility (0.01 is one percentage point); 0 makes quotes without bid and
             ask.
         key: Key of `jax.random`, or its seed.
-        forward: Forward of each maturity, > 0, shape (T,), or a number.
+        forward: Forward of each maturity, > 0, shape (T,), or a number; 1 if None.
         discount: Discount factor of each maturity, > 0, shape (T,), or a number.
+        date: The quote date, where maturities are dates or tenors.
 
     Returns:
         The quotes of one surface, which `calibrate`, `fit_surface` and `diagnose` take.
@@ -52,8 +58,11 @@ def synthetic_quotes(
     for name, value in (("noise_bp", noise_bp), ("spread", spread)):
         if not 0.0 <= value < np.inf:
             raise ArgumentError(f"{name} must be finite and >= 0, got {value}.")
-    t = np.atleast_1d(as_numbers("maturities", maturities))
+    t = np.atleast_1d(as_numbers("maturities", years_to(maturities, date, "maturities")))
     strike = as_numbers("strikes", strikes)
+    if forward is None:
+        _refuse_strikes_of_no_forward(strike)
+        forward = 1.0
     try:
         strike, t, forwards, discounts = np.broadcast_arrays(
             np.atleast_2d(strike), t[:, None], _line("forward", forward), _line("discount", discount)
@@ -72,6 +81,15 @@ def synthetic_quotes(
     if spread:
         columns |= {"bid": np.maximum(vol - 0.5 * spread, 0.0), "ask": vol + 0.5 * spread}
     return QuoteSurface.from_quotes({name: np.ravel(x) for name, x in columns.items()})
+
+
+def _refuse_strikes_of_no_forward(strike: Numbers) -> None:
+    """Refuse strikes that are all far from the forward of 1, in the unit of a forward that was not given."""
+    if strike.size and (strike.min() > FAR or strike.max() < 1.0 / FAR):
+        raise ArgumentError(
+            f"the forward is missing: without one, strikes are strike / forward, and these are "
+            f"{strike.min():g} to {strike.max():g}. Pass forward=, in the unit of the strikes."
+        )
 
 
 def _line(name: str, value: ArrayLike) -> np.ndarray:

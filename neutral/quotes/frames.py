@@ -6,8 +6,8 @@ a table as well. Nothing beyond this file depends on the library from which a ta
 
 import hashlib
 from collections.abc import Mapping, Sized
-from datetime import date as Date
 from datetime import UTC, datetime
+from datetime import date as Date
 from datetime import time as Time
 from typing import Any, cast
 
@@ -17,13 +17,14 @@ import pandas as pd
 
 from ..errors import ArgumentError
 from .tables import AnyTable as AnyTable
+from .tables import are_records, are_rows, is_batch
 
 MIDNIGHT = Time(0)
 
 
 def is_table(data: object) -> bool:
     """Whether `pandas_frame` accepts the data; paths, arrays and single columns are no tables."""
-    return isinstance(data, Mapping) or _is_frame(_narwhal(data))
+    return isinstance(data, Mapping) or _is_frame(_narwhal(_native(data)))
 
 
 def pandas_frame(data: object) -> pd.DataFrame:
@@ -59,8 +60,7 @@ def numpy_columns(data: object) -> dict[str, np.ndarray]:
     Raises:
         ArgumentError: As for `pandas_frame`.
     """
-    if isinstance(data, Mapping):
-        data = _from_mapping(data)
+    data = _native(data)
     if isinstance(data, pd.DataFrame):  # the most frequent one takes no detour
         frame = _checked(data)
         return {str(name): _array(cast(pd.Series, frame[name])) for name in frame.columns}
@@ -76,13 +76,12 @@ def with_columns(data: AnyTable, columns: Mapping[str, np.ndarray]) -> Any:
         columns: Arrays of shape (rows,), by name; a column that exists is replaced.
 
     Returns:
-        A table of the same library; pandas for a mapping.
+        A table of the same library; pandas for a mapping, rows and records.
     """
-    if isinstance(data, Mapping):
-        return _from_mapping(data).assign(**columns)
-    if isinstance(data, pd.DataFrame):
-        return data.assign(**columns)
-    table = nw.from_native(cast(Any, data))
+    native = _native(data)
+    if isinstance(native, pd.DataFrame):
+        return native.assign(**columns)
+    table = nw.from_native(cast(Any, native))
     if isinstance(table, nw.LazyFrame):
         table = table.collect()
     added = [nw.new_series(name, values, backend=table.implementation) for name, values in columns.items()]
@@ -110,7 +109,7 @@ def table_sha256(frame: pd.DataFrame) -> str:
 
 def _table(data: object) -> "nw.DataFrame[Any]":
     """Return a table as one of narwhals, with the named levels of a pandas index as columns."""
-    native = _from_mapping(data) if isinstance(data, Mapping) else data
+    native = _native(data)
     if isinstance(native, pd.DataFrame):
         native = _checked(native)
     table = _narwhal(native)
@@ -121,6 +120,19 @@ def _table(data: object) -> "nw.DataFrame[Any]":
             f"expected a table of pandas, polars, pyarrow or a mapping of columns, got {type(data).__name__}."
         )
     return table
+
+
+def _native(data: object) -> object:
+    """Return a table that narwhals reads, or other data as they are."""
+    if isinstance(data, Mapping):
+        return _from_mapping(data)
+    if are_rows(data) or are_records(data):
+        return pd.DataFrame(cast(Any, data))
+    if is_batch(data):
+        from pyarrow import RecordBatch, Table
+
+        return Table.from_batches([data]) if isinstance(data, RecordBatch) else data
+    return data
 
 
 def _narwhal(data: object) -> Any:

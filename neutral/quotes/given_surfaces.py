@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from .column_names import squeezed
 from .stack import stack
 from .surface import QuoteSurface
-from .tables import AnyTable, is_frame
+from .tables import AnyTable, column_names, is_frame
 
 SURFACE = "surface"
 """The column of a table that names the surface of each row."""
@@ -38,6 +38,13 @@ def quote_surface(quotes: OneSurface, caller: str, batch: str = "") -> QuoteSurf
         if np.ndim(quotes.t) == 1:
             return quotes
         raise ArgumentError(f"{caller} takes one surface, got a stack of them; {remedy}.")
+    if (
+        isinstance(quotes, list | tuple)
+        and len(quotes)
+        and all(map(is_frame, quotes))
+        and not is_frame(quotes)
+    ):
+        raise ArgumentError(f"{caller} takes one surface, got {len(quotes)} tables; {remedy}.")
     if not is_frame(quotes):
         raise ArgumentError(_no_surface(caller, quotes))
     if len(parts := tables_by_surface(quotes)) > 1:
@@ -85,7 +92,7 @@ def tables_by_surface(table: AnyTable) -> dict[object, AnyTable]:
     Raises:
         ArgumentError: A row has no surface.
     """
-    if not _may_name_surfaces(table):
+    if SURFACE not in map(squeezed, column_names(table)):
         return {"": table}
     from .frames import pandas_frame  # loads pandas
 
@@ -96,19 +103,6 @@ def tables_by_surface(table: AnyTable) -> dict[object, AnyTable]:
     if bool(frame[column].isna().any()):
         raise ArgumentError(f"the column {column} must name the surface of every row; fill what is missing.")
     return {name: part for name, part in frame.groupby(column, sort=False)}
-
-
-def _may_name_surfaces(table: AnyTable) -> bool:
-    """Whether a table has the column of surfaces, also as a level of a pandas index; it loads no library."""
-    if isinstance(table, Mapping):
-        names = list(table)
-    elif hasattr(table, "column_names"):  # pyarrow
-        names = list(cast(Any, table).column_names)
-    elif hasattr(table, "collect_schema"):  # polars
-        names = list(cast(Any, table).collect_schema())
-    else:
-        names = [*getattr(table, "columns", []), *getattr(getattr(table, "index", None), "names", [])]
-    return any(squeezed(str(name)) == SURFACE for name in names)
 
 
 def _named(quotes: ManySurfaces, caller: str) -> Mapping[Any, OneSurface]:

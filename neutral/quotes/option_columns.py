@@ -8,6 +8,7 @@ from ..errors import ArgumentError
 from ..options.kinds import call_flags
 from ..times import years_to
 from ..times.instants import Instants, is_missing
+from .agreement import refuse_different_terms
 from .column_names import CHAIN_NAMES, QUOTE_PAIRS, squeezed
 from .tables import AnyTable
 
@@ -88,6 +89,8 @@ def option_columns(table: AnyTable) -> OptionColumns:
             )
     if "split" in columns and "train" not in columns:
         columns["train"] = _of_train(columns["split"], found["split"])
+    if "kind" in columns and columns["kind"].dtype.kind in "iuf":
+        columns["kind"] = _flags_of_kind(columns["kind"], found["kind"])
     return columns
 
 
@@ -122,13 +125,15 @@ def terms_of(
     forward = _forward(columns, maturity)
     strike = columns["strike"]
     is_call = np.asarray(call_flags(columns["kind"])) if "kind" in columns else strike >= forward
-    return {
+    terms = {
         "strike": strike,
         "maturity": maturity,
         "forward": forward,
         "discount": discount,
         "is_call": is_call,
     }
+    refuse_different_terms(columns, terms, _second_maturity(columns, date))
+    return terms
 
 
 def mid_prices(columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -198,6 +203,18 @@ def _refuse_twins(names: Iterable[str], found: Mapping[str, str]) -> None:
             )
 
 
+def _flags_of_kind(values: np.ndarray, name: str) -> np.ndarray:
+    """Return the booleans of a column is_call of 0 and 1; other columns of kinds contain no numbers."""
+    if squeezed(name) == "iscall" and np.isin(values, (0, 1)).all():
+        return values == 1
+    wrong = np.nonzero(~np.isin(values, (0, 1)))[0]
+    row = int(wrong[0]) if wrong.size else 0
+    raise ArgumentError(
+        f"the column {name} must contain call and put, or booleans; row {row} has {values[row]:g}. Fill what "
+        "is missing, or replace the numbers, as with table['is_call'] == 1."
+    )
+
+
 def _of_train(split: np.ndarray, name: str) -> np.ndarray:
     """Return the flags of the quotes that a column of texts assigns to the fit."""
     texts = np.array([str(x).strip().lower() for x in split.tolist()], object)
@@ -248,6 +265,17 @@ def _maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.nd
             "with table.assign(date='2026-01-14')."
         )
     return np.asarray(years_to(values, date, name), float)
+
+
+def _second_maturity(columns: Mapping[str, np.ndarray], date: Instants | None) -> np.ndarray | None:
+    """Return the years to the expiries of a table that states maturities too; None if unknown."""
+    quoted = columns.get("date") if date is None else date
+    if quoted is None or not {"maturity", "expiry"} <= set(columns):
+        return None
+    try:
+        return np.asarray(years_to(columns["expiry"], quoted, "expiry"), float)
+    except ArgumentError:  # the column counts for nothing
+        return None
 
 
 def _forward(columns: Mapping[str, np.ndarray], maturity: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from ..errors import ArgumentError
 from ..options import black
 from ..options.kinds import Settlement
 from ..times.instants import Instants, as_instants, is_missing
+from .agreement import refuse_different_prices
 from .option_columns import mid_prices, option_columns, require, terms_of
 from .tables import AnyTable
 
@@ -94,11 +95,12 @@ def _refuse_several_dates(given: Mapping[str, np.ndarray], is_call: np.ndarray) 
 def _value_columns(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the column of prices or volatilities; none if the table has neither.
 
-    A column `vol` counts first. Then come prices, and the middle of bid and ask. Volatilities of another
-    name, which vendors compute, count where a table has nothing else.
+    A column `vol` counts first; prices beside it are there to be compared. Then come prices, and the middle
+    of bid and ask. Volatilities of another name, which vendors compute, count where a table has nothing else.
     """
     if "vol" in given:
-        return {"vol": np.asarray(given["vol"], float)}
+        stated = ("vol", "price") if "kind" in given else ("vol",)
+        return {name: np.asarray(given[name], float) for name in stated if name in given}
     prices = mid_prices(given)
     if prices is not None:
         return {"price": prices}
@@ -249,8 +251,14 @@ def normalised_prices(
 
     Returns:
         Three arrays, price, bid and ask; nan where a bid or ask is absent.
+
+    Raises:
+        ArgumentError: The table has prices that are not those of its volatilities.
     """
     if "vol" not in column:
         return column["price"] / unit, column["bid"] / unit, column["ask"] / unit
     names = ("vol", "bid", "ask")
-    return tuple(np.asarray(black.price(k, column[name] * np.sqrt(t), column["is_call"])) for name in names)
+    prices = [np.asarray(black.price(k, column[name] * np.sqrt(t), column["is_call"])) for name in names]
+    if "price" in column:
+        refuse_different_prices(column["price"] / unit, prices[0])
+    return tuple(prices)

@@ -1,7 +1,7 @@
 """The types of tables as arguments."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 
 @runtime_checkable
@@ -20,9 +20,48 @@ class Frame(Protocol):
 
 
 AnyTable: TypeAlias = Frame | Mapping[str, object]
-"""A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns."""
+"""A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns.
+
+Lists of rows (mappings of names to single values) and arrays of records of numpy are accepted as well.
+"""
 
 
 def is_frame(data: object) -> bool:
     """Whether an argument is a table or a mapping; unlike `frames.is_table` it loads no library."""
-    return isinstance(data, Mapping) or (hasattr(data, "filter") and hasattr(data, "join"))
+    of_library = hasattr(data, "filter") and (hasattr(data, "join") or is_batch(data))
+    return isinstance(data, Mapping) or of_library or are_records(data) or are_rows(data)
+
+
+def is_batch(data: object) -> bool:
+    """Whether an argument is a record batch of pyarrow, which has columns and cannot be joined."""
+    return hasattr(data, "column_names") and not hasattr(data, "join")
+
+
+def are_records(data: object) -> bool:
+    """Whether an argument is an array of records of numpy."""
+    return bool(getattr(getattr(data, "dtype", None), "names", None))
+
+
+def are_rows(data: object) -> bool:
+    """Whether an argument is a list of rows; the values of a list of tables have lengths."""
+    if not isinstance(data, list | tuple) or not data or not all(isinstance(row, Mapping) for row in data):
+        return False
+    return not any(hasattr(x, "__len__") and not isinstance(x, str) for x in data[0].values())
+
+
+def column_names(table: object) -> list[str]:
+    """Return the names of the columns of a table, also those of the levels of a pandas index."""
+    source: Any = table
+    if are_rows(table):
+        names = [name for row in source for name in row]
+    elif are_records(table):
+        names = source.dtype.names
+    elif isinstance(table, Mapping):
+        names = list(table)
+    elif hasattr(table, "column_names"):  # pyarrow
+        names = source.column_names
+    elif hasattr(table, "collect_schema"):  # polars
+        names = source.collect_schema()
+    else:
+        names = [*getattr(table, "columns", []), *getattr(getattr(table, "index", None), "names", [])]
+    return list(map(str, names))

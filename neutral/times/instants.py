@@ -129,8 +129,8 @@ def _zone_offset(value: object) -> np.timedelta64:
 def _dated(name: str, value: object) -> np.datetime64:
     """Return the instant of a date or time; midnight in its zone is the date alone."""
     instant = _instant(name, value)
-    written = instant + _zone_offset(value)
-    return instant if has_time(written) else written
+    day = instant + _zone_offset(value)
+    return day if day == day.astype("datetime64[D]") else instant
 
 
 def _end(name: str, value: object, start: np.datetime64) -> np.datetime64:

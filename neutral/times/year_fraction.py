@@ -25,8 +25,8 @@ def year_fraction(
     """Years from one date to another by a day count (ISDA 2006, section 4.16). Arguments broadcast.
 
     A time of the day counts where the end has one (other than midnight): with "ACT/365F" an option that
-    expires today at 16:00 has 2 hours left at 14:00. Where the end is a date alone, whole days count, from the
-    day of the start in its own time zone.
+    expires today at 16:00 has 2 hours left at 14:00. Where the end is a date alone, whole days count, from
+    the day of the start in its own time zone.
 
     Args:
         start: Dates or times: text such as "2026-01-14", objects of datetime, numpy or pandas, or a column of

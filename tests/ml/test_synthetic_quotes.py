@@ -53,10 +53,17 @@ def test_every_model_has_quotes(name):
     np.testing.assert_allclose(quotes.price, judged.price, rtol=1e-8)
 
 
+def test_maturities_may_be_tenors():
+    dated = nt.synthetic_quotes(nt.Black(0.2), [90.0, 100.0], ["3m", "1y"], forward=100.0, date="2026-01-14")
+    np.testing.assert_allclose(dated.quotes().t, [90 / 365, 90 / 365, 1.0, 1.0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"noise_bp": -1.0}, "noise_bp must be finite and >= 0, got -1"),
+        ({"strikes": [90.0, 110.0]}, "the forward is missing.*these are 90 to 110. Pass forward="),
+        ({"maturities": ["3m"]}, "maturities has dates or tenors.*pass date="),
         ({"spread": np.inf}, "spread must be finite and >= 0"),
         ({"strikes": np.ones((3, 2))}, r"strikes must have shape \(K,\) or \(T, K\).*got \(3, 2\)"),
         ({"strikes": [1.0, 1e9]}, r"no volatility at strike 1e\+09 and maturity 0.1; choose strikes closer"),

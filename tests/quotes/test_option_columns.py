@@ -33,6 +33,9 @@ LIBRARIES = {
     "polars": pl.DataFrame,
     "lazy polars": pl.LazyFrame,
     "arrow": pa.table,
+    "a batch of arrow": lambda table: pa.RecordBatch.from_pydict(table),
+    "rows": lambda table: pd.DataFrame(table).to_dict("records"),
+    "records of numpy": lambda table: pd.DataFrame(table).to_records(index=False),
     "series of polars": lambda table: {name: pl.Series(x) for name, x in table.items()},
     "series of pandas": lambda table: {name: pd.Series(x, index=-np.arange(64)) for name, x in table.items()},
     "lists and a number": lambda table: {name: x.tolist() for name, x in table.items()} | {"forward": 100.0},
@@ -131,6 +134,18 @@ def test_columns_without_a_value_are_numbers_that_are_missing(table, expected):
         nt.QuoteSurface.from_quotes(empty)
 
 
+def test_columns_that_state_one_thing_twice_may_agree(table, expected):
+    """Then the first name counts, as without the second; flags of calls may be 0 and 1."""
+    days = pd.to_timedelta(np.round(365 * table["maturity"]) + 2, unit="D")  # two days for holidays
+    same = {"spot": 100.0, "rate": 0.0, "dividend": 0.0, "discount": 0.999, "date": QUOTED}
+    same |= {"expiry": QUOTED + days, "is_call": (table["kind"] == "call").astype(int)}
+    surface = nt.QuoteSurface.from_quotes({name: x for name, x in table.items() if name != "kind"} | same)
+    assert (surface.mask == expected.mask).all() and (surface.t == expected.t).all()
+    prices = {name: x for name, x in table.items() if name not in ("bid", "ask")}
+    again = nt.QuoteSurface.from_quotes(prices | {"vol": expected.quotes().vol})
+    np.testing.assert_allclose(again.prices, expected.prices, rtol=1e-9, atol=1e-12)
+
+
 FAULTS = {
     "a typing error": (
         {"strike": None, "strk": 1.0, "note": "x"},
@@ -147,6 +162,31 @@ FAULTS = {
     "numbers as dates": (
         {"maturity": None, "expiry": np.ones(64)},
         "must contain dates, got numbers such as 1",
+    ),
+    "call flags of other numbers": (
+        {"kind": None, "is_call": np.arange(64) % 3},
+        "the column is_call must contain call and put, or booleans; row 2 has 2",
+    ),
+    "call flags that are missing": (
+        {"kind": None, "is_call": [True, None] * 32},
+        "the column is_call must contain.*row 1 has nan. Fill what is missing",
+    ),
+    "kinds as numbers": ({"kind": np.ones(64)}, "the column kind must contain call and put.*row 0 has 1"),
+    "a discount factor beside another rate": (
+        {"discount": 0.98, "rate": 0.2},
+        r"states discount twice, and 48 of 64 rows differ: row 8 has discount 0.98, and e\^\(-rate matur",
+    ),
+    "a forward beside another spot": (
+        {"spot": 50.0, "rate": 0.0, "dividend": 0.0},
+        r"states forward twice.*row 0 has forward 100, and spot e\^\(.* is 50. Leave one of them out",
+    ),
+    "maturities beside other expiries": (
+        {"date": QUOTED, "expiry": QUOTED + pd.Timedelta(days=900)},
+        "states maturity twice.*and years to the column expiry is 2.46",
+    ),
+    "volatilities beside other prices": (
+        {"vol": 0.5, "bid": None, "ask": None},
+        "the columns vol and price disagree: row .*its volatility gives",
     ),
     "expires today": (
         {"maturity": [QUOTED] * 64, "date": QUOTED},
@@ -259,6 +299,7 @@ def test_wrong_surfaces_are_named(table, expected):
     both = pd.concat([frames.assign(surface="mon"), frames.assign(surface="tue")])
     one = {
         "calibrate takes one surface, and the column surface names 2; use calibrate_batch": both,
+        "calibrate takes one surface, got 2 tables; use calibrate_batch": [table, table],
         "takes one surface, got a stack of them; use calibrate_batch": nt.stack([expected]),
         "takes a QuoteSurface, or a table.*got int: 3": 3,
     }

@@ -185,11 +185,14 @@ def _quoted(frame: pd.DataFrame) -> list[str]:
 
 
 def _conflicts(frame: pd.DataFrame) -> pd.Series:
-    """Mark rows whose contract another row lists with other quotes, bool; rows without one do not count."""
+    """Mark rows whose contract another row lists with other quotes, bool.
+
+    Rows without a contract, or of another type than call and put, do not count: the filters refuse them.
+    """
     keys = _keys(frame)
     known = column(frame, "strike").notna()
     if "option_type" in frame:
-        known &= column(frame, "option_type").notna()
+        known &= column(frame, "option_type").isin(["call", "put"])
     if "non_standard" in frame:
         known &= ~column(frame, "non_standard")
     distinct = frame.drop_duplicates([*keys, *_quoted(frame)])

@@ -12,7 +12,15 @@ import pytest
 from scipy.stats import norm
 from vendor_files import CASES, NEAR, chain, made, occ
 
-from neutral import ArgumentError, DataError, Quotes, load_equity_chain, load_surface, open_source
+from neutral import (
+    ArgumentError,
+    DataError,
+    Quotes,
+    build_surface,
+    load_equity_chain,
+    load_surface,
+    open_source,
+)
 from neutral.market import Filters, european_quotes, implied_forwards, load_fx_vols, prepare
 from neutral.market.filters import NON_STANDARD, REPEATED
 
@@ -353,3 +361,9 @@ def test_the_same_table_of_any_library_has_one_digest():
 def test_what_is_no_table_is_refused():
     with pytest.raises(ArgumentError, match="expected a path, or a table"):
         Quotes.from_frame(3)
+
+
+def test_rows_of_unknown_kinds_are_refused_each():
+    quotes = Quotes.from_frame(base().assign(type="X"), rates=0.03, exercise="european")
+    with pytest.raises(DataError, match="the option type is not call or put"):
+        build_surface(quotes)
