@@ -74,6 +74,7 @@ from .models import Merton as Merton
 from .models import PiecewiseHeston as PiecewiseHeston
 from .models import Shifted as Shifted
 from .models import VarianceGamma as VarianceGamma
+from .options import american as american
 from .options.inversion import ImpliedVolStatus as ImpliedVolStatus
 from .precision import enable_x64 as enable_x64
 from .pricing import COS as COS
