@@ -95,7 +95,7 @@ def calibrate(
                 from ..workflow.pages.calibrate import write_report  # loads JAX and the drawing package
 
                 paths.append(write_report(store))
-    print(summary)
+    options.show(summary)
     options.print_files(paths)
     if len(summary.unreadable) == summary.snapshots:
         raise nothing_readable(summary.unreadable)

@@ -111,7 +111,7 @@ def cube(
             from ..workflow.pages.cube import write_page
 
             paths.append(write_page(built, out))
-    print(cubes.described(built, test_from))
+    options.show(cubes.described(built, test_from))
     options.print_files(paths)
     if interrupted:
         options.stop_interrupted(

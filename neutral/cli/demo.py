@@ -26,6 +26,6 @@ def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
             from ..workflow.demo import demonstrate
         with shown() as progress:
             demonstration = demonstrate(out, progress)
-    print(demonstration.summary)
+    options.show(demonstration.summary)
     options.print_files([*demonstration.tables, demonstration.page])
     raise typer.Exit(options.USABLE if demonstration.summary.usable else options.PARTLY_USABLE)

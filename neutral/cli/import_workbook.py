@@ -36,8 +36,8 @@ def import_(
 
     with options.interruptible("nothing has been imported; remove the folder and start again."):
         store, imported = import_workbook(workbook, out)
-    print(imported)
-    print(
+    options.show(imported)
+    options.show(
         f"`neutral calibrate SNAPSHOTS --out {out}` continues after the latest snapshot of each underlying."
     )
     options.print_files(store.tables)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 
 from ..errors import ArgumentError
+from ..workflow.messages import for_command_line, printable
 
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -170,7 +171,7 @@ def interruptible(advice: str) -> Iterator[None]:
 
 def stop_interrupted(advice: str) -> NoReturn:
     """End the command with exit code 130, and print on standard error what to do."""
-    print(f"neutral: interrupted; {advice}", file=sys.stderr)
+    show(f"neutral: interrupted; {advice}", error=True)
     raise typer.Exit(INTERRUPTED) from None
 
 
@@ -232,9 +233,14 @@ def _first_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
+def show(text: object, *, error: bool = False) -> None:
+    """Print a text for people, on standard error if it is about what went wrong."""
+    print(for_command_line(text), file=sys.stderr if error else sys.stdout)
+
+
 def print_files(paths: Iterable[Path]) -> None:
     """Print the last line of a command, which names the files that it has written, the page last."""
-    print(f"Written: {', '.join(map(str, paths))}")
+    show(f"Written: {', '.join(map(printable, paths))}")
 
 
 def settings_hash(config: str | None, changes: Mapping[str, Any], *further: str) -> str:

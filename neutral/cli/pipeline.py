@@ -1,11 +1,11 @@
 """Defines the command `neutral pipeline`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..workflow.messages import Once
 from ..workflow.recipes import RECIPES
 from . import options
 
@@ -101,8 +101,10 @@ def pipeline(
 
         files = counted(pipeline_files(inputs or [], settings), "files")
 
+        once = Once()
+
         def show(run: object) -> None:
-            print(run, file=sys.stderr)
+            options.show(once(str(run)), error=True)
 
         result = run_pipeline(files, out, settings, show, pictures, resume=resume)
         paths = [out / "records.parquet"]

@@ -65,7 +65,7 @@ def price(
         markets = options.read_inputs(quotes, config, underlying, limit, changes, config_of(source))
         priced = list(price_markets(markets, source))
         write_prices(priced, out)
-    print(summary(priced))
+    options.show(summary(priced))
     options.print_files([out])
     unpriced = any(market.reason for market in priced)
     raise typer.Exit(options.PARTLY_USABLE if unpriced else options.USABLE)

@@ -71,7 +71,7 @@ def surface(
                 from ..workflow.pages.surfaces import write_page
 
                 paths.append(write_page(results, out, pictures))
-    print(summary(results))
+    options.show(summary(results))
     options.print_files(paths)
     if interrupted:
         options.stop_interrupted(f"{len(results)} surfaces are stored, and the same command fits the others.")

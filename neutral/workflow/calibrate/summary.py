@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..inputs.markets import noted
+from ..messages import Once
 from ..outcome import LOST, REFUSED
 from ..recipes import in_order
 
@@ -80,7 +81,9 @@ class Summary:
             for line in self.lines
         ]
         reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
-        reasons += [f"{count} x refused: {text}" for text, count in list(self.refusals.items())[:SHOWN]]
+        once = Once()
+        refusals = list(self.refusals.items())[:SHOWN]
+        reasons += [f"{count} x refused: {once(text)}" for text, count in refusals]
         if len(self.refusals) > SHOWN:
             reasons.append(f"{len(self.refusals) - SHOWN} more reasons of refusals are in fits.parquet")
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
@@ -110,7 +113,7 @@ def summarise(
     table: Any = fits  # type checkers cannot follow the types of pandas
     failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
     reasons = (failed["model"] + " " + failed["status"] + ": " + failed["message"]).value_counts()
-    refused = table[table["status"] == REFUSED].drop_duplicates(["snapshot_ts", "currency"])
+    refused = table[table["status"] == REFUSED].drop_duplicates(["snapshot_ts", "currency", "message"])
     named = units or {}
     return Summary(
         lines=tuple(

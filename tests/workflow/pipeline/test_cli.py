@@ -31,7 +31,7 @@ def test_what_cannot_be_read_is_2_with_a_line_a_record_and_a_page(neutral, tmp_p
     (tmp_path / "noise.csv").write_bytes(b"\x00\xff garbage")
     assert neutral("noise.csv", "--config", "heston_index", "--out", "out") == 2
     told = capsys.readouterr()
-    assert "- noise.csv: fail" in told.err and "files: 1/1" in told.err
+    assert "noise.csv: fail, " in told.err and "files: 1/1" in told.err
     assert "no input file can be read: noise.csv: line 1 has zero bytes" in told.err
     assert told.out.strip() == "Written: out/records.parquet, out/report.html"
     assert "noise.csv" in (tmp_path / "out" / "report.html").read_text()
