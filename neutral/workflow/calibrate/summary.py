@@ -56,7 +56,7 @@ class Summary:
     reasons: dict[str, int]  # number of fits by the reason why they failed
     findings: tuple[tuple[str, str], ...] = ()  # title of a market that was read in this run, and what
     refusals: dict[str, int] = field(default_factory=dict)  # snapshots and underlyings, by reason
-    unreadable: tuple[str, ...] = ()  # why files of this run could not be read
+    unreadable: tuple[str, ...] = ()  # why input files could not be read
 
     @property
     def complete(self) -> bool:
@@ -65,8 +65,14 @@ class Summary:
 
     @property
     def usable(self) -> bool:
-        """Whether every file of this run could be read, every attempted fit converged, and there is a fit."""
+        """Whether every input file could be read, every attempted fit converged, and there is a fit."""
         return self.complete and not self.unreadable and any(line.converged for line in self.lines)
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether every row is of a file that could not be read."""
+        refused = all(line.refused == line.snapshots for line in self.lines)
+        return refused and bool(self.unreadable) and set(self.refusals) <= set(self.unreadable)
 
     def __str__(self) -> str:
         """Write a table, the reasons of refusals and failures, findings about what was read, and the time."""
