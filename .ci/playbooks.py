@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from neutral.workflow.pipeline.run import SETS
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 PAGES = ROOT / "docs" / "playbooks"
@@ -19,13 +21,7 @@ QUOTED = re.compile(
     r".*?(<!-- end -->\n)",
     re.DOTALL,
 )
-STAGES = {  # as `SETS` of neutral.workflow.pipeline.run, from set to stage
-    "quotes": "preprocess",
-    "objective": "configure",
-    "search": "optimise",
-    "fit": "validate",
-    "storage": "store",
-}
+STAGES = {limits: stage for stage, limits in SETS.items()}  # from set to stage
 RULES = {
     "below": "below {}",
     "at_most": "at most {}",

@@ -34,6 +34,7 @@ HOST_CHAIN: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("workflow",), (*DEVICE, "market")),
     (("governance", "monitoring"), (*DEVICE, "market", "workflow")),
     (("service", "cli"), (*DEVICE, "market", "workflow", "governance", "monitoring")),
+    (("__main__",), ("cli",)),
 )
 PANDAS = {"market", "workflow", "governance", "monitoring", "service", "cli"}
 PANDAS |= {"presentation.frame"}  # tables of results, loaded when called

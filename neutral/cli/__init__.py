@@ -49,7 +49,7 @@ def main() -> None:
         with display():
             app()
     except NeutralError as error:
-        print(f"neutral: {error}", file=sys.stderr)
+        options.show(f"neutral: {error}", error=True)
         raise SystemExit(options.WRONG_USE) from None
 
 

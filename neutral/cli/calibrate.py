@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..workflow.recipes import RECIPES
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -84,7 +84,7 @@ def calibrate(
         changes = options.reading_changes(locals())
         changes["data"] |= {"limit": limit, "first_index": first_index}
         plan = make_plan(inputs, config, models=model, run={"currencies": underlying}, **changes)
-    with options.interruptible("finished blocks are stored, and the same command continues the run."):
+    with interrupts.interruptible("finished blocks are stored, and the same command continues the run."):
         options.start_jax()
         with shown() as progress:
             summary = run_plan(plan, out, resume=resume, progress=progress)
@@ -95,8 +95,8 @@ def calibrate(
                 from ..workflow.pages.calibrate import write_report  # loads JAX and the drawing package
 
                 paths.append(write_report(store))
-    print(summary)
+    options.show(summary)
     options.print_files(paths)
-    if len(summary.unreadable) == summary.snapshots:
+    if summary.nothing_read:
         raise nothing_readable(summary.unreadable)
     raise typer.Exit(options.USABLE if summary.usable else options.PARTLY_USABLE)

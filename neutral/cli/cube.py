@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..errors import ArgumentError
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -72,7 +72,7 @@ def cube(
 
     require(["tables", "page"])
     changes = options.reading_changes(locals())
-    with options.interruptible("the same command starts again."):
+    with interrupts.interruptible("the same command starts again."):
         options.start_jax()
         with doing("loading the rest of the package"):
             from ..workflow.surfaces import cube as cubes
@@ -98,7 +98,7 @@ def cube(
             labels = {"method": method, "config_hash": settings}
             earlier = cubes.EarlierCube(out, labels if resume else None)
             markets = options.read_inputs(inputs or [], config, underlying, limit, changes)
-            entries, interrupted = options.collected(
+            entries, interrupted = interrupts.collected(
                 markets,
                 lambda read: cubes.cube_entries(read, grid, earlier, method=method, labels=labels),
             )
@@ -111,10 +111,10 @@ def cube(
             from ..workflow.pages.cube import write_page
 
             paths.append(write_page(built, out))
-    print(cubes.described(built, test_from))
+    options.show(cubes.described(built, test_from))
     options.print_files(paths)
     if interrupted:
-        options.stop_interrupted(
+        interrupts.stop_interrupted(
             f"{len(built.cube)} surfaces are stored, and the same command fits the others."
         )
     raise typer.Exit(options.USABLE if built.usable else options.PARTLY_USABLE)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -18,7 +18,7 @@ def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
     from ..workflow.extras import require
 
     require(["tables", "page"])
-    with options.interruptible("finished blocks are stored, and the same command continues the run."):
+    with interrupts.interruptible("finished blocks are stored, and the same command continues the run."):
         options.start_jax()
         from ..workflow.progress import doing, shown
 
@@ -26,6 +26,6 @@ def demo(out: options.OutFolder = Path("neutral-demo")) -> None:
             from ..workflow.demo import demonstrate
         with shown() as progress:
             demonstration = demonstrate(out, progress)
-    print(demonstration.summary)
+    options.show(demonstration.summary)
     options.print_files([*demonstration.tables, demonstration.page])
     raise typer.Exit(options.USABLE if demonstration.summary.usable else options.PARTLY_USABLE)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -34,10 +34,10 @@ def import_(
     require(["import", "tables"])
     from ..workflow.calibrate.import_workbook import import_workbook
 
-    with options.interruptible("nothing has been imported; remove the folder and start again."):
+    with interrupts.interruptible("nothing has been imported; remove the folder and start again."):
         store, imported = import_workbook(workbook, out)
-    print(imported)
-    print(
+    options.show(imported)
+    options.show(
         f"`neutral calibrate SNAPSHOTS --out {out}` continues after the latest snapshot of each underlying."
     )
     options.print_files(store.tables)

@@ -1,21 +1,15 @@
 """Defines the options that commands share, and reads their values."""
 
 import hashlib
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ArgumentError
-
-T = TypeVar("T")
-Item = TypeVar("Item")
+from ..workflow.messages import for_command_line, printable
 
 # exit codes of every command
 USABLE = 0  # every file could be read, and every fit converged and passes its gates
@@ -155,25 +149,6 @@ def start_jax() -> None:
         watch_compilations(folder)
 
 
-@contextmanager
-def interruptible(advice: str) -> Iterator[None]:
-    """End the command with exit code 130 on Ctrl-C, and print on standard error what to do.
-
-    Args:
-        advice: What has been kept, and how to continue.
-    """
-    try:
-        yield
-    except KeyboardInterrupt:
-        stop_interrupted(advice)
-
-
-def stop_interrupted(advice: str) -> NoReturn:
-    """End the command with exit code 130, and print on standard error what to do."""
-    print(f"neutral: interrupted; {advice}", file=sys.stderr)
-    raise typer.Exit(INTERRUPTED) from None
-
-
 def check_readable(markets: "Sequence[Market]") -> None:
     """Refuse markets if no file of them could be read.
 
@@ -186,55 +161,14 @@ def check_readable(markets: "Sequence[Market]") -> None:
         raise nothing_readable([market.reason for market in markets])
 
 
-def collected(items: Iterable[Item], work: Callable[[Iterator[Item]], Iterable[T]]) -> tuple[list[T], bool]:
-    """Return the results of some work on items, and whether there was Ctrl-C.
-
-    The first Ctrl-C ends the items, so that the work finishes those that it has taken. The second one stops
-    the work, and the results up to then are returned.
-    """
-    finished: list[T] = []
-    with _first_interrupt() as interrupted:
-        try:
-            for result in work(_until(items, interrupted)):
-                finished.append(result)
-        except KeyboardInterrupt:
-            interrupted.set()
-    return finished, interrupted.is_set()
-
-
-def _until(items: Iterable[Item], interrupted: threading.Event) -> Iterator[Item]:
-    """Yield items until there is Ctrl-C."""
-    for item in items:
-        yield item
-        if interrupted.is_set():
-            return
-
-
-@contextmanager
-def _first_interrupt() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set an event, in place of an exception; only the main thread receives it."""
-    interrupted = threading.Event()
-
-    def note(signum: int, frame: object) -> None:
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        # a signal may come while something is printed, so the streams of Python are not used
-        os.write(2, b"\nneutral: finishing what has been read; press Ctrl-C again to stop at once.\n")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+def show(text: object, *, error: bool = False) -> None:
+    """Print a text for people, on standard error if it is about what went wrong."""
+    print(for_command_line(text), file=sys.stderr if error else sys.stdout)
 
 
 def print_files(paths: Iterable[Path]) -> None:
     """Print the last line of a command, which names the files that it has written, the page last."""
-    print(f"Written: {', '.join(map(str, paths))}")
+    show(f"Written: {', '.join(map(printable, paths))}")
 
 
 def settings_hash(config: str | None, changes: Mapping[str, Any], *further: str) -> str:

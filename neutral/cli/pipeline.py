@@ -1,13 +1,14 @@
 """Defines the command `neutral pipeline`."""
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..workflow.messages import Once
 from ..workflow.recipes import RECIPES
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -94,17 +95,20 @@ def pipeline(
         changes["data"] |= {"assets": underlying, "limit": limit}
         settings = load_pipeline_config(config).replaced(model=model, application=application, **changes)
     advice = "the records of finished markets are stored, and the same command with --resume fits the others."
-    with options.interruptible(advice):
+    with interrupts.interruptible(advice):
         options.start_jax()
         with doing("loading the rest of the package"):
             from ..workflow.pipeline.run import pipeline_files, run_pipeline
 
         files = counted(pipeline_files(inputs or [], settings), "files")
 
-        def show(run: object) -> None:
-            print(run, file=sys.stderr)
+        once = Once()
 
-        result = run_pipeline(files, out, settings, show, pictures, resume=resume)
+        def show(run: object) -> None:
+            options.show(once(str(run)), error=True)
+
+        earlier: list[Mapping[str, Any]] = []
+        result = run_pipeline(files, out, settings, show, pictures, resume=resume, left_out=earlier.append)
         paths = [out / "records.parquet"]
         if page:
             with doing("drawing the page", long=True):
@@ -112,6 +116,7 @@ def pipeline(
 
                 paths.append(write_page(result.runs, result.history, out / "report.html", pictures))
     options.print_files(paths)
-    options.check_readable([run.market for run in result.runs])
-    failed = any(run.outcome == "fail" for run in result.runs)
-    raise typer.Exit(options.PARTLY_USABLE if failed else options.USABLE)
+    if not earlier:
+        options.check_readable([run.market for run in result.runs])
+    outcomes = [*(run.outcome for run in result.runs), *(record.get("outcome") for record in earlier)]
+    raise typer.Exit(options.PARTLY_USABLE if "fail" in outcomes else options.USABLE)

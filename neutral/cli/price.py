@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -54,7 +54,7 @@ def price(
 
     require(["tables"])
     changes = options.reading_changes(locals())
-    with options.interruptible("nothing is stored; the same command starts again."):
+    with interrupts.interruptible("nothing is stored; the same command starts again."):
         options.start_jax()
         with doing("loading the rest of the package"):
             from ..workflow.price.markets import check_path, config_of, price_markets, summary, write_prices
@@ -65,7 +65,7 @@ def price(
         markets = options.read_inputs(quotes, config, underlying, limit, changes, config_of(source))
         priced = list(price_markets(markets, source))
         write_prices(priced, out)
-    print(summary(priced))
+    options.show(summary(priced))
     options.print_files([out])
     unpriced = any(market.reason for market in priced)
     raise typer.Exit(options.PARTLY_USABLE if unpriced else options.USABLE)

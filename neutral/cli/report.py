@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -34,7 +34,7 @@ def report(
 
     check_kinds(kinds)
     store = open_store(folder)
-    with options.interruptible("the results are unchanged, and the same command writes the page."):
+    with interrupts.interruptible("the results are unchanged, and the same command writes the page."):
         options.start_jax()
         from ..workflow.pages.calibrate import write_report
 

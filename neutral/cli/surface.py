@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from . import options
+from . import interrupts, options
 
 EXAMPLES = """Examples:
 
@@ -50,7 +50,7 @@ def surface(
 
     require(["tables", *(["page"] if page else [])])
     changes = options.reading_changes(locals())
-    with options.interruptible("the same command starts again."):
+    with interrupts.interruptible("the same command starts again."):
         options.start_jax()
         with doing("loading the rest of the package"):
             from ..workflow.surfaces.files import EarlierSurfaces, summary, write_surfaces
@@ -59,7 +59,7 @@ def surface(
         labels = {"method": method, "config_hash": options.settings_hash(config, changes)}
         earlier = EarlierSurfaces(out, labels if resume else None)
         markets = options.read_inputs(inputs, config, underlying, limit, changes)
-        results, interrupted = options.collected(
+        results, interrupted = interrupts.collected(
             markets, lambda read: fit_markets(read, method, labels=labels, known=earlier.known)
         )
         options.check_readable([result.market for result in results])
@@ -71,10 +71,12 @@ def surface(
                 from ..workflow.pages.surfaces import write_page
 
                 paths.append(write_page(results, out, pictures))
-    print(summary(results))
+    options.show(summary(results))
     options.print_files(paths)
     if interrupted:
-        options.stop_interrupted(f"{len(results)} surfaces are stored, and the same command fits the others.")
+        interrupts.stop_interrupted(
+            f"{len(results)} surfaces are stored, and the same command fits the others."
+        )
     usable = all(result.market.readable and not result.failed for result in results)
     any_surface = any(result.surface is not None for result in results)
     raise typer.Exit(options.USABLE if usable and any_surface else options.PARTLY_USABLE)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
 
+from .messages import printable
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -164,7 +166,7 @@ class Log:
 
     def _write(self, text: str) -> None:
         self._last = time.monotonic()
-        print(f"[{self._last - self._began:4.0f} s] {text}", file=self._stream, flush=True)
+        print(f"[{self._last - self._began:4.0f} s] {printable(text)}", file=self._stream, flush=True)
 
     def _repeat(self) -> None:
         """Repeat the latest step whenever nothing was written for some seconds."""
@@ -209,7 +211,7 @@ class Terminal:
             if not self._steps:
                 self._bars.start()
             self._steps += 1
-        task = self._bars.add_task(what, total=None, note="")
+        task = self._bars.add_task(printable(what), total=None, note="")
         try:
             yield
         finally:
@@ -223,5 +225,5 @@ class Terminal:
         """See `Display.counted`."""
         with self._lock:
             if what not in self._counts:
-                self._counts[what] = self._bars.add_task(what, total=total, note="")
+                self._counts[what] = self._bars.add_task(printable(what), total=total, note="")
         self._bars.update(self._counts[what], completed=done, note=f"{done}/{total} {note}")

@@ -119,3 +119,14 @@ def test_an_error_in_a_step_ends_it(quick):
     with pytest.raises(ValueError, match="broken"), display(stream), doing("reading"):
         raise ValueError("broken")
     assert lines(stream) == ["reading"] and progress._displays == []
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Screen])
+def test_names_of_files_do_not_control_the_terminal(kind):
+    stream = kind()
+    with display(stream), doing("reading a\x1b[2Jb\x07.csv"):
+        for _ in counted(["c\x9b2Jd.csv"], "e\x1b[31m files"):
+            time.sleep(0.2)
+    written = stream.getvalue()
+    assert "\x1b[2J" not in written and "\x07" not in written and "\x9b" not in written
+    assert "\x1b[31m files" not in written and "a\\x1b[2Jb\\x07.csv" in written

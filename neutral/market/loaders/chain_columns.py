@@ -178,7 +178,11 @@ def _set_strikes(table: Table, frame: pd.DataFrame, layout: Layout | None, symbo
         raise DataError(
             f"{table.path}: the strikes are {off[0]:g} times those in the symbols of the contracts, so they "
             f"are in another unit; multiply them by {1 / off[0]:g}."
-            + (' For strikes times 1000 write columns={"strike_x1000": "..."}.' if off[0] == 1000 else "")
+            + (
+                f" For strikes times 1000 write {how_to_map('strike_x1000', '...')}."
+                if off[0] == 1000
+                else ""
+            )
         )
 
 

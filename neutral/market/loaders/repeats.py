@@ -159,7 +159,7 @@ def refuse_conflicts(table: Table, frame: pd.DataFrame, names: Names) -> None:
     apart = _separating(table, frame, keys, table.unused(names))
     advice = (
         f"The column {' or '.join(map(repr, apart))} differs between them: state what it means, such as "
-        f'columns={{"time": "{apart[0]}"}}, or "root", "underlying" or "date", or --columns time={apart[0]}.'
+        f"{how_to_map('time', apart[0])}, or root, underlying or date in place of time."
         if apart
         else "Add a column that distinguishes them, such as time, root or underlying, or remove one of them."
     )

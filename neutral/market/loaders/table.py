@@ -149,7 +149,7 @@ class Table:
             raise DataError(
                 f"{self.path}: line {_line(codes, 0)}: {name} {text[0]!r} can be read as "
                 f"{' and as '.join(fitting)}, and no value decides. Say which one is meant: "
-                f'columns={{"date_format": "{fitting[0]}"}}, or --columns date_format={fitting[0]}.'
+                f"{how_to_map('date_format', fitting[0])}."
             )
         form = form or form_of_first(text)
         times = parse_dates(text, form)

@@ -90,7 +90,9 @@ def refuse_scaled(path: Path, rows: pd.DataFrame, spot: float) -> None:
     slope = -_slope(usable)
     for power in POWERS:
         if _near(slope, 1.0 / power) or (np.isnan(slope) and _near(_ratio(usable, spot), power)):
-            fix = ' For strikes times 1000 write columns={"strike_x1000": "..."}.' if power == 1000 else ""
+            fix = (
+                f" For strikes times 1000 write {how_to_map('strike_x1000', '...')}." if power == 1000 else ""
+            )
             raise DataError(
                 f"{path}: the strikes are {power:g} times too large for the prices, so they are in another "
                 f"unit; divide them by {power:g}.{fix}"

@@ -1,7 +1,7 @@
 """Reads a workbook of results into a store, from which a run continues."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +29,6 @@ ORIGINAL = {new: old for old, new in RENAMED.items()}
 COMMON_ORIGINAL = tuple(ORIGINAL.get(name, name) for name in COMMON)
 ELSEWHERE = ("split", "random_seed")  # columns of quotes that the name of the sheet and the fits state
 IMPORTED = "imported"  # in place of the version of the code
-NOT_A_WORKBOOK = (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, SyntaxError)
 SHOWN = 12  # names of columns that a message lists
 
 
@@ -84,8 +83,7 @@ def import_workbook(path: str | Path, out: str | Path) -> tuple[Store, Imported]
     require(["import", "tables"])
     source = Path(path)
     folder = Path(out)
-    if (folder / MANIFEST).exists():
-        raise DataError(f"{folder}: has results already; choose another --out for those of {source}.")
+    _check_new(folder, source)
     imported = read_workbook(source)
     fits = {}
     quotes = {}
@@ -95,29 +93,38 @@ def import_workbook(path: str | Path, out: str | Path) -> tuple[Store, Imported]
         frame = imported.quotes.query("currency == @underlying")
         quotes[underlying] = quotes_table([frame] if len(frame) else [], imported.models)
     with locked(folder):
+        _check_new(folder, source)  # another process may have written them meanwhile
         store = create_imported(folder, imported.models, fits, quotes)
         store.log(event="import", workbook=source.name, sha256=durable.sha256(source))
         store.consolidate()
     return store, imported
 
 
+def _check_new(folder: Path, source: Path) -> None:
+    """Refuse a folder that has results."""
+    if (folder / MANIFEST).exists():
+        raise DataError(f"{folder}: has results already; choose another --out for those of {source}.")
+
+
 def read_workbook(path: Path) -> Imported:
     """Read the fits and the quotes of a workbook; errors are those of `import_workbook`."""
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
-    try:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (*NOT_A_WORKBOOK, InvalidFileException) as error:
-        raise DataError(f"{path}: cannot be read as a workbook: {error}. Expected an .xlsx file.") from error
-    try:
-        return _content(path, book)
-    except NOT_A_WORKBOOK as error:
-        if isinstance(error, DataError):
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(path.open("rb"))  # openpyxl leaves a damaged file open
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        except durable.ARCHIVE_DAMAGE as error:
+            raise DataError(
+                f"{path}: cannot be read as a workbook: {error}. Expected an .xlsx file."
+            ) from error
+        stack.callback(book.close)
+        try:
+            return _content(path, book)
+        except DataError:
             raise
-        raise DataError(f"{path}: is damaged: {error}. Restore the file from a copy.") from error
-    finally:
-        book.close()
+        except durable.ARCHIVE_DAMAGE as error:
+            raise DataError(f"{path}: is damaged: {error}. Restore the file from a copy.") from error
 
 
 def _content(path: Path, book: "Workbook") -> Imported:

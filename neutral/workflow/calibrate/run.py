@@ -16,7 +16,7 @@ import pyarrow as pa
 from ...market.quotes import UNKNOWN_DATE
 from ...shipped import CODE_VERSION
 from ...times import TIME
-from ..inputs.archive import SnapshotFile, blocks_of
+from ..inputs.archive import SnapshotFile, blocks_of, open_file
 from ..outcome import REFUSED
 from . import resume as resuming
 from .config import Config
@@ -170,7 +170,7 @@ class _Run:
         self._stop = threading.Event()
         self._writing = threading.Lock()
         self.findings: list[tuple[str, str]] = []  # title of a market of this run, and what was found
-        self.unreadable: set[str] = set()  # the reason of each file of this run
+        self.unreadable: set[str] = set()  # the reason of each file, also of those in earlier blocks
 
     def all(self) -> int:
         """Run the chains, and return the number of pairs of snapshot and underlying that they fitted.
@@ -249,7 +249,9 @@ class _Run:
         """Return the fits of one block and the seconds spent on it, 0 if the block was committed before."""
         began = time.perf_counter()
         if resuming.is_done(self._store, underlying, number, files, state):
-            return self._store.read_part("fits", underlying, number), 0.0
+            fits = self._store.read_part("fits", underlying, number)
+            self._note_unreadable(fits, files)
+            return fits, 0.0
         self._check_stop()
         wanted = {file.position for file in files}
         read = self._reader.snapshots(number, following)
@@ -279,6 +281,15 @@ class _Run:
             self.findings += [(market.title, finding) for finding in market.findings]
             if not market.readable:
                 self.unreadable.add(market.reason)
+
+    def _note_unreadable(self, fits: pa.Table, files: Sequence[SnapshotFile]) -> None:
+        """Keep the reasons of files that an earlier run could not read; those that it read stay closed."""
+        rows = fits.select(["snapshot_ts", "status"]).to_pylist()
+        refused = {row["snapshot_ts"] for row in rows if row["status"] == REFUSED}
+        for file in files:
+            if file.time in refused:
+                opened = open_file(file.path, self._config.column_map, self._config.data.symbol)
+                self.unreadable |= {opened.reason} if opened.source is None else set()
 
     def _fit(self, underlying: str, snapshots: Sequence[LoadedSnapshot], state: State) -> list[ModelFits]:
         """Return the fits of each snapshot; a snapshot whose quotes cannot be used has none."""
@@ -321,11 +332,12 @@ class _Run:
 
 def _counts(fits: pa.Table) -> dict[str, int]:
     """Count the fits of a block that did not converge, and its snapshots that were refused."""
-    frame = fits.select(["snapshot_ts", "status", "converged"]).to_pandas()
+    frame = fits.select(["snapshot_ts", "status", "converged", "message"]).to_pandas()
     refused = frame["status"] == REFUSED
+    times = frame[refused].drop_duplicates(["snapshot_ts", "message"])  # files without a time share one
     return {
         "not_converged": int((~frame["converged"] & ~refused).sum()),
-        "refused": int(frame.loc[refused, "snapshot_ts"].nunique()),
+        "refused": len(times),
     }
 
 

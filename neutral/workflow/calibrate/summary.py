@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..inputs.markets import noted
+from ..messages import Once
 from ..outcome import LOST, REFUSED
 from ..recipes import in_order
 
@@ -55,7 +56,7 @@ class Summary:
     reasons: dict[str, int]  # number of fits by the reason why they failed
     findings: tuple[tuple[str, str], ...] = ()  # title of a market that was read in this run, and what
     refusals: dict[str, int] = field(default_factory=dict)  # snapshots and underlyings, by reason
-    unreadable: tuple[str, ...] = ()  # why files of this run could not be read
+    unreadable: tuple[str, ...] = ()  # why input files could not be read
 
     @property
     def complete(self) -> bool:
@@ -64,8 +65,14 @@ class Summary:
 
     @property
     def usable(self) -> bool:
-        """Whether every file of this run could be read, every attempted fit converged, and there is a fit."""
+        """Whether every input file could be read, every attempted fit converged, and there is a fit."""
         return self.complete and not self.unreadable and any(line.converged for line in self.lines)
+
+    @property
+    def nothing_read(self) -> bool:
+        """Whether every row is of a file that could not be read."""
+        refused = all(line.refused == line.snapshots for line in self.lines)
+        return refused and bool(self.unreadable) and set(self.refusals) <= set(self.unreadable)
 
     def __str__(self) -> str:
         """Write a table, the reasons of refusals and failures, findings about what was read, and the time."""
@@ -80,7 +87,9 @@ class Summary:
             for line in self.lines
         ]
         reasons = [f"{count} x {reason}" for reason, count in self.reasons.items()]
-        reasons += [f"{count} x refused: {text}" for text, count in list(self.refusals.items())[:SHOWN]]
+        once = Once()
+        refusals = list(self.refusals.items())[:SHOWN]
+        reasons += [f"{count} x refused: {once(text)}" for text, count in refusals]
         if len(self.refusals) > SHOWN:
             reasons.append(f"{len(self.refusals) - SHOWN} more reasons of refusals are in fits.parquet")
         rate = f", {self.fitted / self.seconds:.1f} a second" if self.fitted and self.seconds else ""
@@ -110,7 +119,7 @@ def summarise(
     table: Any = fits  # type checkers cannot follow the types of pandas
     failed = table[~table["converged"].astype(bool) & (table["status"] != REFUSED)]
     reasons = (failed["model"] + " " + failed["status"] + ": " + failed["message"]).value_counts()
-    refused = table[table["status"] == REFUSED].drop_duplicates(["snapshot_ts", "currency"])
+    refused = table[table["status"] == REFUSED].drop_duplicates(["snapshot_ts", "currency", "message"])
     named = units or {}
     return Summary(
         lines=tuple(

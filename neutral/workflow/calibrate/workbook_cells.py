@@ -1,7 +1,7 @@
 """Reads the cells of a sheet of a workbook as the columns of a table of results."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ COMPACT_TIME = "%Y%m%dT%H%M%SZ"  # as in the names of snapshot files
 TRUTHS = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 DTYPES = {"real": "float64", "count": "Int64", "time": "datetime64[us, UTC]", "flag": "boolean"}
 NEEDED = ("snapshot_ts", "currency")  # columns of which every row has a value
+MOST_ROWS = 1 << 20  # of a sheet, by the definition of the format
 LONGEST = 60  # characters of a value that a message shows
 ALSO = {"F0": "forward"}  # other names of columns in workbooks
 
@@ -47,13 +48,21 @@ def read_cells(
     if len(set(known.values())) < len(known):
         twice = next(name for name in known.values() if list(known.values()).count(name) > 1)
         raise DataError(f"{place}: has the column {twice} twice; remove one of them.")
-    content = [row for row in enumerate(rows, 2) if any(x is not None and x != "" for x in row[1])]
+    content = [row for row in _numbered(place, rows) if any(x is not None and x != "" for x in row[1])]
     table = {
         name: _values(place, header[i], content, i, columns[name], is_needed=name in NEEDED)
         for i, name in known.items()
     }
     frame = pd.DataFrame(table, index=range(len(content)))
     return frame, [header[i] for i in titles if i not in known]
+
+
+def _numbered(place: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Number the rows after the header; a damaged sheet may claim more rows than anyone can wait for."""
+    for number, row in enumerate(rows, 2):
+        if number > MOST_ROWS:
+            raise DataError(f"{place}: is damaged: it has more rows than the {MOST_ROWS} of a sheet.")
+        yield number, row
 
 
 def _column(title: str, columns: Mapping[str, str], names: Mapping[str, str]) -> str:

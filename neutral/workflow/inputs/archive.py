@@ -17,6 +17,7 @@ from ...market.loaders.file_content import SUFFIXES, read_content
 from ...market.loaders.sources import Source, open_source
 from ...market.quotes import UNKNOWN_DATE
 from ...times import time_text
+from ..messages import Once
 
 MIDNIGHT = "T00:00:00"
 RESULTS = ("manifest.json", "report.html", "surfaces.parquet", "records.parquet")
@@ -223,7 +224,7 @@ def _tables_in(folder: Path) -> Iterator[Path]:
 
 def nothing_readable(reasons: Sequence[str]) -> DataError:
     """Return the error for inputs of which no file can be read; each reason names its file."""
-    shown = list(dict.fromkeys(reasons))
+    shown = list(map(Once(), dict.fromkeys(reasons)))
     more = f" And {len(shown) - SHOWN_REASONS} more files." if len(shown) > SHOWN_REASONS else ""
     return DataError(f"no input file can be read: {' '.join(shown[:SHOWN_REASONS])}{more}")
 

@@ -65,6 +65,11 @@ class Market:
         return f"{self.underlying} {minute_text(self.timestamp) or self.file.split('.')[0]}"
 
     @property
+    def refusal(self) -> str:
+        """Why the quotes cannot be used, with the title unless the reason is about the whole file."""
+        return f"{self.title}: {self.reason}" if self.readable else self.reason
+
+    @property
     def findings(self) -> tuple[str, ...]:
         """What is not as in an ordinary market, see `check_reading`, and options without effect."""
         return (() if self.check is None else self.check.findings) + self.unused

@@ -19,12 +19,11 @@ def volatilities(quotes: pd.DataFrame, columns: Sequence[str]) -> dict[str, np.n
         columns: Names of columns of prices, in the unit of the quotes.
 
     Returns:
-        Volatilities as decimals by column, (rows,); nan where a price has none.
+        Volatilities as decimals by column, (rows,); nan where a price has none, or its unit is unknown.
     """
     found = {name: np.full(len(quotes), np.nan) for name in columns}
-    settlements = quotes["settlement"].to_numpy(object)
-    for settlement in dict.fromkeys(settlements):
-        rows = settlements == settlement
+    for settlement in quotes["settlement"].dropna().unique():
+        rows = (quotes["settlement"] == settlement).to_numpy(bool, na_value=False)
         part = quotes.loc[rows]
         prices = np.concatenate([part[name].to_numpy(float) for name in columns])
         terms = {name: np.tile(part[name].to_numpy(float), len(columns)) for name in TERMS}

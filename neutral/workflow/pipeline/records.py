@@ -77,8 +77,10 @@ class Records:
         ]
         return max(earlier, key=lambda record: record["timestamp"], default=None)
 
-    def has(self, file: str, underlying: str, timestamp: str, sha256: str, config_hash: str) -> bool:
-        """Whether there is a record of a fit with this configuration to this data."""
+    def of_fit(
+        self, file: str, underlying: str, timestamp: str, sha256: str, config_hash: str
+    ) -> Mapping[str, Any] | None:
+        """Return the record of the fit with this configuration to this data; None if there is none."""
         wanted = {
             "file": file,
             "asset": underlying,
@@ -87,7 +89,8 @@ class Records:
             "config_hash": config_hash,
         }
         fits = (record for record in self.all.values() if record.get("parameters"))
-        return any(all(record.get(key) == x for key, x in wanted.items()) for record in fits)
+        same = (record for record in fits if all(record.get(key) == x for key, x in wanted.items()))
+        return next(same, None)
 
     def history(self) -> list[Mapping[str, Any]]:
         """Return all records with a fit, in order of time."""

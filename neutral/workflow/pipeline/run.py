@@ -54,6 +54,7 @@ def run_pipeline(
     progress: Callable[[MarketRun], None] = lambda run: None,
     keep: int = 4,
     resume: bool = False,
+    left_out: Callable[[Mapping[str, Any]], None] = lambda record: None,
 ) -> PipelineResult:
     """Take the markets in files through the pipeline, one after another.
 
@@ -65,6 +66,7 @@ def run_pipeline(
         progress: Called with every finished market.
         keep: The number of markets, the last ones, whose surface and diagnosis stay in memory.
         resume: Whether to leave out markets whose fit with this configuration to this data has a record.
+        left_out: Called with the record of every market that is left out.
 
     Returns:
         A run for each market, and the history. A market that cannot be used raises no error.
@@ -80,7 +82,8 @@ def run_pipeline(
     )
     try:
         for market, seconds in _timed(markets):
-            if resume and _is_done(market, config, records):
+            if resume and (record := _stored(market, config, records)):
+                left_out(record)
                 continue
             runs.append(run_market(market, config, records, seconds))
             progress(runs[-1])
@@ -91,9 +94,11 @@ def run_pipeline(
     return PipelineResult(runs, records.history())
 
 
-def _is_done(market: Market, config: PipelineConfig, records: Records) -> bool:
-    """Whether a market has a record of its fit with a configuration."""
-    return bool(market.sha256) and records.has(
+def _stored(market: Market, config: PipelineConfig, records: Records) -> Mapping[str, Any] | None:
+    """Return the record of the fit of a market with a configuration; None if there is none."""
+    if not market.sha256:
+        return None
+    return records.of_fit(
         file=market.file,
         underlying=market.underlying,
         timestamp=time_text(market.timestamp),

@@ -137,12 +137,18 @@ class MarketRun:
         market = replace(self.market, frame=None, rejected=None)
         return replace(self, market=market, surface=None, diagnosis=None, rejected=None)
 
+    @property
+    def _name(self) -> str:
+        """The underlying and the time; the file if that time is unknown, alone if it could not be read."""
+        when = self.record.get("timestamp") or self.market.file
+        return f"{self.market.underlying} {when}" if self.market.readable else self.market.file
+
     def __str__(self) -> str:
         """Describe the run in one line, and in one more for each finding about what was read."""
         reason = reason_of(self.stages)
         iv_rmse = self.record.get("iv_rmse")
         error = "" if iv_rmse is None else f", {1e4 * iv_rmse:.3g} bp of volatility"
-        when = self.record.get("timestamp") or self.market.file
-        text = f"{self.market.underlying} {when}: {self.outcome}{error}, {seconds_text(self.seconds)}"
+        text = f"{self._name}: {self.outcome}{error}, {seconds_text(self.seconds)}"
         found = "".join(f"\n  {finding}" for finding in self.market.findings)
-        return f"{text}: {reason}{found}" if reason else text + found
+        why = reason if self.market.readable else reason.removeprefix(f"{self.market.file}: ")
+        return f"{text}: {why}{found}" if why else text + found

@@ -15,6 +15,7 @@ from ..calibrate.config import Config, shipped_config
 from ..config import Document, validated
 from ..csv_files import write_csv
 from ..inputs.markets import Market
+from ..messages import Once
 from .models import FittedModel, ModelSource, StoredFits
 from .table import price_columns
 
@@ -23,6 +24,7 @@ COLUMNS = (
     *("option_type", "bid_price", "ask_price", "forward", "discount"),
 )
 """Columns of the quotes in the table of prices, where a market has them."""
+SHOWN_REASONS = 3
 SUFFIXES = (".parquet", ".csv")
 CASH = "cash"  # the unit of prices in the payment currency, which files of quotes do not name
 
@@ -124,14 +126,20 @@ def write_prices(priced: list[PricedMarket], path: Path) -> int:
     """
     frames = [market.rows for market in priced if len(market.rows)]
     if not frames:
-        reasons = "; ".join(f"{market.market.title}: {market.reason}" for market in priced[:3])
-        raise DataError(f"no market has been priced: {reasons or 'the files have none'}")
+        reasons = " ".join(map(Once(), (_refusal(market) for market in priced[:SHOWN_REASONS])))
+        raise DataError(f"no market has been priced: {reasons or 'the files have none.'}")
     rows = pd.concat(frames, ignore_index=True)
     if path.suffix == ".csv":
         write_csv(path, rows)
     else:
         durable.replace(path, lambda partial: rows.to_parquet(partial, index=False))
     return len(rows)
+
+
+def _refusal(priced: PricedMarket) -> str:
+    """Say why a market has no prices: it could not be read, or no model fits it."""
+    market = priced.market
+    return market.refusal if market.reason else f"{market.title}: {priced.reason}"
 
 
 def summary(priced: list[PricedMarket]) -> str:

@@ -78,6 +78,7 @@ def test_a_file_that_cannot_be_read_is_1_and_2_where_no_file_can(neutral, tmp_pa
     (tmp_path / "in" / fakes.snapshot_name(1)).write_text("")
     assert neutral("calibrate", "in", "--out", "some", "--model", "black") == 1
     assert f"2 x refused: {fakes.snapshot_name(1)}: the file is empty" in capsys.readouterr().out
+    assert neutral("calibrate", "in", "--out", "some", "--model", "black") == 1, "also from stored blocks"
     (tmp_path / "junk").mkdir()
     (tmp_path / "junk" / "noise.csv").write_bytes(b"\x00 noise")
     for more in ([], ["--currency", "BTC"]):
@@ -203,3 +204,14 @@ def test_bars_on_a_terminal(capsys, monkeypatch):
         show(Progress(**event, not_converged=1, refused=2))
     text = capsys.readouterr().err
     assert "BTC" in text and "3/4" in text and "1 failed, 2" in text
+
+
+def test_files_without_a_time_are_each_counted(neutral, tmp_path, capsys):
+    """Two files that cannot be read beside one that can are two refusals, not a command without input."""
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.csv").write_text("x,y\n1,2\n")
+    for _ in range(2):
+        assert neutral("calibrate", "in", "--out", "out", "--model", "black", "--limit", "6") == 1
+        shown = capsys.readouterr()
+        assert "a.csv: the header" in shown.out and "b.csv: the header" in shown.out
+        assert "2 snapshots refused" in shown.err and shown.out.count("The accepted kinds") == 1

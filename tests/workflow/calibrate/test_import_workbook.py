@@ -1,7 +1,10 @@
 """Workbooks of earlier results become a store, and a run continues after their last snapshot."""
 
+import contextlib
 import datetime
 import math
+import re
+import warnings
 import zipfile
 
 import numpy as np
@@ -11,6 +14,7 @@ import workflow_fakes as fakes
 
 from neutral.errors import DataError
 from neutral.workflow import open_store, run
+from neutral.workflow.calibrate import import_workbook as importing
 from neutral.workflow.calibrate.import_workbook import import_workbook
 from neutral.workflow.calibrate.sinks import write_reports
 
@@ -238,3 +242,76 @@ def test_other_files_and_folders_are_refused(tmp_path, source):
     import_workbook(source, tmp_path / "out")
     with pytest.raises(DataError, match="has results already"):
         import_workbook(source, tmp_path / "out")
+
+
+def test_results_that_another_process_writes_meanwhile_are_kept(tmp_path, source, monkeypatch):
+    read = importing.read_workbook
+
+    def slowly(path):
+        monkeypatch.setattr(importing, "read_workbook", read)
+        import_workbook(source, tmp_path / "out")
+        return read(path)
+
+    monkeypatch.setattr(importing, "read_workbook", slowly)
+    with pytest.raises(DataError, match="has results already"):
+        import_workbook(source, tmp_path / "out")
+
+
+def members(path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(path, parts: dict[str, bytes], flag=0, method=0) -> None:
+    """Write an archive, with a flag and a method of compression in the entries of its directory."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    content = bytearray(path.read_bytes())
+    for entry in re.finditer(rb"PK\x01\x02", content):
+        content[entry.start() + 8] |= flag
+        content[entry.start() + 10] |= method
+    path.write_bytes(content)
+
+
+ONE_FIT = {"black_params": [[*COMMON, "sigma"], row(TIMES[0], [0.5])]}
+SHEET = "xl/worksheets/sheet1.xml"
+DAMAGES = {
+    "encrypted": lambda path, parts: packed(path, parts, flag=1),
+    "compressed by an unknown method": lambda path, parts: packed(path, parts, method=97),
+    "nested without end": lambda path, parts: packed(path, parts | {SHEET: b"<a>" * 100_000}),
+    "rows without end": lambda path, parts: packed(
+        path, parts | {SHEET: parts[SHEET].replace(b'<row r="2"', b'<row r="999999999"')}
+    ),
+    "no rows": lambda path, parts: packed(path, parts | {SHEET: b""}),
+    "text": lambda path, parts: path.write_text("a,b\n1,2\n"),
+    "empty": lambda path, parts: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_damaged_workbooks_are_refused_in_one_line(tmp_path, damage):
+    path = tmp_path / "bad.xlsx"
+    parts = members(
+        workbook(tmp_path / "ok.xlsx", {"black_params": [[*COMMON, "sigma"], row(TIMES[0], [0.5])]})
+    )
+    damage(path, parts)
+    with pytest.raises(DataError, match=r"bad\.xlsx: (cannot be read as a workbook|.*is damaged)") as error:
+        import_workbook(path, tmp_path / "out")
+    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_flipped_bytes_raise_no_other_error(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    parts = members(
+        workbook(tmp_path / "ok.xlsx", {"black_params": [[*COMMON, "sigma"], row(TIMES[0], [0.5])]})
+    )
+    for name, content in parts.items():
+        torn = bytearray(content)
+        for place in random.integers(len(torn), size=3):
+            torn[place] = random.integers(32, 127)
+        packed(tmp_path / "torn.xlsx", parts | {name: bytes(torn)})
+        with contextlib.suppress(DataError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of openpyxl, about styles
+            importing.read_workbook(tmp_path / "torn.xlsx")

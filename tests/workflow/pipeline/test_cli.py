@@ -9,6 +9,7 @@ pytest.importorskip("matplotlib")
 
 from neutral import cli  # noqa: E402 - without typer this file is skipped
 from neutral.cli import options  # noqa: E402
+from neutral.shipped import sample_folder  # noqa: E402
 from neutral.workflow.pipeline import run as pipeline  # noqa: E402
 
 
@@ -31,7 +32,7 @@ def test_what_cannot_be_read_is_2_with_a_line_a_record_and_a_page(neutral, tmp_p
     (tmp_path / "noise.csv").write_bytes(b"\x00\xff garbage")
     assert neutral("noise.csv", "--config", "heston_index", "--out", "out") == 2
     told = capsys.readouterr()
-    assert "- noise.csv: fail" in told.err and "files: 1/1" in told.err
+    assert "noise.csv: fail, " in told.err and "files: 1/1" in told.err
     assert "no input file can be read: noise.csv: line 1 has zero bytes" in told.err
     assert told.out.strip() == "Written: out/records.parquet, out/report.html"
     assert "noise.csv" in (tmp_path / "out" / "report.html").read_text()
@@ -71,6 +72,16 @@ def test_ctrl_c_is_130_and_says_what_is_kept(neutral, monkeypatch, capsys):
         "records of finished markets are stored, and the same command with --resume"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(("outcome", "code"), [("fail", 1), ("pass", 0)])
+def test_markets_that_are_left_out_count_for_the_exit_code(neutral, monkeypatch, tmp_path, outcome, code):
+    record = {"outcome": outcome, "parameters": {}}
+    monkeypatch.setattr(pipeline, "_stored", lambda market, *rest: record if market.readable else None)
+    arguments = ("--config", "heston_index", "--out", "out", "--resume", "--no-page")
+    assert neutral(str(sample_folder("index") / "spx_20240521.csv"), *arguments) == code
+    (tmp_path / "noise.csv").write_bytes(b"\x00 noise")
+    assert neutral(str(sample_folder("index") / "spx_20240521.csv"), "noise.csv", *arguments) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_2(neutral, tmp_path, capsys):

@@ -29,7 +29,8 @@ def test_what_cannot_be_read_is_a_record_with_a_reason(garbage, tmp_path):
     for run in runs:
         assert [stage.name for stage in run.stages] == ["preprocess", "store"]
         assert run.outcome == "fail" and run.record["status"] == "refused"
-        assert run.record["reason"] == run.stages[0].reason and run.record["reason"] in str(run)
+        assert run.record["reason"] == run.stages[0].reason
+        assert run.record["reason"].removeprefix(f"{run.market.file}: ") in str(run)
         assert run.stages[1].outcome == "pass"
     assert "noise.csv" in runs[0].record["reason"]
     assert "at least 20 are needed" in runs[1].record["reason"]

@@ -130,7 +130,7 @@ def test_the_command_names_what_it_cannot_price(monkeypatch, capsys, results, tm
     assert command(monkeypatch, model, quotes, junk, "--out", tmp_path / "prices.csv") == 1
     assert "fits no kind of file" in capsys.readouterr().out
     assert command(monkeypatch, model, junk, "--out", tmp_path / "prices.csv") == 2
-    assert "no market has been priced: - junk: junk.csv" in capsys.readouterr().err
+    assert "no market has been priced: junk.csv: the header" in capsys.readouterr().err
     assert command(monkeypatch, model, quotes, "--out", tmp_path / "prices.xls") == 2
     assert "must end in .parquet or .csv" in capsys.readouterr().err
     assert command(monkeypatch, junk, quotes) == 2

@@ -1,0 +1,6 @@
+"""Runs the command `neutral` as `python -m neutral`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()
