@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..precision import is_double
-from ..quotes.notices import NEAR, calendar_fall
+from ..quotes.notices import LARGEST_SHARE_REFUSED, NEAR, calendar_fall
 from ..quotes.table import LARGEST_VOL, LEAST_VOL
 from .filters import is_choice
 from .quotes import column
@@ -22,7 +22,6 @@ MIXED_QUOTES = (
 LEAST_PAIRS = 8  # of neighbouring strikes of an expiry
 LARGEST_SHARE_WRONG = 0.25  # of these pairs
 LARGEST_PARITY_ERROR = 0.01  # of the forward
-LARGEST_SHARE_REFUSED = 0.5
 # A forward may differ from that of the expiry before by this much, and by this much more per year between
 # them. Carry beyond it was found only where forwards were wrong.
 FORWARD_JUMP = 0.03
