@@ -239,8 +239,8 @@ def _warnings_of_counts(result: CalibrationResult) -> list[str]:
     if 0 < strikes < free:
         known = "1 strike cannot" if strikes == 1 else f"{strikes} strikes cannot"
         warnings.append(
-            f"{known} determine {free} parameters, which other values fit as well: add quotes, fix parameters "
-            "(fixed=), or take a simpler model."
+            f"{known} determine {free} parameters, which other values fit as well: add quotes, fix "
+            "parameters (fixed=), or take a simpler model."
         )
     elif stats.degrees_of_freedom(result) < 1:
         warnings.append(
@@ -256,9 +256,8 @@ def _warnings_of_counts(result: CalibrationResult) -> list[str]:
         )
     refused, kept = sum(row["count"] for row in rows), int(np.sum(surface.mask))
     if cause := cause_of_refusals(refused, kept):
-        warnings.append(
-            f"the fit is of {kept} of {refused + kept} quotes, because the others are refused.{cause}"
-        )
+        whole = refused + kept
+        warnings.append(f"the fit is of {kept} of {whole} quotes, because the others are refused.{cause}")
     return warnings
 
 

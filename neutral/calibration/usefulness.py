@@ -1,14 +1,14 @@
 """Fits of no use: errors that no market has, which a stationary point of the loss does not exclude.
 
 The relative error of a quote is its error of price over vol x vega, its error of volatility relative to its
-volatility to first order; it counts at most as 1. Its mean over the quotes of fits of real surfaces is at most
-0.22 with Black's model, which has no smile, and 0.09 with Heston's, Bates's and SVCJ; random prices give 0.3 to
-0.9. On a single expiry of a day or two these models reach 0.18.
+volatility to first order; it counts at most as 1. Its mean over the quotes of fits of real surfaces is at
+most 0.22 with Black's model, which has no smile, and 0.09 with those of Heston, Bates and SVCJ; random
+prices give 0.3 to 0.9. On a single expiry of a day or two these models reach 0.18.
 
-A model whose parameters are mostly on their bounds has no shape left, so a real smile that it fits has at least
-a small error: among 880 fits of seven models, to surfaces and to single expiries, none with half of its
-parameters on bounds has an error above 0.02. Quotes in another unit end there: a volatility of several hundred percent pins
-speed of reversion, variances and correlation, and leaves 0.1 to 0.3.
+A model with most of its parameters on bounds has no shape left to fit with, and real smiles do not push it
+there: among 880 fits of eight models, to surfaces and to single expiries, two have half of their parameters
+on bounds, with errors of 0.01. Volatilities of several hundred percent, as from a wrong unit, pin the speed
+of reversion, the variances and the correlation, and leave 0.1 to 0.3.
 """
 
 import jax.numpy as jnp
@@ -47,6 +47,6 @@ def is_useless(
 
 
 def _largest_error(free: Codes, hit: Codes) -> Real:
-    """Largest mean relative error of a fit of use, from the numbers of its parameters and of those on bounds."""
+    """Largest error of a fit of use, from the numbers of its parameters and of those on bounds."""
     pinned = (hit > 0) & (2 * hit >= free)
     return jnp.where(pinned, jnp.where(hit > 1, ON_BOUNDS, ON_BOUND), BEYOND_ANY_MARKET)
