@@ -95,13 +95,16 @@ class CalibrationResult(eqx.Module):
     def __len__(self) -> int:
         """Number of fits in a batch."""
         if np.ndim(self.status) == 0:
-            raise TypeError("a single result has no length")
+            raise TypeError(
+                "a single fit has no length and no truth value, only a batch has a length, as from "
+                "calibrate_batch; fit.converged says whether it has converged"
+            )
         return np.shape(self.status)[0]
 
     def __getitem__(self, index: int | slice | Codes | Flags) -> CalibrationResult:
         """One fit of a batch, or some of them."""
         if np.ndim(self.status) == 0:
-            raise TypeError("a single result has no items")
+            raise TypeError("a single fit has no items, only a batch has them, as from calibrate_batch")
         return jax.tree.map(lambda x: x[index], self)
 
     @property

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..presentation.summary import Summary, Table, number, pairs, percent
+from ..quotes.notices import cause_of_refusals
 from . import statistics as stats
 from .condition import SCALING, UNDETERMINED
 from .losses import Loss
@@ -228,16 +229,35 @@ def _warnings_of_quotes(result: CalibrationResult) -> list[str]:
             f"{', '.join(loose)} hardly determined (standard error above half of its size): fix it, or add a "
             "prior."
         )
-    if stats.degrees_of_freedom(result) < 1:
+    return warnings + _warnings_of_counts(result)
+
+
+def _warnings_of_counts(result: CalibrationResult) -> list[str]:
+    """Too few quotes for the parameters, and the quotes that are refused."""
+    warnings = []
+    strikes, free = int(result.nobs), int(np.sum(stats.free_parameters(result)))
+    if 0 < strikes < free:
+        known = "1 strike cannot" if strikes == 1 else f"{strikes} strikes cannot"
+        warnings.append(
+            f"{known} determine {free} parameters, which other values fit as well: add quotes, fix "
+            "parameters (fixed=), or take a simpler model."
+        )
+    elif stats.degrees_of_freedom(result) < 1:
         warnings.append(
             "there are no more strikes than parameters, so there are no standard errors: fix parameters or "
             "add quotes."
         )
-    for row in stats.surface_of(result).refusals():
+    surface = stats.surface_of(result)
+    rows = surface.refusals()
+    for row in rows:
         quotes = "1 quote" if row["count"] == 1 else f"{row['count']} quotes"
         warnings.append(
             f"{quotes} refused: {row['reason']} (the first is row {row['row']}); result.quotes() lists them."
         )
+    refused, kept = sum(row["count"] for row in rows), int(np.sum(surface.mask))
+    if cause := cause_of_refusals(refused, kept):
+        whole = refused + kept
+        warnings.append(f"the fit is of {kept} of {whole} quotes, because the others are refused.{cause}")
     return warnings
 
 

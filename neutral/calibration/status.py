@@ -69,5 +69,6 @@ _MESSAGES = {
     f"{QUADRATURE_ERROR:g} and {QUADRATURE_SHARE:.0%} of the errors of the fit): take the default engine, or "
     "more nodes, such as Lewis(256).",
     CalibrationStatus.useless: "The gradient vanishes, but the errors are beyond those of any market: check "
-    "the units of prices, volatilities, strikes and maturities, the forwards, and which quotes are calls.",
+    "the units of prices, volatilities, strikes and maturities, the forwards, which quotes are calls, and "
+    "any bounds=.",
 }

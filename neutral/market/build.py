@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from ..errors import DataError, QuoteWarning
+from ..errors import ArgumentError, DataError, QuoteWarning
 from .american_quotes import european_quotes
 from .cash_parity import MAX_REJECTED, implied_forwards
 from .cleaning import arbitrage_reasons, outside_reasons
@@ -14,7 +14,14 @@ from .dividends import Dividends, as_schedule
 from .filters import Filters, guard_reasons, moneyness_reasons, quote_reasons, relative_spread, sorted_rows
 from .forwards import MIN_PAIRS, forward_columns, forward_table
 from .quotes import Quotes, column
-from .reading import IMPOSSIBLE, MIXED_QUOTES, check_reading, impossible_rows, mixed_rows
+from .reading import (
+    IMPOSSIBLE,
+    MIXED_QUOTES,
+    check_reading,
+    doubt_of_spot,
+    impossible_rows,
+    mixed_rows,
+)
 from .split import Split
 from .staleness import stale_reasons
 
@@ -22,6 +29,7 @@ _LEAST_INTEREST = 1e-12  # contracts, added so that a negative power of zero ope
 
 if TYPE_CHECKING:
     from ..quotes.surface import QuoteSurface
+    from .loaders.rates import Rates
 
 NO_FORWARD = f"the expiry has no forward: none is stated, and it has fewer than {MIN_PAIRS} call-put pairs"
 MIXED = (
@@ -38,6 +46,8 @@ def build_surface(
     split: Split | None = None,
     rate: float | None = None,
     dividends: Dividends | None = None,
+    *,
+    rates: "Rates | float | None" = None,
 ) -> "tuple[QuoteSurface, pd.DataFrame]":
     """Build the surface of a snapshot's liquid quotes, and list the rows that are not in it.
 
@@ -50,18 +60,44 @@ def build_surface(
         split: The split into train and test; None trains on all quotes.
         rate: As for `prepare`.
         dividends: As for `prepare`.
+        rates: In place of `rate`, a rate or a history of rates, as `Quotes.from_frame` takes them; of a
+            history the rate on the day of the quotes counts.
 
     Returns:
         The surface, with all weights 1, and the rejected rows with the column `reason`.
 
     Raises:
+        ArgumentError: Both `rate` and `rates` are given, or one of them is no rate.
         DataError: As for `prepare`.
         PrecisionError: Double precision is off.
     """
-    kept, rejected = prepare(quotes, filters, split, rate, dividends)
-    for finding in check_reading(kept, rejected).doubts:
+    kept, rejected = prepare(quotes, filters, split, _one_rate(quotes, rate, rates), dividends)
+    spot = _doubt_of_spot(quotes, kept)
+    for finding in (*check_reading(kept, rejected).doubts, *([spot] if spot else [])):
         warnings.warn(f"{quotes.path}: {finding}.", QuoteWarning, stacklevel=2)
     return surface_of(kept), rejected
+
+
+def _doubt_of_spot(quotes: Quotes, frame: pd.DataFrame) -> str:
+    """Say whether the stated spot contradicts the forwards of a table that come from parity."""
+    if quotes.exercise == "american":  # whose equivalents, and forwards, were computed with the wrong spot
+        years = quotes.frame.groupby("expiry_datetime")["maturity"].median()
+        rows = implied_forwards(quotes.frame, agreement=np.inf).table.join(years)
+    else:
+        rows = frame.loc[column(frame, "forward_source") == "parity"]
+    return doubt_of_spot(quotes.spot, rows["forward"].to_numpy(float), rows["maturity"].to_numpy(float))
+
+
+def _one_rate(quotes: Quotes, rate: float | None, rates: "Rates | float | None") -> float | None:
+    """Return the rate of the day of the quotes, from whichever argument states it."""
+    from .loaders.rates import Rates, flat_rate  # the loaders import this folder
+
+    if rates is None:
+        return rate
+    if rate is not None:
+        raise ArgumentError(f"pass rate= or rates=, not both; got rate={rate!r} and rates={rates!r}.")
+    history = rates if isinstance(rates, Rates) else flat_rate(rates)
+    return history.rate(quotes.snapshot_ts)
 
 
 def surface_of(kept: pd.DataFrame, open_interest_power: float = 0.0) -> "QuoteSurface":
@@ -164,7 +200,10 @@ def prepare(
     reason[positions[impossible]] = IMPOSSIBLE
     kept = kept.loc[~(impossible | mixed)].reset_index(drop=True)
     if len(kept) < filters.min_quotes:
-        raise DataError(_too_few(quotes, reason, filters.min_quotes))
+        spot = _doubt_of_spot(quotes, frame)
+        raise DataError(
+            _too_few(quotes, reason, filters.min_quotes) + (f" Note that {spot}." if spot else "")
+        )
     kept["split"] = split.labels(kept) if split else "train"
     refused = frame.iloc[np.flatnonzero(reason)].reset_index(drop=True)
     refused["reason"] = reason[np.flatnonzero(reason)]

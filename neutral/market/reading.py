@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..precision import is_double
-from ..quotes.notices import NEAR, calendar_fall
+from ..quotes.notices import LARGEST_SHARE_REFUSED, NEAR, calendar_fall
 from ..quotes.table import LARGEST_VOL, LEAST_VOL
 from .filters import is_choice
 from .quotes import column
@@ -22,11 +22,11 @@ MIXED_QUOTES = (
 LEAST_PAIRS = 8  # of neighbouring strikes of an expiry
 LARGEST_SHARE_WRONG = 0.25  # of these pairs
 LARGEST_PARITY_ERROR = 0.01  # of the forward
-LARGEST_SHARE_REFUSED = 0.5
 # A forward may differ from that of the expiry before by this much, and by this much more per year between
 # them. Carry beyond it was found only where forwards were wrong.
 FORWARD_JUMP = 0.03
 FORWARD_DRIFT = 0.6
+SPOT_FACTOR = 1.5  # between a spot and the nearest forward, beyond the same drift
 AT_A_TIME = 64  # inversions, so that one compiled program serves all markets
 
 
@@ -93,6 +93,28 @@ def check_reading(kept: pd.DataFrame, rejected: pd.DataFrame) -> ReadingCheck:
     steep = jumps > FORWARD_JUMP + FORWARD_DRIFT * np.diff(t)
     fall = calendar_fall(t[known], stdev[known] ** 2)
     return dataclasses.replace(check, doubts=tuple(_doubts(check, bool(steep.any()), fall)))
+
+
+def doubt_of_spot(spot: float, forward: np.ndarray, t: np.ndarray) -> str:
+    """Say by what factor the spot and the nearest forward from put-call parity disagree; "" where they agree.
+
+    Args:
+        spot: Stated price of the underlying; nan if there is none.
+        forward: Forwards from parity, > 0 or nan.
+        t: Their maturities in years.
+    """
+    known = np.flatnonzero(np.isfinite(forward) & (forward > 0.0))
+    if not (spot > 0.0 and known.size):
+        return ""
+    nearest = known[np.argmin(t[known])]
+    ratio = float(forward[nearest] / spot)
+    if abs(np.log(ratio)) <= np.log(SPOT_FACTOR) + FORWARD_DRIFT * t[nearest]:
+        return ""
+    return (
+        f"the spot is {spot:g}, but put-call parity of the nearest expiry gives the forward "
+        f"{forward[nearest]:g}, {ratio:.3g} times the spot: spot and strikes are of different units or "
+        "underlyings, so correct the spot"
+    )
 
 
 def impossible_rows(kept: pd.DataFrame) -> np.ndarray:

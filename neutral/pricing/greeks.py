@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
 from ..models import AbstractFourierModel
+from ..models.parameters import is_concrete
 from ..numerics.buckets import call_on_grid
 from ..numerics.compiled import compiled
 from ..options import black
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORDERS = ("vanna", "volga", "speed")
+_NAMES = ("price", "delta", "gamma", "vega", "theta", "net_delta")
 
 
 class Greeks(eqx.Module):
@@ -55,6 +57,18 @@ class Greeks(eqx.Module):
     volga: Real | None = None
     speed: Real | None = None
 
+    def __repr__(self) -> str:
+        """Show the Greeks of one option, or how many options there are and which Greeks."""
+        if not all(map(is_concrete, jax.tree.leaves(self))):
+            return super().__repr__()
+        names = [name for name in (*_NAMES, *ORDERS) if getattr(self, name) is not None]
+        slopes = f"parameters {', '.join(self.parameters)}"
+        if np.ndim(self.price) == 0:
+            values = ", ".join(f"{name}={float(getattr(self, name)):.6g}" for name in names)
+            return f"Greeks({values}, {slopes}, {PriceStatus(int(self.status)).name})"
+        counts = _counts(PriceStatus.names(self.status))
+        return f"Greeks({np.size(self.price)} options, {counts}: {', '.join(names)}, {slopes})"
+
     def to_frame(self, index: Labels | None = None) -> "pd.DataFrame":
         """Return a table with one row per option.
 
@@ -68,11 +82,17 @@ class Greeks(eqx.Module):
         Raises:
             ArgumentError: the number of labels differs from that of options.
         """
-        names = ("price", "delta", "gamma", "vega", "theta", "net_delta", *ORDERS)
+        names = (*_NAMES, *ORDERS)
         columns = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         slopes = {f"d_{name}": values for name, values in self.parameters.items()}
         columns |= entries(slopes, np.ndim(self.price))
         return frame_of_arrays(columns | {"status": PriceStatus.names(self.status)}, index)
+
+
+def _counts(names: np.ndarray) -> str:
+    """Count the names of an array, such as "7 accurate, 1 invalid"."""
+    found, counts = np.unique(names.astype(str), return_counts=True)
+    return ", ".join(f"{count} {name}" for name, count in zip(found, counts, strict=True))
 
 
 def greeks(

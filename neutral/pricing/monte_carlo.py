@@ -1,7 +1,8 @@
 """Monte Carlo: paths of a scheme on a grid of times, and prices of options with their standard errors."""
 
+import reprlib
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +69,7 @@ def monte_carlo(
     scheme: AbstractScheme,
     k: ArrayLike,
     t: ArrayLike,
-    key: Key[Array, ""],
+    key: Key[Array, ""] | None = None,
     *,
     kind: Kind = "call",
     grid: ArrayLike | None = None,
@@ -83,7 +84,7 @@ def monte_carlo(
         k: Log-forward moneyness log(K / F), any shape.
         t: Maturities in years, broadcasting against k. They must be numbers, not traced values, because they
             are points of the grid.
-        key: A random key, such as `jax.random.key(0)`.
+        key: A random key, which must be given, such as `jax.random.key(0)`.
         kind: "call", "put" or booleans (True = call), broadcasting against k.
         grid: Times of the steps in years, shape (n,), ascending from 0, with every t among them;
             `time_grid(t)` where None.
@@ -97,9 +98,11 @@ def monte_carlo(
         in the parameters of the scheme, path by path.
 
     Raises:
-        ArgumentError: a maturity is not on the grid, or an argument is outside its domain.
+        ArgumentError: there is no random key, a maturity is not on the grid, or an argument is outside its
+            domain.
         PrecisionError: double precision is off.
     """
+    given = _random_key(key)
     is_call = call_flags(kind)
     if chunk < 2 or chunk % 2 or paths < 2:
         raise ArgumentError(
@@ -116,11 +119,27 @@ def monte_carlo(
         )
     require_precision("float64")
     numbers = as_numbers("k", k)
-    keys = jax.random.split(key, -(-paths // chunk))
+    keys = jax.random.split(given, -(-paths // chunk))
     on_grid = partial(_estimate, scheme, grid=jnp.asarray(times), keys=keys)
     return call_on_row(
         lambda *x: Estimate(*on_grid(options=_Options(*x), chunk=chunk, antithetic=antithetic)),
         (numbers, place, is_call),
+    )
+
+
+def _random_key(key: object) -> Key[Array, ""]:
+    """Return one key of JAX, new or old in style.
+
+    Raises:
+        ArgumentError: it is something else; the message shows how to make one.
+    """
+    if isinstance(key, jax.Array | np.ndarray):
+        typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        if key.shape == () if typed else key.dtype == np.uint32 and key.ndim == 1:
+            return cast(jax.Array, key)
+    raise ArgumentError(
+        f"monte_carlo needs one random key, got {reprlib.repr(key)}: pass key=jax.random.key(0), with "
+        "another number for other paths."
     )
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from .outside import REASONS
 
 LARGEST_FALL = 0.1  # of the total variance; smaller falls come from errors of single quotes
+LARGEST_SHARE_REFUSED = 0.5  # of the quotes; more point to quotes that were read wrongly
 NEAR = 0.75  # standard deviations from the forward to the strikes between which the variance is interpolated
 
 
@@ -26,7 +27,22 @@ def notice_of_refusals(rows: list[dict[str, Any]], kept: int) -> str:
     if not count:
         return ""
     reasons = "; ".join(f"{row['count']} x {row['reason']} (the first is row {row['row']})" for row in rows)
-    return f"{count} of {kept + count} quotes are refused: {reasons}."
+    return f"{count} of {kept + count} quotes are refused: {reasons}.{cause_of_refusals(count, kept)}"
+
+
+def cause_of_refusals(refused: int, kept: int) -> str:
+    """Say what to check where most quotes of a surface are refused; "" elsewhere.
+
+    Args:
+        refused: Number of refused quotes.
+        kept: Number of the others.
+    """
+    if refused <= LARGEST_SHARE_REFUSED * (refused + kept):
+        return ""
+    return (
+        " So many point to a mistake in the table: check which quotes are calls and which are puts, and the "
+        "units of prices, strikes and forwards."
+    )
 
 
 def notice_of_calendar(

@@ -19,6 +19,9 @@ LEAST_VOL = 0.01
 """Volatility at the money below which the unit is in doubt."""
 
 
+_OF_LOADERS = frozenset(("option_type", "bid_price", "ask_price", "futures_price", "underlying_name"))
+
+
 def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.ndarray]:
     """Read the columns of a table as arrays, with defaults for optional columns that are absent.
 
@@ -33,6 +36,18 @@ def columns_of(table: AnyTable, date: Instants | None = None) -> dict[str, np.nd
     Raises:
         ArgumentError: a column is missing or has values that are not valid; the message names it and a row.
     """
+    try:
+        return _columns_of(table, date)
+    except ArgumentError as error:
+        if _OF_LOADERS <= {str(name) for name in getattr(table, "columns", ())}:
+            raise ArgumentError(
+                f"{error} The table is the frame of what a loader returns, before forwards and filters: with "
+                "quotes = neutral.Quotes.from_frame(...) or a loader, pass neutral.build_surface(quotes)[0]."
+            ) from error
+        raise
+
+
+def _columns_of(table: AnyTable, date: Instants | None) -> dict[str, np.ndarray]:
     given = option_columns(table)
     values = _value_columns(given)
     needs_kind = "vol" not in values

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import parity_chain
 import pytest
 
-from neutral.errors import ArgumentError, DataError
+from neutral.errors import ArgumentError, DataError, QuoteWarning
 from neutral.market import Filters, Quotes, Split, build_surface, list_snapshots, load_deribit, prepare
 from neutral.market.build import NO_FORWARD, surface_table
 from neutral.market.filters import CONTRADICTED, REPEATED
 from neutral.market.loaders.deribit import COLUMNS
+from neutral.market.loaders.rates import flat_rate
 from neutral.shipped import sample_folder
 
 TAKEN = datetime(2026, 1, 15, 15, 34, 52, tzinfo=UTC)
@@ -252,3 +254,25 @@ def test_quotes_count_by_a_power_of_their_open_interest():
     plain, weighted = surface_table(kept), surface_table(kept, 0.5)
     np.testing.assert_array_equal(plain["weight"], 1.0)
     np.testing.assert_allclose(weighted["weight"], np.sqrt(kept["open_interest"]), rtol=1e-6)
+
+
+def test_rates_of_a_surface_are_a_number_or_a_history():
+    quotes = parity_chain.quotes(parity_chain.chain())
+    one, other, history = (
+        build_surface(quotes, parity_chain.LOOSE, **rates)[0]
+        for rates in ({"rate": 0.03}, {"rates": 0.03}, {"rates": flat_rate(0.03)})
+    )
+    known = np.any(np.asarray(one.mask), axis=(0, 2))
+    np.testing.assert_allclose(one.discount[known], np.exp(-0.03 * one.t[known]), rtol=1e-14)
+    assert one.discount.tolist() == other.discount.tolist() == history.discount.tolist()
+    with pytest.raises(ArgumentError, match="rate= or rates=, not both"):
+        build_surface(quotes, rate=0.03, rates=0.03)
+
+
+@pytest.mark.parametrize(("spot", "factor"), [(50000.0, "0.1 times"), (500.0, "10 times")])
+def test_a_spot_that_contradicts_parity_is_told_with_the_factor(spot, factor):
+    wrong = parity_chain.quotes(parity_chain.chain(), spot=spot)
+    with pytest.warns(QuoteWarning, match=f"the spot is {spot:g}, .* {factor} the spot"):
+        build_surface(wrong, parity_chain.LOOSE)
+    with pytest.raises(DataError, match=f"pass the filters.* {factor} the spot"):
+        build_surface(wrong, Filters(min_quotes=10**6))

@@ -23,6 +23,9 @@ def mixture():
     return nt.ESSVIMixture(weights, place / (weights @ place), nt.ESSVI(np.stack([T, T]), theta, psi, rho))
 
 
+FLAT = nt.LocalVolatility(lambda k, t: jnp.full_like(k, 0.09))
+
+
 def test_flat_volatility_is_black():
     k = np.array([-0.2, 0.0, 0.3])
     flat = nt.LocalVolatility(lambda k, t: jnp.full_like(k, 0.09))
@@ -114,3 +117,19 @@ def test_a_mixture_starts_at_its_multipliers(keys):
         run = nt.monte_carlo(scheme, 0.0, 0.1, keys(1)[0], paths=2**15)
         away.append(abs(float(run.price) - exact) / float(run.standard_error))
     assert away[1] < 3.0 < away[0]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: None, lambda: 0, lambda: np.zeros(2), lambda: jax.random.split(jax.random.key(0))]
+)
+def test_what_is_no_random_key_is_refused(make):
+    with pytest.raises(nt.ArgumentError, match=r"one random key, got .*key=jax\.random\.key\(0\)"):
+        nt.monte_carlo(FLAT, 0.0, 0.5, make())
+    with pytest.raises(nt.ArgumentError, match="one random key, got None"):
+        nt.monte_carlo(FLAT, 0.0, 0.5)
+
+
+def test_keys_of_both_styles_give_the_same_paths():
+    keys = (jax.random.key(3), jax.random.PRNGKey(3), np.asarray(jax.random.PRNGKey(3)))
+    prices = [float(nt.monte_carlo(FLAT, 0.0, 0.5, key, paths=64, chunk=64).price) for key in keys]
+    assert prices[0] == prices[1] == prices[2]

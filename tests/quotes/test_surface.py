@@ -11,6 +11,7 @@ from neutral.options import black
 from neutral.options.terms import unit
 from neutral.quotes.stack import pad
 from neutral.quotes.vols import market_vols
+from neutral.shipped import sample_folder
 
 
 @pytest.fixture(scope="module")
@@ -303,3 +304,10 @@ def test_calendar_arbitrage_at_the_money_is_told():
 def test_arrays_that_do_not_fit_are_named(arguments, message):
     with pytest.raises(nt.ArgumentError, match=message):
         nt.QuoteSurface.from_arrays(*arguments)
+
+
+@pytest.mark.parametrize("read", [nt.QuoteSurface.from_quotes, lambda x: nt.calibrate(nt.Heston, x)])
+def test_the_frame_of_a_loader_is_told_how_it_becomes_a_surface(read):
+    path = next(sample_folder("deribit").glob("*.csv.gz"))
+    with pytest.raises(nt.ArgumentError, match=r"neutral\.build_surface\(quotes\)\[0\]"):
+        read(nt.load_deribit(path, currency="BTC").frame)
