@@ -43,7 +43,11 @@ def test_a_line_without_end_is_no_table(tmp_path, text, line):
         open_source(path)
 
 
-@pytest.mark.parametrize("content", [SURFACE.encode(), gzip.compress(SURFACE.encode()), b"junk", b""])
+@pytest.mark.parametrize(
+    "content",
+    [SURFACE.encode(), gzip.compress(SURFACE.encode()), b"junk", b""],
+    ids=["text", "gzip", "junk", "empty"],  # the same in every process
+)
 def test_a_parquet_file_that_is_none_is_named(tmp_path, content):
     path = tmp_path / "abc.parquet"
     path.write_bytes(content)
