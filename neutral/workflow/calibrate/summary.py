@@ -169,7 +169,7 @@ def _line(underlying: str, model: str, rows: pd.DataFrame, unit: str) -> Line:
         inside=_pooled(converged["inside_test"].to_numpy(float), count),
         steps=float(converged["steps"].median()) if len(converged) else np.nan,
         unit=unit,
-        inside_train=float(converged["inside_train"].mean()),
+        inside_train=_pooled(converged["inside_train"].to_numpy(float), np.ones(len(converged))),
     )
 
 
