@@ -89,7 +89,9 @@ def test_refused_quotes_that_are_most_of_the_table_are_told_with_their_cause():
     assert "Warning: the fit is of 4 of 28 quotes" in nt.calibrate(nt.Black, surface).summary()
 
 
-@pytest.mark.parametrize(("recipe", "free"), [(nt.Heston, 5), (nt.Bates, 8)])
+@pytest.mark.parametrize(
+    ("recipe", "free"), [(nt.Heston, 5), pytest.param(nt.Bates, 8, marks=pytest.mark.slow)]
+)
 def test_fewer_strikes_than_parameters_are_told(recipe, free):
     one = {"forward": [100.0], "strike": [100.0], "maturity": [0.5], "vol": [0.2]}
     fit = nt.calibrate(recipe, one)

@@ -169,7 +169,7 @@ def check_fits(fits):
         assert simpler is None or (loss[name] <= loss[simpler] * (1.0 + 1e-6)).all(), (name, simpler)
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_further_models_converge_below_their_simpler_ones(tmp_path):
     """A parameter with an axis, one with a joint map, and a shift, on a shipped snapshot."""
     models = ["black", "vg++", "piecewise_heston"]

@@ -45,7 +45,7 @@ def assert_same(fit, reference):
     ("solver", "engine"),
     [
         pytest.param("levenberg_marquardt", "carr_madan", marks=pytest.mark.slow),
-        ("levenberg_marquardt", "cos"),
+        pytest.param("levenberg_marquardt", "cos", marks=pytest.mark.slow),
         ("adam_lbfgs", "lewis"),
         pytest.param("adam_lbfgs", "carr_madan", marks=pytest.mark.slow),
         pytest.param("adam_lbfgs", "cos", marks=pytest.mark.slow),

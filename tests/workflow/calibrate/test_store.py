@@ -173,6 +173,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full(archive, whole, small_disk):
     folder, grow = small_disk
     with pytest.raises(durable.WriteError, match="No space left on device"):
