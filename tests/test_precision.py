@@ -108,6 +108,7 @@ def test_the_folder_is_that_of_the_path_of_jax_or_of_the_user(settings, monkeypa
     assert nt.enable_x64(cache=True) == "gs://bucket/programs"
 
 
+@pytest.mark.mistyped
 @pytest.mark.parametrize("cache", ["", 1, None, ["folder"]])
 def test_another_value_of_cache_is_refused(cache):
     with pytest.raises(nt.ArgumentError, match="must be True, False or the path of a folder"):

@@ -222,7 +222,7 @@ class CalibrationResult(eqx.Module):
 
     @property
     def _estimated(self) -> np.ndarray:
-        return np.sum(stats.free_parameters(self), axis=-1) + 1
+        return np.asarray(np.sum(stats.free_parameters(self), axis=-1) + 1)
 
     def quotes(self, index: Labels | None = None) -> pd.DataFrame:
         """Return the quotes of one fit with the model beside the market, in the order of the caller's table.

@@ -91,9 +91,7 @@ def errors_of(result: CalibrationResult, chosen: Bool[np.ndarray, "... 2 T K"] |
     return quote_errors(result.prices, result.residuals, surface_of(result), chosen)
 
 
-def statistics(
-    result: CalibrationResult, chosen: Bool[np.ndarray, "... 2 T K"] | None = None
-) -> FitStatistics:
+def statistics(result: CalibrationResult, chosen: Bool[np.ndarray, ...] | None = None) -> FitStatistics:
     """Compute the statistics of a result over chosen quotes, by default those that were fitted."""
     if np.ndim(result.status) and len(result) > _CHUNK:
         picks = None if chosen is None else np.broadcast_to(chosen, np.shape(result.prices))
@@ -166,7 +164,7 @@ def log_likelihood(mean_square: Values, observations: Values) -> np.ndarray:
     """
     square = np.asarray(mean_square, float)
     positive = np.where(square > 0.0, square, np.nan)
-    return -0.5 * np.asarray(observations) * (np.log(2.0 * np.pi * positive) + 1.0)
+    return np.asarray(-0.5 * np.asarray(observations) * (np.log(2.0 * np.pi * positive) + 1.0))
 
 
 def named_values(result: CalibrationResult) -> Float[np.ndarray, "... n"]:
@@ -192,7 +190,7 @@ def parameter_units(result: CalibrationResult) -> tuple[str, ...]:
 def degrees_of_freedom(result: CalibrationResult) -> np.ndarray:
     """Number of fitted strikes less number of parameters that are neither fixed nor on a bound."""
     moving = free_parameters(result) & ~np.asarray(result.at_bound)
-    return observations(result) - np.sum(moving, axis=-1)
+    return np.asarray(observations(result) - np.sum(moving, axis=-1))
 
 
 def intervals(result: CalibrationResult, alpha: float) -> Float[np.ndarray, "... n 2"]:
@@ -256,7 +254,7 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 
 def _strikes(chosen: Bool[np.ndarray, "... 2 T K"]) -> np.ndarray:
-    return np.sum(np.any(chosen, axis=-3), axis=(-2, -1))
+    return np.asarray(np.sum(np.any(chosen, axis=-3), axis=(-2, -1)))
 
 
 def _mean(values: Float[np.ndarray, "... n"]) -> np.ndarray:

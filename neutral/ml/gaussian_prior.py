@@ -1,6 +1,9 @@
 """Priors of a calibration whose numbers may be trained."""
 
+from collections.abc import Mapping
+
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from ..calibration.coordinates import coordinates_of
@@ -27,16 +30,16 @@ class GaussianPrior(AbstractPenalty):
     mean: Float[Numbers, " n"]
     root: Float[Numbers, "n n"]
 
-    def residuals(self, values: dict[str, Real]) -> Real:
+    def residuals(self, values: Mapping[str, Real]) -> Real:
         """See `AbstractPenalty.residuals`."""
         return self.root @ (vector(self.cls, values) - self.mean)
 
 
-def vector(cls: type[AbstractFourierModel], values: dict[str, Real]) -> Real:
+def vector(cls: type[AbstractFourierModel], values: Mapping[str, Real]) -> Real:
     """Coordinates of natural parameters by name, (n,)."""
     return coordinates_of(cls, 0).parameter_vector(values)
 
 
 def vector_of(model: AbstractFourierModel) -> Real:
     """Coordinates of a model, (n,)."""
-    return vector(type(model), {name: getattr(model, name) for name in domains(model)})
+    return vector(type(model), {name: jnp.asarray(getattr(model, name)) for name in domains(model)})

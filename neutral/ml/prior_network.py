@@ -6,6 +6,7 @@ far each may move, and which move together. The fit then weighs this law against
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -181,7 +182,7 @@ def train_prior(
     return network
 
 
-def _end(network: eqx.nn.MLP) -> list[jax.Array | None]:
+def _end(network: eqx.nn.MLP) -> list[Any]:
     """Weights and biases of the last layer."""
     return [network.layers[-1].weight, network.layers[-1].bias]
 

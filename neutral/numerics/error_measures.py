@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from ..typing import Values
+
 
 class ErrorMeasures(NamedTuple):
     """Measures of prices against those of a market, over the last axis; nan where there are too few prices.
@@ -64,7 +66,8 @@ def error_measures(
     )
 
 
-def _over(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+def _over(numerator: Values, denominator: Values) -> np.ndarray:
     """Divide where the denominator is above 0, and return nan elsewhere."""
+    numerator, denominator = np.asarray(numerator), np.asarray(denominator)
     positive = denominator > 0
     return np.where(positive, numerator / np.where(positive, denominator, 1), np.nan)

@@ -8,6 +8,8 @@ inverted, residuals are logarithmic, and steps are Householder's of fourth order
 in `inversion_core`. Equation numbers refer to docs/mathematics.md.
 """
 
+from typing import SupportsInt
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
@@ -41,7 +43,7 @@ class ImpliedVolStatus:
     )
 
     @classmethod
-    def message(cls, code: int) -> str:
+    def message(cls, code: SupportsInt) -> str:
         """Explain one status code.
 
         Args:

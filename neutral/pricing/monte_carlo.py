@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, UInt32
 from numpy.typing import ArrayLike
 
 from ..errors import ArgumentError
@@ -18,7 +18,7 @@ from ..options.kinds import Kind, call_flags
 from ..options.terms import as_numbers
 from ..precision import require_precision
 from ..presentation.frame import Labels, frame_of_arrays
-from ..typing import Codes, Flags, Real
+from ..typing import Codes, Flags, Numbers, Real
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def monte_carlo(
     scheme: AbstractScheme,
     k: ArrayLike,
     t: ArrayLike,
-    key: Key[Array, ""] | None = None,
+    key: Key[Array, ""] | UInt32[Numbers, "2"] | None = None,
     *,
     kind: Kind = "call",
     grid: ArrayLike | None = None,
@@ -135,8 +135,10 @@ def _random_key(key: object) -> Key[Array, ""]:
     """
     if isinstance(key, jax.Array | np.ndarray):
         typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-        if key.shape == () if typed else key.dtype == np.uint32 and key.ndim == 1:
+        if typed and key.shape == ():
             return cast(jax.Array, key)
+        if not typed and key.dtype == np.uint32 and key.ndim == 1:
+            return jax.random.wrap_key_data(jnp.asarray(key))
     raise ArgumentError(
         f"monte_carlo needs one random key, got {reprlib.repr(key)}: pass key=jax.random.key(0), with "
         "another number for other paths."

@@ -245,7 +245,7 @@ def prepared(engine: AbstractEngine | None, model: AbstractFourierModel, option:
         return Contour()
     concrete = all(is_concrete(x) for x in (*jax.tree.leaves(model), option.maturity))
     # a missing maturity gets no price; any number takes its place
-    return engine.prepare(model, np.nan_to_num(option.maturity, nan=1.0)) if concrete else engine
+    return engine.prepare(model, np.asarray(np.nan_to_num(option.maturity, nan=1.0))) if concrete else engine
 
 
 def columns_of(option: Terms, engine: AbstractEngine) -> int | None:

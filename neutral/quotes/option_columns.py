@@ -79,6 +79,7 @@ def option_columns(table: AnyTable) -> OptionColumns:
     columns.unread = tuple(name for name in arrays if name not in found.values())
     for role, values in columns.items():
         if role not in {*NUMBERS, "maturity"} or values.dtype.kind not in NOT_NUMBERS:
+            columns[role] = values.astype(float) if role in NUMBERS else values
             continue
         if all(map(is_missing, values)):  # a column without a value has no type
             columns[role] = np.full(values.shape, np.nan)

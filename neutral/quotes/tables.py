@@ -1,7 +1,9 @@
 """The types of tables as arguments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
 
 
 @runtime_checkable
@@ -19,11 +21,19 @@ class Frame(Protocol):
         ...
 
 
-AnyTable: TypeAlias = Frame | Mapping[str, object]
-"""A table of pandas, polars, pyarrow or another library that narwhals reads, or a mapping of columns.
+@runtime_checkable
+class Batch(Protocol):
+    """What record batches of pyarrow have, which cannot be joined."""
 
-Lists of rows (mappings of names to single values) and arrays of records of numpy are accepted as well.
-"""
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns."""
+        ...
+
+
+AnyTable: TypeAlias = Frame | Batch | Mapping[str, object] | Sequence[Mapping[str, object]] | np.ndarray
+"""A table of pandas, polars, pyarrow or another library that narwhals reads; a mapping of columns; a list of
+rows (mappings of names to single values); or an array of records of numpy."""
 
 
 def is_frame(data: object) -> bool:

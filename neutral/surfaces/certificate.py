@@ -104,7 +104,7 @@ class Certificate(eqx.Module):
             return f"{int(np.sum(self.free))} of {np.size(self.free)} surfaces free of static arbitrage"
         name, t, k = self.worst()
         margin = f"smallest margin {float(self.margin):.2e} ({name}, t = {t:.4g}, k = {k:.4g})"
-        return f"{verdict(self.free)}: {margin}"
+        return f"{verdict(bool(self.free))}: {margin}"
 
     def __getitem__(self, index: int | slice | np.ndarray | jax.Array) -> "Certificate":
         """Select one certificate of a batch, or several."""

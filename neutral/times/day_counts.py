@@ -55,7 +55,7 @@ def _share_of_year(time: np.ndarray) -> np.ndarray:
     """Return the elapsed share of the calendar year of each instant."""
     year = time.astype("datetime64[Y]")
     start = year.astype("datetime64[us]")
-    return (time - start) / ((year + 1).astype("datetime64[us]") - start)
+    return (time - start) / ((year + np.timedelta64(1, "Y")).astype("datetime64[us]") - start)
 
 
 def _thirty(european: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -66,14 +66,15 @@ def _thirty(european: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         start = np.minimum(_day_of_month(first), 30)
         end = _day_of_month(last)
         is_cut = (end == 31) & (european | (start == 30))
-        return (30.0 * (months / np.timedelta64(1, "M")) + np.where(is_cut, 30, end) - start) / 360.0
+        days = 30.0 * (months / np.timedelta64(1, "M")) + np.where(is_cut, 30, end) - start
+        return np.asarray(days / 360.0)
 
     return years
 
 
 def _day_of_month(time: np.ndarray) -> np.ndarray:
     day = time.astype("datetime64[D]")
-    return (day - time.astype("datetime64[M]").astype("datetime64[D]")) / _DAY + 1.0
+    return np.asarray((day - time.astype("datetime64[M]").astype("datetime64[D]")) / _DAY + 1.0)
 
 
 _RULES = (

@@ -91,7 +91,7 @@ def ends_of(name: str, values: Ends, start: np.ndarray) -> np.ndarray:
 
 def has_time(times: np.ndarray) -> np.ndarray:
     """Whether each instant has a time of the day other than midnight."""
-    return times != times.astype("datetime64[D]")
+    return np.asarray(times != times.astype("datetime64[D]"))
 
 
 def is_missing(value: object) -> bool:

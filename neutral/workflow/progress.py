@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Protocol, TextIO, TypeVar
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast, runtime_checkable
 
 from .messages import printable
 
@@ -23,6 +23,23 @@ T = TypeVar("T")
 
 MOST_SILENCE = 4.0  # seconds after which a log repeats what is being done
 FEW_LINES = 1.0  # seconds between lines about short steps of a log
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Where text is written, such as standard error."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+        ...
+
+    def flush(self) -> object:
+        """Show what has been written."""
+        ...
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        ...
 
 
 class Display(Protocol):
@@ -41,7 +58,7 @@ _displays: list[tuple[Display, ExitStack]] = []  # the display in use, if any
 
 
 @contextmanager
-def display(stream: TextIO | None = None) -> Iterator[Display]:
+def display(stream: Stream | None = None) -> Iterator[Display]:
     """Show the steps that are reported while the context lasts; nothing is shown before the first one.
 
     Args:
@@ -82,7 +99,7 @@ def watch_compilations(folder: str | None) -> None:
 
 
 @contextmanager
-def shown(stream: TextIO | None = None) -> "Iterator[Callable[[Progress], None]]":
+def shown(stream: Stream | None = None) -> "Iterator[Callable[[Progress], None]]":
     """Provide a function that shows each block, for the argument `progress` of `run`.
 
     Args:
@@ -102,7 +119,7 @@ def shown(stream: TextIO | None = None) -> "Iterator[Callable[[Progress], None]]
         yield show
 
 
-def counted(items: Sequence[T], what: str, stream: TextIO | None = None) -> Iterator[T]:
+def counted(items: Sequence[T], what: str, stream: Stream | None = None) -> Iterator[T]:
     """Yield items one after another, count them, and report work on each as a step.
 
     Args:
@@ -131,7 +148,7 @@ def line(event: "Progress") -> str:
 class Log:
     """Plain lines with the seconds since the start, for files and pipes."""
 
-    def __init__(self, stream: TextIO, stack: ExitStack) -> None:
+    def __init__(self, stream: Stream, stack: ExitStack) -> None:
         self._stream = stream
         self._began = self._last = time.monotonic()
         self._steps: dict[object, tuple[str, float]] = {}
@@ -185,7 +202,7 @@ class Terminal:
     It is drawn while there are steps, so that results which are printed between them stay whole.
     """
 
-    def __init__(self, stream: TextIO, stack: ExitStack) -> None:
+    def __init__(self, stream: Stream, stack: ExitStack) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -196,7 +213,7 @@ class Terminal:
             BarColumn(),
             TextColumn("{task.fields[note]}", markup=False),
         )
-        console = Console(file=stream)
+        console = Console(file=cast(IO[str], stream))
         self._bars = Progress(*columns, console=console, transient=True, redirect_stdout=False)
         self._counts: dict[str, TaskID] = {}
         self._steps = 0

@@ -42,6 +42,7 @@ def test_a_surface_is_fitted_to_a_table(table):
     )
 
 
+@pytest.mark.mistyped
 def test_what_is_no_surface_is_named(table):
     with pytest.raises(nt.ArgumentError, match="calibrate takes a QuoteSurface, or a table.*got Series"):
         nt.calibrate(nt.Heston, table["price"])

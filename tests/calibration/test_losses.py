@@ -86,6 +86,7 @@ def test_small_errors_are_those_of_the_relative_loss():
     assert nt.diagnose(log, surface).fit.reason == ""  # its loss and gradient are found again
 
 
+@pytest.mark.mistyped
 def test_surfaces_take_it_or_refuse_it(surface):
     fit = nt.fit_essvi(surface, LOG)
     prices = np.asarray(fit.price(surface.k, surface.t[:, None]))

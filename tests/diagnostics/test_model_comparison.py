@@ -61,6 +61,7 @@ def test_likelihoods_of_different_losses_are_not_compared(fits, surface):
     assert np.all(np.isfinite(frame["rmse_bp"]))
 
 
+@pytest.mark.mistyped
 def test_what_cannot_be_compared_is_named(fits, surface):
     with pytest.raises(nt.ArgumentError, match="two or more fits by name"):
         nt.compare({"heston": fits["heston"]})

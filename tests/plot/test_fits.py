@@ -36,6 +36,7 @@ def test_boxes_are_quartiles_of_converged_fits():
     assert [text.get_text() for text in kappa.get_xticklabels()] == ["a", "b"]
 
 
+@pytest.mark.mistyped
 def test_wrong_tables_are_named():
     with pytest.raises(nt.ArgumentError, match="needs names="):
         nt.plot.parameters(TABLE)
@@ -70,6 +71,7 @@ def test_calls_alone_are_drawn_on_both_sides(surface, mids):
         np.testing.assert_allclose(dots.get_xdata(), mids.k[i])
 
 
+@pytest.mark.mistyped
 def test_figures_are_drawn_on_the_axes_of_the_caller(surface, mids):
     figure, axes = plt.subplots(2, 2)
     assert nt.plot.smiles(mids, surface, ax=axes[0], title="day") is figure

@@ -64,6 +64,7 @@ def test_the_map_shows_volatilities(surface, tmp_path):
     figure.savefig(tmp_path / "map.png")
 
 
+@pytest.mark.mistyped
 def test_wrong_arguments(surface, quotes):
     with pytest.raises(nt.ArgumentError, match="one surface"):
         nt.plot.smiles(nt.stack([quotes, quotes]), surface)

@@ -131,6 +131,7 @@ def test_single_numbers_of_numpy_are_exact_numbers():
             nt.price(MODEL, 100.0, lost, 0.5)
 
 
+@pytest.mark.mistyped
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

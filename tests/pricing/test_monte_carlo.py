@@ -119,6 +119,7 @@ def test_a_mixture_starts_at_its_multipliers(keys):
     assert away[1] < 3.0 < away[0]
 
 
+@pytest.mark.mistyped
 @pytest.mark.parametrize(
     "make", [lambda: None, lambda: 0, lambda: np.zeros(2), lambda: jax.random.split(jax.random.key(0))]
 )

@@ -294,6 +294,7 @@ def test_a_column_twice_is_named(read, library):
         read(twice)
 
 
+@pytest.mark.mistyped
 def test_wrong_surfaces_are_named(table, expected):
     frames = pd.DataFrame(table)
     both = pd.concat([frames.assign(surface="mon"), frames.assign(surface="tue")])

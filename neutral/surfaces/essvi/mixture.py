@@ -84,7 +84,7 @@ class MixtureCertificate(eqx.Module):
         if np.ndim(self.mean_error) > 0:
             return f"{int(np.sum(self.free))} of {np.size(self.free)} mixtures free of static arbitrage"
         lines = [f"component {j}: {self.components[j]}" for j in range(len(self.components.butterfly))]
-        first = f"{verdict(self.free)}: relative error of the forward {float(self.mean_error):.1e}"
+        first = f"{verdict(bool(self.free))}: relative error of the forward {float(self.mean_error):.1e}"
         return "\n".join([first, *lines])
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,6 +10,7 @@ Tone = Literal["", "lead", "note", "good", "caution", "reason"]
 """How a paragraph looks: "good", "caution" and "reason" have green, yellow and red grounds."""
 
 
+@runtime_checkable
 class Block(Protocol):
     """Anything that a template draws; `macro` is the name of its macro."""
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ class FittedModel(NamedTuple):
     time: datetime | None = None
 
 
+@runtime_checkable
 class ModelSource(Protocol):
     """Models for a market."""
 

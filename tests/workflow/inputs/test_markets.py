@@ -204,8 +204,8 @@ def test_settings_choose_the_files_and_underlyings_of_surfaces(tmp_path):
         return [market.underlying for market in markets]
 
     assert read() == ["BTC", "ETH"] * 3
-    assert read(tmp_path / "my.toml") == ["ETH"] * 2
-    assert read(tmp_path / "my.toml", ["BTC"], 1) == ["BTC"]
+    assert read(str(tmp_path / "my.toml")) == ["ETH"] * 2
+    assert read(str(tmp_path / "my.toml"), ["BTC"], 1) == ["BTC"]
     with pytest.raises(DataError, match="no file has the underlying SOL; they have BTC, ETH"):
         read(underlyings=["SOL"])
 

@@ -30,6 +30,7 @@ def check_dots(drawn: dict[str, Any]) -> None:
     np.testing.assert_allclose(drawn["mid price"].y, 100.0 * VOL, atol=1e-3)
 
 
+@pytest.mark.mistyped
 def test_pipeline(quotes):
     result = SimpleNamespace(prices=np.asarray(quotes.prices))  # a model that meets every quote
     diagnosis: Any = SimpleNamespace(fit=SimpleNamespace(surface=quotes, result=result))
@@ -39,6 +40,7 @@ def test_pipeline(quotes):
     np.testing.assert_allclose(drawn["heston"].y, 100.0 * VOL, atol=1e-3)
 
 
+@pytest.mark.mistyped
 def test_surface(quotes):
     flat = nt.ESSVI(expiries=[0.1, 1.0], theta=[0.006, 0.06], psi=[0.05, 0.1], rho=[0.0, 0.0])
     market = SimpleNamespace(title="SPX")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import neutral as nt
 from neutral.workflow.inputs.markets import Market
@@ -16,6 +17,7 @@ K = np.array([-0.2, -0.1, 0.0, 0.1])
 VOLS = np.array([0.24, 0.22, 0.2, 0.19])
 
 
+@pytest.mark.mistyped
 def test_prices_without_bid_and_ask_are_dots_at_their_strikes():
     surface = nt.ESSVI([0.5], theta=[0.02], psi=[0.1], rho=[-0.4])
     kind = ["put", "call", "call", "call"]  # the second one is in the money, and the only one of its strike
