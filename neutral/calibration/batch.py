@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from ..models import AbstractFourierModel
+from ..numerics.packing import Packed
 from ..pricing import AbstractGridEngine
 from ..quotes.given_surfaces import ManySurfaces, quote_surfaces
 from ..typing import Numbers
@@ -23,7 +24,7 @@ from .result import CalibrationResult
 from .solvers import AbstractSolver
 from .starts.search import Search
 
-CHUNK = 16  # surfaces in one call of a compiled program, for each device
+CHUNK = 16  # surfaces in one call of a compiled program, for each accelerator
 PROGRAMS = Programs()  # the programs of all callers that pass none
 
 
@@ -69,7 +70,8 @@ def calibrate_batch(
         history: Whether the results keep loss, gradient norm, damping and parameters of every step.
         workers: Number of threads; the number of cores where None.
         chunk: Surfaces in one call of the compiled program, a multiple of the number of devices; it bounds
-            the memory. 16 per device where None.
+            the memory. Where None, 1 on a processor, on which lanes of one call run one after the other and
+            cost more, and 16 per accelerator.
         programs: Cache of compiled programs; where None, one that the whole process shares.
 
     Returns:
@@ -152,9 +154,26 @@ def solve_batch(
     workers = min(len(chunks), workers or os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
         results = list(pool.map(lambda chunk: jax.device_get(run(shared, chunk)), chunks))
-    result = jax.tree.map(lambda *x: np.concatenate(x)[:count], *results)
+    result = jax.tree.map(lambda *x: np.concatenate(x)[:count], *results).tree()
     surfaces = jax.tree.map(np.asarray, lanes.surface)
     return dataclasses.replace(result, request=request.repeated(count), surface=surfaces)
+
+
+def solve_one(request: Request, lanes: Lane) -> CalibrationResult:
+    """Run a request on a single lane, on the host; the program is that of batches.
+
+    Args:
+        request: The calibration.
+        lanes: What `Request.lanes` returned for one surface.
+    """
+    (chunk,) = _chunks(lanes, jax.device_count())
+    packed = jax.device_get(PROGRAMS(_on_host(request.shared()), chunk))
+    return jax.tree.map(lambda x: x[0], packed).tree()
+
+
+def lanes_a_call() -> int:
+    """Number of surfaces that a call of a compiled program fits best: one for each device of a processor."""
+    return jax.device_count() * (1 if jax.default_backend() == "cpu" else CHUNK)
 
 
 def _on_host(request: Request) -> Request:
@@ -162,20 +181,18 @@ def _on_host(request: Request) -> Request:
     return jax.tree.map(lambda x: np.asarray(x) if isinstance(x, jax.Array) else x, request)
 
 
-def _chunks(lanes: Lane, size: int | None) -> Iterator[Lane]:
-    """Chunks of `size` lanes each; where None, of 16 lanes per device."""
-    size = CHUNK * jax.device_count() if size is None else size
-    for first in range(0, len(lanes.surface), size):
-        yield _rows(lanes, first, size)
+def _chunks(lanes: Lane, size: int | None) -> Iterator[Packed[Lane]]:
+    """Chunks of `size` lanes each, on the host; where None, of as many as a call of a program fits best.
 
-
-def _rows(lanes: Lane, first: int, size: int) -> Lane:
-    """A chunk of `size` lanes on the host; a short one is filled up with lanes that have no quote to fit."""
-    chunk = jax.tree.map(lambda x: np.asarray(x)[first : first + size], lanes)
-    count = chunk.starts.shape[0]
-    if count == size:
-        return chunk
-    index = np.minimum(np.arange(size), count - 1)
-    chunk = jax.tree.map(lambda x: x[index], chunk)
-    is_real = (np.arange(size) < count)[:, None, None, None]
-    return chunk._replace(used=chunk.used & is_real)
+    The last one is filled up with lanes that have no quote to fit.
+    """
+    size = lanes_a_call() if size is None else size
+    count = len(lanes.surface)
+    rows = jax.tree.map(np.asarray, lanes)
+    if count % size:
+        index = np.arange(size * -(-count // size))
+        rows = jax.tree.map(lambda x: x[np.minimum(index, count - 1)], rows)
+        rows = rows._replace(used=rows.used & (index < count)[:, None, None, None])
+    packed = Packed.of(rows, axes=1)
+    for first in range(0, count, size):
+        yield packed.rows(first, first + size)

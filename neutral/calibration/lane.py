@@ -53,7 +53,7 @@ def solve_lanes(request: Request, lanes: Lane, together: bool) -> CalibrationRes
         together: Whether all lanes take each step together, as accelerators need; else they run one after the
             other, which on a CPU costs no more per step and lets no lane wait for the slowest.
     """
-    if together:
+    if together or len(lanes.surface) == 1:
         return _solve(request, lanes, together)
     return jax.lax.map(lambda lane: solve_lane(request, lane), lanes)
 

@@ -9,6 +9,7 @@ import jax
 from jax.sharding import PartitionSpec as P
 
 from ..numerics.compiled import Call, Recent, compiling
+from ..numerics.packing import Packed
 from .lane import solve_lanes
 from .request import Lane, Request
 from .result import CalibrationResult
@@ -17,8 +18,12 @@ MOST_BATCH_PROGRAMS = 32
 """The number of programs of batches that a cache keeps by default."""
 
 
-def solve_chunk(request: Request, lanes: Lane) -> CalibrationResult:
+def solve_chunk(request: Request, packed: Packed[Lane]) -> Packed[CalibrationResult]:
     """Run `solve_lanes` on a chunk, which is divided among all devices."""
+    return Packed.of(_solve(request, packed.tree()), axes=1)
+
+
+def _solve(request: Request, lanes: Lane) -> CalibrationResult:
     devices = jax.device_count()
     together = jax.default_backend() != "cpu"
     if devices == 1:
@@ -43,13 +48,13 @@ class Programs:
     """
 
     def __init__(self, most: int = MOST_BATCH_PROGRAMS) -> None:
-        self._programs: Recent[Future[Callable[[list[Any]], CalibrationResult]]] = Recent(most)
+        self._programs: Recent[Future[Callable[[list[Any]], Packed[CalibrationResult]]]] = Recent(most)
 
     def __len__(self) -> int:
         """Number of programs that are compiled or being compiled."""
         return len(self._programs)
 
-    def prepare(self, request: Request, lanes: Lane) -> None:
+    def prepare(self, request: Request, lanes: Packed[Lane]) -> None:
         """Compile the program of a chunk without running it, unless it is in the cache.
 
         Args:
@@ -58,7 +63,7 @@ class Programs:
         """
         self._program(Call((request, lanes), {}), request)
 
-    def __call__(self, request: Request, lanes: Lane) -> CalibrationResult:
+    def __call__(self, request: Request, lanes: Packed[Lane]) -> Packed[CalibrationResult]:
         """Results of a chunk, on the device; the program is compiled first unless it is in the cache."""
         call = Call((request, lanes), {})
         return self._program(call, request)(call.numbers)
@@ -67,7 +72,7 @@ class Programs:
         """Remove all programs from the cache, which frees their memory."""
         self._programs.clear()
 
-    def _program(self, call: Call, request: Request) -> Callable[[list[Any]], CalibrationResult]:
+    def _program(self, call: Call, request: Request) -> Callable[[list[Any]], Packed[CalibrationResult]]:
         """Take a program from the cache, or compile it."""
         key = call.key
         future, is_new = self._programs.get(key, Future)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..calibration import calibrate_batch, price_surface
-from ..calibration.batch import CHUNK, solve_batch
+from ..calibration.batch import lanes_a_call, solve_batch
 from ..calibration.recipe import Recipe
 from ..calibration.result import CalibrationResult
 from ..errors import ArgumentError
@@ -183,7 +183,8 @@ def cross_validate(
     fitted = np.any(held_out, axis=0) & ~held_out
     surfaces = stack([surface] * folds)
     devices = jax.device_count()
-    options = {"chunk": devices * -(-min(folds, CHUNK) // devices)} | options  # chunks without idle lanes
+    lanes = devices * -(-min(folds, lanes_a_call()) // devices)  # calls without idle lanes
+    options = {"chunk": lanes} | options
     fits = tuple(_fold_fits(entry, surfaces, fitted, options) for entry in by_name.values())
     return CrossValidation(
         tuple(by_name), fits, tuple(_held_out_residuals(fit, surfaces, held_out) for fit in fits)
