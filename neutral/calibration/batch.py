@@ -148,27 +148,14 @@ def solve_batch(
         A result with a leading axis of lanes.
     """
     count = len(lanes.surface)
-    run = PROGRAMS if programs is None else programs
-    shared = _on_host(request.shared())
     chunks = list(_chunks(lanes, chunk))
+    run = (PROGRAMS if programs is None else programs).program(_on_host(request.shared()), chunks[0])
     workers = min(len(chunks), workers or os.cpu_count() or 1)
     with ThreadPoolExecutor(workers) as pool:
-        results = list(pool.map(lambda chunk: jax.device_get(run(shared, chunk)), chunks))
+        results = list(pool.map(lambda chunk: jax.device_get(run(chunk)), chunks))
     result = jax.tree.map(lambda *x: np.concatenate(x)[:count], *results).tree()
     surfaces = jax.tree.map(np.asarray, lanes.surface)
     return dataclasses.replace(result, request=request.repeated(count), surface=surfaces)
-
-
-def solve_one(request: Request, lanes: Lane) -> CalibrationResult:
-    """Run a request on a single lane, on the host; the program is that of batches.
-
-    Args:
-        request: The calibration.
-        lanes: What `Request.lanes` returned for one surface.
-    """
-    (chunk,) = _chunks(lanes, jax.device_count())
-    packed = jax.device_get(PROGRAMS(_on_host(request.shared()), chunk))
-    return jax.tree.map(lambda x: x[0], packed).tree()
 
 
 def lanes_a_call() -> int:

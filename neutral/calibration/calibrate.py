@@ -15,7 +15,6 @@ from ..pricing import AbstractGridEngine, price
 from ..quotes.given_surfaces import OneSurface, quote_surface
 from ..quotes.surface import QuoteSurface
 from ..typing import Numbers, Real
-from .batch import solve_one
 from .coordinates import Bounds
 from .lane import solve_lane
 from .losses import Loss
@@ -98,10 +97,7 @@ def calibrate(
         history=history,
     )
     lanes = request.lanes(jax.tree.map(lambda x: x[None], surface), starts)
-    if all(map(is_concrete, jax.tree.leaves((request, lanes)))):
-        result = solve_one(request, lanes)
-    else:
-        result = _solve(request.shared(), jax.tree.map(lambda x: x[0], lanes))
+    result = _solve(request.shared(), jax.tree.map(lambda x: x[0], lanes))
     result = dataclasses.replace(result, request=request.as_arrays(), surface=surface)
     if throw and is_concrete(result.status) and not bool(result.converged):
         raise CalibrationError(CalibrationStatus(int(result.status)).message)

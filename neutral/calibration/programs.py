@@ -63,10 +63,19 @@ class Programs:
         """
         self._program(Call((request, lanes), {}), request)
 
-    def __call__(self, request: Request, lanes: Packed[Lane]) -> Packed[CalibrationResult]:
-        """Results of a chunk, on the device; the program is compiled first unless it is in the cache."""
+    def program(
+        self, request: Request, lanes: Packed[Lane]
+    ) -> Callable[[Packed[Lane]], Packed[CalibrationResult]]:
+        """Return the program of chunks, with results on the device; it is compiled unless it is in the cache.
+
+        Args:
+            request: The calibration, as `Request.shared` returns it.
+            lanes: A chunk of surfaces, on the host; the program serves all of its shape.
+        """
         call = Call((request, lanes), {})
-        return self._program(call, request)(call.numbers)
+        run = self._program(call, request)
+        of_request = call.numbers[: len(call.numbers) - len(lanes.arrays)]
+        return lambda chunk: run([*of_request, *jax.tree.leaves(chunk)])
 
     def clear(self) -> None:
         """Remove all programs from the cache, which frees their memory."""

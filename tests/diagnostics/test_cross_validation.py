@@ -87,21 +87,21 @@ def test_a_history_of_one_day_determines_nothing(ragged):
 
 
 def count_programs(monkeypatch):
-    """Calls of the batch, and chunks that it solves."""
-    calls = {"batches": 0, "chunks": 0}
+    """Calls of the batch, and programs that it takes."""
+    calls = {"batches": 0, "programs": 0}
     whole = cross_validation.calibrate_batch
-    chunk = Programs.__call__
+    program = Programs.program
 
     def counted_batch(*args, **options):
         calls["batches"] += 1
         return whole(*args, **options)
 
-    def counted_chunk(*args):  # the programs, the request and the lanes
-        calls["chunks"] += 1
-        return chunk(*args)
+    def counted_program(*args):  # the programs, the request and the lanes
+        calls["programs"] += 1
+        return program(*args)
 
     monkeypatch.setattr(cross_validation, "calibrate_batch", counted_batch)
-    monkeypatch.setattr(Programs, "__call__", counted_chunk)
+    monkeypatch.setattr(Programs, "program", counted_program)
     return calls
 
 
@@ -129,7 +129,7 @@ def test_folds_of_a_model_are_one_batch(monkeypatch):
     surface = heston_surface(noise=0.01)
     calls = count_programs(monkeypatch)
     found = nt.cross_validate({"flat": nt.Black, "heston": nt.Heston}, surface, engine=ENGINE)
-    assert calls == {"batches": 2, "chunks": 2}
+    assert calls == {"batches": 2, "programs": 2}
     assert found.names == ("flat", "heston") and found.converged.all()
     # each fold again, on its own
     held = fold_masks(surface)
