@@ -63,7 +63,7 @@ def column_names(table: object) -> list[str]:
     """Return the names of the columns of a table, also those of the levels of a pandas index."""
     source: Any = table
     if are_rows(table):
-        names = [name for row in source for name in row]
+        names = dict.fromkeys(name for row in source for name in row)
     elif are_records(table):
         names = source.dtype.names
     elif isinstance(table, Mapping):

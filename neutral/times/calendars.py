@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import ArgumentError, NeutralError
-from .instants import written_days
+from .instants import as_instants, written_days
 
 Calendar: TypeAlias = str | Sequence[Date | str]
 """The name of an exchange such as "XNYS", or a list of the holidays among the days from Monday to Friday."""
@@ -37,7 +37,8 @@ def business_days(first: np.ndarray, last: np.ndarray, calendar: Calendar) -> np
     begin = np.where(known, first, today).astype("datetime64[D]")
     end = np.where(known, last, today).astype("datetime64[D]")
     if not isinstance(calendar, str):
-        holidays = written_days("calendar", np.array(calendar, object))
+        given = np.array(calendar, object)
+        holidays = written_days(given, as_instants("calendar", given))
         earlier = np.minimum(begin, end)
         return np.sign((end - begin).astype(int)) * np.busday_count(
             earlier, np.maximum(begin, end), holidays=holidays

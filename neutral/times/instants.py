@@ -42,23 +42,19 @@ def as_instants(name: str, values: Instants) -> np.ndarray:
     return np.array(instants, INSTANT).reshape(raw.shape)
 
 
-def written_days(name: str, values: Instants) -> np.ndarray:
-    """Convert dates and times to days, datetime64[D]: those of the calendar in the zone of each time.
+def written_days(values: Instants, instants: np.ndarray) -> np.ndarray:
+    """Return the days of dates and times, datetime64[D]: those of the calendar in the zone of each time.
 
     Args:
-        name: Name of the argument, for the error message.
-        values: As in `as_instants`.
-
-    Raises:
-        ArgumentError: A value is no date and no time; the message names the argument and the value.
+        values: Dates or times of any shape.
+        instants: What `as_instants` returned for them.
     """
-    instants = as_instants(name, values)
     raw = np.asarray(values)
     if raw.dtype.kind not in "OUT":
         return instants.astype("datetime64[D]")
-    pairs = zip(raw.ravel().tolist(), instants.ravel(), strict=True)
-    days = [instant + _zone_offset(value) for value, instant in pairs]
-    return np.array(days, INSTANT).astype("datetime64[D]").reshape(raw.shape)
+    offsets = [_zone_offset(value) for value in raw.ravel().tolist()]
+    local = instants + np.array(offsets, "timedelta64[us]").reshape(raw.shape)
+    return np.asarray(local, "datetime64[D]")
 
 
 def ends_of(name: str, values: Ends, start: np.ndarray) -> np.ndarray:

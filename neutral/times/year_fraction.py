@@ -95,7 +95,7 @@ def _years(
     first = as_instants(start_name, start)
     last = ends_of(end_name, end, first)
     try:
-        first, day, last = np.broadcast_arrays(first, written_days(start_name, start), last)
+        first, day, last = np.broadcast_arrays(first, written_days(start, first), last)
     except ValueError:
         raise ArgumentError(f"Shapes do not broadcast: start {first.shape}, end {last.shape}.") from None
     whole = np.ones(first.shape, bool) if rule.whole_days else ~has_time(last)
