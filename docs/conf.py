@@ -35,7 +35,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(np|pd|pl|pa|npt|jax|jnp|eqx|os|plt|datetime|pathlib)\..*"),
     (
         "py:.*",
-        r"ArrayLike|Float|Int|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date",
+        r"ArrayLike|Float|Int|UInt32|Bool|Complex|Key|Array|Figure|Axes|Path|PathLike|datetime|timedelta|Date",
     ),
     ("py:.*", r"'.*|.*'"),  # names of axes
     ("py:.*", r"State|Grid|Method|Model|Tested|Fit"),  # variables of types
